@@ -1,0 +1,170 @@
+#include "commands.hpp"
+
+#include <fmt/format.h>
+
+#include "domain/error.hpp"
+#include "events/publisher.hpp"
+#include "exit_status.hpp"
+#include "output.hpp"
+#include "settings.hpp"
+#include "signals.hpp"
+#include "store/preflight.hpp"
+#include "store/runs.hpp"
+#include "store/schema.hpp"
+#include "sync/check.hpp"
+#include "sync/delivery.hpp"
+#include "sync/run.hpp"
+
+namespace tickstock::cli {
+
+namespace {
+
+/// Puts what a run says of itself into the log.
+class LogObserver : public sync::Observer {
+ public:
+  explicit LogObserver(Log& log) : log_(log) {}
+  void step(int number, std::string_view name) override { log_.step(number, name); }
+  void note(const std::string& sentence) override { log_.warning(sentence); }
+
+ private:
+  Log& log_;
+};
+
+/// A connection and what its catalog says, for commands that read or publish.
+struct Session {
+  store::Connection connection;
+  store::Catalog catalog;
+
+  Session(const Settings& settings, const io::Interrupt& interrupt)
+      : connection(store::Connection::open(settings.environment.database, interrupt)),
+        catalog(store::read_catalog(connection, settings.environment.tables,
+                                    settings.environment.timezone)) {}
+};
+
+int run_task(const Options& options, const Settings& settings, Log& log,
+             const io::Interrupt& interrupt) {
+  if (!options.dry_run) log.set_run_id(settings.run.run_id);
+  log.debug(fmt::format("{} with Redis at {}",
+                        options.dry_run ? "dry run" : "run " + settings.run.run_id,
+                        settings.environment.redis.shown()));
+  LogObserver observer(log);
+  const sync::Report report = sync::run(settings.run, settings.environment, observer, interrupt);
+  for (const std::string& warning : report.warnings) log.warning(warning);
+  for (const std::string& error : report.errors()) log.error(error);
+
+  const int status = status_of(report, options.detailed_exitcode, caught_signal());
+  const bool silent = options.quiet && (status == status_done || status == status_changes);
+  try {
+    if (options.format == OutputFormat::json) {
+      print(json_report(report, status));
+    } else if (!silent) {
+      print(text_report(report, {options.full, settings.run.policy.ipo_days}));
+    }
+  } catch (const Error& error) {
+    log.error(error.what());
+    if (status == status_done || status == status_changes) return status_output;
+  }
+  return status;
+}
+
+int run_init(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
+  if (options.print_sql) {
+    std::string sql;
+    for (const std::string& statement : store::schema_sql(settings.environment.tables))
+      sql += statement + ";\n";
+    print(sql);
+    return status_done;
+  }
+  store::Connection connection = store::Connection::open(settings.environment.database, interrupt);
+  const auto created = store::create_schema(connection, settings.environment.tables);
+  if (options.quiet) return status_done;
+  std::string text;
+  for (const std::string& sentence : created) text += sentence + "\n";
+  print(text.empty() ? "nothing to create: all tables are there\n" : text);
+  return status_done;
+}
+
+int run_status(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
+  Session session(settings, interrupt);
+  store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
+  const auto view = store::read_run(session.connection, settings.environment.tables,
+                                    session.catalog, options.run_id);
+  if (!view) {
+    throw Error(ErrorKind::failed, options.run_id
+                                       ? "there is no record of run '" + *options.run_id +
+                                             "'; 'tickstock-cache history' lists those that are"
+                                       : "no run is on record yet");
+  }
+  print(options.format == OutputFormat::json ? json_status(*view) : text_status(*view));
+  return status_done;
+}
+
+int run_history(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
+  Session session(settings, interrupt);
+  store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
+  const store::History history =
+      store::read_history(session.connection, settings.environment.tables, session.catalog,
+                          options.limit, options.offset);
+  print(options.format == OutputFormat::json ? json_history(history, options.limit, options.offset)
+                                             : text_history(history));
+  return status_done;
+}
+
+int run_check(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
+  const auto findings = sync::check(settings.environment, settings.run.policy, interrupt);
+  int status = status_done;
+  // The first of these that applies.
+  for (const int each :
+       {int{status_config}, int{status_unavailable}, int{status_failed}, int{status_undelivered}}) {
+    for (const sync::Finding& finding : findings) {
+      if (status == status_done && finding.kind &&
+          status_of(*finding.kind, caught_signal()) == each)
+        status = each;
+    }
+  }
+  if (options.format == OutputFormat::json) {
+    print(json_findings(findings, status));
+  } else if (!options.quiet || status != status_done) {
+    print(text_findings(findings));
+  }
+  return caught_signal() != 0 ? status_signal + caught_signal() : status;
+}
+
+int run_deliver(const Options& options, const Settings& settings, Log& log,
+                const io::Interrupt& interrupt) {
+  Session session(settings, interrupt);
+  store::require(
+      session.catalog,
+      {store::Need::write_entries, store::Need::read_own_tables, store::Need::own_tables},
+      session.connection.user());
+  events::Publisher publisher(settings.environment.redis);
+  const sync::Delivery delivery =
+      sync::deliver(session.connection, settings.environment.tables, session.catalog, publisher,
+                    settings.environment.redis.publish_timeout, interrupt, std::nullopt);
+  if (!publisher.warning().empty()) log.warning(publisher.warning());
+  if (!options.quiet || delivery.failure) {
+    print(fmt::format("{} events published, {} pending\n", delivery.sent, delivery.pending));
+  }
+  if (!delivery.failure) return status_done;
+  log.error(
+      fmt::format("{} events are still pending: {}", delivery.pending, delivery.failure->what()));
+  return delivery.failure->kind() == ErrorKind::interrupted ? status_signal + caught_signal()
+                                                            : status_undelivered;
+}
+
+}  // namespace
+
+int run_command(const Options& options, Log& log, const io::Interrupt& interrupt) {
+  const Settings settings = resolve_settings(options);
+  switch (options.command) {
+    case Command::task: return run_task(options, settings, log, interrupt);
+    case Command::init: return run_init(options, settings, interrupt);
+    case Command::status: return run_status(options, settings, interrupt);
+    case Command::history: return run_history(options, settings, interrupt);
+    case Command::check: return run_check(options, settings, interrupt);
+    case Command::deliver: return run_deliver(options, settings, log, interrupt);
+  }
+  return status_failed;
+}
+
+}  // namespace tickstock::cli

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tickstock::cli {
+
+/// What a configuration file sets; everything in it is optional.
+struct ConfigFile {
+  std::optional<std::string> database_url;
+  std::optional<std::string> redis_url;
+  std::optional<std::string> redis_ca_file;
+
+  std::optional<std::string> schema;
+  std::optional<std::string> symbols;
+  std::optional<std::string> prices;
+  std::optional<std::string> entries;
+
+  std::optional<std::string> timezone;
+  std::optional<std::string> triggered_by;
+  std::optional<std::int64_t> lock_wait;
+  std::optional<std::int64_t> max_universe_events;
+  std::optional<bool> events;
+
+  std::optional<std::int64_t> ipo_days;
+
+  std::optional<double> max_vanished_percent;
+  std::optional<double> max_appeared_percent;
+  std::optional<double> max_removed_percent;
+  std::optional<std::int64_t> max_data_age_days;
+};
+
+/// Reads a file in TOML. \throws Error (config) naming the file, and the line or key that is wrong;
+/// a key that is not known is one. A file with a password in it must be private.
+ConfigFile read_config_file(const std::string& path);
+
+}  // namespace tickstock::cli

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace spdlog {
+class logger;
+}
+
+namespace tickstock::cli {
+
+enum class LogFormat : unsigned char { text, json };
+
+/// What is written to standard error. Lines carry no time of their own: whoever keeps them
+/// (journal, cron, a shell) adds it, and times of the run come from PostgreSQL.
+class Log {
+ public:
+  enum class Level : unsigned char { debug, info, warning, error };
+
+  Log(LogFormat format, Level lowest);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  /// From now on every JSON line names the run.
+  void set_run_id(const std::string& run_id) { run_id_ = run_id; }
+
+  void debug(std::string_view message) { write(Level::debug, message, 0); }
+  void info(std::string_view message) { write(Level::info, message, 0); }
+  void warning(std::string_view message) { write(Level::warning, message, 0); }
+  void error(std::string_view message) { write(Level::error, message, 0); }
+  /// Step `number` of 5 begins.
+  void step(int number, std::string_view name);
+
+ private:
+  void write(Level level, std::string_view message, int step);
+
+  LogFormat format_;
+  std::string run_id_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::unique_ptr<spdlog::logger> logger_;
+};
+
+}  // namespace tickstock::cli

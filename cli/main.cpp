@@ -1,0 +1,80 @@
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "commands.hpp"
+#include "domain/error.hpp"
+#include "exit_status.hpp"
+#include "logging.hpp"
+#include "options.hpp"
+#include "output.hpp"
+#include "signals.hpp"
+
+namespace {
+
+using namespace tickstock;
+using namespace tickstock::cli;
+
+/// One line on standard error, and with `--format json` the document on standard output too.
+int report_failure(const Error& error, LogFormat log_format, OutputFormat format) {
+  const int status = status_of(error.kind(), caught_signal());
+  Log(log_format, Log::Level::error).error(error.what());
+  if (format == OutputFormat::json) {
+    try {
+      print(json_failure(error.what(), status));
+    } catch (const Error&) {
+      // The status of the failure itself counts more than that of its document.
+    }
+  }
+  return status;
+}
+
+/// Whether a command line that can't be read as a whole asked for JSON.
+OutputFormat asked_format(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const std::string_view next = i + 1 < argc ? argv[i + 1] : "";
+    if (word == "--format=json" || (word == "--format" && next == "json"))
+      return OutputFormat::json;
+  }
+  return OutputFormat::text;
+}
+
+int run(int argc, const char* const* argv) {
+  Options options;
+  try {
+    auto parsed = parse_command_line(argc, argv);
+    if (const auto* answer = std::get_if<Answer>(&parsed)) {
+      print(answer->text);
+      return status_done;
+    }
+    options = std::get<Options>(std::move(parsed));
+  } catch (const Error& error) {
+    return report_failure(error, LogFormat::text, asked_format(argc, argv));
+  }
+  try {
+    const Log::Level lowest = options.quiet     ? Log::Level::error
+                              : options.verbose ? Log::Level::debug
+                                                : Log::Level::info;
+    Log log(options.log_format, lowest);
+    return run_command(options, log, catch_signals());
+  } catch (const Error& error) {
+    return report_failure(error, options.log_format, options.format);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // They would change what the server takes for a day, an encoding or an option behind our back.
+  for (const char* name : {"PGOPTIONS", "PGTZ", "PGCLIENTENCODING", "PGDATESTYLE"})
+    ::unsetenv(name);
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    Log(LogFormat::text, Log::Level::error)
+        .error(std::string("unexpected failure: ") + error.what());
+    return status_failed;
+  }
+}

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/runs.hpp"
+#include "sync/check.hpp"
+#include "sync/report.hpp"
+
+namespace tickstock::cli {
+
+/// What a text report names.
+struct TextOptions {
+  bool full = false;  ///< every member, not the first ten of each kind
+  int ipo_days = 30;
+};
+
+/// The report for a person: a line per changed universe with its members and why, and one closing
+/// line.
+std::string text_report(const sync::Report& report, const TextOptions& options);
+
+/// The report as one JSON document.
+std::string json_report(const sync::Report& report, int exit_status);
+
+std::string text_status(const store::RunView& view);
+std::string json_status(const store::RunView& view);
+
+std::string text_history(const store::History& history);
+std::string json_history(const store::History& history, std::int64_t limit, std::int64_t offset);
+
+std::string text_findings(const std::vector<sync::Finding>& findings);
+std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);
+
+/// A failure of a command that has no report, as a document.
+std::string json_failure(const std::string& message, int exit_status);
+
+/// Writes to standard output. \throws Error (output) when it can't be written.
+void print(const std::string& text);
+
+}  // namespace tickstock::cli

@@ -1,0 +1,76 @@
+#include "domain/change.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "domain/reason.hpp"
+
+namespace tickstock {
+
+namespace {
+
+std::string ipo_addition_reason(SymbolId symbol, const Market& market) {
+  const Company& company = market.company(symbol);
+  return "New IPO: " + company.name.value_or(std::string(market.name(symbol)));
+}
+
+std::string ipo_removal_reason(SymbolId symbol, const Market& market, const Policy& policy) {
+  std::string reason = departure_reason(market, symbol);
+  if (reason.empty()) reason = listing_window_reason(market, symbol, policy.ipo_days);
+  reason[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(reason[0])));
+  return reason;
+}
+
+void append_ipo_changes(const EntryWrite& write, const Market& market, const Policy& policy,
+                        std::vector<Change>& changes) {
+  for (const Placement& member : write.diff.added) {
+    changes.push_back({"ipo_assignment", "added", write.universe, member.symbol,
+                       ipo_addition_reason(member.symbol, market), &write});
+  }
+  for (const Placement& member : write.diff.removed) {
+    changes.push_back({"ipo_assignment", "removed", write.universe, member.symbol,
+                       ipo_removal_reason(member.symbol, market, policy), &write});
+  }
+  if (write.diff.added.empty() && write.diff.removed.empty()) {
+    changes.push_back({"ipo_assignment", "updated", write.universe, std::nullopt,
+                       write_reason(Task::ipo, write), &write});
+  }
+}
+
+}  // namespace
+
+std::string write_reason(Task task, const EntryWrite& write) {
+  if (task == Task::delisted) {
+    return "Removed " + std::to_string(write.diff.removed.size()) + " delisted symbols";
+  }
+  if (task == Task::ipo) {
+    return "Recent IPOs: " + std::to_string(write.diff.added.size()) + " added, " +
+           std::to_string(write.diff.removed.size()) + " removed";
+  }
+  const auto leader = std::find_if(leaders.begin(), leaders.end(), [&write](const Leader& each) {
+    return each.universe == write.universe;
+  });
+  if (leader != leaders.end()) return "Top " + std::to_string(leader->size) + " by market cap";
+  return "Market cap recalculation: " + std::to_string(write.after->members.size()) + " symbols";
+}
+
+std::string_view write_action(Task task) { return task == Task::delisted ? "cleaned" : "updated"; }
+
+std::vector<Change> changes_of(const TaskPlan& task, const Market& market, const Policy& policy) {
+  std::vector<Change> changes;
+  for (const EntryWrite& write : task.writes) {
+    if (task.task == Task::ipo) {
+      append_ipo_changes(write, market, policy, changes);
+      continue;
+    }
+    const std::string_view type = task.task == Task::delisted ? "delisted_cleanup"
+                                  : write.after->cache_type == cache_type::market_leader
+                                      ? "market_leader_update"
+                                      : "market_cap_update";
+    changes.push_back({type, write_action(task.task), write.universe, std::nullopt,
+                       write_reason(task.task, write), &write});
+  }
+  return changes;
+}
+
+}  // namespace tickstock

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tickstock {
+
+/// A calendar day, without a time or a zone.
+using Day = std::chrono::sys_days;
+
+/// Reads `YYYY-MM-DD` with four, two and two digits; nothing for anything else, or a day that the
+/// calendar doesn't have.
+std::optional<Day> parse_day(std::string_view text);
+
+/// `YYYY-MM-DD`.
+std::string to_string(Day day);
+
+}  // namespace tickstock

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/membership_diff.hpp"
+#include "domain/universe.hpp"
+
+namespace tickstock {
+
+enum class Task : unsigned char { market_cap, ipo, delisted };
+
+/// The name of a task in documents, events and records: `market_cap_recalculation` and so on.
+std::string_view to_string(Task task);
+
+/// Which tasks a run does.
+enum class Mode : unsigned char { full, market_cap, ipos, delisted };
+
+/// `full`, `market_cap`, `ipos`, `delisted`.
+std::string_view to_string(Mode mode);
+
+/// The tasks of a mode, in the order in which they run.
+std::vector<Task> tasks_of(Mode mode);
+
+/// Whether guards about the five categories belong to this mode.
+bool has_categories(Mode mode);
+
+/// One entry that a task would write.
+struct EntryWrite {
+  std::string universe;
+  std::shared_ptr<const Entry> before;  ///< null where the row is missing
+  std::shared_ptr<const Entry> after;
+  MembershipDiff diff;
+
+  /// The row belonged to another type, and changes it.
+  [[nodiscard]] bool is_take_over() const {
+    return before && before->cache_type != after->cache_type;
+  }
+  /// How many different members stood in the row.
+  [[nodiscard]] std::size_t previous_count() const {
+    return before ? distinct(before->members).size() : 0;
+  }
+};
+
+/// What one task would do.
+struct TaskPlan {
+  Task task;
+  std::vector<EntryWrite> writes;     ///< in the order in which they are announced
+  std::vector<std::string> warnings;  ///< whole sentences
+};
+
+/// What a run would do: a pure function of the market, the entries, the as-of day and the policy.
+struct Plan {
+  std::vector<TaskPlan> tasks;
+
+  [[nodiscard]] bool empty() const;
+};
+
+}  // namespace tickstock

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "domain/day.hpp"
+
+namespace tickstock {
+
+enum class RunStatus : unsigned char {
+  running,
+  completed,
+  completed_with_errors,
+  failed,
+  refused,
+  interrupted,
+};
+
+/// `running`, `completed`, `completed_with_errors`, `failed`, `refused`, `interrupted`.
+std::string_view to_string(RunStatus status);
+
+/// \throws Error (failed) for another word.
+RunStatus parse_run_status(std::string_view word);
+
+/// The coarser word that the application knows: `running`, `completed` (committed, also with
+/// errors) or `failed`.
+std::string_view application_status(RunStatus status);
+
+/// The record of one run. Times are ISO 8601 in UTC, by PostgreSQL's clock.
+struct RunRecord {
+  std::string run_id;
+  std::string mode;
+  std::string triggered_by;
+  RunStatus status = RunStatus::running;
+  Day as_of;
+  bool events_enabled = true;
+  bool approved = false;  ///< run with --approve-plan
+  std::optional<std::string> plan_digest;
+  std::string guards = "[]";        ///< JSON
+  std::string task_results = "{}";  ///< JSON
+  std::int64_t symbols = 0;
+  std::int64_t eligible = 0;
+  std::int64_t total_changes = 0;
+  std::int64_t universes_changed = 0;
+  std::int64_t members_added = 0;
+  std::int64_t members_removed = 0;
+  std::int64_t members_moved = 0;
+  std::int64_t events = 0;
+  std::string started_at;
+  std::optional<std::string> finished_at;
+  std::optional<double> duration_seconds;
+  std::optional<std::string> error;
+};
+
+}  // namespace tickstock

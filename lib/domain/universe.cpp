@@ -1,0 +1,49 @@
+#include "domain/universe.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace tickstock {
+
+std::vector<std::string_view> owned_universes() {
+  std::vector<std::string_view> names;
+  for (const Category& category : categories) names.push_back(category.universe);
+  for (const Leader& leader : leaders) names.push_back(leader.universe);
+  names.push_back(recent_ipos);
+  return names;
+}
+
+bool is_owned(std::string_view universe) {
+  static const std::vector<std::string_view> owned = owned_universes();
+  return std::find(owned.begin(), owned.end(), universe) != owned.end();
+}
+
+bool is_cleaned_type(std::string_view type) {
+  return std::find(cleaned_types.begin(), cleaned_types.end(), type) != cleaned_types.end();
+}
+
+const Entry* find_entry(const Entries& entries, std::string_view universe) {
+  const auto found = entries.find(universe);
+  return found == entries.end() ? nullptr : found->second.get();
+}
+
+std::string metadata_text(std::vector<std::pair<std::string, std::string>> pairs) {
+  std::sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) {
+    return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first;
+  });
+  std::string text = "{";
+  for (const auto& [key, value] : pairs) {
+    if (text.size() > 1) text += ", ";
+    text.append(1, '"').append(key).append("\": \"").append(value).append(1, '"');
+  }
+  return text + "}";
+}
+
+bool count_is(std::string_view count, std::size_t size) {
+  double number = -1;
+  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), number);
+  return error == std::errc{} && end == count.data() + count.size() &&
+         number == static_cast<double>(size);
+}
+
+}  // namespace tickstock

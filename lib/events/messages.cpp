@@ -1,0 +1,246 @@
+#include "events/messages.hpp"
+
+#include <functional>
+#include <set>
+
+#include "domain/change.hpp"
+#include "events/sha256.hpp"
+#include "json/writer.hpp"
+
+namespace tickstock::events {
+
+namespace {
+
+constexpr std::string_view job_source = "daily_cache_sync_job";
+/// The application knows progress by this source.
+constexpr std::string_view progress_source = "daily_processing.cache_sync";
+
+using Fill = std::function<void(json::Writer&)>;
+
+/// What an event is about, for its id.
+struct About {
+  std::string_view task;
+  std::string_view universe = {};
+  std::string_view symbol = {};
+  std::uint64_t position = 0;
+};
+
+/// The envelope around a payload; `more` adds keys beside it.
+Message envelope(std::string_view channel, std::string_view event, std::string_view source,
+                 const RunFacts& run, const std::string& timestamp, const About& about,
+                 const Fill& payload,
+                 const std::function<void(json::Writer&, const std::string&)>& more = {}) {
+  Message message;
+  message.channel = channel;
+  message.event = event;
+  message.event_id = uuid_of(run.run_id, about.task, about.universe, about.symbol, about.position);
+  json::Writer json;
+  json.begin_object();
+  json.key("event").string(event);
+  json.key("event_id").string(message.event_id);
+  json.key("timestamp").string(timestamp);
+  json.key("source").string(source);
+  json.key("version").string("1.0");
+  if (more) more(json, message.event_id);
+  json.key("payload").begin_object();
+  json.key("run_id").string(run.run_id);
+  payload(json);
+  json.end_object().end_object();
+  message.body = json.text();
+  return message;
+}
+
+Message universe_updated(const RunFacts& run, const std::string& timestamp, Task task,
+                         const EntryWrite& write, std::uint64_t position) {
+  return envelope("tickstock:universe:updated", "universe_updated", job_source, run, timestamp,
+                  {to_string(task), write.universe, {}, position}, [&](json::Writer& json) {
+                    json.key("universe").string(write.universe);
+                    json.key("action").string(write_action(task));
+                    json.key("reason").string(write_reason(task, write));
+                    json.key("metadata").begin_object();
+                    json.key("count").number(std::uint64_t{write.after->members.size()});
+                    json.key("previous_count").number(std::uint64_t{write.previous_count()});
+                    json.key("added").number(std::uint64_t{write.diff.added.size()});
+                    json.key("removed").number(std::uint64_t{write.diff.removed.size()});
+                    json.key("moved").number(std::uint64_t{write.diff.moved.size()});
+                    json.end_object();
+                  });
+}
+
+Message ipo_assigned(const RunFacts& run, const std::string& timestamp, const EntryWrite& write,
+                     SymbolId symbol, const Market& market, std::uint64_t position) {
+  return envelope("tickstock:cache:ipo_assignment", "ipo_assigned", job_source, run, timestamp,
+                  {to_string(Task::ipo), write.universe, market.name(symbol), position},
+                  [&](json::Writer& json) {
+                    const Company& company = market.company(symbol);
+                    json.key("symbol").string(market.name(symbol));
+                    json.key("universe").string(write.universe);
+                    json.key("company_name").string_or_null(company.name);
+                    json.key("listing_date").string(to_string(*market.find(symbol)->listed));
+                    json.key("sector").string_or_null(company.sector);
+                  });
+}
+
+Message delisting_cleanup(const RunFacts& run, const std::string& timestamp, const TaskPlan& task,
+                          const Market& market, std::uint64_t position) {
+  std::uint64_t memberships = 0;
+  std::set<std::string_view> symbols;
+  for (const EntryWrite& write : task.writes) {
+    memberships += write.diff.removed.size();
+    for (const Placement& member : write.diff.removed) symbols.insert(market.name(member.symbol));
+  }
+  return envelope("tickstock:cache:delisting_cleanup", "delisting_cleanup", job_source, run,
+                  timestamp, {to_string(Task::delisted), {}, {}, position},
+                  [&](json::Writer& json) {
+                    json.key("removed_count").number(memberships);
+                    json.key("universes").begin_array();
+                    for (const EntryWrite& write : task.writes) json.string(write.universe);
+                    json.end_array();
+                    json.key("symbols").begin_array();
+                    for (const std::string_view symbol : symbols) json.string(symbol);
+                    json.end_array();
+                  });
+}
+
+std::string_view severity_of(ErrorKind kind) {
+  return kind == ErrorKind::outcome_unknown ? "critical" : "error";
+}
+
+std::string_view category_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::redis: return "redis";
+    case ErrorKind::refused:
+    case ErrorKind::not_approved: return "validation";
+    case ErrorKind::config:
+    case ErrorKind::usage: return "configuration";
+    case ErrorKind::interrupted:
+    case ErrorKind::output: return "system";
+    default: return "database";
+  }
+}
+
+}  // namespace
+
+std::uint64_t Completion::total_changes() const {
+  std::uint64_t total = 0;
+  for (const TaskOutcome& task : tasks) total += task.changes;
+  return total;
+}
+
+Message sync_triggered(const RunFacts& run, const std::string& timestamp) {
+  return envelope("tickstock:cache:sync_triggered", "cache_sync_triggered", job_source, run,
+                  timestamp, About{"cache_sync_triggered"}, [&](json::Writer& json) {
+                    json.key("job_id").string(run.run_id);
+                    json.key("mode").string(to_string(run.mode));
+                    json.key("force").boolean(run.force);
+                    json.key("triggered_by").string(run.triggered_by);
+                  });
+}
+
+std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
+                                 const TaskPlan& task, const Market& market,
+                                 std::size_t max_universes, std::size_t& omitted) {
+  std::vector<Message> messages;
+  std::size_t universes = 0;
+  for (const EntryWrite& write : task.writes) {
+    if (max_universes != 0 && universes == max_universes) {
+      ++omitted;
+      continue;
+    }
+    messages.push_back(universe_updated(run, timestamp, task.task, write, universes++));
+  }
+  if (task.task == Task::ipo) {
+    for (const EntryWrite& write : task.writes) {
+      for (const Placement& member : write.diff.added) {
+        messages.push_back(
+            ipo_assigned(run, timestamp, write, member.symbol, market, messages.size()));
+      }
+    }
+  }
+  if (task.task == Task::delisted && !task.writes.empty()) {
+    messages.push_back(delisting_cleanup(run, timestamp, task, market, messages.size()));
+  }
+  return messages;
+}
+
+Message sync_completed(const RunFacts& run, const std::string& timestamp,
+                       const Completion& completion) {
+  return envelope("tickstock:cache:sync_complete", "cache_sync_completed", job_source, run,
+                  timestamp, {"cache_sync_completed"}, [&](json::Writer& json) {
+                    json.key("job_id").string(run.run_id);
+                    json.key("mode").string(to_string(run.mode));
+                    json.key("status").string(application_status(completion.status));
+                    json.key("sync_status").string(to_string(completion.status));
+                    json.key("total_changes").number(completion.total_changes());
+                    json.key("universes_updated").begin_array();
+                    for (const std::string& name : completion.universes_updated) json.string(name);
+                    json.end_array();
+                    json.key("universe_events_omitted")
+                        .number(std::uint64_t{completion.universe_events_omitted});
+                    json.key("duration_seconds").real(completion.duration_seconds);
+                    json.key("task_results").begin_object();
+                    for (const TaskOutcome& task : completion.tasks) {
+                      json.key(to_string(task.task)).begin_object();
+                      json.key("status").string(task.error ? "failed" : "success");
+                      json.key("changes").number(task.changes);
+                      json.end_object();
+                    }
+                    json.end_object();
+                    json.key("error").string_or_null(completion.error);
+                  });
+}
+
+Message phase_completed(const RunFacts& run, const std::string& timestamp,
+                        const Completion& completion) {
+  const bool committed = application_status(completion.status) == "completed";
+  return envelope("tickstock:processing:status", "phase_completed", job_source, run, timestamp,
+                  {"phase_completed"}, [&](json::Writer& json) {
+                    json.key("phase").string("cache_sync");
+                    json.key("status").string(committed ? "completed" : "failed");
+                    json.key("stats").begin_object();
+                    json.key("success").boolean(committed);
+                    json.key("run_id").string(run.run_id);
+                    json.key("duration_seconds").real(completion.duration_seconds);
+                    json.key("changes").number(completion.total_changes());
+                    json.end_object();
+                    json.key("error").string_or_null(completion.error);
+                  });
+}
+
+Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps) {
+  return envelope("tickstock:monitoring", "job_progress_update", progress_source, run, timestamp,
+                  {"job_progress_update", {}, {}, static_cast<std::uint64_t>(completed_steps)},
+                  [&](json::Writer& json) {
+                    json.key("phase").string("cache_sync");
+                    json.key("current_step").string(step_names[static_cast<std::size_t>(step - 1)]);
+                    json.key("completed_steps").number(completed_steps);
+                    json.key("total_steps").number(5);
+                    json.key("percentage").number(completed_steps * 20);
+                  });
+}
+
+Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
+                   const std::string& message) {
+  constexpr std::string_view component = "cache_sync_processing";
+  return envelope(
+      "tickstock:errors", "cache_sync_error", job_source, run, timestamp, {"cache_sync_error"},
+      [&](json::Writer& json) {
+        json.key("component").string(component);
+        json.key("severity").string(severity_of(kind));
+        json.key("message").string(message);
+        json.key("error_message").string(message);
+      },
+      [&](json::Writer& json, const std::string& event_id) {
+        json.key("error_id").string(event_id);
+        json.key("severity").string(severity_of(kind));
+        json.key("category").string(category_of(kind));
+        json.key("message").string(message);
+        json.key("component").string(component);
+        json.key("context").begin_object();
+        json.key("run_id").string(run.run_id);
+        json.key("mode").string(to_string(run.mode));
+        json.end_object();
+      });
+}
+
+}  // namespace tickstock::events

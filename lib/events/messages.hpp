@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/error.hpp"
+#include "domain/market.hpp"
+#include "domain/message.hpp"
+#include "domain/plan.hpp"
+#include "domain/run.hpp"
+
+namespace tickstock::events {
+
+/// What every event of a run says.
+struct RunFacts {
+  std::string run_id;
+  Mode mode;
+  std::string triggered_by;
+  bool force;  ///< run with --approve-plan
+};
+
+/// How one task ended.
+struct TaskOutcome {
+  Task task;
+  std::uint64_t changes = 0;
+  std::optional<std::string> error;
+};
+
+/// How a run ended, for the events that close it.
+struct Completion {
+  RunStatus status;
+  std::vector<TaskOutcome> tasks;
+  std::vector<std::string> universes_updated;
+  std::size_t universe_events_omitted = 0;
+  double duration_seconds = 0;
+  std::optional<std::string> error;
+
+  [[nodiscard]] std::uint64_t total_changes() const;
+};
+
+// Each event has an id that is computed from the run and its place in it, so that it is the same
+// when it is sent again. `timestamp` is ISO 8601 in UTC.
+
+Message sync_triggered(const RunFacts& run, const std::string& timestamp);
+
+/// The events of one task in their order: its universes, the first `max_universes` of them (0 for
+/// all), then its listings or its clean-up. `omitted` grows by the universes that were left out.
+std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
+                                 const TaskPlan& task, const Market& market,
+                                 std::size_t max_universes, std::size_t& omitted);
+
+Message sync_completed(const RunFacts& run, const std::string& timestamp,
+                       const Completion& completion);
+
+Message phase_completed(const RunFacts& run, const std::string& timestamp,
+                        const Completion& completion);
+
+/// The steps of every run; a run of one task leaves out the others.
+inline constexpr std::array<std::string_view, 5> step_names{
+    "Reading symbols and universes", "Market cap recalculation", "IPO assignment",
+    "Delisted cleanup", "Publishing events"};
+
+/// `step` is at work, from 1 to 5; `completed_steps` lie behind.
+Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps);
+
+Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
+                   const std::string& message);
+
+}  // namespace tickstock::events

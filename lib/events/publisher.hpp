@@ -1,0 +1,77 @@
+#pragma once
+
+#include <hiredis/hiredis.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/error.hpp"
+#include "domain/message.hpp"
+#include "events/redis_settings.hpp"
+#include "events/transport.hpp"
+#include "io/wait.hpp"
+
+namespace tickstock::events {
+
+/// One connection to Redis that publishes. Before COMMIT it must not be waited for, so everything
+/// is queued, and moves on when asked: with a deadline that is over, only as far as goes without
+/// waiting.
+class Publisher {
+ public:
+  explicit Publisher(const RedisSettings& settings);
+
+  /// Queues an event that may be lost, without waiting for anything. Never throws for a Redis that
+  /// fails.
+  void announce(const Message& message);
+
+  /// Moves on without waiting.
+  void nudge() noexcept;
+
+  /// Publishes one event behind all that were queued, and waits for Redis' answer to it. \throws
+  /// Error (redis), (interrupted).
+  void publish(const Message& message, io::Deadline deadline, const io::Interrupt& interrupt);
+
+  /// Waits until what was queued is answered. \return false where Redis failed or the time was
+  /// over.
+  bool flush(io::Deadline deadline, const io::Interrupt& interrupt) noexcept;
+
+  /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
+  void connect(io::Deadline deadline, const io::Interrupt& interrupt);
+
+  /// What went wrong, or is only worth a warning (a server that doesn't tell its role).
+  [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+  [[nodiscard]] const std::string& warning() const { return warning_; }
+
+ private:
+  struct FreeReader {
+    void operator()(redisReader* reader) const { redisReaderFree(reader); }
+  };
+  struct FreeReply {
+    void operator()(redisReply* reply) const { freeReplyObject(reply); }
+  };
+  enum class Expected : unsigned char { login, database, role, announcement, publication };
+
+  void command(const std::vector<std::string>& words, Expected expected);
+  /// Moves on until `answered` replies have come or the deadline is over.
+  void advance(std::uint64_t answered, io::Deadline deadline, const io::Interrupt& interrupt);
+  Transport::Progress step();
+  void take_replies();
+  void take(const redisReply& reply, Expected expected);
+  [[noreturn]] void fail(const std::string& why) const;
+
+  RedisSettings settings_;
+  Transport transport_;
+  bool connected_ = false;
+  std::string unsent_;
+  std::vector<Expected> expected_;  ///< of every command so far
+  std::uint64_t answered_ = 0;
+  std::unique_ptr<redisReader, FreeReader> reader_;
+  std::optional<Error> failure_;
+  std::optional<std::string> refusal_;  ///< Redis' words against the last publication
+  std::string warning_;
+};
+
+}  // namespace tickstock::events

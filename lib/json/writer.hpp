@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tickstock::json {
+
+/// Writes one JSON text, on one line, from front to back. It refuses what PostgreSQL's jsonb and a
+/// strict reader would refuse. \throws Error (failed) for invalid UTF-8, a NUL byte, or calls out
+/// of order.
+class Writer {
+ public:
+  Writer();
+  ~Writer();
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  Writer& begin_object();
+  Writer& end_object();
+  Writer& begin_array();
+  Writer& end_array();
+  Writer& key(std::string_view name);
+
+  Writer& string(std::string_view value);
+  Writer& number(std::int64_t value);
+  Writer& number(std::uint64_t value);
+  Writer& number(int value) { return number(std::int64_t{value}); }
+  /// Not finite numbers become null.
+  Writer& real(double value);
+  Writer& boolean(bool value);
+  Writer& null();
+  /// A complete JSON text that comes from PostgreSQL or another Writer.
+  Writer& raw(std::string_view json);
+  Writer& string_or_null(const std::optional<std::string>& value);
+
+  /// The finished text.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> impl_;
+};
+
+}  // namespace tickstock::json

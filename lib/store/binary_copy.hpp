@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/day.hpp"
+
+namespace tickstock::store {
+
+/// One field of a row in PostgreSQL's binary COPY format; nothing is NULL.
+using CopyField = std::optional<std::string_view>;
+
+/// Cuts the bytes of a `COPY … TO STDOUT (FORMAT binary)` into rows, in whatever pieces they
+/// arrive.
+class BinaryCopyReader {
+ public:
+  /// `take` gets the fields of each row, valid during the call.
+  explicit BinaryCopyReader(std::function<void(std::span<const CopyField>)> take)
+      : take_(std::move(take)) {}
+
+  /// \throws Error (failed) for bytes that are not in the format.
+  void feed(std::string_view bytes);
+
+ private:
+  /// How many bytes of `bytes` were a header or a row; 0 when one is not complete yet.
+  std::size_t consume(std::string_view bytes);
+
+  std::function<void(std::span<const CopyField>)> take_;
+  std::vector<CopyField> fields_;
+  std::string rest_;
+  bool header_read_ = false;
+};
+
+/// A `date` in binary; infinity becomes Day::max() or Day::min().
+std::optional<Day> copy_day(const CopyField& field);
+
+/// A `boolean` in binary.
+std::optional<bool> copy_boolean(const CopyField& field);
+
+}  // namespace tickstock::store

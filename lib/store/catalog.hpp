@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/day.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+
+namespace tickstock::store {
+
+/// What the catalog says of one relation, and what this login may do with it.
+struct Relation {
+  struct Column {
+    std::string type;  ///< `numeric`, `timestamp with time zone` …
+    bool can_select = false;
+    bool can_insert = false;
+    bool can_update = false;
+  };
+
+  TableName name;
+  std::uint32_t oid = 0;  ///< 0 where it does not exist
+  char kind = ' ';        ///< pg_class.relkind
+  bool schema_usage = false;
+  std::string comment;
+  bool unique_universe = false;  ///< a unique index on exactly `universe` stands behind ON CONFLICT
+  std::map<std::string, Column, std::less<>> columns;
+
+  [[nodiscard]] bool exists() const { return oid != 0; }
+  [[nodiscard]] bool is_table() const { return kind == 'r' || kind == 'p'; }
+};
+
+/// What a run needs to know of the server before it begins.
+struct Catalog {
+  Relation symbols;
+  Relation prices;
+  Relation entries;
+  Relation runs;
+  Relation changes;
+  Relation outbox;
+
+  Day today;                 ///< the calendar day of the server's clock in the asked zone
+  double clock = 0;          ///< seconds since 1970 by the server's clock
+  bool in_recovery = false;  ///< a standby
+  bool read_only = false;    ///< sessions only read by default
+  std::string server_version;
+  std::string server_encoding;
+
+  /// All three of the program's own tables exist.
+  [[nodiscard]] bool has_own_tables() const {
+    return runs.exists() && changes.exists() && outbox.exists();
+  }
+  [[nodiscard]] bool has_any_own_table() const {
+    return runs.exists() || changes.exists() || outbox.exists();
+  }
+};
+
+/// Reads all of it in one round trip, in a transaction of its own. \throws Error; (config) for an
+/// unknown zone.
+Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone);
+
+/// The keys of the two advisory locks: a tag of the program, and the oid of the entries.
+std::int64_t run_lock_key(const Catalog& catalog);
+std::int64_t publish_lock_key(const Catalog& catalog);
+
+}  // namespace tickstock::store

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/error.hpp"
+#include "io/wait.hpp"
+#include "store/result.hpp"
+
+namespace tickstock::store {
+
+/// The parameters of one statement in text format; nothing is NULL.
+using Params = std::vector<std::optional<std::string>>;
+
+/// One statement, with what it does in words for the error that may come of it.
+struct Statement {
+  std::string doing;  ///< `reading public.symbols`
+  std::string sql;
+  Params params = {};
+};
+
+/// Where and how long to connect. The conninfo is a URL, a list of keywords and values, or empty
+/// for libpq's own environment.
+struct ConnectionSettings {
+  std::string conninfo;
+  std::string application_name = "tickstock-cache";
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds statement_timeout{60'000};
+  std::chrono::milliseconds lock_timeout{10'000};
+};
+
+/// What came of a pipeline: the results up to the first failure.
+struct PipelineOutcome {
+  struct Failure {
+    std::size_t index;  ///< which statement failed
+    Error error;
+  };
+  std::vector<Result> results;
+  std::optional<Failure> failure;
+
+  /// The results. \throws Error, the failure where there is one.
+  std::vector<Result>& value();
+};
+
+/// Whether a string can be a conninfo that libpq takes, checked without printing it: its own words
+/// would echo parts of a password. Empty when it can; otherwise what is wrong.
+std::string conninfo_problem(const std::string& conninfo);
+
+/// Whether a conninfo holds a password. It must be one without a conninfo_problem.
+bool conninfo_has_password(const std::string& conninfo);
+
+/// A connection to PostgreSQL. Every wait ends at a deadline or by the interrupt. Not thread-safe.
+class Connection {
+ public:
+  /// \throws Error (unavailable) when no server answers or it refuses the login, (interrupted).
+  static Connection open(const ConnectionSettings& settings, const io::Interrupt& interrupt);
+
+  Connection(Connection&&) noexcept = default;
+  Connection& operator=(Connection&&) noexcept = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() = default;
+
+  /// Runs one statement. \throws Error with the kind that its SQLSTATE means.
+  Result run(const Statement& statement);
+
+  /// Sends all statements before it reads the first answer, which costs one round trip. Outside an
+  /// explicit transaction they are one.
+  PipelineOutcome run_pipeline(const std::vector<Statement>& statements);
+
+  /// Runs a `COPY … TO STDOUT` and hands over the bytes as they arrive.
+  void copy_out(const Statement& statement, const std::function<void(std::string_view)>& take);
+
+  /// Runs COMMIT: not to be interrupted. \throws Error (outcome_unknown) when the connection is
+  /// lost meanwhile.
+  Result commit();
+
+  /// From now on waits are only ended by deadlines: what is left to do is done in spite of a
+  /// signal.
+  void ignore_interrupt() { interrupt_ = io::Interrupt(); }
+
+  /// Rolls back whatever is open, without a throw; a connection that can't is closed.
+  void rollback() noexcept;
+
+  [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
+  [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
+  [[nodiscard]] const io::Interrupt& interrupt() const { return interrupt_; }
+  /// `127.0.0.1:5432`, or the directory of the socket.
+  [[nodiscard]] std::string server() const;
+  [[nodiscard]] std::string user() const { return PQuser(connection_.get()); }
+  /// Why a stranger on the wire could listen or answer in the server's place; empty for a local
+  /// server or a verified one.
+  [[nodiscard]] std::string transport_weakness() const;
+
+ private:
+  struct Finish {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+
+  Connection(PGconn* connection, ConnectionSettings settings, const io::Interrupt& interrupt)
+      : connection_(connection), settings_(std::move(settings)), interrupt_(interrupt) {}
+
+  void send(const Statement& statement);
+  void flush(io::Deadline deadline, const std::string& doing);
+  void wait_readable(io::Deadline deadline, const std::string& doing);
+  Result next_result(io::Deadline deadline, const std::string& doing);
+  /// Cancels what runs, waits a little for it to end, and throws.
+  [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
+  void drain(io::Deadline deadline) noexcept;
+  [[nodiscard]] io::Deadline statement_deadline() const;
+  [[nodiscard]] Error lost(const std::string& doing) const;
+
+  std::unique_ptr<PGconn, Finish> connection_;
+  ConnectionSettings settings_;
+  io::Interrupt interrupt_;
+};
+
+}  // namespace tickstock::store

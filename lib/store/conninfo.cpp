@@ -1,0 +1,59 @@
+#include <memory>
+
+#include "store/connection.hpp"
+
+namespace tickstock::store {
+
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+
+Options parse(const std::string& conninfo) {
+  char* message = nullptr;
+  Options options(PQconninfoParse(conninfo.c_str(), &message));
+  PQfreemem(message);
+  return options;
+}
+
+}  // namespace
+
+std::string conninfo_problem(const std::string& conninfo) {
+  if (conninfo.find('\0') != std::string::npos) return "it holds a NUL byte";
+  const std::size_t scheme = conninfo.find("://");
+  const std::size_t assignment = conninfo.find('=');
+  if (scheme != std::string::npos && (assignment == std::string::npos || scheme < assignment)) {
+    const std::string_view name = std::string_view(conninfo).substr(0, scheme);
+    if (name != "postgresql" && name != "postgres") {
+      return "its scheme is not postgresql:// or postgres://";
+    }
+    // libpq takes the first '/' or '@' for an end, and would print the rest of a password as host
+    // or port.
+    const std::string_view rest =
+        std::string_view(conninfo).substr(scheme + 3, conninfo.find('?') - scheme - 3);
+    const std::size_t at = rest.rfind('@');
+    if (at != std::string_view::npos &&
+        rest.substr(0, at).find_first_of("/@[]# ") != std::string_view::npos) {
+      return "its user or password holds a character that must be percent-encoded";
+    }
+  }
+  if (!parse(conninfo)) return "libpq can't read it; check quotes, brackets and percent-encoding";
+  return "";
+}
+
+bool conninfo_has_password(const std::string& conninfo) {
+  const Options options = parse(conninfo);
+  for (const PQconninfoOption* option = options.get();
+       option != nullptr && option->keyword != nullptr; ++option) {
+    const std::string_view keyword = option->keyword;
+    if ((keyword == "password" || keyword == "sslpassword") && option->val != nullptr &&
+        *option->val != '\0') {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace tickstock::store

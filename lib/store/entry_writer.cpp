@@ -1,0 +1,140 @@
+#include "store/entry_writer.hpp"
+
+#include "domain/change.hpp"
+#include "json/writer.hpp"
+#include "store/arrays.hpp"
+#include "store/sqlstate.hpp"
+
+namespace tickstock::store {
+
+namespace {
+
+constexpr std::string_view update_sql =
+    "UPDATE {entries} SET content = $2::jsonb, cache_type = $3::text, updated_at = $4::timestamptz "
+    "WHERE universe = $1::text";
+
+constexpr std::string_view insert_sql =
+    "INSERT INTO {entries} (universe, content, cache_type, created_at, updated_at) "
+    "VALUES ($1::text, $2::jsonb, $3::text, $4::timestamptz, $4::timestamptz) "
+    "ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content, "
+    "cache_type = EXCLUDED.cache_type, updated_at = EXCLUDED.updated_at";
+
+// Merged by the server: what the program doesn't know of a content stays as it is.
+constexpr std::string_view clean_sql =
+    "UPDATE {entries} SET content = content || $2::jsonb, updated_at = $3::timestamptz "
+    "WHERE universe = $1::text";
+
+// The image before is copied within the server.
+constexpr std::string_view journal_sql =
+    "INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason, "
+    "content_before, cache_type_before, changed_at) "
+    "SELECT $1, $2, $3, $4, $5::text[], $6::text[], $7::text[], $8, e.content, e.cache_type, "
+    "$9::timestamptz FROM (VALUES (1)) one LEFT JOIN {entries} e ON e.universe = $3";
+
+constexpr std::string_view outbox_sql =
+    "INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at) "
+    "SELECT event_id, $1, channel, event, message, $2::timestamptz "
+    "FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
+    "AS m(event_id, channel, event, message, position) ORDER BY position";
+
+std::string names_literal(const std::vector<Placement>& members, const Market& market) {
+  std::vector<std::string_view> names;
+  names.reserve(members.size());
+  for (const Placement& member : members) names.push_back(market.name(member.symbol));
+  return array_literal(names);
+}
+
+/// The whole content, or for the delisted task the keys that replace those of the old one.
+std::string content_json(const Entry& entry, const WriteContext& context, bool with_metadata) {
+  json::Writer json;
+  json.begin_object().key("symbols").begin_array();
+  for (const SymbolId id : entry.members) json.string(context.market.name(id));
+  json.end_array().key("count").raw(entry.count);
+  json.key("last_updated").string(context.written_at);
+  if (with_metadata) json.key("metadata").raw(entry.metadata);
+  json.end_object();
+  return json.text();
+}
+
+Statement write_statement(const WriteContext& context, Task task, const EntryWrite& write) {
+  const std::string doing = "writing universe '" + write.universe + "'";
+  if (task == Task::delisted) {
+    return {doing,
+            context.names.in(clean_sql),
+            {write.universe, content_json(*write.after, context, false), context.written_at}};
+  }
+  return {doing,
+          context.names.in(write.before ? update_sql : insert_sql),
+          {write.universe, content_json(*write.after, context, true), write.after->cache_type,
+           context.written_at}};
+}
+
+Statement journal_statement(const WriteContext& context, Task task, const EntryWrite& write) {
+  return {"writing the journal of universe '" + write.universe + "'",
+          context.names.in(journal_sql),
+          {context.run_id, std::string(to_string(task)), write.universe,
+           std::string(write_action(task)), names_literal(write.diff.added, context.market),
+           names_literal(write.diff.removed, context.market),
+           names_literal(write.diff.moved, context.market), write_reason(task, write),
+           context.written_at}};
+}
+
+}  // namespace
+
+std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
+                                const TaskPlan& task, const std::string& application_name) {
+  if (task.writes.empty()) return std::nullopt;
+  std::vector<Statement> statements;
+  std::vector<bool> is_write;
+  const auto add = [&statements, &is_write](Statement statement, bool write) {
+    statements.push_back(std::move(statement));
+    is_write.push_back(write);
+  };
+  add({"naming the step", "SELECT set_config('application_name', $1, true)", {application_name}},
+      false);
+  add({"opening a savepoint", "SAVEPOINT task"}, false);
+  for (const EntryWrite& write : task.writes) {
+    if (context.journal) add(journal_statement(context, task.task, write), false);
+    add(write_statement(context, task.task, write), true);
+  }
+  add({"releasing a savepoint", "RELEASE SAVEPOINT task"}, false);
+
+  PipelineOutcome outcome = transaction.run_pipeline(statements);
+  if (outcome.failure) {
+    const Error& error = outcome.failure->error;
+    if (!is_write[outcome.failure->index] || !is_error_of_entry(error.sqlstate()))
+      throw Error(error);
+    transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
+    return error;
+  }
+  for (std::size_t i = 0; i < statements.size(); ++i) {
+    if (is_write[i] && outcome.results[i].affected() != 1) {
+      throw Error(ErrorKind::failed,
+                  statements[i].doing +
+                      " failed: the row was not written; look for a trigger or a "
+                      "rule on " +
+                      context.names.entries.shown());
+    }
+  }
+  return std::nullopt;
+}
+
+Statement store_messages(const TableNames& names, const std::string& run_id,
+                         const std::string& created_at, const std::vector<Message>& messages) {
+  std::vector<std::string_view> ids;
+  std::vector<std::string_view> channels;
+  std::vector<std::string_view> events;
+  std::vector<std::string_view> bodies;
+  for (const Message& message : messages) {
+    ids.push_back(message.event_id);
+    channels.push_back(message.channel);
+    events.push_back(message.event);
+    bodies.push_back(message.body);
+  }
+  return {"storing events in " + names.outbox().shown(),
+          names.in(outbox_sql),
+          {run_id, created_at, array_literal(ids), array_literal(channels), array_literal(events),
+           array_literal(bodies)}};
+}
+
+}  // namespace tickstock::store

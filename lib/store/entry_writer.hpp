@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/market.hpp"
+#include "domain/message.hpp"
+#include "domain/plan.hpp"
+#include "store/table_names.hpp"
+#include "store/transaction.hpp"
+
+namespace tickstock::store {
+
+/// What goes with the writes of a run.
+struct WriteContext {
+  const TableNames& names;
+  const Market& market;
+  std::string run_id;
+  std::string written_at;  ///< ISO 8601 in UTC; `updated_at` and `last_updated` of each entry
+  bool journal;            ///< whether the program's own tables are there
+};
+
+/// Writes the entries of one task in a savepoint of its own, each with its line in the journal, in
+/// one round trip. \return the error of an entry, after which the task alone is rolled back;
+/// nothing when all were written. \throws Error for every other failure.
+std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
+                                const TaskPlan& task, const std::string& application_name);
+
+/// Stores events behind those that are there, in their order.
+Statement store_messages(const TableNames& names, const std::string& run_id,
+                         const std::string& created_at, const std::vector<Message>& messages);
+
+}  // namespace tickstock::store

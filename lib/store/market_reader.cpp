@@ -1,0 +1,137 @@
+#include "store/market_reader.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "json/reader.hpp"
+#include "store/arrays.hpp"
+#include "store/binary_copy.hpp"
+
+namespace tickstock::store {
+
+namespace {
+
+// As text, a numeric that no double can hold is still a row and not an error of the whole query.
+constexpr std::string_view market_sql = R"(
+COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date
+        FROM {symbols}) TO STDOUT (FORMAT binary))";
+
+// The parts that a rule reads, picked by the server: other keys of a content can be of any size.
+constexpr std::string_view entries_sql = R"(
+COPY (SELECT universe::text, coalesce(cache_type::text, ''), (content->'symbols')::text,
+             coalesce((content->'count')::text, ''), coalesce((content->'metadata')::text, '')
+        FROM {entries}
+       WHERE universe IS NOT NULL
+         AND (cache_type IN ('market_cap', 'market_leader', 'sector', 'theme')
+              OR universe IN ('mega_cap', 'large_cap', 'mid_cap', 'small_cap', 'micro_cap',
+                              'top_100', 'top_500', 'top_1000', 'top_2000', 'recent_ipos')))
+  TO STDOUT (FORMAT binary))";
+
+constexpr std::string_view companies_sql =
+    "SELECT symbol::text, company_name::text, sector::text FROM {symbols} "
+    "WHERE symbol::text = ANY ($1::text[])";
+
+// The bounds are dates, which compare to date, timestamp and timestamptz alike through an index.
+constexpr std::string_view prices_sql = R"(
+SELECT EXISTS (SELECT FROM {symbols} s
+                CROSS JOIN LATERAL (SELECT FROM {prices} p
+                                     WHERE p.symbol = s.symbol
+                                       AND p.date >= $1::date - $2::int + 1 AND p.date < $1::date + 1
+                                     LIMIT 1) hit
+                WHERE s.is_active))";
+
+constexpr std::string_view newest_price_sql = R"(
+SELECT max(newest)::date::text
+  FROM (SELECT symbol FROM {symbols} WHERE is_active AND market_cap > 0
+         ORDER BY market_cap DESC LIMIT 20) s
+ CROSS JOIN LATERAL (SELECT p.date AS newest FROM {prices} p WHERE p.symbol = s.symbol
+                      ORDER BY p.date DESC LIMIT 1) n)";
+
+/// NaN for NULL; infinite where no double can hold the number.
+double market_cap_of(const CopyField& field) {
+  if (!field) return std::numeric_limits<double>::quiet_NaN();
+  double cap = std::numeric_limits<double>::quiet_NaN();
+  const auto [end, error] = std::from_chars(field->data(), field->data() + field->size(), cap);
+  if (error == std::errc::result_out_of_range) {
+    // Too large, or so small that it is zero: a text without a decimal point's lead tells which.
+    const bool small = field->starts_with("0.") || field->starts_with("-0.") ||
+                       field->find("e-") != std::string_view::npos;
+    return small ? 0.0 : std::numeric_limits<double>::infinity();
+  }
+  return cap;
+}
+
+Activity activity_of(const CopyField& field) {
+  const auto active = copy_boolean(field);
+  if (!active) return Activity::unknown;
+  return *active ? Activity::active : Activity::inactive;
+}
+
+}  // namespace
+
+Market read_market(Transaction& transaction, const TableNames& names, Day as_of) {
+  Market market(as_of);
+  BinaryCopyReader reader([&market](std::span<const CopyField> row) {
+    const Listing listing{market_cap_of(row[1]), copy_day(row[3]), copy_day(row[4]),
+                          activity_of(row[2])};
+    market.add(row[0].value_or(std::string_view()), listing);
+    if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
+  });
+  transaction.connection().copy_out({"reading " + names.symbols.shown(), names.in(market_sql)},
+                                    [&reader](std::string_view bytes) { reader.feed(bytes); });
+  market.rank();
+  return market;
+}
+
+Entries read_entries(Transaction& transaction, const TableNames& names, Market& market) {
+  Entries entries;
+  BinaryCopyReader reader([&entries, &market](std::span<const CopyField> row) {
+    auto entry = std::make_shared<Entry>();
+    entry->cache_type = *row[1];
+    entry->count = *row[3];
+    entry->metadata = *row[4];
+    entry->readable =
+        row[2] && json::read_string_array(*row[2], [&entry, &market](std::string_view name) {
+          entry->members.push_back(market.symbols().intern(name));
+        });
+    if (!entry->readable) entry->members.clear();
+    entries.emplace(std::string(*row[0]), std::move(entry));
+  });
+  transaction.connection().copy_out({"reading " + names.entries.shown(), names.in(entries_sql)},
+                                    [&reader](std::string_view bytes) { reader.feed(bytes); });
+  return entries;
+}
+
+void describe_companies(Transaction& transaction, const TableNames& names, Market& market,
+                        const std::vector<SymbolId>& symbols) {
+  if (symbols.empty()) return;
+  std::vector<std::string_view> wanted;
+  wanted.reserve(symbols.size());
+  for (const SymbolId id : symbols) wanted.push_back(market.name(id));
+  const Result rows = transaction.run({"reading companies from " + names.symbols.shown(),
+                                       names.in(companies_sql),
+                                       {array_literal(wanted)}});
+  for (int row = 0; row < rows.rows(); ++row) {
+    if (const auto id = market.symbols().find(rows.view(row, 0))) {
+      market.describe(*id, {rows.optional_text(row, 1), rows.optional_text(row, 2)});
+    }
+  }
+}
+
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names) {
+  const Result rows =
+      transaction.run({"reading " + names.prices.shown(), names.in(newest_price_sql)});
+  if (rows.is_null(0, 0)) return std::nullopt;
+  return parse_day(rows.view(0, 0));
+}
+
+bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days) {
+  return transaction
+      .run({"looking for recent rows in " + names.prices.shown(),
+            names.in(prices_sql),
+            {to_string(as_of), std::to_string(days)}})
+      .boolean(0, 0);
+}
+
+}  // namespace tickstock::store

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <vector>
+
+#include "domain/market.hpp"
+#include "domain/universe.hpp"
+#include "store/table_names.hpp"
+#include "store/transaction.hpp"
+
+namespace tickstock::store {
+
+/// Reads the symbols table as rows arrive, and ranks it. The transaction's zone tells which day a
+/// timestamptz shows. \throws Error (failed) for two rows of a symbol, or one without a name.
+Market read_market(Transaction& transaction, const TableNames& names, Day as_of);
+
+/// Reads the ten owned entries and those of the cleaned types. Their members get numbers in the
+/// market's table of names.
+Entries read_entries(Transaction& transaction, const TableNames& names, Market& market);
+
+/// Reads name and sector of some symbols into the market.
+void describe_companies(Transaction& transaction, const TableNames& names, Market& market,
+                        const std::vector<SymbolId>& symbols);
+
+/// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
+/// symbol through the key of that table, until the first hit.
+bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days);
+
+/// The newest day of prices among the largest symbols; nothing where they have none.
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names);
+
+}  // namespace tickstock::store

@@ -1,0 +1,64 @@
+#include "store/outbox.hpp"
+
+#include "store/arrays.hpp"
+#include "store/transaction.hpp"
+
+namespace tickstock::store {
+
+namespace {
+
+constexpr std::string_view pending_sql =
+    "SELECT id, event_id, channel, event, message FROM {outbox} WHERE published_at IS NULL "
+    "ORDER BY id LIMIT 500";
+
+constexpr std::string_view mark_sql =
+    "UPDATE {outbox} SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])";
+
+std::vector<PendingMessage> read_pending(Transaction& transaction, const TableNames& names) {
+  const Result rows = transaction.run({"reading " + names.outbox().shown(), names.in(pending_sql)});
+  std::vector<PendingMessage> pending;
+  for (int row = 0; row < rows.rows(); ++row) {
+    pending.push_back(
+        {rows.integer(row, 0),
+         {rows.text(row, 1), rows.text(row, 2), rows.text(row, 3), rows.text(row, 4)}});
+  }
+  return pending;
+}
+
+}  // namespace
+
+BatchOutcome publish_batch(
+    Connection& connection, const TableNames& names, std::int64_t publish_lock,
+    const std::function<std::size_t(const std::vector<PendingMessage>&)>& send) {
+  Transaction transaction(connection,
+                          {.isolation = Isolation::read_committed, .lock = publish_lock});
+  BatchOutcome outcome;
+  if (!transaction.has_lock()) {
+    outcome.locked = true;
+    return outcome;
+  }
+  const std::vector<PendingMessage> pending = read_pending(transaction, names);
+  outcome.read = pending.size();
+  if (pending.empty()) return outcome;
+  outcome.sent = send(pending);
+  std::vector<std::string> sent;
+  for (std::size_t i = 0; i < outcome.sent; ++i) sent.push_back(std::to_string(pending[i].id));
+  if (!sent.empty()) {
+    transaction.run({"marking events as published", names.in(mark_sql), {array_literal(sent)}});
+  }
+  transaction.commit();
+  return outcome;
+}
+
+std::int64_t count_pending(Connection& connection, const TableNames& names,
+                           const std::optional<std::string>& run_id) {
+  Transaction transaction(connection, {.isolation = Isolation::read_committed, .read_only = true});
+  return transaction
+      .run({"counting pending events",
+            names.in("SELECT count(*) FROM {outbox} WHERE published_at IS NULL "
+                     "AND ($1::text IS NULL OR run_id = $1)"),
+            {run_id}})
+      .integer(0, 0);
+}
+
+}  // namespace tickstock::store

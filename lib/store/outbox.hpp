@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/message.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+
+namespace tickstock::store {
+
+/// An event that waits in the outbox.
+struct PendingMessage {
+  std::int64_t id;  ///< ids ascend in the order of commit
+  Message message;
+};
+
+/// What one batch came to.
+struct BatchOutcome {
+  bool locked = false;  ///< another publisher was at work; nothing was read
+  std::size_t read = 0;
+  std::size_t sent = 0;
+};
+
+/// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
+/// read, hand over to `send`, mark what it took, COMMIT. `send` returns how many of them, from the
+/// front, were sent. \throws Error.
+BatchOutcome publish_batch(
+    Connection& connection, const TableNames& names, std::int64_t publish_lock,
+    const std::function<std::size_t(const std::vector<PendingMessage>&)>& send);
+
+/// How many events are not published yet: all, or those of one run.
+std::int64_t count_pending(Connection& connection, const TableNames& names,
+                           const std::optional<std::string>& run_id = {});
+
+}  // namespace tickstock::store

@@ -1,0 +1,221 @@
+#include "store/preflight.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <string_view>
+
+#include "store/schema.hpp"
+
+namespace tickstock::store {
+
+namespace {
+
+using Types = std::initializer_list<std::string_view>;
+
+struct WantedColumn {
+  std::string_view name;
+  Types types;
+};
+
+constexpr std::string_view timestamptz = "timestamp with time zone";
+constexpr std::string_view timestamp = "timestamp without time zone";
+
+const Types text_types{"text", "character varying", "character", "name"};
+const Types day_types{"date", timestamptz, timestamp};
+const Types number_types{"numeric", "bigint", "double precision", "integer", "real"};
+
+const std::vector<WantedColumn> symbols_columns{
+    {"symbol", text_types},       {"company_name", text_types}, {"market_cap", number_types},
+    {"sector", text_types},       {"listing_date", day_types},  {"is_active", {"boolean"}},
+    {"delisted_date", day_types},
+};
+const std::vector<WantedColumn> prices_columns{{"symbol", text_types}, {"date", day_types}};
+const std::vector<WantedColumn> entries_columns{
+    {"universe", text_types},
+    {"content", {"jsonb"}},
+    {"cache_type", text_types},
+    {"created_at", {timestamptz, timestamp}},
+    {"updated_at", {timestamptz, timestamp}},
+};
+
+/// Gathers what is wrong with one relation.
+class Inspector {
+ public:
+  Inspector(const Relation& relation, const std::string& role, std::vector<Error>& problems)
+      : relation_(relation), role_(role), problems_(problems) {}
+
+  bool exists(const std::string& remedy) {
+    if (!relation_.exists()) {
+      fail("the table " + shown() + " does not exist; " + remedy);
+      return false;
+    }
+    if (!relation_.schema_usage) {
+      denied("no privilege on schema " + relation_.name.schema,
+             "GRANT USAGE ON SCHEMA " + relation_.name.schema);
+      return false;
+    }
+    return true;
+  }
+
+  void has_columns(const std::vector<WantedColumn>& wanted) {
+    std::string missing;
+    for (const WantedColumn& column : wanted) {
+      const auto found = relation_.columns.find(column.name);
+      if (found == relation_.columns.end()) {
+        missing += (missing.empty() ? "" : ", ") + std::string(column.name);
+      } else if (std::find(column.types.begin(), column.types.end(), found->second.type) ==
+                 column.types.end()) {
+        fail("column " + std::string(column.name) + " of " + shown() + " is of type " +
+             found->second.type + ", which can't be read as " + std::string(*column.types.begin()) +
+             "; change it, or name a view in [tables]");
+      }
+    }
+    if (!missing.empty()) {
+      fail("the table " + shown() + " has no column " + missing +
+           "; add what is missing, or name another table or view in [tables]");
+    }
+  }
+
+  void may_select() {
+    if (!all_columns(&Relation::Column::can_select)) grant("SELECT");
+  }
+  void may_insert() {
+    if (!all_columns(&Relation::Column::can_insert)) grant("INSERT");
+  }
+  void may_update() {
+    if (!all_columns(&Relation::Column::can_update)) grant("UPDATE");
+  }
+
+  void fail(const std::string& message) { problems_.emplace_back(ErrorKind::failed, message); }
+
+ private:
+  [[nodiscard]] std::string shown() const { return relation_.name.shown(); }
+
+  bool all_columns(bool Relation::Column::*privilege) {
+    return std::all_of(relation_.columns.begin(), relation_.columns.end(),
+                       [privilege](const auto& column) { return column.second.*privilege; });
+  }
+
+  void grant(const std::string& privilege) {
+    denied("no " + privilege + " privilege on " + shown(), "GRANT " + privilege + " ON " + shown());
+  }
+
+  void denied(const std::string& what, const std::string& remedy) {
+    problems_.emplace_back(ErrorKind::failed,
+                           what + "; run as its owner: " + remedy + " TO " + role_, "42501");
+  }
+
+  const Relation& relation_;
+  const std::string& role_;
+  std::vector<Error>& problems_;
+};
+
+/// Only the named columns count for symbols and prices: a grant on columns is enough.
+Relation only(const Relation& relation, const std::vector<WantedColumn>& columns) {
+  Relation part = relation;
+  std::erase_if(part.columns, [&columns](const auto& column) {
+    return std::none_of(columns.begin(), columns.end(), [&column](const WantedColumn& wanted) {
+      return wanted.name == column.first;
+    });
+  });
+  return part;
+}
+
+void inspect_source(const Relation& relation, const std::vector<WantedColumn>& columns,
+                    const std::string& key, const std::string& role, std::vector<Error>& problems) {
+  const Relation part = only(relation, columns);
+  Inspector inspector(part, role, problems);
+  if (!inspector.exists("name the right table or view in [tables] " + key)) return;
+  inspector.has_columns(columns);
+  inspector.may_select();
+}
+
+void inspect_entries(const Catalog& catalog, bool write, const std::string& role,
+                     std::vector<Error>& problems) {
+  const Relation part = only(catalog.entries, entries_columns);
+  Inspector inspector(part, role, problems);
+  if (!inspector.exists(
+          "run 'tickstock-cache init', or name the right table in [tables] entries")) {
+    return;
+  }
+  inspector.has_columns(entries_columns);
+  inspector.may_select();
+  if (!write) return;
+  if (!part.is_table())
+    inspector.fail(part.name.shown() + " is not a table; entries can't be written to it");
+  inspector.may_insert();
+  inspector.may_update();
+  if (part.is_table() && !part.unique_universe) {
+    inspector.fail(part.name.shown() +
+                   " has no unique index on universe; run: CREATE UNIQUE INDEX ON " +
+                   part.name.shown() + " (universe)");
+  }
+}
+
+void inspect_own(const Catalog& catalog, bool write, const std::string& role,
+                 std::vector<Error>& problems) {
+  struct Own {
+    const Relation* relation;
+    bool update;
+  };
+  const std::array<Own, 3> own{
+      {{&catalog.runs, true}, {&catalog.changes, false}, {&catalog.outbox, true}}};
+  for (const auto& [relation, update] : own) {
+    Inspector inspector(*relation, role, problems);
+    if (!inspector.exists("run 'tickstock-cache init'")) continue;
+    if (relation->comment != version_comment()) {
+      inspector.fail("the table " + relation->name.shown() +
+                     " belongs to another version of this program; run 'tickstock-cache init'");
+      continue;
+    }
+    inspector.may_select();
+    if (!write) continue;
+    inspector.may_insert();
+    if (update) inspector.may_update();
+  }
+}
+
+}  // namespace
+
+std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>& needs,
+                                 const std::string& role) {
+  std::vector<Error> problems;
+  if (catalog.server_encoding != "UTF8") {
+    problems.emplace_back(ErrorKind::failed, "the database is encoded in " +
+                                                 catalog.server_encoding + "; it must be UTF8");
+  }
+  for (const Need need : needs) {
+    switch (need) {
+      case Need::read_market:
+        inspect_source(catalog.symbols, symbols_columns, "symbols", role, problems);
+        break;
+      case Need::read_prices:
+        inspect_source(catalog.prices, prices_columns, "prices", role, problems);
+        break;
+      case Need::read_entries: inspect_entries(catalog, false, role, problems); break;
+      case Need::write_entries:
+        if (catalog.in_recovery || catalog.read_only) {
+          problems.emplace_back(
+              ErrorKind::unavailable,
+              std::string("this PostgreSQL server only reads (") +
+                  (catalog.in_recovery ? "a standby" : "default_transaction_read_only") +
+                  "); connect to the primary");
+        }
+        inspect_entries(catalog, true, role, problems);
+        break;
+      case Need::own_tables:
+        if (catalog.has_any_own_table()) inspect_own(catalog, true, role, problems);
+        break;
+      case Need::read_own_tables: inspect_own(catalog, false, role, problems); break;
+    }
+  }
+  return problems;
+}
+
+void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role) {
+  const std::vector<Error> problems = find_problems(catalog, needs, role);
+  if (!problems.empty()) throw Error(problems.front());
+}
+
+}  // namespace tickstock::store

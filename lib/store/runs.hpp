@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/run.hpp"
+#include "store/catalog.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+#include "store/transaction.hpp"
+
+namespace tickstock::store {
+
+/// Opens the record of a run, in a transaction that holds the run lock: every other record that is
+/// still `running` belongs to a run that died, and becomes `interrupted`. \throws Error (usage)
+/// when the id has a record, naming its status.
+void open_run(Transaction& transaction, const TableNames& names, const RunRecord& record,
+              const std::string& program_version);
+
+/// Writes how a run ended.
+Statement finish_run(const TableNames& names, const RunRecord& record);
+
+/// The as-of day of the last run that committed, if there is one.
+std::optional<Day> last_completed_as_of(Transaction& transaction, const TableNames& names);
+
+/// Whether the main transaction of a run committed, asked after its connection was lost: the run
+/// lock is awaited in one statement, so that the old backend has ended, and the record read in the
+/// next. \throws Error (unavailable) when it can't be told in time.
+bool has_committed(Connection& connection, const TableNames& names, std::int64_t lock_key,
+                   const std::string& run_id);
+
+/// Who holds a lock, in words: process id and what it calls itself; empty when it is free.
+std::string lock_holder(Connection& connection, std::int64_t lock_key);
+
+/// What a reader sees of a run.
+struct RunView {
+  RunRecord record;  ///< `running` is shown as `interrupted` where no run holds the lock
+  int step = 0;      ///< 1 to 5 while it runs, read from its application_name; 0 where unknown
+  std::int64_t pending = 0;  ///< its events that are not published yet
+};
+
+/// The run of that id, or the last one. Nothing where there is none.
+std::optional<RunView> read_run(Connection& connection, const TableNames& names,
+                                const Catalog& catalog, const std::optional<std::string>& run_id);
+
+struct History {
+  std::vector<RunView> runs;  ///< latest first
+  std::int64_t total = 0;
+};
+
+History read_history(Connection& connection, const TableNames& names, const Catalog& catalog,
+                     std::int64_t limit, std::int64_t offset);
+
+}  // namespace tickstock::store

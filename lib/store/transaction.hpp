@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/connection.hpp"
+
+namespace tickstock::store {
+
+enum class Isolation { repeatable_read, read_committed };
+
+struct TransactionOptions {
+  Isolation isolation = Isolation::repeatable_read;
+  bool read_only = false;
+  /// IANA zone in which a timestamptz shows its day.
+  std::string timezone = "UTC";
+  /// An advisory lock to try as the first query, before the snapshot could be older than another
+  /// holder's COMMIT.
+  std::optional<std::int64_t> lock = {};
+  std::string application_name = {};
+};
+
+/// A transaction that rolls back unless it was committed. All settings are local to it, so that a
+/// transaction pooler may stand between: search_path (pg_catalog first, temporary tables last),
+/// time-outs, zone, and row_security off, by which a policy that would hide rows is an error
+/// instead of a market without them.
+class Transaction {
+ public:
+  /// Begins in one round trip. \throws Error.
+  Transaction(Connection& connection, const TransactionOptions& options);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  /// Whether the lock was free.
+  [[nodiscard]] bool has_lock() const { return has_lock_; }
+
+  [[nodiscard]] Connection& connection() { return connection_; }
+  Result run(const Statement& statement) { return connection_.run(statement); }
+  PipelineOutcome run_pipeline(const std::vector<Statement>& statements) {
+    return connection_.run_pipeline(statements);
+  }
+
+  /// Commits. The server answers the COMMIT of a failed transaction with success and the tag
+  /// ROLLBACK: only `COMMIT` counts. \throws Error (outcome_unknown) when the connection is lost
+  /// meanwhile.
+  void commit();
+
+ private:
+  Connection& connection_;
+  bool has_lock_ = false;
+  bool open_ = true;
+};
+
+}  // namespace tickstock::store

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "events/messages.hpp"
+#include "events/publisher.hpp"
+#include "sync/clock.hpp"
+
+namespace tickstock::sync {
+
+/// The events of a run that may be lost. They are sent as far as goes without waiting, so that
+/// Redis never holds up the database work; with events switched off it does nothing.
+class Announcer {
+ public:
+  Announcer(const events::RedisSettings& redis, events::RunFacts facts, const RunClock& clock,
+            bool enabled);
+
+  /// Once a run, however often it is called.
+  void triggered();
+  void step(int step, int completed_steps);
+  void error(ErrorKind kind, const std::string& message);
+  void completed(const events::Completion& completion);
+  /// Of full runs only.
+  void phase(const events::Completion& completion);
+
+  /// Waits a moment for what is under way.
+  void flush(std::chrono::milliseconds time);
+
+  /// Null where events are switched off.
+  [[nodiscard]] events::Publisher* publisher() { return publisher_.get(); }
+  [[nodiscard]] const events::RunFacts& facts() const { return facts_; }
+
+ private:
+  template <typename Make>
+  void announce(Make make) noexcept;
+
+  events::RunFacts facts_;
+  const RunClock& clock_;
+  std::unique_ptr<events::Publisher> publisher_;
+  bool triggered_ = false;
+};
+
+}  // namespace tickstock::sync

@@ -1,0 +1,159 @@
+#include "sync/check.hpp"
+
+#include <chrono>
+
+#include "events/publisher.hpp"
+#include "store/market_reader.hpp"
+#include "store/outbox.hpp"
+#include "store/preflight.hpp"
+#include "store/runs.hpp"
+
+namespace tickstock::sync {
+
+namespace {
+
+/// A weekend and a holiday.
+constexpr std::chrono::days stale_after{4};
+
+/// Gathers findings; a step that throws is a finding too.
+class Preflight {
+ public:
+  Preflight(const Environment& environment, const Policy& policy, const io::Interrupt& interrupt)
+      : environment_(environment), policy_(policy), interrupt_(interrupt) {}
+
+  std::vector<Finding> look() {
+    guarded([this] { look_at_database(); });
+    guarded([this] { look_at_redis(); });
+    return std::move(findings_);
+  }
+
+ private:
+  template <typename Step>
+  void guarded(Step step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      fail(error);
+    }
+  }
+
+  void good(const std::string& sentence) { findings_.push_back({Finding::Level::good, sentence}); }
+  void warn(const std::string& sentence) {
+    findings_.push_back({Finding::Level::warning, sentence});
+  }
+  void fail(const Error& error) {
+    findings_.push_back({Finding::Level::failure, error.what(), error.kind()});
+  }
+
+  void look_at_database() {
+    store::Connection connection = store::Connection::open(environment_.database, interrupt_);
+    const store::Catalog catalog =
+        store::read_catalog(connection, environment_.tables, environment_.timezone);
+    good("connected to PostgreSQL " + catalog.server_version + " at " + connection.server() +
+         " as " + connection.user() + "; today is " + to_string(catalog.today) + " in " +
+         environment_.timezone);
+    if (const std::string weakness = connection.transport_weakness(); !weakness.empty()) {
+      warn(weakness);
+    }
+    using store::Need;
+    std::vector<Need> needs{Need::write_entries, Need::read_market, Need::own_tables};
+    if (policy_.guards.max_data_age_days || catalog.prices.exists())
+      needs.push_back(Need::read_prices);
+    const std::vector<Error> problems = store::find_problems(catalog, needs, connection.user());
+    for (const Error& problem : problems) fail(problem);
+    if (problems.empty()) good("tables, columns and privileges are as a run needs them");
+
+    if (store::find_problems(catalog, {Need::read_market, Need::read_entries}, connection.user())
+            .empty()) {
+      guarded([&] { look_at_data(connection, catalog); });
+    }
+    guarded([&] { look_at_own_tables(connection, catalog); });
+  }
+
+  void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
+    store::Transaction transaction(connection,
+                                   {.read_only = true, .timezone = environment_.timezone});
+    Market market = store::read_market(transaction, environment_.tables, catalog.today);
+    const Entries entries = store::read_entries(transaction, environment_.tables, market);
+    const std::string counts = std::to_string(market.size()) + " symbols, of which " +
+                               std::to_string(market.ranking().size()) + " are eligible";
+    if (market.ranking().empty()) {
+      warn(counts + "; a run would be refused");
+    } else {
+      good(counts);
+    }
+    for (const auto& [universe, entry] : entries) {
+      if (!entry->readable) {
+        warn("the content of entry '" + universe +
+             "' is not an object with an array of strings under symbols");
+      }
+    }
+    if (!catalog.prices.exists()) {
+      warn("the table " + environment_.tables.prices.shown() +
+           " does not exist; the age of the data is not known");
+      return;
+    }
+    const auto newest = store::newest_price_day(transaction, environment_.tables);
+    if (!newest) {
+      warn(environment_.tables.prices.shown() + " has no row of the largest symbols");
+    } else if (*newest + stale_after < catalog.today) {
+      warn("the newest prices are of " + to_string(*newest) + ", " +
+           std::to_string((catalog.today - *newest).count()) + " days ago");
+    } else {
+      good("the newest prices are of " + to_string(*newest));
+    }
+  }
+
+  void look_at_own_tables(store::Connection& connection, const store::Catalog& catalog) {
+    if (!catalog.has_any_own_table()) {
+      warn(
+          "the tables cache_sync_* do not exist: no history, and events are not guaranteed; run "
+          "'tickstock-cache init'");
+      return;
+    }
+    if (!store::find_problems(catalog, {store::Need::read_own_tables}, connection.user()).empty())
+      return;
+    const auto last = store::read_run(connection, environment_.tables, catalog, std::nullopt);
+    if (last) {
+      good("the last run, " + last->record.run_id + ", is " +
+           std::string(to_string(last->record.status)) + ", as of " +
+           to_string(last->record.as_of));
+    } else {
+      good("no run is on record yet");
+    }
+    const std::int64_t pending = store::count_pending(connection, environment_.tables);
+    if (pending > 0) {
+      warn(std::to_string(pending) + " events are pending; run 'tickstock-cache deliver'");
+    } else {
+      good("no event is pending");
+    }
+  }
+
+  void look_at_redis() {
+    events::Publisher publisher(environment_.redis);
+    publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), interrupt_);
+    if (publisher.warning().empty()) {
+      good("connected to Redis at " + environment_.redis.shown() + ", a primary");
+    } else {
+      warn(publisher.warning());
+    }
+    const bool remote = environment_.redis.transport == events::RedisSettings::Transport::tcp &&
+                        !environment_.redis.host.starts_with("127.") &&
+                        environment_.redis.host != "localhost" && environment_.redis.host != "::1";
+    if (remote) warn("the connection to Redis is not encrypted; use rediss://");
+  }
+
+  const Environment& environment_;
+  const Policy& policy_;
+  const io::Interrupt& interrupt_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+std::vector<Finding> check(const Environment& environment, const Policy& policy,
+                           const io::Interrupt& interrupt) {
+  return Preflight(environment, policy, interrupt).look();
+}
+
+}  // namespace tickstock::sync

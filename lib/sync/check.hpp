@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/error.hpp"
+#include "domain/policy.hpp"
+#include "io/wait.hpp"
+#include "sync/options.hpp"
+
+namespace tickstock::sync {
+
+/// One thing that the preflight looked at.
+struct Finding {
+  enum class Level { good, warning, failure };
+  Level level;
+  std::string sentence;
+  std::optional<ErrorKind> kind = {};  ///< of a failure
+};
+
+/// Looks at everything that a run needs, and writes nothing: connections, tables, columns,
+/// privileges, the data and its age, the outbox, Redis. Never throws an Error: what fails is a
+/// finding.
+std::vector<Finding> check(const Environment& environment, const Policy& policy,
+                           const io::Interrupt& interrupt);
+
+}  // namespace tickstock::sync

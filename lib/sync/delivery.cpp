@@ -1,0 +1,77 @@
+#include "sync/delivery.hpp"
+
+#include <chrono>
+#include <vector>
+
+#include "store/outbox.hpp"
+
+namespace tickstock::sync {
+
+namespace {
+
+constexpr std::chrono::milliseconds pause_between_tries{50};
+
+/// Sends one batch after the other. \throws Error where it can't go on.
+void send_batches(store::Connection& connection, const store::TableNames& names,
+                  std::int64_t publish_lock, events::Publisher& publisher, io::Deadline deadline,
+                  const io::Interrupt& interrupt, const std::optional<std::string>& run_id,
+                  std::uint64_t& sent) {
+  publisher.connect(deadline, interrupt);
+  for (;;) {
+    std::optional<Error> failure;
+    const auto send = [&](const std::vector<store::PendingMessage>& batch) {
+      std::size_t done = 0;
+      try {
+        for (const store::PendingMessage& pending : batch) {
+          publisher.publish(pending.message, deadline, interrupt);
+          ++done;
+        }
+      } catch (const Error& error) {
+        failure = error;
+      }
+      return done;
+    };
+    const store::BatchOutcome batch = store::publish_batch(connection, names, publish_lock, send);
+    sent += batch.sent;
+    if (failure) throw Error(*failure);
+    if (!batch.locked) {
+      if (batch.read == 0) return;
+      continue;
+    }
+    if (run_id && store::count_pending(connection, names, run_id) == 0) return;
+    if (deadline.over()) {
+      throw Error(ErrorKind::redis,
+                  "another publisher is still at work; run 'tickstock-cache deliver' later");
+    }
+    if (!io::pause(pause_between_tries, interrupt)) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
+    }
+  }
+}
+
+}  // namespace
+
+Delivery deliver(store::Connection& connection, const store::TableNames& names,
+                 const store::Catalog& catalog, events::Publisher& publisher,
+                 std::chrono::milliseconds time, const io::Interrupt& interrupt,
+                 const std::optional<std::string>& run_id) {
+  Delivery delivery;
+  try {
+    send_batches(connection, names, store::publish_lock_key(catalog), publisher,
+                 io::Deadline::after(time), interrupt, run_id, delivery.sent);
+  } catch (const Error& error) {
+    delivery.failure = error;
+  }
+  try {
+    connection.ignore_interrupt();
+    delivery.pending = static_cast<std::uint64_t>(store::count_pending(connection, names, run_id));
+  } catch (const Error& error) {
+    if (!delivery.failure) delivery.failure = error;
+    // Not known; at least one, so that nobody takes them for delivered.
+    delivery.pending = 1;
+  }
+  if (delivery.pending == 0) delivery.failure.reset();
+  return delivery;
+}
+
+}  // namespace tickstock::sync

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "domain/error.hpp"
+#include "events/publisher.hpp"
+#include "store/catalog.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+
+namespace tickstock::sync {
+
+/// What a delivery came to.
+struct Delivery {
+  std::uint64_t sent = 0;
+  std::uint64_t pending = 0;     ///< of the run that was asked for, or of all
+  std::optional<Error> failure;  ///< why events are still pending
+};
+
+/// Publishes what is pending in the outbox, oldest first, until nothing is left, Redis fails, or
+/// the time that the settings give is over. Another publisher at work is waited for. With `run_id`,
+/// it is done as soon as the events of that run are published, whoever sent them. Never throws.
+Delivery deliver(store::Connection& connection, const store::TableNames& names,
+                 const store::Catalog& catalog, events::Publisher& publisher,
+                 std::chrono::milliseconds time, const io::Interrupt& interrupt,
+                 const std::optional<std::string>& run_id);
+
+}  // namespace tickstock::sync

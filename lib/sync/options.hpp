@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "domain/day.hpp"
+#include "domain/plan.hpp"
+#include "domain/policy.hpp"
+#include "events/redis_settings.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+
+namespace tickstock::sync {
+
+/// Where everything is: the same for every command.
+struct Environment {
+  store::ConnectionSettings database;
+  events::RedisSettings redis;
+  store::TableNames tables;
+  std::string timezone = "America/New_York";
+  std::string program_version;
+};
+
+/// One run.
+struct RunOptions {
+  Mode mode = Mode::full;
+  bool dry_run = false;
+  std::optional<Day> as_of;  ///< the day of PostgreSQL's clock in the zone where not given
+  std::string run_id;
+  std::string triggered_by = "manual";
+  std::optional<std::string> approve_plan;
+  std::chrono::milliseconds lock_wait{0};
+  bool events = true;
+  std::size_t max_universe_events = 10;  ///< a task; 0 for all
+  Policy policy;
+};
+
+}  // namespace tickstock::sync

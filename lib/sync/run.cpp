@@ -1,0 +1,238 @@
+#include "sync/run.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "store/preflight.hpp"
+#include "store/runs.hpp"
+#include "sync/delivery.hpp"
+#include "sync/run_state.hpp"
+
+namespace tickstock::sync {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr int max_attempts = 6;
+constexpr milliseconds first_backoff{50};
+constexpr milliseconds pause_between_tries{100};
+/// Once a run had the lock, it waits this long for it again, should another run come in between.
+constexpr milliseconds patience_for_main_lock{10'000};
+constexpr milliseconds last_words_time{1'000};
+
+}  // namespace
+
+Report run(const RunOptions& options, const Environment& environment, Observer& observer,
+           const io::Interrupt& interrupt) {
+  return Run(options, environment, observer, interrupt).execute();
+}
+
+Run::Run(const RunOptions& options, const Environment& environment, Observer& observer,
+         const io::Interrupt& interrupt)
+    : options_(options),
+      environment_(environment),
+      observer_(observer),
+      interrupt_(interrupt),
+      announcer_(
+          environment.redis,
+          {options.run_id, options.mode, options.triggered_by, options.approve_plan.has_value()},
+          clock_, options.events && !options.dry_run) {
+  report_.mode = options.mode;
+  report_.dry_run = options.dry_run;
+  if (!options.dry_run) report_.run_id = options.run_id;
+}
+
+Report Run::execute() {
+  try {
+    work();
+  } catch (const Error& error) {
+    fail(error);
+  }
+  report_.started_at = clock_.started();
+  report_.finished_at = clock_.now();
+  report_.duration_seconds = clock_.elapsed();
+  report_.warnings.insert(report_.warnings.begin(), early_warnings_.begin(), early_warnings_.end());
+  if (events::Publisher* publisher = announcer_.publisher();
+      publisher != nullptr && !publisher->warning().empty()) {
+    report_.warnings.push_back(publisher->warning());
+  }
+  return std::move(report_);
+}
+
+void Run::work() {
+  prepare();
+  if (report_.has_outbox && !options_.dry_run) open_record();
+  attempt_until_settled();
+  if (report_.committed && options_.events) publish();
+}
+
+void Run::prepare() {
+  store::ConnectionSettings database = environment_.database;
+  database.application_name = application_name();
+  connection_ = store::Connection::open(database, interrupt_);
+  catalog_ = store::read_catalog(*connection_, environment_.tables, environment_.timezone);
+  clock_.set(catalog_.clock);
+  report_.as_of = options_.as_of.value_or(catalog_.today);
+  report_.has_outbox = catalog_.has_own_tables();
+
+  using store::Need;
+  std::vector<Need> needs{options_.dry_run ? Need::read_entries : Need::write_entries,
+                          Need::read_market};
+  if (!options_.dry_run) needs.push_back(Need::own_tables);
+  if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
+  store::require(catalog_, needs, connection_->user());
+
+  if (*report_.as_of > catalog_.today) {
+    early_warnings_.push_back("the as-of day " + to_string(*report_.as_of) +
+                              " lies after today, which is " + to_string(catalog_.today));
+  }
+  if (!report_.has_outbox) {
+    early_warnings_.push_back(
+        "the tables cache_sync_* do not exist: no history is kept, and events that "
+        "Redis doesn't take are lost; run 'tickstock-cache init'");
+  }
+}
+
+std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds patience) {
+  const std::int64_t key = store::run_lock_key(catalog_);
+  const io::Deadline deadline = io::Deadline::after(patience);
+  for (;;) {
+    auto transaction = std::make_unique<store::Transaction>(
+        *connection_, store::TransactionOptions{.timezone = environment_.timezone,
+                                                .lock = key,
+                                                .application_name = application_name()});
+    if (transaction->has_lock()) {
+      had_lock_ = true;
+      return transaction;
+    }
+    // Waiting inside would keep a snapshot older than the other run's COMMIT.
+    transaction.reset();
+    if (deadline.over()) {
+      const std::string holder = store::lock_holder(*connection_, key);
+      throw Error(ErrorKind::locked, "another run holds the lock" +
+                                         (holder.empty() ? "" : ": " + holder) +
+                                         "; wait for it to end, or use --lock-wait");
+    }
+    if (!io::pause(std::min(pause_between_tries, deadline.left()), interrupt_)) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
+    }
+  }
+}
+
+void Run::open_record() {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      const auto transaction = begin_locked(options_.lock_wait);
+      store::open_run(*transaction, environment_.tables, record(), environment_.program_version);
+      transaction->commit();
+      break;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::retryable || attempt == max_attempts) throw;
+    }
+  }
+  has_record_ = true;
+  announcer_.triggered();
+}
+
+void Run::attempt_until_settled() {
+  milliseconds backoff = first_backoff;
+  for (int number = 1;; ++number) {
+    try {
+      attempt();
+      return;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::retryable) throw;
+      if (number == max_attempts) {
+        throw Error(ErrorKind::unavailable,
+                    std::string(error.what()) + "; given up after " + std::to_string(number) +
+                        " attempts, another program writes the same rows",
+                    error.sqlstate());
+      }
+      observer_.note("another transaction was in the way (SQLSTATE " + error.sqlstate() +
+                     "); beginning anew");
+    }
+    if (!io::pause(backoff, interrupt_)) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal before a new attempt");
+    }
+    backoff *= 2;
+  }
+}
+
+void Run::attempt() {
+  report_.warnings.clear();
+  report_.tasks.clear();
+  messages_.clear();
+  omitted_universe_events_ = 0;
+  begin_step(1);
+  if (options_.dry_run) {
+    store::Transaction transaction(*connection_,
+                                   {.read_only = true, .timezone = environment_.timezone});
+    make_plan(transaction);
+    report_.status = RunStatus::completed;
+    check_guards(report_.guards);
+    return;
+  }
+  const auto transaction = begin_locked(
+      has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait);
+  announcer_.triggered();
+  make_plan(*transaction);
+  check_guards(report_.guards);
+  apply(*transaction);
+  commit(*transaction);
+}
+
+void Run::publish() {
+  begin_step(5);
+  events::Publisher& publisher = *announcer_.publisher();
+  std::optional<Error> failure;
+  if (report_.has_outbox) {
+    const Delivery delivery =
+        deliver(*connection_, environment_.tables, catalog_, publisher,
+                environment_.redis.publish_timeout, interrupt_, options_.run_id);
+    report_.events_pending = std::min<std::uint64_t>(delivery.pending, messages_.size());
+    failure = delivery.failure;
+  } else {
+    report_.events_pending = messages_.size();
+    const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
+    try {
+      for (const Message& message : messages_) {
+        publisher.publish(message, deadline, interrupt_);
+        --report_.events_pending;
+      }
+    } catch (const Error& error) {
+      failure = error;
+    }
+  }
+  report_.events_published = messages_.size() - report_.events_pending;
+  if (report_.events_pending > 0) {
+    report_.failure = Error(
+        ErrorKind::redis,
+        std::to_string(report_.events_pending) + " events of this run are " +
+            (report_.has_outbox ? "pending; run 'tickstock-cache deliver' later: " : "lost: ") +
+            (failure ? failure->what() : ""));
+  } else {
+    announcer_.step(5, 5);
+  }
+  for (const TaskReport& task : report_.tasks) {
+    if (task.error) announcer_.error(ErrorKind::failed, *task.error);
+  }
+  announcer_.phase(completion());
+  announcer_.flush(last_words_time);
+}
+
+void Run::begin_step(int step) {
+  step_ = step;
+  observer_.step(step, events::step_names[static_cast<std::size_t>(step - 1)]);
+  announcer_.step(step, step - 1);
+}
+
+std::string Run::application_name() const {
+  // PostgreSQL keeps 63 bytes; the step at the end must be among them.
+  constexpr std::size_t longest_id = 63 - sizeof("tickstock-cache  3/5") + 1;
+  if (options_.dry_run) return "tickstock-cache dry-run";
+  const std::string id = options_.run_id.substr(0, longest_id);
+  return "tickstock-cache " + id + (step_ > 0 ? " " + std::to_string(step_) + "/5" : "");
+}
+
+}  // namespace tickstock::sync

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string_view>
+
+#include "io/wait.hpp"
+#include "sync/options.hpp"
+#include "sync/report.hpp"
+
+namespace tickstock::sync {
+
+/// Is told how a run goes on, as it goes.
+class Observer {
+ public:
+  Observer() = default;
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+  virtual ~Observer() = default;
+
+  /// Step 1 to 5 begins.
+  virtual void step(int number, std::string_view name) = 0;
+  /// Something worth a line in a log: a retry, a wait.
+  virtual void note(const std::string& sentence) = 0;
+};
+
+/// The run: lock, read, plan, guard, apply, publish; a dry run stops after guard. Never throws an
+/// Error: whatever happens is in the report.
+Report run(const RunOptions& options, const Environment& environment, Observer& observer,
+           const io::Interrupt& interrupt);
+
+}  // namespace tickstock::sync

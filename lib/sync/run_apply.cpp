@@ -1,0 +1,98 @@
+#include <chrono>
+
+#include "store/entry_writer.hpp"
+#include "store/runs.hpp"
+#include "sync/run_state.hpp"
+
+namespace tickstock::sync {
+
+namespace {
+
+/// How long an unknown outcome is asked after.
+constexpr std::chrono::milliseconds outcome_time{30'000};
+constexpr std::chrono::milliseconds outcome_time_after_signal{1'500};
+constexpr std::chrono::milliseconds pause_between_tries{250};
+
+int step_of(Task task) { return static_cast<int>(task) + 2; }
+
+}  // namespace
+
+void Run::apply(store::Transaction& transaction) {
+  const Snapshot& snapshot = *report_.snapshot;
+  const store::WriteContext context{environment_.tables, snapshot.market, options_.run_id,
+                                    report_.written_at, report_.has_outbox};
+  if (!snapshot.plan.empty()) {
+    // A `timestamp` column shows UTC, whatever the zone of the as-of day.
+    transaction.run({"setting the time zone", "SET LOCAL TimeZone = 'UTC'"});
+  }
+  for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
+    const TaskPlan& task = snapshot.plan.tasks[i];
+    TaskReport& task_report = report_.tasks[i];
+    begin_step(step_of(task.task));
+    if (const auto error = store::write_task(transaction, context, task, application_name())) {
+      if (options_.approve_plan) throw Error(*error);
+      task_report.error = error->what();
+      task_report.changes.clear();
+      continue;
+    }
+    if (!options_.events) continue;
+    for (Message& message :
+         events::task_events(announcer_.facts(), context.written_at, task, snapshot.market,
+                             options_.max_universe_events, omitted_universe_events_)) {
+      messages_.push_back(std::move(message));
+    }
+  }
+  report_.status = RunStatus::completed;
+  for (const TaskReport& task : report_.tasks) {
+    if (task.error) report_.status = RunStatus::completed_with_errors;
+  }
+  if (options_.events) {
+    messages_.push_back(events::sync_completed(announcer_.facts(), clock_.now(), completion()));
+  }
+  if (!report_.has_outbox) return;
+  std::vector<store::Statement> closing;
+  if (options_.events) {
+    closing.push_back(
+        store::store_messages(environment_.tables, options_.run_id, context.written_at, messages_));
+  }
+  closing.push_back(store::finish_run(environment_.tables, record()));
+  transaction.run_pipeline(closing).value();
+}
+
+void Run::commit(store::Transaction& transaction) {
+  try {
+    transaction.commit();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::outcome_unknown) throw;
+    observer_.note(std::string(error.what()) + "; asking for the outcome");
+    if (!find_outcome()) {
+      throw Error(ErrorKind::unavailable,
+                  "the connection was lost before COMMIT; the transaction was rolled back");
+    }
+  }
+  report_.committed = true;
+}
+
+bool Run::find_outcome() {
+  const bool can_tell = report_.has_outbox;
+  const io::Deadline deadline =
+      io::Deadline::after(interrupt_.raised() ? outcome_time_after_signal : outcome_time);
+  while (can_tell && !deadline.over()) {
+    try {
+      connection_ = store::Connection::open(environment_.database, io::Interrupt());
+      return store::has_committed(*connection_, environment_.tables, store::run_lock_key(catalog_),
+                                  options_.run_id);
+    } catch (const Error&) {
+      io::pause(pause_between_tries, io::Interrupt());
+    }
+  }
+  throw Error(
+      ErrorKind::outcome_unknown,
+      "outcome unknown: the connection was lost during COMMIT, and " +
+          std::string(
+              can_tell ? "PostgreSQL could not be asked again; see 'tickstock-cache status " +
+                             options_.run_id + "' once it answers, then run again"
+                       : "without the tables of 'tickstock-cache init' nothing tells; run again"));
+}
+
+}  // namespace tickstock::sync

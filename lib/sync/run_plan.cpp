@@ -1,0 +1,89 @@
+#include <algorithm>
+
+#include "store/market_reader.hpp"
+#include "store/runs.hpp"
+#include "sync/digest.hpp"
+#include "sync/run_state.hpp"
+#include "tasks/guards.hpp"
+#include "tasks/tasks.hpp"
+
+namespace tickstock::sync {
+
+void Run::make_plan(store::Transaction& transaction) {
+  const store::TableNames& names = environment_.tables;
+  if (catalog_.runs.exists()) {
+    const auto last = store::last_completed_as_of(transaction, names);
+    if (last && *report_.as_of < *last) {
+      report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
+                                 " lies before that of the last completed run, which is " +
+                                 to_string(*last));
+    }
+  }
+  Market market = store::read_market(transaction, names, *report_.as_of);
+  Entries entries = store::read_entries(transaction, names, market);
+  const GuardLimits& limits = options_.policy.guards;
+  const bool fresh =
+      !limits.max_data_age_days ||
+      store::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
+
+  Plan plan = tasks::make_plan(options_.mode, market, entries, options_.policy);
+  describe_listings(transaction, market, plan);
+  warn_about_data(market);
+  for (const TaskPlan& task : plan.tasks) {
+    report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
+  }
+  report_.guards = tasks::evaluate_guards(
+      {options_.mode, market, entries, plan, limits, options_.policy.ipo_days, fresh});
+  report_.written_at = clock_.now();
+  report_.plan_digest = plan_digest(plan, market);
+  report_.snapshot = std::make_unique<const Snapshot>(
+      Snapshot{std::move(market), std::move(entries), std::move(plan)});
+  for (const TaskPlan& task : report_.snapshot->plan.tasks) {
+    report_.tasks.push_back(
+        {task.task, changes_of(task, report_.snapshot->market, options_.policy), std::nullopt});
+  }
+}
+
+void Run::describe_listings(store::Transaction& transaction, Market& market, const Plan& plan) {
+  std::vector<SymbolId> symbols;
+  for (const TaskPlan& task : plan.tasks) {
+    if (task.task != Task::ipo) continue;
+    for (const EntryWrite& write : task.writes) {
+      for (const Placement& member : write.diff.added) symbols.push_back(member.symbol);
+      for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
+    }
+  }
+  store::describe_companies(transaction, environment_.tables, market, symbols);
+}
+
+void Run::warn_about_data(const Market& market) {
+  if (market.unknown_activity() > 0) {
+    report_.warnings.push_back(
+        std::to_string(market.unknown_activity()) +
+        " symbols have no is_active (NULL); they are not eligible, and stay where they are");
+  }
+  if (market.not_finite() > 0) {
+    report_.warnings.push_back(
+        std::to_string(market.not_finite()) +
+        " symbols have a market cap that is not a finite number; they are not eligible");
+  }
+}
+
+void Run::check_guards(const std::vector<GuardResult>& guards) const {
+  if (options_.approve_plan) {
+    if (*options_.approve_plan == report_.plan_digest) return;
+    throw Error(ErrorKind::not_approved,
+                "the plan has digest " + report_.plan_digest +
+                    ", which is not the approved one; read a new dry run and approve that");
+  }
+  const auto refusing = std::find_if(guards.begin(), guards.end(),
+                                     [](const GuardResult& guard) { return guard.refused; });
+  if (refusing == guards.end()) return;
+  throw Error(
+      ErrorKind::refused,
+      "refused by a guard: " + refusing->sentence +
+          "; mend the data, or read a dry run and approve exactly that plan with --approve-plan " +
+          report_.plan_digest);
+}
+
+}  // namespace tickstock::sync

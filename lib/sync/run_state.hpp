@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "events/messages.hpp"
+#include "store/catalog.hpp"
+#include "store/connection.hpp"
+#include "store/transaction.hpp"
+#include "sync/announcer.hpp"
+#include "sync/clock.hpp"
+#include "sync/run.hpp"
+
+namespace tickstock::sync {
+
+/// One run on its way from top to bottom. The steps stand in the order in which they happen.
+class Run {
+ public:
+  Run(const RunOptions& options, const Environment& environment, Observer& observer,
+      const io::Interrupt& interrupt);
+
+  Report execute();
+
+ private:
+  // run.cpp: the walk
+  void work();
+  void prepare();
+  void open_record();
+  void attempt_until_settled();
+  void attempt();
+  void publish();
+
+  // run_plan.cpp: read, plan, guard
+  void make_plan(store::Transaction& transaction);
+  void describe_listings(store::Transaction& transaction, Market& market, const Plan& plan);
+  void warn_about_data(const Market& market);
+  void check_guards(const std::vector<GuardResult>& guards) const;
+
+  // run_apply.cpp: write, commit
+  void apply(store::Transaction& transaction);
+  void commit(store::Transaction& transaction);
+  [[nodiscard]] bool find_outcome();
+
+  // run_end.cpp: what is written and said at the end
+  void fail(const Error& error);
+  void record_failure();
+  void announce_failure(const Error& error);
+  [[nodiscard]] RunRecord record() const;
+  [[nodiscard]] events::Completion completion() const;
+
+  std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds patience);
+  void begin_step(int step);
+  [[nodiscard]] std::string application_name() const;
+
+  const RunOptions& options_;
+  const Environment& environment_;
+  Observer& observer_;
+  const io::Interrupt& interrupt_;
+
+  RunClock clock_;
+  Announcer announcer_;
+  std::optional<store::Connection> connection_;
+  store::Catalog catalog_;
+  Report report_;
+  std::vector<std::string> early_warnings_;  ///< those that a retry does not find again
+  std::vector<Message> messages_;
+  std::size_t omitted_universe_events_ = 0;
+  int step_ = 0;
+  bool had_lock_ = false;
+  bool has_record_ = false;
+};
+
+}  // namespace tickstock::sync

@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "tasks/tasks.hpp"
+
+namespace tickstock::tasks {
+
+namespace {
+
+EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const Entry> before,
+                            const Market& market) {
+  Entry after;
+  after.cache_type = before->cache_type;
+  after.metadata = before->metadata;
+  after.members.reserve(before->members.size());
+  MembershipDiff diff;
+  const std::vector<SymbolId> once = distinct(before->members);
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    if (market.delisted(once[i])) diff.removed.push_back({once[i], i, 0});
+  }
+  std::copy_if(before->members.begin(), before->members.end(), std::back_inserter(after.members),
+               [&market](SymbolId id) { return !market.delisted(id); });
+  after.count = std::to_string(after.members.size());
+  return {universe, std::move(before), std::make_shared<const Entry>(std::move(after)),
+          std::move(diff)};
+}
+
+}  // namespace
+
+TaskPlan delisted(const Market& market, const Entries& entries) {
+  TaskPlan plan{Task::delisted, {}, {}};
+  std::unordered_set<SymbolId> unknown;
+  std::size_t entries_with_unknown = 0;
+  for (const auto& [universe, entry] : entries) {
+    if (!is_cleaned_type(entry->cache_type)) continue;
+    if (!entry->readable) {
+      plan.warnings.push_back(
+          "the content of entry '" + universe +
+          "' is not an object with an array of strings under symbols; left alone");
+      continue;
+    }
+    bool holds_delisted = false;
+    bool holds_unknown = false;
+    for (const SymbolId id : entry->members) {
+      holds_delisted = holds_delisted || market.delisted(id);
+      if (market.find(id) == nullptr) {
+        holds_unknown = true;
+        unknown.insert(id);
+      }
+    }
+    entries_with_unknown += holds_unknown ? 1 : 0;
+    if (holds_delisted) plan.writes.push_back(without_delisted(universe, entry, market));
+  }
+  if (!unknown.empty()) {
+    plan.warnings.push_back(std::to_string(unknown.size()) + " members of " +
+                            std::to_string(entries_with_unknown) +
+                            " entries are not in the symbols table and stay where they are");
+  }
+  return plan;
+}
+
+}  // namespace tickstock::tasks

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "domain/guard.hpp"
+#include "domain/market.hpp"
+#include "domain/plan.hpp"
+#include "domain/policy.hpp"
+
+namespace tickstock::tasks {
+
+/// What the guards know besides plan and market.
+struct GuardInput {
+  Mode mode;
+  const Market& market;
+  const Entries& entries;  ///< as they stand before the run
+  const Plan& plan;
+  const GuardLimits& limits;
+  int ipo_days;
+  /// Whether the prices table has a row in the last `max_data_age_days`; not looked at where that
+  /// limit is not set.
+  bool data_is_fresh;
+};
+
+/// Every guard that belongs to the mode, with what was measured; those with `refused` end the run.
+/// All of them, so that a dry run shows in full what would refuse.
+std::vector<GuardResult> evaluate_guards(const GuardInput& input);
+
+}  // namespace tickstock::tasks
