@@ -59,12 +59,7 @@ void Log::write(Level level, std::string_view message, int step) {
   json::Writer json;
   json.begin_object();
   json.key("level").string(word_of(level));
-  json.key("run_id");
-  if (run_id_.empty()) {
-    json.null();
-  } else {
-    json.string(run_id_);
-  }
+  json.key("run_id").text_or_null(run_id_);
   json.key("message").string(message);
   if (step > 0) json.key("step").number(step).key("total_steps").number(5);
   json.key("elapsed_ms")

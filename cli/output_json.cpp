@@ -16,14 +16,6 @@ void strings(json::Writer& json, const std::vector<std::string>& values) {
   json.end_array();
 }
 
-void text_or_null(json::Writer& json, const std::string& value) {
-  if (value.empty()) {
-    json.null();
-  } else {
-    json.string(value);
-  }
-}
-
 void names(json::Writer& json, const std::vector<Placement>& members, const Market& market) {
   json.begin_array();
   for (const Placement& member : members) json.string(market.name(member.symbol));
@@ -39,8 +31,8 @@ void change_metadata(json::Writer& json, const Change& change, Task task, const 
     names(json, write.diff.removed, market);
   } else if (task == Task::ipo && change.symbol) {
     const Listing* listing = market.find(*change.symbol);
-    json.key("listing_date");
-    text_or_null(json, listing != nullptr && listing->listed ? to_string(*listing->listed) : "");
+    json.key("listing_date")
+        .text_or_null(listing != nullptr && listing->listed ? to_string(*listing->listed) : "");
     json.key("sector").string_or_null(market.company(*change.symbol).sector);
   } else {
     json.key("count").number(std::uint64_t{write.after->members.size()});
@@ -159,19 +151,16 @@ std::string json_report(const sync::Report& report, int exit_status) {
   json.key("schema_version").number(schema_version);
   json.key("exit_code").number(exit_status);
   json.key("success").boolean(success);
-  json.key("run_id");
-  text_or_null(json, report.run_id);
+  json.key("run_id").text_or_null(report.run_id);
   json.key("mode").string(to_string(report.mode));
   json.key("dry_run").boolean(report.dry_run);
-  json.key("as_of");
-  text_or_null(json, report.as_of ? to_string(*report.as_of) : "");
+  json.key("as_of").text_or_null(report.as_of ? to_string(*report.as_of) : "");
   json.key("status").string(application_status(report.status));
   json.key("sync_status").string(to_string(report.status));
   json.key("sync_start").string(report.started_at);
   json.key("sync_end").string(report.finished_at);
   json.key("duration_seconds").real(report.duration_seconds);
-  json.key("plan_digest");
-  text_or_null(json, report.plan_digest);
+  json.key("plan_digest").text_or_null(report.plan_digest);
   json.key("guards");
   sync::write_guards(json, report.guards);
   json.key("total_changes").number(report.total_changes());
@@ -182,8 +171,7 @@ std::string json_report(const sync::Report& report, int exit_status) {
   strings(json, errors);
   json.key("warnings");
   strings(json, report.warnings);
-  json.key("error");
-  text_or_null(json, errors.empty() ? "" : errors.front());
+  json.key("error").text_or_null(errors.empty() ? "" : errors.front());
   json.key("events").begin_object();
   json.key("published").number(report.events_published);
   json.key("pending").number(report.events_pending);

@@ -98,8 +98,10 @@ class ReportText {
   }
 
   void closing() {
-    if (!report_.plan_digest.empty()) line("plan {}", report_.plan_digest);
-    if (!report_.snapshot || (report_.failure && !report_.committed && !report_.dry_run)) return;
+    if (!report_.snapshot) return;
+    line("{}as of {}; plan {}", report_.dry_run ? "" : "run " + report_.run_id + " ",
+         to_string(*report_.as_of), report_.plan_digest);
+    if (report_.failure && !report_.committed && !report_.dry_run) return;
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
     const std::vector<const EntryWrite*> writes = report_.writes();

@@ -69,6 +69,8 @@ bool MemberReasons::listed_lately(SymbolId symbol) const {
 }
 
 std::string MemberReasons::added(Task task, const EntryWrite& write, SymbolId symbol) const {
+  // In a new universe everyone is new.
+  if (!write.before && task == Task::market_cap) return "";
   const auto category = category_index(write.universe);
   const auto old = old_category_.find(symbol);
   if (category && old != old_category_.end() && old->second != *category) {
@@ -97,6 +99,8 @@ std::string MemberReasons::removed(Task task, const EntryWrite& write, SymbolId 
 }
 
 std::string MemberReasons::moved(const Placement& member) {
+  // Its neighbours came, went or changed their order, and it is back at the same number.
+  if (member.to == member.from) return "place " + std::to_string(member.to + 1) + " among others";
   return "place " + std::to_string(member.to + 1) + ", was " + std::to_string(member.from + 1);
 }
 

@@ -177,8 +177,7 @@ Transport::Progress Transport::begin_tls() {
   if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host) != 1) {
     ERR_clear_error();
     // What SSL_set_tlsext_host_name does, without its C cast.
-    SSL_ctrl(tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-             settings_.host.data());
+    SSL_ctrl(tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, settings_.host.data());
     if (SSL_set1_host(tls, host) != 1) fail(tls_error_text());
   }
   if (SSL_set_fd(tls, fd_) != 1) fail(tls_error_text());

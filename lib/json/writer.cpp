@@ -101,6 +101,10 @@ Writer& Writer::string_or_null(const std::optional<std::string>& value) {
   return value ? string(*value) : null();
 }
 
+Writer& Writer::text_or_null(std::string_view value) {
+  return value.empty() ? null() : string(value);
+}
+
 std::string Writer::text() const {
   if (!impl_->writer.IsComplete())
     throw Error(ErrorKind::failed, "a JSON text was left unfinished");

@@ -35,6 +35,8 @@ class Writer {
   /// A complete JSON text that comes from PostgreSQL or another Writer.
   Writer& raw(std::string_view json);
   Writer& string_or_null(const std::optional<std::string>& value);
+  /// Null for an empty text.
+  Writer& text_or_null(std::string_view value);
 
   /// The finished text.
   [[nodiscard]] std::string text() const;

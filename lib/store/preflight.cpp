@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <string_view>
 
 #include "store/schema.hpp"
@@ -11,7 +10,7 @@ namespace tickstock::store {
 
 namespace {
 
-using Types = std::initializer_list<std::string_view>;
+using Types = std::vector<std::string_view>;
 
 struct WantedColumn {
   std::string_view name;
@@ -67,7 +66,7 @@ class Inspector {
       } else if (std::find(column.types.begin(), column.types.end(), found->second.type) ==
                  column.types.end()) {
         fail("column " + std::string(column.name) + " of " + shown() + " is of type " +
-             found->second.type + ", which can't be read as " + std::string(*column.types.begin()) +
+             found->second.type + ", which can't be read as " + std::string(column.types.front()) +
              "; change it, or name a view in [tables]");
       }
     }

@@ -41,15 +41,10 @@ void write_guards(json::Writer& json, const std::vector<GuardResult>& guards) {
   for (const GuardResult& guard : guards) {
     json.begin_object();
     json.key("name").string(guard.name);
-    json.key("universe");
-    if (guard.universe.empty()) {
-      json.null();
-    } else {
-      json.string(guard.universe);
-    }
+    json.key("universe").text_or_null(guard.universe);
     json.key("value").real(guard.value);
     json.key("limit").real(guard.limit);
-    json.key("setting").string(guard.setting);
+    json.key("setting").text_or_null(guard.setting);
     json.key("refused").boolean(guard.refused);
     json.end_object();
   }
