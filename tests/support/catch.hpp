@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+// Catch2 2 and 3 differ in their header and in the name of one matcher, as far as these tests use them.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+namespace tickstock::test {
+
+/// Matches a text that holds `part`.
+inline auto contains(const std::string& part) {
+#if __has_include(<catch2/catch_all.hpp>)
+  return Catch::Matchers::ContainsSubstring(part);
+#else
+  return Catch::Matchers::Contains(part);
+#endif
+}
+
+inline auto starts_with(const std::string& part) { return Catch::Matchers::StartsWith(part); }
+
+}  // namespace tickstock::test

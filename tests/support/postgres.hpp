@@ -1,0 +1,113 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "process.hpp"
+#include "session.hpp"
+#include "temporary_directory.hpp"
+
+namespace tickstock::test {
+
+struct PostgresOptions {
+  /// Lines appended to postgresql.conf; they win over the settings made here.
+  std::vector<std::string> settings = {};
+  /// Lines put at the head of pg_hba.conf, where the first match wins; below them everybody is
+  /// trusted.
+  std::vector<std::string> access_rules = {};
+};
+
+enum class StopMode { smart, fast, immediate };
+
+/// A private PostgreSQL cluster: UTF8, locale C, superuser `postgres`, no durability, on a Unix
+/// socket and on a loopback port. Run by root, it runs as the user `postgres`. It is stopped and
+/// removed at the end of the scope.
+class Postgres {
+ public:
+  explicit Postgres(const PostgresOptions& options = {});
+  ~Postgres();
+
+  Postgres(const Postgres&) = delete;
+  Postgres& operator=(const Postgres&) = delete;
+
+  /// The cluster of this test process, made when it is first asked for. Ask inside a TEST_CASE
+  /// only: a failure in a file-scope object would leave the binary without tests, and ctest green.
+  static Postgres& shared();
+
+  /// Starts a cluster that is stopped, on the same port, and waits until it takes connections.
+  void start();
+  void stop(StopMode mode = StopMode::fast);
+  void restart(StopMode mode = StopMode::fast);
+  /// Ends the postmaster by SIGKILL; its children notice and end.
+  void kill();
+  bool running();
+
+  /// Lets new access rules and settings take effect. \pre running.
+  void reload() const;
+
+  int port() const { return port_; }
+  /// The directory of the Unix socket, to be given as host.
+  std::string socket_directory() const { return directory_.path().string(); }
+  std::string data_directory() const { return directory_.file("data"); }
+  /// The process id of the postmaster.
+  pid_t pid() const;
+  /// What the server has logged since it was last started.
+  std::string log() const;
+
+  /// `postgresql://USER@/DATABASE?host=SOCKET_DIRECTORY&port=PORT`. The user may be `name:password`
+  /// and must be percent-encoded where it needs to be, like the database.
+  std::string url(const std::string& database, const std::string& user = "postgres") const;
+
+  /// `postgresql://USER@127.0.0.1:PORT/DATABASE`; another port is that of a proxy before it.
+  std::string tcp_url(const std::string& database, const std::string& user = "postgres",
+                      int port = 0) const;
+
+ private:
+  void initialise(const PostgresOptions& options);
+  void write_configuration(const PostgresOptions& options);
+  bool try_start();
+
+  TemporaryDirectory directory_;
+  RunOptions run_options_;
+  std::string programs_;
+  int port_ = 0;
+  std::unique_ptr<Process> server_;
+};
+
+/// A database of its own, dropped, with whoever is still connected, at the end of the scope.
+class Database {
+ public:
+  /// The options are those of CREATE DATABASE, e.g. "TEMPLATE template0 ENCODING 'SQL_ASCII'".
+  explicit Database(Postgres& postgres = Postgres::shared(), const std::string& options = "");
+  ~Database();
+
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  Postgres& postgres() const { return postgres_; }
+  const std::string& name() const { return name_; }
+  std::string url(const std::string& user = "postgres") const;
+  std::string tcp_url(const std::string& user = "postgres", int port = 0) const;
+
+  /// The database's own session, as superuser; connected when it is first used.
+  Session& session();
+  /// Another session, e.g. to hold a lock; made anew at every call.
+  Session connect(const std::string& user = "postgres") const;
+  /// Gives up the own session, e.g. because the server was restarted; the next use makes a new one.
+  void disconnect() { session_.reset(); }
+
+  void execute(const std::string& sql, const Parameters& parameters = {});
+  std::string value(const std::string& sql, const Parameters& parameters = {});
+  Rows rows(const std::string& sql, const Parameters& parameters = {});
+  std::vector<std::string> column(const std::string& sql, const Parameters& parameters = {});
+  void copy_in(const std::string& target, std::string_view text,
+               const std::string& options = "FORMAT csv");
+
+ private:
+  Postgres& postgres_;
+  std::string name_;
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace tickstock::test

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "process.hpp"
+#include "temporary_directory.hpp"
+
+struct redisContext;
+struct redisReply;
+
+namespace tickstock::test {
+
+struct RedisOptions {
+  /// Lines appended to redis.conf; they win over the settings made here.
+  std::vector<std::string> settings = {};
+  /// What the tests' own connections log in with; it has to be set by a line of the settings too.
+  std::string password = {};
+};
+
+/// A private Redis server on a loopback port and on a Unix socket that keeps nothing on disk. It is
+/// stopped and removed at the end of the scope.
+class Redis {
+ public:
+  explicit Redis(RedisOptions options = {});
+  ~Redis();
+
+  Redis(const Redis&) = delete;
+  Redis& operator=(const Redis&) = delete;
+
+  /// The server of this test process, made when it is first asked for, inside a TEST_CASE.
+  static Redis& shared();
+
+  /// Starts a server that is stopped, on the same port and without data, and waits until it
+  /// answers.
+  void start();
+  void stop();
+  bool running();
+  /// Sends a signal, e.g. SIGSTOP.
+  void send_signal(int signal) { server_->send_signal(signal); }
+
+  int port() const { return port_; }
+  std::string socket() const { return directory_.file("redis.sock"); }
+  /// `redis://127.0.0.1:PORT/0`
+  std::string url() const;
+  /// `unix://SOCKET`
+  std::string unix_url() const;
+  /// The directory that the server runs in, e.g. for certificates.
+  const TemporaryDirectory& directory() const { return directory_; }
+  std::string log() const;
+
+  /// Executes a command on a connection made for it. Strings come back as they are, numbers as
+  /// text, nil as "", and the elements of an array on lines of their own. \throws
+  /// std::runtime_error with the server's message.
+  std::string command(const std::vector<std::string>& words) const;
+
+ private:
+  bool try_start();
+
+  TemporaryDirectory directory_;
+  RedisOptions options_;
+  int port_ = 0;
+  std::unique_ptr<Process> server_;
+};
+
+/// A connection by hiredis to a Redis of the tests, with a limit on every wait.
+class RedisConnection {
+ public:
+  explicit RedisConnection(const Redis& redis, const std::string& password = "");
+
+  struct FreeReply {
+    void operator()(redisReply* reply) const;
+  };
+  using Reply = std::unique_ptr<redisReply, FreeReply>;
+
+  /// \throws std::runtime_error where the connection fails or the reply is an error.
+  Reply command(const std::vector<std::string>& words);
+  /// The next reply that the server sends by itself. \throws std::runtime_error when none comes
+  /// within the limit.
+  Reply next(std::chrono::milliseconds limit);
+
+ private:
+  struct Free {
+    void operator()(redisContext* context) const;
+  };
+
+  Reply checked(void* raw) const;
+
+  std::unique_ptr<redisContext, Free> context_;
+};
+
+/// What was published.
+struct Event {
+  std::string channel;
+  std::string message;
+
+  bool operator==(const Event&) const = default;
+};
+
+/// Listens to the channels that match a pattern from its construction on.
+class Subscriber {
+ public:
+  explicit Subscriber(const Redis& redis = Redis::shared(), const std::string& password = "",
+                      const std::string& pattern = "tickstock:*");
+
+  /// Everything whose PUBLISH has ended before the call and that was not handed out yet, in order.
+  std::vector<Event> drain();
+
+  /// Waits for an event on this channel; hands out what came before it, and itself as the last.
+  std::vector<Event> wait_for(const std::string& channel,
+                              std::chrono::milliseconds limit = std::chrono::milliseconds{30'000});
+
+ private:
+  std::vector<Event> read_until(const std::string& channel, const std::string* message,
+                                std::chrono::milliseconds limit);
+
+  RedisConnection listener_;
+  RedisConnection publisher_;
+  /// A channel of its own, outside of the pattern, on which it finds the end of what was sent.
+  std::string marker_channel_;
+  int markers_ = 0;
+};
+
+}  // namespace tickstock::test

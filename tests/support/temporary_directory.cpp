@@ -1,0 +1,40 @@
+#include "temporary_directory.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <system_error>
+
+namespace tickstock::test {
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string name = "/tmp/tickstock-test-XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) {
+    throw std::runtime_error(fmt::format("mkdtemp {}: {}", name, std::strerror(errno)));
+  }
+  path_ = name;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TemporaryDirectory::write(const std::string& name, const std::string& text,
+                                      unsigned mode) const {
+  std::string path = file(name);
+  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
+  stream << text;
+  stream.close();
+  if (!stream || ::chmod(path.c_str(), mode) != 0) {
+    throw std::runtime_error(fmt::format("cannot write {}", path));
+  }
+  return path;
+}
+
+}  // namespace tickstock::test

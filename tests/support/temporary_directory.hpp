@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace tickstock::test {
+
+/// A new empty directory that is removed, with all that stands in it, at the end of the scope.
+///
+/// It is always made under /tmp: Unix socket names must stay short, and the user that PostgreSQL
+/// runs as must be able to enter, neither of which can be said of every TMPDIR.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+  /// The path of an entry of this directory, whether it exists or not.
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+  /// Writes a file into this directory and returns its path; mode as for chmod.
+  std::string write(const std::string& name, const std::string& text, unsigned mode = 0644) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace tickstock::test

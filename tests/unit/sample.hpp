@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/day.hpp"
+#include "domain/market.hpp"
+#include "domain/universe.hpp"
+
+namespace tickstock::test {
+
+/// A row of a small market, with what most tests want as defaults.
+struct Row {
+  std::string symbol;
+  double market_cap = 1e9;
+  std::optional<std::string> listed = {};
+  std::optional<std::string> delisted = {};
+  Activity activity = Activity::active;
+};
+
+inline std::optional<Day> day(const std::optional<std::string>& text) {
+  return text ? parse_day(*text) : std::nullopt;
+}
+
+/// A ranked market as of 2026-08-21.
+inline Market market_of(const std::vector<Row>& rows, const std::string& as_of = "2026-08-21") {
+  Market market(*parse_day(as_of));
+  for (const Row& row : rows) {
+    market.add(row.symbol, {row.market_cap, day(row.listed), day(row.delisted), row.activity});
+  }
+  market.rank();
+  return market;
+}
+
+/// An entry with these members; `count` is right.
+inline std::shared_ptr<const Entry> entry_of(Market& market, const std::string& type,
+                                             const std::vector<std::string>& members,
+                                             const std::string& metadata = "{}") {
+  Entry entry;
+  entry.cache_type = type;
+  for (const std::string& name : members) entry.members.push_back(market.symbols().intern(name));
+  entry.count = std::to_string(members.size());
+  entry.metadata = metadata;
+  return std::make_shared<const Entry>(std::move(entry));
+}
+
+inline std::vector<std::string> names(const Market& market, const std::vector<SymbolId>& ids) {
+  std::vector<std::string> names;
+  for (const SymbolId id : ids) names.emplace_back(market.name(id));
+  return names;
+}
+
+}  // namespace tickstock::test

@@ -1,0 +1,70 @@
+#include <string>
+#include <vector>
+
+#include "domain/error.hpp"
+#include "store/binary_copy.hpp"
+#include "support/catch.hpp"
+
+using namespace tickstock;
+using namespace tickstock::store;
+
+namespace {
+
+std::string number(std::uint32_t value, int bytes) {
+  std::string text;
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) text += static_cast<char>(value >> shift);
+  return text;
+}
+
+std::string field(const std::string& bytes) { return number(static_cast<std::uint32_t>(bytes.size()), 4) + bytes; }
+
+const std::string header = std::string("PGCOPY\n\377\r\n\0", 11) + number(0, 4) + number(0, 4);
+const std::string null_field = number(0xffffffff, 4);
+const std::string trailer = number(0xffff, 2);
+
+std::string stream() {
+  return header + number(2, 2) + field("NVDA") + null_field + number(2, 2) + field("") + field("x\ty") + trailer;
+}
+
+std::vector<std::vector<std::string>> read(const std::vector<std::string>& pieces) {
+  std::vector<std::vector<std::string>> rows;
+  BinaryCopyReader reader([&rows](std::span<const CopyField> row) {
+    rows.emplace_back();
+    for (const CopyField& each : row) rows.back().push_back(each ? std::string(*each) : "NULL");
+  });
+  for (const std::string& piece : pieces) reader.feed(piece);
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("rows are cut the same, in whatever pieces they arrive") {
+  const std::string bytes = stream();
+  const std::vector<std::vector<std::string>> expected{{"NVDA", "NULL"}, {"", "x\ty"}};
+  CHECK(read({bytes}) == expected);
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    CHECK(read({bytes.substr(0, cut), bytes.substr(cut)}) == expected);
+  }
+  std::vector<std::string> single;
+  for (const char byte : bytes) single.emplace_back(1, byte);
+  CHECK(read(single) == expected);
+}
+
+TEST_CASE("a table without rows is a header and a trailer") { CHECK(read({header + trailer}).empty()); }
+
+TEST_CASE("bytes in another format are refused") { CHECK_THROWS_AS(read({std::string(40, 'x')}), Error); }
+
+TEST_CASE("dates and booleans are read, infinity among them") {
+  const std::string day = number(9729, 4);
+  CHECK(copy_day(CopyField(day)) == parse_day("2026-08-21"));
+  const std::string before_2000 = number(static_cast<std::uint32_t>(-1), 4);
+  CHECK(copy_day(CopyField(before_2000)) == parse_day("1999-12-31"));
+  const std::string infinity = number(0x7fffffff, 4);
+  CHECK(copy_day(CopyField(infinity)) == Day::max());
+  const std::string minus_infinity = number(0x80000000, 4);
+  CHECK(copy_day(CopyField(minus_infinity)) == Day::min());
+  CHECK_FALSE(copy_day(CopyField()).has_value());
+  CHECK(copy_boolean(CopyField(std::string_view("\1", 1))) == std::optional<bool>(true));
+  CHECK(copy_boolean(CopyField(std::string_view("\0", 1))) == std::optional<bool>(false));
+  CHECK_FALSE(copy_boolean(CopyField()).has_value());
+}

@@ -1,0 +1,58 @@
+#include <limits>
+
+#include "domain/error.hpp"
+#include "json/reader.hpp"
+#include "json/writer.hpp"
+#include "support/catch.hpp"
+
+using namespace tickstock;
+
+namespace {
+
+std::optional<std::vector<std::string>> read(std::string_view json) {
+  std::vector<std::string> values;
+  if (!json::read_string_array(json, [&values](std::string_view value) { values.emplace_back(value); })) return std::nullopt;
+  return values;
+}
+
+using Values = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a writer makes one line of JSON") {
+  json::Writer json;
+  json.begin_object().key("a").number(1).key("b").begin_array().string("x\"y").null().boolean(true).real(0.5).end_array();
+  json.key("c").raw("{\"d\": 2}").key("e").real(std::numeric_limits<double>::quiet_NaN()).key("f").text_or_null("").end_object();
+  CHECK(json.text() == R"({"a":1,"b":["x\"y",null,true,0.5],"c":{"d": 2},"e":null,"f":null})");
+}
+
+TEST_CASE("a writer refuses what a strict reader would refuse") {
+  const auto write = [](std::string_view text) {
+    json::Writer json;
+    json.string(text);
+    return json.text();
+  };
+  CHECK(write("ÄΩ漢") == "\"ÄΩ漢\"");
+  CHECK_THROWS_AS(write("\xff\xfe"), Error);
+  CHECK_THROWS_AS(write(std::string_view("a\0b", 3)), Error);
+  json::Writer unfinished;
+  unfinished.begin_object();
+  CHECK_THROWS_AS(unfinished.text(), Error);
+  json::Writer disordered;
+  disordered.begin_object();
+  CHECK_THROWS_AS(disordered.number(1), Error);
+}
+
+TEST_CASE("an array of strings is read, and nothing else") {
+  CHECK(read("[]") == Values{});
+  CHECK(read(R"(["NVDA", "A\u0042", "ä"])") == (Values{"NVDA", "AB", "ä"}));
+  for (const char* bad : {"", "null", "{}", "\"NVDA\"", "[1]", "[\"A\", null]", "[[\"A\"]]", "[\"A\"", "[\"A\"] x", "{\"a\":[]}",
+                          "[1e999999]"}) {
+    INFO(bad);
+    CHECK_FALSE(read(bad).has_value());
+  }
+}
+
+TEST_CASE("deep nesting is refused without exhausting the stack") {
+  CHECK_FALSE(read(std::string(1'000'000, '[')).has_value());
+}

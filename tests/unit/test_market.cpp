@@ -1,0 +1,78 @@
+#include <cmath>
+#include <limits>
+
+#include "domain/error.hpp"
+#include "support/catch.hpp"
+#include "unit/sample.hpp"
+
+using namespace tickstock;
+using namespace tickstock::test;
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+TEST_CASE("delisted, active and eligible are told apart") {
+  struct Case {
+    Row row;
+    bool delisted;
+    bool active;
+    bool eligible;
+  };
+  const std::vector<Case> cases{
+      {{"PLAIN"}, false, true, true},
+      {{"GONE", 1e9, {}, "2026-08-20", Activity::inactive}, true, false, false},
+      {{"INACTIVE", 1e9, {}, {}, Activity::inactive}, true, false, false},
+      {{"TODAY", 1e9, {}, "2026-08-21"}, true, false, false},
+      {{"TOMORROW", 1e9, {}, "2026-08-22"}, false, true, true},
+      {{"UNKNOWN", 1e9, {}, {}, Activity::unknown}, false, false, false},
+      {{"UNKNOWN_GONE", 1e9, {}, "2026-08-01", Activity::unknown}, true, false, false},
+      {{"NULL_CAP", nan}, false, true, false},
+      {{"ZERO", 0}, false, true, false},
+      {{"NEGATIVE", -5}, false, true, false},
+      {{"INFINITE", infinity}, false, true, false},
+      {{"TINY", 0.01}, false, true, true},
+  };
+  for (const Case& each : cases) {
+    INFO(each.row.symbol);
+    const Market market = market_of({each.row});
+    CHECK(market.delisted(0) == each.delisted);
+    CHECK(market.active(0) == each.active);
+    CHECK(market.eligible(0) == each.eligible);
+    CHECK(market.ranking().size() == (each.eligible ? 1U : 0U));
+  }
+}
+
+TEST_CASE("an infinite delisting date never comes, or has always been") {
+  Market market(*parse_day("2026-08-21"));
+  market.add("NEVER", {1e9, {}, Day::max(), Activity::active});
+  market.add("ALWAYS", {1e9, {}, Day::min(), Activity::active});
+  CHECK(market.active(0));
+  CHECK(market.delisted(1));
+}
+
+TEST_CASE("rank order is by cap, then by bytes of the symbol") {
+  const Market market = market_of({{"b", 5}, {"A", 5}, {"Z", 7}, {"B", 5}, {"BRK/B", 5}, {"zero", 0}});
+  CHECK(names(market, market.ranking()) == std::vector<std::string>{"Z", "A", "B", "BRK/B", "b"});
+  CHECK(market.rank_of(*market.symbols().find("Z")) == 1);
+  CHECK(market.rank_of(*market.symbols().find("zero")) == 0);
+}
+
+TEST_CASE("two rows of a symbol, and one without a name, end the run and are named") {
+  Market market(*parse_day("2026-08-21"));
+  market.add("NVDA", {1e9, {}, {}, Activity::active});
+  CHECK_THROWS_WITH(market.add("NVDA", {}), contains("two rows of symbol 'NVDA'"));
+  CHECK_THROWS_WITH(market.add("", {}), contains("NULL or empty"));
+}
+
+TEST_CASE("a symbol that only an entry names is nothing but a name") {
+  Market market = market_of({{"NVDA"}});
+  const SymbolId stranger = market.symbols().intern("STRANGER");
+  CHECK(market.find(stranger) == nullptr);
+  CHECK_FALSE(market.delisted(stranger));
+  CHECK_FALSE(market.active(stranger));
+  CHECK(market.rank_of(stranger) == 0);
+}

@@ -1,0 +1,129 @@
+#include "domain/error.hpp"
+#include "options.hpp"
+#include "support/catch.hpp"
+
+using namespace tickstock;
+using namespace tickstock::cli;
+using tickstock::test::contains;
+
+namespace {
+
+std::variant<Options, Answer> parse_raw(std::vector<std::string> words) {
+  words.insert(words.begin(), "tickstock-cache");
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  return parse_command_line(static_cast<int>(argv.size()), argv.data());
+}
+
+Options parse(const std::vector<std::string>& words) { return std::get<Options>(parse_raw(words)); }
+
+std::string refusal(const std::vector<std::string>& words) {
+  try {
+    parse_raw(words);
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::usage);
+    return error.what();
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("each command is known") {
+  CHECK(parse({"sync"}).mode == Mode::full);
+  CHECK(parse({"market-cap"}).mode == Mode::market_cap);
+  CHECK(parse({"ipo"}).mode == Mode::ipos);
+  CHECK(parse({"delisted"}).mode == Mode::delisted);
+  CHECK(parse({"dry-run"}).dry_run);
+  CHECK(parse({"sync", "--dry-run"}).dry_run);
+  CHECK_FALSE(parse({"sync"}).dry_run);
+  CHECK(parse({"init"}).command == Command::init);
+  CHECK(parse({"status", "run-1"}).run_id == "run-1");
+  CHECK(parse({"history", "--limit", "5", "--offset", "10"}).offset == 10);
+  CHECK(parse({"check"}).command == Command::check);
+  CHECK(parse({"deliver"}).command == Command::deliver);
+}
+
+TEST_CASE("flags of a task are taken") {
+  const Options options =
+      parse({"-q", "sync", "--as-of", "2026-08-21", "--run-id", "a.B:1-_", "--triggered-by=cron", "--format", "json", "--full",
+             "--no-events", "--detailed-exitcode", "--lock-wait", "30", "--max-universe-events", "0", "--log-format", "json",
+             "--timezone", "UTC", "--approve-plan", std::string(64, 'a'), "--database-url", "postgresql://h/d"});
+  CHECK(options.quiet);
+  CHECK(options.as_of == parse_day("2026-08-21"));
+  CHECK(options.run_id == "a.B:1-_");
+  CHECK(options.triggered_by == "cron");
+  CHECK(options.format == OutputFormat::json);
+  CHECK(options.lock_wait_seconds == 30);
+  CHECK(options.max_universe_events == 0);
+  CHECK(options.log_format == LogFormat::json);
+  CHECK(options.timezone == "UTC");
+  CHECK(options.no_events);
+  CHECK(options.full);
+}
+
+TEST_CASE("help and version answer by themselves") {
+  CHECK_THAT(std::get<Answer>(parse_raw({"--help"})).text, contains("market-cap"));
+  CHECK_THAT(std::get<Answer>(parse_raw({"sync", "--help"})).text, contains("--approve-plan"));
+  CHECK_THAT(std::get<Answer>(parse_raw({"--version"})).text, contains("tickstock-cache "));
+}
+
+TEST_CASE("a bad command line is refused in one line that names what is wrong") {
+  struct Case {
+    std::vector<std::string> words;
+    std::string says;
+  };
+  const std::vector<Case> cases{
+      {{}, "a command is needed"},
+      {{"resync"}, "no such command"},
+      {{"sync", "--force"}, "unknown option --force"},
+      {{"sync", "extra"}, "an argument too many"},
+      {{"sync", "ipo"}, "exactly 1 subcommand"},
+      {{"sync", "--as-of", "2026-02-30"}, "--as-of must be a day"},
+      {{"sync", "--as-of", "tomorrow"}, "--as-of must be a day"},
+      {{"sync", "--run-id", ""}, "--run-id needs a value"},
+      {{"sync", "--run-id", "a b"}, "--run-id must be"},
+      {{"sync", "--run-id", std::string(65, 'x')}, "--run-id must be"},
+      {{"sync", "--triggered-by", "a\nb"}, "--triggered-by must be"},
+      {{"sync", "--database-url", "--dry-run"}, "--database-url needs a value"},
+      {{"sync", "--config"}, "--config"},
+      {{"sync", "--lock-wait", "010x"}, "--lock-wait must be"},
+      {{"sync", "--lock-wait", "-1"}, "--lock-wait needs a value"},
+      {{"sync", "--lock-wait", "1.5"}, "--lock-wait must be"},
+      {{"sync", "--format", "yaml"}, "--format must be text or json"},
+      {{"sync", "--approve-plan", "abc"}, "--approve-plan must be"},
+      {{"sync", "-q", "-v"}, "-v and -q"},
+      {{"sync", "--as-of", "2026-08-21", "--as-of", "2026-08-22"}, "--as-of"},
+      {{"sync", "--database-url", "postgresql://h/d", "--database-url-file", "f"}, "--database-url"},
+      {{"init", "--as-of", "2026-08-21"}, "unknown option --as-of"},
+      {{"history", "--limit", "0"}, "--limit must be"},
+      {{"sync", "--redis-url", "http://h"}, "--redis-url"},
+      {{"sync", "--database-url", "mysql://h"}, "--database-url can't be used"},
+  };
+  for (const Case& each : cases) {
+    const std::string text = refusal(each.words);
+    INFO(text);
+    CHECK_THAT(text, contains(each.says));
+    CHECK_THAT(text, !contains("\n"));
+    CHECK_THAT(text, contains("--help"));
+  }
+}
+
+TEST_CASE("a leading zero is a decimal number, not an octal one") { CHECK(parse({"sync", "--lock-wait", "010"}).lock_wait_seconds == 10); }
+
+TEST_CASE("a password on the command line is refused, and not repeated") {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"sync", "--database-url", "postgresql://u:CANARY@h/d"},
+           {"sync", "--database-url", "host=h password=CANARY"},
+           {"sync", "--database-url=postgre://u:CANARY@h/d"},
+           {"sync", "--redis-url", "redis://:CANARY@h/0"},
+           {"sync", "--redis-url", "rediss://u:CANARY@h:6379"},
+           {"sync", "postgresql://u:CANARY@h/d"},
+           {"sync", "--pasword=CANARY"},
+           {"CANARY"}}) {
+    const std::string text = refusal(words);
+    INFO(text);
+    CHECK(text != "accepted");
+    CHECK_THAT(text, !contains("CANARY"));
+  }
+}

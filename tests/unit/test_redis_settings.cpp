@@ -1,0 +1,61 @@
+#include "domain/error.hpp"
+#include "events/redis_settings.hpp"
+#include "support/catch.hpp"
+
+using namespace tickstock;
+using namespace tickstock::events;
+using tickstock::test::contains;
+
+TEST_CASE("a Redis URL is taken apart") {
+  const RedisSettings plain = parse_redis_url("redis://cache.example:6380/3");
+  CHECK(plain.transport == RedisSettings::Transport::tcp);
+  CHECK(plain.host == "cache.example");
+  CHECK(plain.port == "6380");
+  CHECK(plain.database == 3);
+
+  const RedisSettings tls = parse_redis_url("rediss://job:p%40ss%2Fw%3Ard@[::1]");
+  CHECK(tls.transport == RedisSettings::Transport::tls);
+  CHECK(tls.user == "job");
+  CHECK(tls.password == "p@ss/w:rd");
+  CHECK(tls.host == "::1");
+  CHECK(tls.port == "6379");
+  CHECK(tls.database == 0);
+
+  const RedisSettings only_password = parse_redis_url("redis://:secret@h");
+  CHECK(only_password.user.empty());
+  CHECK(only_password.password == "secret");
+
+  const RedisSettings raw_slash = parse_redis_url("redis://u:a/b@h:1/2");
+  CHECK(raw_slash.password == "a/b");
+  CHECK(raw_slash.host == "h");
+  CHECK(raw_slash.database == 2);
+
+  const RedisSettings local = parse_redis_url("unix://u:p@/run/redis/redis.sock?db=2");
+  CHECK(local.transport == RedisSettings::Transport::unix_socket);
+  CHECK(local.path == "/run/redis/redis.sock");
+  CHECK(local.password == "p");
+  CHECK(local.database == 2);
+}
+
+TEST_CASE("user and password are never shown") {
+  CHECK(parse_redis_url("redis://u:CANARY@h:1/2").shown() == "redis://h:1/2");
+  CHECK(parse_redis_url("rediss://u:CANARY@[::1]").shown() == "rediss://[::1]:6379/0");
+  CHECK(parse_redis_url("unix://:CANARY@/s").shown() == "unix:///s?db=0");
+}
+
+TEST_CASE("a bad Redis URL is refused without repeating it") {
+  for (const char* bad : {"", "localhost", "http://CANARY", "redis://", "redis://:CANARY@", "redis://h:CANARY", "redis://h:0",
+                          "redis://h:70000", "redis://h/CANARY", "redis://h/-1", "redis://[::1", "redis://u:%zzCANARY@h",
+                          "redis://u:%00CANARY@h", "redis://CANARY@h", "unix://", "unix://CANARY", "unix:///s?x=CANARY",
+                          "unix:///aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                          "aaaaaaaaaaaaaaaaaaaaaaaa"}) {
+    INFO(bad);
+    try {
+      parse_redis_url(bad);
+      FAIL_CHECK("accepted");
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::config);
+      CHECK_THAT(error.what(), !contains("CANARY"));
+    }
+  }
+}

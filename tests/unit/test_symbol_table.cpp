@@ -1,0 +1,38 @@
+#include <string>
+
+#include "domain/symbol_table.hpp"
+#include "support/catch.hpp"
+
+using namespace tickstock;
+
+TEST_CASE("a symbol gets one number, however often it is seen") {
+  SymbolTable table;
+  CHECK(table.intern("NVDA") == 0);
+  CHECK(table.intern("AAPL") == 1);
+  CHECK(table.intern("NVDA") == 0);
+  CHECK(table.name(1) == "AAPL");
+  CHECK(table.find("AAPL") == std::optional<SymbolId>(1));
+  CHECK_FALSE(table.find("MSFT").has_value());
+  CHECK(table.size() == 2);
+}
+
+TEST_CASE("an empty table finds nothing") {
+  CHECK_FALSE(SymbolTable().find("NVDA").has_value());
+}
+
+TEST_CASE("names keep their bytes while the table grows") {
+  SymbolTable table;
+  constexpr int count = 50'000;
+  for (int i = 0; i < count; ++i) REQUIRE(table.intern("S" + std::to_string(i)) == static_cast<SymbolId>(i));
+  for (int i = 0; i < count; i += 7) CHECK(table.name(static_cast<SymbolId>(i)) == "S" + std::to_string(i));
+}
+
+TEST_CASE("a name longer than a block of the arena, and an empty one, are names too") {
+  SymbolTable table;
+  const std::string longest(200'000, 'x');
+  const SymbolId id = table.intern(longest);
+  const SymbolId empty = table.intern("");
+  CHECK(table.name(id) == longest);
+  CHECK(table.name(empty).empty());
+  CHECK(table.find("") == std::optional<SymbolId>(empty));
+}
