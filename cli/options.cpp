@@ -130,16 +130,15 @@ class CommandLine {
     const std::string help = "; see 'tickstock-cache " +
                              (chosen.empty() ? std::string() : chosen.front()->get_name() + " ") +
                              "--help'";
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
-      const std::vector<std::string> extras = app_.remaining(true);
-      const std::string first = extras.empty() ? "" : extras.front();
-      if (chosen.empty()) return "there is no such command" + help;
-      return (first.starts_with('-') ? "unknown option " + first.substr(0, first.find('='))
-                                     : std::string("an argument too many")) +
-             help;
-    }
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
-      return "a command is needed" + help;
+    const std::vector<std::string> extras = app_.remaining(true);
+    const bool misses_command =
+        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+    if (misses_command && extras.empty()) return "a command is needed" + help;
+    if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+      const std::string& first = extras.front();
+      if (first.starts_with('-'))
+        return "unknown option " + first.substr(0, first.find('=')) + help;
+      return (chosen.empty() ? "there is no such command" : "an argument too many") + help;
     }
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');

@@ -13,7 +13,7 @@ struct GuardLimits {
   int min_base = 1000;  ///< below so many symbols in the categories, new ones never refuse a run
   double max_removed_percent = 30;
   int min_members = 20;  ///< entries with fewer members are not guarded against shrinking
-  std::optional<int> max_data_age_days;
+  std::optional<int> max_data_age_days = {};
 };
 
 /// What the rules depend on besides the data.

@@ -12,18 +12,22 @@ namespace {
 
 std::string number(std::uint32_t value, int bytes) {
   std::string text;
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) text += static_cast<char>(value >> shift);
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
+    text += static_cast<char>(value >> shift);
   return text;
 }
 
-std::string field(const std::string& bytes) { return number(static_cast<std::uint32_t>(bytes.size()), 4) + bytes; }
+std::string field(const std::string& bytes) {
+  return number(static_cast<std::uint32_t>(bytes.size()), 4) + bytes;
+}
 
 const std::string header = std::string("PGCOPY\n\377\r\n\0", 11) + number(0, 4) + number(0, 4);
 const std::string null_field = number(0xffffffff, 4);
 const std::string trailer = number(0xffff, 2);
 
 std::string stream() {
-  return header + number(2, 2) + field("NVDA") + null_field + number(2, 2) + field("") + field("x\ty") + trailer;
+  return header + number(2, 2) + field("NVDA") + null_field + number(2, 2) + field("") +
+         field("x\ty") + trailer;
 }
 
 std::vector<std::vector<std::string>> read(const std::vector<std::string>& pieces) {
@@ -50,9 +54,13 @@ TEST_CASE("rows are cut the same, in whatever pieces they arrive") {
   CHECK(read(single) == expected);
 }
 
-TEST_CASE("a table without rows is a header and a trailer") { CHECK(read({header + trailer}).empty()); }
+TEST_CASE("a table without rows is a header and a trailer") {
+  CHECK(read({header + trailer}).empty());
+}
 
-TEST_CASE("bytes in another format are refused") { CHECK_THROWS_AS(read({std::string(40, 'x')}), Error); }
+TEST_CASE("bytes in another format are refused") {
+  CHECK_THROWS_AS(read({std::string(40, 'x')}), Error);
+}
 
 TEST_CASE("dates and booleans are read, infinity among them") {
   const std::string day = number(9729, 4);

@@ -14,8 +14,8 @@ std::vector<std::string> lines(const std::vector<Change>& changes, const Market&
   std::vector<std::string> lines;
   for (const Change& change : changes) {
     lines.push_back(std::string(change.change_type) + " " + change.universe + " " +
-                    (change.symbol ? std::string(market.name(*change.symbol)) : "-") + " " + std::string(change.action) +
-                    ": " + change.reason);
+                    (change.symbol ? std::string(market.name(*change.symbol)) : "-") + " " +
+                    std::string(change.action) + ": " + change.reason);
   }
   return lines;
 }
@@ -37,12 +37,18 @@ TEST_CASE("market-cap has one change per written universe") {
 }
 
 TEST_CASE("ipo has one change per symbol that came or went, and says why") {
-  Market market = market_of({{"NEW", 1, "2026-08-20"}, {"NAMELESS", 1, "2026-08-19"}, {"AGED", 1, "2026-07-01"},
-                             {"GONE", 1, "2026-08-10", "2026-08-20"}, {"HALTED", 1, "2026-08-10", {}, Activity::inactive},
-                             {"LATER", 1, "2026-09-01"}, {"UNDATED"}, {"VAGUE", 1, "2026-08-10", {}, Activity::unknown}});
+  Market market = market_of({{"NEW", 1, "2026-08-20"},
+                             {"NAMELESS", 1, "2026-08-19"},
+                             {"AGED", 1, "2026-07-01"},
+                             {"GONE", 1, "2026-08-10", "2026-08-20"},
+                             {"HALTED", 1, "2026-08-10", {}, Activity::inactive},
+                             {"LATER", 1, "2026-09-01"},
+                             {"UNDATED"},
+                             {"VAGUE", 1, "2026-08-10", {}, Activity::unknown}});
   market.describe(0, {"Acme Corp", "Technology"});
-  const Entries entries{
-      {"recent_ipos", entry_of(market, "ipo", {"AGED", "GONE", "HALTED", "LATER", "UNDATED", "VAGUE", "STRANGER"})}};
+  const Entries entries{{"recent_ipos", entry_of(market, "ipo",
+                                                 {"AGED", "GONE", "HALTED", "LATER", "UNDATED",
+                                                  "VAGUE", "STRANGER"})}};
   const TaskPlan plan = tasks::ipo(market, entries, {});
   CHECK(lines(changes_of(plan, market, {}), market) ==
         Lines{"ipo_assignment recent_ipos NEW added: New IPO: Acme Corp",
@@ -73,13 +79,21 @@ TEST_CASE("delisted has one change per cleaned universe") {
 }
 
 TEST_CASE("every member that came or went has a reason of its own") {
-  Market market = market_of({{"ROSE", 11e9}, {"FELL", 9e9}, {"JUMPED", 60e6}, {"LISTED", 12e9, "2026-08-03"},
-                             {"GONE", 15e9, {}, "2026-08-20"}, {"HALTED", 15e9, {}, {}, Activity::inactive},
-                             {"CAPLESS", 0}, {"OTHER", 13e9}, {"SANK", 40e6}});
-  const Entries before{{"large_cap", entry_of(market, "market_cap", {"FELL", "JUMPED", "GONE", "HALTED", "CAPLESS", "STRANGER"})},
-                       {"mid_cap", entry_of(market, "market_cap", {"ROSE"})},
-                       {"micro_cap", entry_of(market, "market_cap", {"SANK"})},
-                       {"top_100", entry_of(market, "market_leader", {"FELL"})}};
+  Market market = market_of({{"ROSE", 11e9},
+                             {"FELL", 9e9},
+                             {"JUMPED", 60e6},
+                             {"LISTED", 12e9, "2026-08-03"},
+                             {"GONE", 15e9, {}, "2026-08-20"},
+                             {"HALTED", 15e9, {}, {}, Activity::inactive},
+                             {"CAPLESS", 0},
+                             {"OTHER", 13e9},
+                             {"SANK", 40e6}});
+  const Entries before{
+      {"large_cap",
+       entry_of(market, "market_cap", {"FELL", "JUMPED", "GONE", "HALTED", "CAPLESS", "STRANGER"})},
+      {"mid_cap", entry_of(market, "market_cap", {"ROSE"})},
+      {"micro_cap", entry_of(market, "market_cap", {"SANK"})},
+      {"top_100", entry_of(market, "market_leader", {"FELL"})}};
   const TaskPlan plan = tasks::market_cap(market, before);
   const MemberReasons reasons(market, before, 30);
   const auto find = [&plan](const std::string& universe) -> const EntryWrite& {

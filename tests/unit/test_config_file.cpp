@@ -62,7 +62,8 @@ days = 45
 max_vanished_percent = 3
 max_removed_percent = 12.5
 max_data_age_days = 4
-)", 0644);
+)",
+                  0644);
   const ConfigFile config = read_config_file(file.path());
   CHECK(config.database_url == "postgresql://host/db");
   CHECK_FALSE(config.redis_url.has_value());
@@ -85,7 +86,8 @@ TEST_CASE("an empty file sets nothing") {
 
 TEST_CASE("what is wrong in a file is named by line or key") {
   CHECK_THAT(refusal("[run]\ntimezone = \n"), contains("line 2"));
-  CHECK_THAT(refusal("[run]\ntimezon = \"UTC\"\n"), contains("line 2: there is no setting [run] timezon"));
+  CHECK_THAT(refusal("[run]\ntimezon = \"UTC\"\n"),
+             contains("line 2: there is no setting [run] timezon"));
   CHECK_THAT(refusal("[runs]\na = 1\n"), contains("[runs] a"));
   CHECK_THAT(refusal("timezone = \"UTC\"\n"), contains("outside a section"));
   CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("[run] timezone must be a text"));

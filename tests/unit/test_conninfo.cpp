@@ -7,14 +7,17 @@ using namespace tickstock::store;
 using tickstock::test::contains;
 
 TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
-  for (const char* good : {"", "postgresql://host/db", "postgres://user@host:5433/db?sslmode=require", "host=h dbname=d",
-                           "postgresql:///db?host=/tmp", "dbname='with blank'", "options=-csearch_path=a://b"}) {
+  for (const char* good :
+       {"", "postgresql://host/db", "postgres://user@host:5433/db?sslmode=require",
+        "host=h dbname=d", "postgresql:///db?host=/tmp", "dbname='with blank'",
+        "options=-csearch_path=a://b"}) {
     INFO(good);
     CHECK(conninfo_problem(good).empty());
   }
-  for (const char* bad : {"postgre://user:CANARY@host/db", "mysql://h/d", "postgresql://user:CAN@ARY@host/db",
-                          "postgresql://user:CAN/ARY@host/db", "postgresql://user:CANARY%zz@host/db",
-                          "postgresql://[::1/CANARY", "host=h CANARY", "no_such_key=CANARY"}) {
+  for (const char* bad :
+       {"postgre://user:CANARY@host/db", "mysql://h/d", "postgresql://user:CAN@ARY@host/db",
+        "postgresql://user:CAN/ARY@host/db", "postgresql://user:CANARY%zz@host/db",
+        "postgresql://[::1/CANARY", "host=h CANARY", "no_such_key=CANARY"}) {
     INFO(bad);
     const std::string problem = conninfo_problem(bad);
     CHECK_FALSE(problem.empty());
@@ -34,16 +37,20 @@ TEST_CASE("a password is found in either form") {
 
 TEST_CASE("names of tables are taken from a list of allowed letters") {
   CHECK(parse_table_name("symbols", "public", "x").quoted() == R"("public"."symbols")");
-  CHECK(parse_table_name("Market.Symbols_2$", "public", "x").quoted() == R"("Market"."Symbols_2$")");
-  for (const char* bad : {"", ".", "a.", ".b", "a.b.c", "a\"b", "a;drop", "1a", "pg_temp.x", "a b", "ä",
-                          "a123456789012345678901234567890123456789012345678901234567890123"}) {
+  CHECK(parse_table_name("Market.Symbols_2$", "public", "x").quoted() ==
+        R"("Market"."Symbols_2$")");
+  for (const char* bad :
+       {"", ".", "a.", ".b", "a.b.c", "a\"b", "a;drop", "1a", "pg_temp.x", "a b", "ä",
+        "a123456789012345678901234567890123456789012345678901234567890123"}) {
     INFO(bad);
-    CHECK_THROWS_WITH(parse_table_name(bad, "public", "[tables] symbols"), contains("[tables] symbols"));
+    CHECK_THROWS_WITH(parse_table_name(bad, "public", "[tables] symbols"),
+                      contains("[tables] symbols"));
   }
 }
 
 TEST_CASE("only names go into a statement's text") {
   TableNames names;
   names.entries = {"app", "universes"};
-  CHECK(names.in("SELECT '{}' FROM {symbols}, {runs}") == R"(SELECT '{}' FROM "public"."symbols", "app"."cache_sync_runs")");
+  CHECK(names.in("SELECT '{}' FROM {symbols}, {runs}") ==
+        R"(SELECT '{}' FROM "public"."symbols", "app"."cache_sync_runs")");
 }

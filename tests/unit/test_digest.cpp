@@ -22,7 +22,8 @@ std::vector<Row> rows_of(unsigned seed) {
   return rows;
 }
 
-std::string digest_of(const std::vector<Row>& rows, const std::function<void(Market&, Entries&)>& prepare = {}) {
+std::string digest_of(const std::vector<Row>& rows,
+                      const std::function<void(Market&, Entries&)>& prepare = {}) {
   Market market = market_of(rows);
   Entries entries{{"ai", entry_of(market, "theme", {"S3", "S1", "S4", "S15", "S9"})},
                   {"mega_cap", entry_of(market, "market_cap", {"S1", "S2"})}};

@@ -10,7 +10,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A market of `eligible` symbols of a small cap, of which the first `old` stand in small_cap, with `vanished` that are not eligible any more.
+/// A market of `eligible` symbols of a small cap, of which the first `old` stand in small_cap, with
+/// `vanished` that are not eligible any more.
 struct Scene {
   std::size_t eligible = 0;
   std::size_t old = 0;
@@ -39,13 +40,15 @@ std::vector<GuardResult> evaluate(const Scene& scene) {
 
 bool refuses(const Scene& scene, const std::string& name) {
   const auto results = evaluate(scene);
-  return std::any_of(results.begin(), results.end(),
-                     [&name](const GuardResult& each) { return each.name == name && each.refused; });
+  return std::any_of(results.begin(), results.end(), [&name](const GuardResult& each) {
+    return each.name == name && each.refused;
+  });
 }
 
 bool has(const Scene& scene, const std::string& name) {
   const auto results = evaluate(scene);
-  return std::any_of(results.begin(), results.end(), [&name](const GuardResult& each) { return each.name == name; });
+  return std::any_of(results.begin(), results.end(),
+                     [&name](const GuardResult& each) { return each.name == name; });
 }
 
 }  // namespace
@@ -64,7 +67,9 @@ TEST_CASE("more than two percent and at least twenty may not vanish at once") {
   CHECK(refuses({.eligible = 30, .old = 30, .vanished = 20}, "vanished"));
   CHECK(refuses({.eligible = 30, .old = 30, .vanished = 20, .mode = Mode::delisted}, "vanished"));
   CHECK_FALSE(has({.eligible = 30, .old = 30, .vanished = 20, .mode = Mode::ipos}, "vanished"));
-  CHECK_FALSE(refuses({.eligible = 30, .old = 30, .vanished = 20, .limits = {.max_vanished_percent = 50}}, "vanished"));
+  CHECK_FALSE(
+      refuses({.eligible = 30, .old = 30, .vanished = 20, .limits = {.max_vanished_percent = 50}},
+              "vanished"));
 }
 
 TEST_CASE("more than five percent may not appear at once, where a thousand stood") {
@@ -86,8 +91,10 @@ TEST_CASE("an entry of twenty or more may not lose over thirty percent") {
     Market market = market_of(rows);
     const Entries entries{{"ai", entry_of(market, "theme", theme)}};
     const Plan plan = tasks::make_plan(Mode::delisted, market, entries, {});
-    const auto results = tasks::evaluate_guards({Mode::delisted, market, entries, plan, {}, 30, true});
-    const auto found = std::find_if(results.begin(), results.end(), [](const GuardResult& each) { return each.name == "removed"; });
+    const auto results =
+        tasks::evaluate_guards({Mode::delisted, market, entries, plan, {}, 30, true});
+    const auto found = std::find_if(results.begin(), results.end(),
+                                    [](const GuardResult& each) { return each.name == "removed"; });
     REQUIRE(found != results.end());
     CHECK(found->universe == "ai");
     CHECK(found->limit == 30);
@@ -113,7 +120,8 @@ TEST_CASE("in recent_ipos those that leave by age don't count") {
     const Entries entries{{"recent_ipos", entry_of(market, "ipo", members)}};
     const Plan plan = tasks::make_plan(Mode::ipos, market, entries, {});
     const auto results = tasks::evaluate_guards({Mode::ipos, market, entries, plan, {}, 30, true});
-    return std::any_of(results.begin(), results.end(), [](const GuardResult& each) { return each.refused; });
+    return std::any_of(results.begin(), results.end(),
+                       [](const GuardResult& each) { return each.refused; });
   };
   CHECK_FALSE(refused(40, 0));
   CHECK_FALSE(refused(20, 12));
@@ -124,5 +132,7 @@ TEST_CASE("old prices refuse a run only where the setting is there") {
   CHECK_FALSE(has({.eligible = 5, .fresh = false}, "data_age"));
   CHECK(refuses({.eligible = 5, .limits = {.max_data_age_days = 3}, .fresh = false}, "data_age"));
   CHECK_FALSE(refuses({.eligible = 5, .limits = {.max_data_age_days = 3}}, "data_age"));
-  CHECK(refuses({.eligible = 5, .mode = Mode::ipos, .limits = {.max_data_age_days = 3}, .fresh = false}, "data_age"));
+  CHECK(refuses(
+      {.eligible = 5, .mode = Mode::ipos, .limits = {.max_data_age_days = 3}, .fresh = false},
+      "data_age"));
 }

@@ -11,7 +11,9 @@ namespace {
 
 std::optional<std::vector<std::string>> read(std::string_view json) {
   std::vector<std::string> values;
-  if (!json::read_string_array(json, [&values](std::string_view value) { values.emplace_back(value); })) return std::nullopt;
+  if (!json::read_string_array(json,
+                               [&values](std::string_view value) { values.emplace_back(value); }))
+    return std::nullopt;
   return values;
 }
 
@@ -21,8 +23,23 @@ using Values = std::vector<std::string>;
 
 TEST_CASE("a writer makes one line of JSON") {
   json::Writer json;
-  json.begin_object().key("a").number(1).key("b").begin_array().string("x\"y").null().boolean(true).real(0.5).end_array();
-  json.key("c").raw("{\"d\": 2}").key("e").real(std::numeric_limits<double>::quiet_NaN()).key("f").text_or_null("").end_object();
+  json.begin_object()
+      .key("a")
+      .number(1)
+      .key("b")
+      .begin_array()
+      .string("x\"y")
+      .null()
+      .boolean(true)
+      .real(0.5)
+      .end_array();
+  json.key("c")
+      .raw("{\"d\": 2}")
+      .key("e")
+      .real(std::numeric_limits<double>::quiet_NaN())
+      .key("f")
+      .text_or_null("")
+      .end_object();
   CHECK(json.text() == R"({"a":1,"b":["x\"y",null,true,0.5],"c":{"d": 2},"e":null,"f":null})");
 }
 
@@ -46,8 +63,8 @@ TEST_CASE("a writer refuses what a strict reader would refuse") {
 TEST_CASE("an array of strings is read, and nothing else") {
   CHECK(read("[]") == Values{});
   CHECK(read(R"(["NVDA", "A\u0042", "ä"])") == (Values{"NVDA", "AB", "ä"}));
-  for (const char* bad : {"", "null", "{}", "\"NVDA\"", "[1]", "[\"A\", null]", "[[\"A\"]]", "[\"A\"", "[\"A\"] x", "{\"a\":[]}",
-                          "[1e999999]"}) {
+  for (const char* bad : {"", "null", "{}", "\"NVDA\"", "[1]", "[\"A\", null]", "[[\"A\"]]",
+                          "[\"A\"", "[\"A\"] x", "{\"a\":[]}", "[1e999999]"}) {
     INFO(bad);
     CHECK_FALSE(read(bad).has_value());
   }

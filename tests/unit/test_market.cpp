@@ -10,7 +10,7 @@ using namespace tickstock::test;
 
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -30,7 +30,7 @@ TEST_CASE("delisted, active and eligible are told apart") {
       {{"TOMORROW", 1e9, {}, "2026-08-22"}, false, true, true},
       {{"UNKNOWN", 1e9, {}, {}, Activity::unknown}, false, false, false},
       {{"UNKNOWN_GONE", 1e9, {}, "2026-08-01", Activity::unknown}, true, false, false},
-      {{"NULL_CAP", nan}, false, true, false},
+      {{"NULL_CAP", not_a_number}, false, true, false},
       {{"ZERO", 0}, false, true, false},
       {{"NEGATIVE", -5}, false, true, false},
       {{"INFINITE", infinity}, false, true, false},
@@ -55,7 +55,8 @@ TEST_CASE("an infinite delisting date never comes, or has always been") {
 }
 
 TEST_CASE("rank order is by cap, then by bytes of the symbol") {
-  const Market market = market_of({{"b", 5}, {"A", 5}, {"Z", 7}, {"B", 5}, {"BRK/B", 5}, {"zero", 0}});
+  const Market market =
+      market_of({{"b", 5}, {"A", 5}, {"Z", 7}, {"B", 5}, {"BRK/B", 5}, {"zero", 0}});
   CHECK(names(market, market.ranking()) == std::vector<std::string>{"Z", "A", "B", "BRK/B", "b"});
   CHECK(market.rank_of(*market.symbols().find("Z")) == 1);
   CHECK(market.rank_of(*market.symbols().find("zero")) == 0);

@@ -53,7 +53,8 @@ std::size_t fewest_moves(const List& before, const List& after) {
       if ((subset >> i) & 1U) stay.push_back(kept[i]);
     }
     const bool in_order = std::is_sorted(stay.begin(), stay.end(), [&](SymbolId a, SymbolId b) {
-      return std::find(old_list.begin(), old_list.end(), a) < std::find(old_list.begin(), old_list.end(), b);
+      return std::find(old_list.begin(), old_list.end(), a) <
+             std::find(old_list.begin(), old_list.end(), b);
     });
     if (in_order) most_stay = std::max(most_stay, stay.size());
   }
@@ -109,8 +110,10 @@ TEST_CASE("applying a diff to the old list gives the new one, for random lists")
     const std::set<SymbolId> new_set(after.begin(), after.end());
     std::set<SymbolId> gone;
     std::set<SymbolId> come;
-    std::set_difference(old_set.begin(), old_set.end(), new_set.begin(), new_set.end(), std::inserter(gone, gone.end()));
-    std::set_difference(new_set.begin(), new_set.end(), old_set.begin(), old_set.end(), std::inserter(come, come.end()));
+    std::set_difference(old_set.begin(), old_set.end(), new_set.begin(), new_set.end(),
+                        std::inserter(gone, gone.end()));
+    std::set_difference(new_set.begin(), new_set.end(), old_set.begin(), old_set.end(),
+                        std::inserter(come, come.end()));
     REQUIRE(symbols(diff.removed) == gone);
     REQUIRE(symbols(diff.added) == come);
   }

@@ -14,37 +14,43 @@ using namespace tickstock::test;
 namespace {
 
 const events::RunFacts facts{"night-1", Mode::full, "cron", false};
-const std::string time = "2026-08-21T20:10:03.412Z";
+const std::string moment = "2026-08-21T20:10:03.412Z";
 
-std::vector<Message> events_of(const TaskPlan& plan, const Market& market, std::size_t most, std::size_t& omitted) {
-  return events::task_events(facts, time, plan, market, most, omitted);
+std::vector<Message> events_of(const TaskPlan& plan, const Market& market, std::size_t most,
+                               std::size_t& omitted) {
+  return events::task_events(facts, moment, plan, market, most, omitted);
 }
 
 }  // namespace
 
 TEST_CASE("an event id is a UUID, the same for the same event and different for any other") {
   const std::string id = events::uuid_of("run", "task", "universe", "symbol", 1);
-  CHECK(std::regex_match(id, std::regex("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
+  CHECK(std::regex_match(
+      id, std::regex("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
   CHECK(events::uuid_of("run", "task", "universe", "symbol", 1) == id);
-  const std::set<std::string> others{
-      id, events::uuid_of("run2", "task", "universe", "symbol", 1), events::uuid_of("run", "task2", "universe", "symbol", 1),
-      events::uuid_of("run", "task", "universe2", "symbol", 1), events::uuid_of("run", "task", "universe", "symbol2", 1),
-      events::uuid_of("run", "task", "universe", "symbol", 2), events::uuid_of("run", "tasku", "niverse", "symbol", 1)};
+  const std::set<std::string> others{id,
+                                     events::uuid_of("run2", "task", "universe", "symbol", 1),
+                                     events::uuid_of("run", "task2", "universe", "symbol", 1),
+                                     events::uuid_of("run", "task", "universe2", "symbol", 1),
+                                     events::uuid_of("run", "task", "universe", "symbol2", 1),
+                                     events::uuid_of("run", "task", "universe", "symbol", 2),
+                                     events::uuid_of("run", "tasku", "niverse", "symbol", 1)};
   CHECK(others.size() == 7);
 }
 
 TEST_CASE("SHA-256 is SHA-256 over lengths and texts") {
   // printf '\3\0\0\0\0\0\0\0abc' | sha256sum
-  CHECK(events::Sha256().add("abc").hex() == "ce91dc5eec0139adf091900d225971d6ad246a845bad791b5693a9d0d55dd391");
+  CHECK(events::Sha256().add("abc").hex() ==
+        "ce91dc5eec0139adf091900d225971d6ad246a845bad791b5693a9d0d55dd391");
 }
 
 TEST_CASE("the envelope is the one that the application knows") {
-  const Message message = events::sync_triggered(facts, time);
+  const Message message = events::sync_triggered(facts, moment);
   CHECK(message.channel == "tickstock:cache:sync_triggered");
   const Json body = Json::parse(message.body);
   CHECK(body.at("event").str() == "cache_sync_triggered");
   CHECK(body.at("event_id").str() == message.event_id);
-  CHECK(body.at("timestamp").str() == time);
+  CHECK(body.at("timestamp").str() == moment);
   CHECK(body.at("source").str() == "daily_cache_sync_job");
   CHECK(body.at("version").str() == "1.0");
   CHECK(body.at("payload.run_id").str() == "night-1");
@@ -90,7 +96,8 @@ TEST_CASE("listings are announced one by one, behind their universe") {
 
 TEST_CASE("a clean-up counts memberships and names each symbol once") {
   Market market = market_of({{"B", 1, {}, "2026-08-20"}, {"A", 1, {}, "2026-08-20"}});
-  const Entries entries{{"ai", entry_of(market, "theme", {"B", "A"})}, {"energy", entry_of(market, "sector", {"B"})}};
+  const Entries entries{{"ai", entry_of(market, "theme", {"B", "A"})},
+                        {"energy", entry_of(market, "sector", {"B"})}};
   std::size_t omitted = 0;
   const auto messages = events_of(tasks::delisted(market, entries), market, 10, omitted);
   REQUIRE(messages.size() == 3);
@@ -108,7 +115,8 @@ TEST_CASE("the closing events say how it ended in the application's words and in
                                 3,
                                 0.5,
                                 "broken"};
-  const Json body = Json::parse(events::sync_completed(facts, time, completion).body).at("payload");
+  const Json body =
+      Json::parse(events::sync_completed(facts, moment, completion).body).at("payload");
   CHECK(body.at("status").str() == "completed");
   CHECK(body.at("sync_status").str() == "completed_with_errors");
   CHECK(body.at("total_changes").integer() == 9);
@@ -117,23 +125,29 @@ TEST_CASE("the closing events say how it ended in the application's words and in
   CHECK(body.at("task_results.ipo_assignment.status").str() == "failed");
   CHECK(body.at("task_results.market_cap_recalculation.changes").integer() == 9);
   CHECK(body.at("error").str() == "broken");
-  CHECK(Json::parse(events::phase_completed(facts, time, completion).body).at("payload.status").str() == "completed");
+  CHECK(Json::parse(events::phase_completed(facts, moment, completion).body)
+            .at("payload.status")
+            .str() == "completed");
 
   completion.status = RunStatus::refused;
-  CHECK(Json::parse(events::sync_completed(facts, time, completion).body).at("payload.status").str() == "failed");
-  const Json phase = Json::parse(events::phase_completed(facts, time, completion).body).at("payload");
+  CHECK(Json::parse(events::sync_completed(facts, moment, completion).body)
+            .at("payload.status")
+            .str() == "failed");
+  const Json phase =
+      Json::parse(events::phase_completed(facts, moment, completion).body).at("payload");
   CHECK(phase.at("status").str() == "failed");
   CHECK_FALSE(phase.at("stats.success").boolean());
 }
 
 TEST_CASE("progress has a source of its own, and errors repeat themselves at the top") {
-  const Json progress = Json::parse(events::progress(facts, time, 3, 2).body);
+  const Json progress = Json::parse(events::progress(facts, moment, 3, 2).body);
   CHECK(progress.at("source").str() == "daily_processing.cache_sync");
   CHECK(progress.at("payload.current_step").str() == "IPO assignment");
   CHECK(progress.at("payload.percentage").integer() == 40);
   CHECK_FALSE(progress.at("payload").has("completed"));
 
-  const Json error = Json::parse(events::sync_error(facts, time, ErrorKind::refused, "a guard fired").body);
+  const Json error =
+      Json::parse(events::sync_error(facts, moment, ErrorKind::refused, "a guard fired").body);
   CHECK(error.at("error_id").str() == error.at("event_id").str());
   CHECK(error.at("category").str() == "validation");
   CHECK(error.at("message").str() == "a guard fired");

@@ -9,7 +9,8 @@ TEST_CASE("control characters are shown, letters are kept") {
   CHECK(printable("NVDA ä 漢") == "NVDA ä 漢");
   CHECK(printable("A\nERROR fake") == "A\\nERROR fake");
   CHECK(printable("\x1b[31mred\x7f\t\r") == "\\x1b[31mred\\x7f\\x09\\x0d");
-  CHECK(printable("\xc2\x9b" "31m") == "\\u009b31m");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "\\u009b31m");
   CHECK(printable("\xc2\xa0") == "\xc2\xa0");
   CHECK(printable(std::string("a\0b", 3)) == "a\\x00b");
 }

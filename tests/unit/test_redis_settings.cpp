@@ -44,11 +44,15 @@ TEST_CASE("user and password are never shown") {
 }
 
 TEST_CASE("a bad Redis URL is refused without repeating it") {
-  for (const char* bad : {"", "localhost", "http://CANARY", "redis://", "redis://:CANARY@", "redis://h:CANARY", "redis://h:0",
-                          "redis://h:70000", "redis://h/CANARY", "redis://h/-1", "redis://[::1", "redis://u:%zzCANARY@h",
-                          "redis://u:%00CANARY@h", "redis://CANARY@h", "unix://", "unix://CANARY", "unix:///s?x=CANARY",
-                          "unix:///aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                          "aaaaaaaaaaaaaaaaaaaaaaaa"}) {
+  for (const char* bad :
+       {"", "localhost", "http://CANARY", "redis://", "redis://:CANARY@", "redis://h:CANARY",
+        "redis://h:0", "redis://h:70000", "redis://h/CANARY", "redis://h/-1", "redis://[::1",
+        "redis://u:%zzCANARY@h", "redis://u:%00CANARY@h", "redis://CANARY@h", "unix://",
+        "unix://CANARY", "unix:///s?x=CANARY",
+        "unix:///"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaa"}) {
     INFO(bad);
     try {
       parse_redis_url(bad);

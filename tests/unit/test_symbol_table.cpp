@@ -16,15 +16,15 @@ TEST_CASE("a symbol gets one number, however often it is seen") {
   CHECK(table.size() == 2);
 }
 
-TEST_CASE("an empty table finds nothing") {
-  CHECK_FALSE(SymbolTable().find("NVDA").has_value());
-}
+TEST_CASE("an empty table finds nothing") { CHECK_FALSE(SymbolTable().find("NVDA").has_value()); }
 
 TEST_CASE("names keep their bytes while the table grows") {
   SymbolTable table;
   constexpr int count = 50'000;
-  for (int i = 0; i < count; ++i) REQUIRE(table.intern("S" + std::to_string(i)) == static_cast<SymbolId>(i));
-  for (int i = 0; i < count; i += 7) CHECK(table.name(static_cast<SymbolId>(i)) == "S" + std::to_string(i));
+  for (int i = 0; i < count; ++i)
+    REQUIRE(table.intern("S" + std::to_string(i)) == static_cast<SymbolId>(i));
+  for (int i = 0; i < count; i += 7)
+    CHECK(table.name(static_cast<SymbolId>(i)) == "S" + std::to_string(i));
 }
 
 TEST_CASE("a name longer than a block of the arena, and an empty one, are names too") {

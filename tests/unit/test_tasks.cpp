@@ -14,7 +14,8 @@ const EntryWrite* write_of(const TaskPlan& plan, const std::string& universe) {
   return nullptr;
 }
 
-std::vector<std::string> written(const Market& market, const TaskPlan& plan, const std::string& universe) {
+std::vector<std::string> written(const Market& market, const TaskPlan& plan,
+                                 const std::string& universe) {
   const EntryWrite* write = write_of(plan, universe);
   REQUIRE(write != nullptr);
   return names(market, write->after->members);
@@ -43,11 +44,13 @@ TEST_CASE("each eligible symbol stands in the category with the highest bound th
   CHECK(write_of(plan, "mega_cap")->after->cache_type == "market_cap");
   CHECK(write_of(plan, "mega_cap")->after->metadata ==
         R"({"type": "market_cap_category", "market_cap_range": "mega_cap"})");
-  CHECK(write_of(plan, "top_500")->after->metadata == R"({"rank": "top_500", "type": "market_leader"})");
+  CHECK(write_of(plan, "top_500")->after->metadata ==
+        R"({"rank": "top_500", "type": "market_leader"})");
   CHECK(write_of(plan, "top_500")->after->cache_type == "market_leader");
 }
 
-TEST_CASE("the leaders are the first of the ranking, and are written even when nobody is eligible") {
+TEST_CASE(
+    "the leaders are the first of the ranking, and are written even when nobody is eligible") {
   std::vector<Row> rows;
   for (int i = 0; i < 150; ++i) rows.push_back({"S" + std::to_string(1000 + i), 1e6 * (1000 - i)});
   const Market market = market_of(rows);
@@ -72,7 +75,8 @@ TEST_CASE("a category without members becomes empty where it exists") {
 }
 
 TEST_CASE("an owned entry is written only when it is not what it should be") {
-  const std::string metadata = R"({"type": "market_cap_category", "market_cap_range": "small_cap"})";
+  const std::string metadata =
+      R"({"type": "market_cap_category", "market_cap_range": "small_cap"})";
   const auto is_written = [&](const std::function<void(Entry&)>& spoil) {
     Market market = market_of({{"A", 1e9}, {"B", 9e8}});
     Entry entry = *entry_of(market, "market_cap", {"A", "B"}, metadata);
@@ -96,7 +100,8 @@ TEST_CASE("an owned entry is written only when it is not what it should be") {
   }));
 }
 
-TEST_CASE("recent listings are the active ones of the days that end with the as-of day, newest first") {
+TEST_CASE(
+    "recent listings are the active ones of the days that end with the as-of day, newest first") {
   const Market market = market_of({{"FIRST_DAY", 0, "2026-07-23"},
                                    {"TOO_OLD", 0, "2026-07-22"},
                                    {"TODAY_B", 0, "2026-08-21"},
@@ -107,8 +112,10 @@ TEST_CASE("recent listings are the active ones of the days that end with the as-
                                    {"UNKNOWN", 0, "2026-08-03", {}, Activity::unknown},
                                    {"LEAVES_LATER", 0, "2026-08-04", "2026-09-01"}});
   const TaskPlan plan = tasks::ipo(market, {}, {});
-  CHECK(written(market, plan, "recent_ipos") == Names{"TODAY_A", "TODAY_B", "LEAVES_LATER", "FIRST_DAY"});
-  CHECK(write_of(plan, "recent_ipos")->after->metadata == R"({"type": "ipo", "period": "last_30_days"})");
+  CHECK(written(market, plan, "recent_ipos") ==
+        Names{"TODAY_A", "TODAY_B", "LEAVES_LATER", "FIRST_DAY"});
+  CHECK(write_of(plan, "recent_ipos")->after->metadata ==
+        R"({"type": "ipo", "period": "last_30_days"})");
 }
 
 TEST_CASE("the window of recent listings is a setting, and shows in the metadata") {
@@ -117,7 +124,8 @@ TEST_CASE("the window of recent listings is a setting, and shows in the metadata
   policy.ipo_days = 7;
   const TaskPlan plan = tasks::ipo(market, {}, policy);
   CHECK(written(market, plan, "recent_ipos") == Names{"A"});
-  CHECK(write_of(plan, "recent_ipos")->after->metadata == R"({"type": "ipo", "period": "last_7_days"})");
+  CHECK(write_of(plan, "recent_ipos")->after->metadata ==
+        R"({"type": "ipo", "period": "last_7_days"})");
 }
 
 TEST_CASE("without recent listings the entry is emptied where it exists, and not made") {
@@ -128,14 +136,18 @@ TEST_CASE("without recent listings the entry is emptied where it exists, and not
 }
 
 TEST_CASE("delisted symbols leave every cleaned entry, and the rest keeps its order") {
-  Market market = market_of({{"A"}, {"B", 1e9, {}, "2026-08-20"}, {"C"}, {"D", 1e9, {}, {}, Activity::inactive},
+  Market market = market_of({{"A"},
+                             {"B", 1e9, {}, "2026-08-20"},
+                             {"C"},
+                             {"D", 1e9, {}, {}, Activity::inactive},
                              {"E", 1e9, {}, {}, Activity::unknown}});
-  const Entries entries{{"ai", entry_of(market, "theme", {"C", "B", "STRANGER", "E", "D", "C", "A", "B"})},
-                        {"clean", entry_of(market, "theme", {"A", "A"})},
-                        {"watchlist", entry_of(market, "user", {"B"})},
-                        {"some_ipos", entry_of(market, "ipo", {"B"})},
-                        {"technology", entry_of(market, "sector", {"B"})},
-                        {"nano_cap", entry_of(market, "market_cap", {"A", "D"})}};
+  const Entries entries{
+      {"ai", entry_of(market, "theme", {"C", "B", "STRANGER", "E", "D", "C", "A", "B"})},
+      {"clean", entry_of(market, "theme", {"A", "A"})},
+      {"watchlist", entry_of(market, "user", {"B"})},
+      {"some_ipos", entry_of(market, "ipo", {"B"})},
+      {"technology", entry_of(market, "sector", {"B"})},
+      {"nano_cap", entry_of(market, "market_cap", {"A", "D"})}};
   const TaskPlan plan = tasks::delisted(market, entries);
   REQUIRE(plan.writes.size() == 3);
   CHECK(plan.writes[0].universe == "ai");
@@ -153,7 +165,8 @@ TEST_CASE("an entry that can't be read is left alone and named") {
   Entry broken;
   broken.cache_type = "theme";
   broken.readable = false;
-  const TaskPlan plan = tasks::delisted(market, {{"broken", std::make_shared<const Entry>(broken)}});
+  const TaskPlan plan =
+      tasks::delisted(market, {{"broken", std::make_shared<const Entry>(broken)}});
   CHECK(plan.writes.empty());
   REQUIRE(plan.warnings.size() == 1);
   CHECK_THAT(plan.warnings[0], contains("'broken'"));
@@ -177,9 +190,11 @@ TEST_CASE("the tasks of a run stand on each other's results") {
 
 TEST_CASE("a plan that was applied leaves nothing to do") {
   Market market = market_of({{"A", 1e9, "2026-08-20"}, {"B", 3e9}, {"C", 1e9, {}, "2026-08-20"}});
-  Entries entries{{"ai", entry_of(market, "theme", {"C", "A"})}, {"mega_cap", entry_of(market, "theme", {"B"})}};
+  Entries entries{{"ai", entry_of(market, "theme", {"C", "A"})},
+                  {"mega_cap", entry_of(market, "theme", {"B"})}};
   for (const TaskPlan& task : tasks::make_plan(Mode::full, market, entries, {}).tasks) {
-    for (const EntryWrite& write : task.writes) entries.insert_or_assign(write.universe, write.after);
+    for (const EntryWrite& write : task.writes)
+      entries.insert_or_assign(write.universe, write.after);
   }
   CHECK(tasks::make_plan(Mode::full, market, entries, {}).empty());
 }

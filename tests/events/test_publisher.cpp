@@ -1,0 +1,234 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "events/publisher.hpp"
+#include "support/catch.hpp"
+#include "support/network.hpp"
+#include "support/process.hpp"
+#include "support/redis.hpp"
+
+using namespace tickstock;
+using namespace tickstock::events;
+using namespace tickstock::test;
+using std::chrono::seconds;
+
+namespace {
+
+Message message(const std::string& body) {
+  return {"00000000-0000-8000-8000-000000000001", "tickstock:test", "test", body};
+}
+
+void publish(const std::string& url, const std::string& body, const std::string& ca_file = "") {
+  RedisSettings settings = parse_redis_url(url);
+  settings.ca_file = ca_file;
+  Publisher publisher(settings);
+  publisher.publish(message(body), io::Deadline::after(seconds(10)), io::Interrupt());
+}
+
+std::string failure_of(const std::string& url, const std::string& ca_file = "") {
+  try {
+    publish(url, "lost", ca_file);
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::redis);
+    CHECK_THAT(error.what(), !contains("CANARY"));
+    return error.what();
+  }
+  return "published";
+}
+
+std::vector<std::string> received(Subscriber& subscriber) {
+  std::vector<std::string> bodies;
+  for (const Event& event : subscriber.drain()) bodies.push_back(event.message);
+  return bodies;
+}
+
+/// A server with TLS, and certificates that the test makes: a good one, one of another authority,
+/// one for another host, and one that has expired.
+class TlsRedis {
+ public:
+  TlsRedis() : port_(free_port()) {
+    shell(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca "
+        "-addext basicConstraints=critical,CA:true");
+    shell(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.crt -days 2 -subj "
+        "/CN=other");
+    make_certificate("good", "DNS:localhost,IP:127.0.0.1", "2");
+    make_certificate("wrong_host", "DNS:elsewhere.example", "2");
+    make_certificate("expired", "DNS:localhost,IP:127.0.0.1", "-1");
+  }
+
+  Redis start(const std::string& certificate) const {
+    return Redis(
+        {.settings = {"tls-port " + std::to_string(port_),
+                      "tls-cert-file " + directory_.file(certificate + ".crt"),
+                      "tls-key-file " + directory_.file(certificate + ".key"),
+                      "tls-ca-cert-file " + directory_.file("ca.crt"), "tls-auth-clients no"}});
+  }
+
+  [[nodiscard]] std::string url(const std::string& host) const {
+    return "rediss://" + host + ":" + std::to_string(port_) + "/0";
+  }
+  [[nodiscard]] std::string ca(const std::string& name) const {
+    return directory_.file(name + ".crt");
+  }
+
+ private:
+  void shell(const std::string& command) const {
+    const ProcessResult result = run_process(
+        {"sh", "-c", "cd '" + directory_.path().string() + "' && " + command + " && chmod a+r *"});
+    INFO(result.err);
+    REQUIRE(result.status == 0);
+  }
+
+  void make_certificate(const std::string& name, const std::string& names,
+                        const std::string& days) const {
+    shell("openssl req -newkey rsa:2048 -nodes -keyout " + name + ".key -out " + name +
+          ".csr -subj /CN=redis && " + "printf 'subjectAltName=" + names + "' > " + name +
+          ".ext && " + "openssl x509 -req -in " + name +
+          ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -out " + name + ".crt -days " + days +
+          " -extfile " + name + ".ext");
+  }
+
+  TemporaryDirectory directory_;
+  int port_;
+};
+
+}  // namespace
+
+TEST_CASE("events arrive over TCP, a Unix socket and with a database") {
+  Redis& redis = Redis::shared();
+  Subscriber subscriber(redis);
+  publish(redis.url(), "over TCP");
+  publish(redis.unix_url(), "over a socket");
+  publish("redis://localhost:" + std::to_string(redis.port()) + "/3",
+          "over a name, with a database");
+  CHECK(received(subscriber) ==
+        std::vector<std::string>{"over TCP", "over a socket", "over a name, with a database"});
+}
+
+TEST_CASE("an event may hold any bytes that JSON can") {
+  Subscriber subscriber(Redis::shared());
+  const std::string odd = "%s %b \r\n$5\r\n ä " + std::string(300'000, 'x');
+  publish(Redis::shared().url(), odd);
+  CHECK(received(subscriber) == std::vector<std::string>{odd});
+}
+
+TEST_CASE("announcements never wait, keep their order, and come before what is published") {
+  Subscriber subscriber(Redis::shared());
+  Publisher publisher(parse_redis_url(Redis::shared().url()));
+  publisher.announce(message("1"));
+  publisher.announce(message("2"));
+  publisher.publish(message("3"), io::Deadline::after(seconds(10)), io::Interrupt());
+  publisher.announce(message("4"));
+  CHECK(publisher.flush(io::Deadline::after(seconds(10)), io::Interrupt()));
+  CHECK(received(subscriber) == std::vector<std::string>{"1", "2", "3", "4"});
+}
+
+TEST_CASE(
+    "a Redis that is not there fails in words, and announcements to it are lost without any") {
+  const std::string url = "redis://127.0.0.1:" + std::to_string(free_port()) + "/0";
+  CHECK_THAT(failure_of(url), contains("Connection refused"));
+  Publisher publisher(parse_redis_url(url));
+  publisher.announce(message("lost"));
+  CHECK_FALSE(publisher.flush(io::Deadline::after(seconds(10)), io::Interrupt()));
+  CHECK(publisher.failure().has_value());
+  CHECK_THAT(failure_of("unix:///no/such/socket"), contains("No such file"));
+  CHECK_THAT(failure_of("redis://no-such-host.invalid"), contains("no-such-host.invalid"));
+}
+
+TEST_CASE("user, password and their refusals") {
+  Redis redis({.settings = {"requirepass CANARY",
+                            "user job on >CANARY-job resetchannels &tickstock:* -@all +publish "
+                            "+role +auth +select"},
+               .password = "CANARY"});
+  const std::string host = "127.0.0.1:" + std::to_string(redis.port());
+  Subscriber subscriber(redis, "CANARY");
+  publish("redis://:CANARY@" + host, "by password");
+  publish("redis://job:CANARY-job@" + host, "by user");
+  CHECK(received(subscriber).size() == 2);
+  CHECK_THAT(failure_of("redis://:CANARY-wrong@" + host), contains("login is refused (WRONGPASS)"));
+  CHECK_THAT(failure_of("redis://nobody:CANARY@" + host), contains("login is refused"));
+  CHECK_THAT(failure_of("redis://" + host), contains("NOAUTH"));
+}
+
+TEST_CASE("a channel that is denied stops the delivery with the remedy") {
+  Redis redis(
+      {.settings = {"user job on >CANARY resetchannels &other:* -@all +publish +role +auth"}});
+  CHECK_THAT(failure_of("redis://job:CANARY@127.0.0.1:" + std::to_string(redis.port())),
+             contains("channel tickstock:test is refused: NOPERM"));
+}
+
+TEST_CASE("a server that doesn't tell its role gets a warning, a replica is refused") {
+  Redis shy({.settings = {"user job on >CANARY resetchannels &tickstock:* -@all +publish +auth"}});
+  Publisher publisher(
+      parse_redis_url("redis://job:CANARY@127.0.0.1:" + std::to_string(shy.port())));
+  publisher.publish(message("told"), io::Deadline::after(seconds(10)), io::Interrupt());
+  CHECK_THAT(publisher.warning(), contains("does not tell its role"));
+
+  Redis replica({.settings = {"replicaof 127.0.0.1 1"}});
+  CHECK_THAT(failure_of(replica.url()), contains("it is a replica"));
+}
+
+TEST_CASE(
+    "a server that never answers is given up at the deadline, and an interrupt ends the wait") {
+  Redis redis;
+  redis.send_signal(SIGSTOP);
+  Publisher publisher(parse_redis_url(redis.url()));
+  const auto deadline = io::Deadline::after(std::chrono::milliseconds(200));
+  CHECK_THROWS_WITH(publisher.publish(message("lost"), deadline, io::Interrupt()),
+                    contains("no answer in time"));
+
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe(pipe.data()) == 0);
+  REQUIRE(::write(pipe[1], "x", 1) == 1);
+  CHECK_THROWS_WITH(
+      publisher.publish(message("lost"), io::Deadline::after(seconds(60)), io::Interrupt(pipe[0])),
+      contains("interrupted"));
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  redis.send_signal(SIGCONT);
+}
+
+TEST_CASE("a server that goes away in between is an error, not the end of the process") {
+  Redis redis;
+  Publisher publisher(parse_redis_url(redis.url()));
+  publisher.publish(message("first"), io::Deadline::after(seconds(10)), io::Interrupt());
+  redis.stop();
+  CHECK_THROWS_AS(
+      publisher.publish(message("second"), io::Deadline::after(seconds(10)), io::Interrupt()),
+      Error);
+  CHECK_THROWS_AS(
+      publisher.publish(message("third"), io::Deadline::after(seconds(10)), io::Interrupt()),
+      Error);
+}
+
+TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {
+  const TlsRedis tls;
+  {
+    const Redis redis = tls.start("good");
+    Subscriber subscriber(redis);
+    publish(tls.url("localhost"), "by name", tls.ca("ca"));
+    publish(tls.url("127.0.0.1"), "by address", tls.ca("ca"));
+    CHECK(received(subscriber).size() == 2);
+    CHECK_THAT(failure_of(tls.url("localhost"), tls.ca("other")),
+               contains("certificate is refused"));
+    CHECK_THAT(failure_of(tls.url("localhost")), contains("certificate is refused"));
+    CHECK_THAT(failure_of(tls.url("localhost"), "/no/such/file"),
+               contains("certificates to trust"));
+    // Plain words to a TLS port, and TLS to a plain one.
+    CHECK(failure_of("redis://127.0.0.1:" + tls.url("").substr(10, 5)) != "published");
+    CHECK(failure_of("rediss://127.0.0.1:" + std::to_string(redis.port())) != "published");
+  }
+  {
+    const Redis redis = tls.start("wrong_host");
+    CHECK_THAT(failure_of(tls.url("localhost"), tls.ca("ca")),
+               contains("certificate is refused: hostname mismatch"));
+    CHECK_THAT(failure_of(tls.url("127.0.0.1"), tls.ca("ca")),
+               contains("certificate is refused: IP address mismatch"));
+  }
+  const Redis redis = tls.start("expired");
+  CHECK_THAT(failure_of(tls.url("localhost"), tls.ca("ca")), contains("certificate is refused"));
+}

@@ -1,0 +1,250 @@
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "store/connection.hpp"
+#include "store/transaction.hpp"
+#include "support/catch.hpp"
+#include "support/postgres.hpp"
+
+using namespace tickstock;
+using namespace tickstock::store;
+using tickstock::test::contains;
+using tickstock::test::Database;
+
+namespace {
+
+ConnectionSettings settings_of(const Database& database) {
+  ConnectionSettings settings;
+  settings.conninfo = database.url();
+  return settings;
+}
+
+Connection connect(const Database& database) {
+  return Connection::open(settings_of(database), io::Interrupt());
+}
+
+/// The kind and SQLSTATE that a step fails with.
+template <typename Step>
+Error failure_of(Step step) {
+  try {
+    step();
+  } catch (const Error& error) {
+    return error;
+  }
+  FAIL("did not fail");
+  return {ErrorKind::failed, ""};
+}
+
+}  // namespace
+
+TEST_CASE("a statement gets its parameters, and NULL stays NULL") {
+  const Database database;
+  Connection connection = connect(database);
+  const Result result = connection.run(
+      {"asking", "SELECT $1::text, $2::int + 1, $3::text", {{"a'b"}, {"41"}, std::nullopt}});
+  CHECK(result.text(0, 0) == "a'b");
+  CHECK(result.integer(0, 1) == 42);
+  CHECK(result.is_null(0, 2));
+  CHECK_FALSE(result.optional_text(0, 2).has_value());
+}
+
+TEST_CASE(
+    "an error carries what was being done, the server's words and its SQLSTATE, but no data of "
+    "rows") {
+  const Database database;
+  Connection connection = connect(database);
+  connection.run({"making a table", "CREATE TABLE t (a text PRIMARY KEY)"});
+  connection.run({"filling it", "INSERT INTO t VALUES ('SECRET')"});
+  const Error error = failure_of([&] {
+    connection.run({"filling it again", "INSERT INTO t VALUES ('SECRET')"});
+  });
+  CHECK(error.kind() == ErrorKind::failed);
+  CHECK(error.sqlstate() == "23505");
+  CHECK_THAT(error.what(), contains("filling it again failed: "));
+  CHECK_THAT(error.what(), !contains("SECRET"));
+  CHECK_THAT(error.what(), !contains("\n"));
+  CHECK(connection.usable());
+}
+
+TEST_CASE("a server that is not there, or refuses the login, is unavailable") {
+  ConnectionSettings settings;
+  settings.conninfo = "postgresql://nobody@127.0.0.1:1/none";
+  const Error error = failure_of([&] { Connection::open(settings, io::Interrupt()); });
+  CHECK(error.kind() == ErrorKind::unavailable);
+  CHECK_THAT(error.what(), contains("127.0.0.1:1"));
+
+  const Database database;
+  settings.conninfo = database.url("no_such_role");
+  CHECK(failure_of([&] { Connection::open(settings, io::Interrupt()); }).kind() ==
+        ErrorKind::unavailable);
+}
+
+TEST_CASE("a pipeline stops at the first failure, and says which it was") {
+  const Database database;
+  Connection connection = connect(database);
+  const PipelineOutcome outcome = connection.run_pipeline(
+      {{"one", "SELECT 1"}, {"two", "SELECT 1 / 0"}, {"three", "SELECT 3"}});
+  REQUIRE(outcome.failure.has_value());
+  CHECK(outcome.failure->index == 1);
+  CHECK(outcome.failure->error.sqlstate() == "22012");
+  CHECK(outcome.results.size() == 1);
+  CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
+}
+
+TEST_CASE("a pipeline larger than the buffers on both sides doesn't block") {
+  const Database database;
+  Connection connection = connect(database);
+  const std::vector<Statement> statements(
+      2000, Statement{"echoing", "SELECT $1::text", {std::string(4096, 'x')}});
+  PipelineOutcome outcome = connection.run_pipeline(statements);
+  REQUIRE(outcome.value().size() == 2000);
+  CHECK(outcome.results.back().view(0, 0).size() == 4096);
+}
+
+TEST_CASE("COPY hands over all bytes, and an error in its middle is an error") {
+  const Database database;
+  Connection connection = connect(database);
+  std::size_t bytes = 0;
+  const auto count = [&bytes](std::string_view piece) { bytes += piece.size(); };
+  connection.copy_out({"copying", "COPY (SELECT 'abc' FROM generate_series(1, 100000)) TO STDOUT"},
+                      count);
+  CHECK(bytes == 400'000);
+  const Error error = failure_of([&] {
+    connection.copy_out(
+        {"copying", "COPY (SELECT 1 / (50000 - i) FROM generate_series(1, 100000) i) TO STDOUT"},
+        count);
+  });
+  CHECK(error.sqlstate() == "22012");
+  CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
+  CHECK(failure_of([&] {
+          connection.copy_out({"copying", "COPY no_such_table TO STDOUT"}, count);
+        }).sqlstate() == "42P01");
+  CHECK(connection.run({"going on", "SELECT 8"}).integer(0, 0) == 8);
+}
+
+TEST_CASE("an interrupt ends a wait, and what waited in the server with it") {
+  const Database database;
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe(pipe.data()) == 0);
+  Connection connection = Connection::open(settings_of(database), io::Interrupt(pipe[0]));
+  std::thread signal([&pipe] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    CHECK(::write(pipe[1], "x", 1) == 1);
+  });
+  const Error error = failure_of([&] { connection.run({"sleeping", "SELECT pg_sleep(600)"}); });
+  signal.join();
+  CHECK(error.kind() == ErrorKind::interrupted);
+  connection.ignore_interrupt();
+  CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+}
+
+TEST_CASE("a backend that is ended leaves an unavailable connection") {
+  Database database;
+  Connection connection = connect(database);
+  const std::string pid = connection.run({"asking", "SELECT pg_backend_pid()"}).text(0, 0);
+  database.execute("SELECT pg_terminate_backend($1::int)", {pid});
+  CHECK(failure_of([&] {
+          connection.run({"asking", "SELECT 1"});
+        }).kind() == ErrorKind::unavailable);
+  CHECK_FALSE(connection.usable());
+}
+
+TEST_CASE("COMMIT of a failed transaction is not taken for one") {
+  const Database database;
+  Connection connection = connect(database);
+  Transaction transaction(connection, {});
+  CHECK(failure_of([&] { transaction.run({"dividing", "SELECT 1 / 0"}); }).sqlstate() == "22012");
+  CHECK(failure_of([&] { transaction.commit(); }).kind() == ErrorKind::failed);
+}
+
+TEST_CASE("a connection that is lost during COMMIT leaves the outcome unknown") {
+  Database database;
+  Connection connection = connect(database);
+  Transaction transaction(connection, {});
+  const std::string pid = transaction.run({"asking", "SELECT pg_backend_pid()"}).text(0, 0);
+  database.execute("SELECT pg_terminate_backend($1::int)", {pid});
+  CHECK(failure_of([&] { transaction.commit(); }).kind() == ErrorKind::outcome_unknown);
+}
+
+TEST_CASE("an error at COMMIT keeps its SQLSTATE") {
+  Database database;
+  database.execute("CREATE TABLE parent (id int PRIMARY KEY)");
+  database.execute("CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)");
+  Connection connection = connect(database);
+  Transaction transaction(connection, {});
+  transaction.run({"writing", "INSERT INTO public.child VALUES (1)"});
+  CHECK(failure_of([&] { transaction.commit(); }).sqlstate() == "23503");
+  CHECK(database.value("SELECT count(*) FROM child") == "0");
+}
+
+TEST_CASE("a transaction that is left without a commit is rolled back") {
+  Database database;
+  database.execute("CREATE TABLE t (a int)");
+  Connection connection = connect(database);
+  {
+    Transaction transaction(connection, {});
+    transaction.run({"writing", "INSERT INTO public.t VALUES (1)"});
+  }
+  CHECK(database.value("SELECT count(*) FROM t") == "0");
+  {
+    Transaction transaction(connection, {});
+    transaction.run({"writing", "INSERT INTO public.t VALUES (1)"});
+    transaction.commit();
+  }
+  CHECK(database.value("SELECT count(*) FROM t") == "1");
+}
+
+TEST_CASE("settings of a transaction end with it") {
+  const Database database;
+  Connection connection = connect(database);
+  const std::string before = connection.run({"asking", "SHOW search_path"}).text(0, 0);
+  {
+    Transaction transaction(
+        connection, {.timezone = "Asia/Tokyo", .application_name = "tickstock-cache x 1/5"});
+    CHECK(transaction.run({"asking", "SHOW search_path"}).text(0, 0) == "pg_catalog, pg_temp");
+    CHECK(transaction.run({"asking", "SHOW TimeZone"}).text(0, 0) == "Asia/Tokyo");
+    CHECK(transaction.run({"asking", "SHOW row_security"}).text(0, 0) == "off");
+    CHECK(transaction.run({"asking", "SHOW application_name"}).text(0, 0) ==
+          "tickstock-cache x 1/5");
+    transaction.commit();
+  }
+  CHECK(connection.run({"asking", "SHOW search_path"}).text(0, 0) == before);
+  CHECK(connection.run({"asking", "SHOW application_name"}).text(0, 0) == "tickstock-cache");
+}
+
+TEST_CASE("the lock of a transaction is tried, not awaited") {
+  const Database database;
+  Connection first = connect(database);
+  Connection second = connect(database);
+  {
+    Transaction holder(first, {.lock = 42});
+    CHECK(holder.has_lock());
+    CHECK_FALSE(Transaction(second, {.lock = 42}).has_lock());
+    CHECK(Transaction(second, {.lock = 43}).has_lock());
+  }
+  CHECK(Transaction(second, {.lock = 42}).has_lock());
+}
+
+TEST_CASE("a policy that would hide rows is an error instead of a smaller table") {
+  Database database;
+  database.execute("CREATE ROLE reader LOGIN");
+  database.execute("CREATE TABLE t (a int)");
+  database.execute("INSERT INTO t VALUES (1), (2)");
+  database.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+  database.execute("CREATE POLICY some ON t USING (a = 1)");
+  database.execute("GRANT SELECT ON t TO reader");
+  ConnectionSettings settings;
+  settings.conninfo = database.url("reader");
+  Connection connection = Connection::open(settings, io::Interrupt());
+  Transaction transaction(connection, {});
+  CHECK(failure_of([&] {
+          transaction.run({"reading", "SELECT a FROM public.t"});
+        }).sqlstate() == "42501");
+  database.execute("DROP OWNED BY reader");
+  database.execute("DROP ROLE reader");
+}

@@ -1,0 +1,148 @@
+#include "domain/run.hpp"
+#include "store/entry_writer.hpp"
+#include "store/outbox.hpp"
+#include "store/runs.hpp"
+#include "store/schema.hpp"
+#include "support/catch.hpp"
+#include "support/postgres.hpp"
+
+using namespace tickstock;
+using namespace tickstock::store;
+using tickstock::test::contains;
+using tickstock::test::Database;
+
+namespace {
+
+constexpr std::int64_t publish_lock = 99;
+
+/// A database with the program's tables, and a connection of the code under test.
+struct Scene {
+  Database database;
+  TableNames names;
+  Connection connection;
+
+  Scene() : connection(open(database)) { create_schema(connection, names); }
+
+  static Connection open(const Database& database) {
+    ConnectionSettings settings;
+    settings.conninfo = database.url();
+    return Connection::open(settings, io::Interrupt());
+  }
+
+  void store(const std::vector<std::string>& bodies) {
+    std::vector<Message> messages;
+    for (const std::string& body : bodies) {
+      const std::string id = "00000000-0000-8000-8000-" + std::string(12 - body.size(), '0') + body;
+      messages.push_back({id, "channel", "event", body});
+    }
+    Transaction transaction(connection, {});
+    transaction.run(store_messages(names, "run", "2026-08-21T20:10:03.412Z", messages));
+    transaction.commit();
+  }
+
+  RunRecord record(const std::string& id) {
+    RunRecord record;
+    record.run_id = id;
+    record.mode = "full";
+    record.triggered_by = "test";
+    record.as_of = *parse_day("2026-08-21");
+    record.started_at = "2026-08-21T20:10:03.412Z";
+    return record;
+  }
+
+  void open_record(const std::string& id) {
+    Transaction transaction(connection, {});
+    open_run(transaction, names, record(id), "1");
+    transaction.commit();
+  }
+
+  std::string status(const std::string& id) {
+    return database.value("SELECT status FROM cache_sync_runs WHERE run_id = $1", {id});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("events are handed over in the order in which they were stored, and marked") {
+  Scene scene;
+  scene.store({"1", "2"});
+  scene.store({"3"});
+  std::vector<std::string> sent;
+  const auto send = [&sent](const std::vector<PendingMessage>& batch) {
+    for (const PendingMessage& each : batch) sent.push_back(each.message.body);
+    return batch.size();
+  };
+  CHECK(count_pending(scene.connection, scene.names) == 3);
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, send).sent == 3);
+  CHECK(sent == std::vector<std::string>{"1", "2", "3"});
+  CHECK(count_pending(scene.connection, scene.names) == 0);
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, send).read == 0);
+}
+
+TEST_CASE("what was not sent stays pending, from the first failure on") {
+  Scene scene;
+  scene.store({"1", "2", "3"});
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, [](const auto&) {
+          return std::size_t{1};
+        }).sent == 1);
+  CHECK(scene.database.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
+                             "WHERE published_at IS NULL") == "2,3");
+  CHECK(count_pending(scene.connection, scene.names, "run") == 2);
+  CHECK(count_pending(scene.connection, scene.names, "another") == 0);
+}
+
+TEST_CASE("two publishers don't work at once") {
+  Scene scene;
+  scene.store({"1"});
+  Connection other = Scene::open(scene.database);
+  publish_batch(scene.connection, scene.names, publish_lock, [&](const auto& batch) {
+    CHECK(publish_batch(other, scene.names, publish_lock, [](const auto&) {
+            return std::size_t{0};
+          }).locked);
+    return batch.size();
+  });
+  CHECK(count_pending(scene.connection, scene.names) == 0);
+}
+
+TEST_CASE("opening a run marks those that died, and an id is used once") {
+  Scene scene;
+  scene.open_record("first");
+  CHECK(scene.status("first") == "running");
+  scene.open_record("second");
+  CHECK(scene.status("first") == "interrupted");
+  CHECK(scene.status("second") == "running");
+  CHECK_THROWS_WITH(scene.open_record("first"),
+                    contains("'first' has a record already, with status interrupted"));
+}
+
+TEST_CASE("runs on another table of entries are not touched") {
+  Scene scene;
+  scene.open_record("production");
+  scene.names.entries.name = "copy_of_entries";
+  scene.open_record("trial");
+  CHECK(scene.status("production") == "running");
+}
+
+TEST_CASE("the record tells whether a run committed") {
+  Scene scene;
+  scene.open_record("lost");
+  CHECK_FALSE(has_committed(scene.connection, scene.names, 7, "lost"));
+  RunRecord done = scene.record("lost");
+  done.status = RunStatus::completed;
+  scene.connection.run(finish_run(scene.names, done));
+  CHECK(has_committed(scene.connection, scene.names, 7, "lost"));
+  scene.database.execute("UPDATE cache_sync_runs SET status = 'interrupted'");
+  CHECK_FALSE(has_committed(scene.connection, scene.names, 7, "lost"));
+  CHECK_FALSE(has_committed(scene.connection, scene.names, 7, "never"));
+}
+
+TEST_CASE("names of any letters go into arrays and come back") {
+  Scene scene;
+  const std::string odd = "a\"b\\c,{d} 'e' \n ä NULL";
+  Transaction transaction(scene.connection, {});
+  transaction.run(
+      store_messages(scene.names, "run", "2026-08-21T20:10:03.412Z",
+                     {{"00000000-0000-8000-8000-000000000001", "channel", "event", odd}}));
+  transaction.commit();
+  CHECK(scene.database.value("SELECT message FROM cache_sync_outbox") == odd);
+}
