@@ -41,7 +41,7 @@ void SymbolTable::grow() {
 }
 
 std::string_view SymbolTable::store(std::string_view name) {
-  constexpr std::size_t block_size = 64 * 1024;
+  constexpr std::size_t block_size = std::size_t{64} * 1024;
   if (name.size() > block_left_) {
     block_left_ = std::max(block_size, name.size());
     blocks_.push_back(std::make_unique<char[]>(block_left_));

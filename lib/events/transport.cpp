@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "domain/error.hpp"
 
@@ -46,7 +47,7 @@ struct Transport::Lookup {
   gaicb request{};
   std::vector<addrinfo*> addresses;
 
-  Lookup(const RedisSettings& settings) : host(settings.host), port(settings.port) {
+  explicit Lookup(const RedisSettings& settings) : host(settings.host), port(settings.port) {
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
@@ -74,7 +75,7 @@ struct Transport::Lookup {
   }
 };
 
-Transport::Transport(const RedisSettings& settings) : settings_(settings) {}
+Transport::Transport(RedisSettings settings) : settings_(std::move(settings)) {}
 
 Transport::~Transport() {
   tls_.reset();

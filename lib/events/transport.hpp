@@ -25,7 +25,7 @@ class Transport {
     wants_time,  ///< a name is being looked up
   };
 
-  explicit Transport(const RedisSettings& settings);
+  explicit Transport(RedisSettings settings);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;

@@ -236,7 +236,7 @@ TEST_CASE("a policy that would hide rows is an error instead of a smaller table"
   database.execute("CREATE TABLE t (a int)");
   database.execute("INSERT INTO t VALUES (1), (2)");
   database.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY");
-  database.execute("CREATE POLICY some ON t USING (a = 1)");
+  database.execute("CREATE POLICY ones ON t USING (a = 1)");
   database.execute("GRANT SELECT ON t TO reader");
   ConnectionSettings settings;
   settings.conninfo = database.url("reader");
