@@ -135,7 +135,7 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
   Session session(settings, interrupt);
   store::require(
       session.catalog,
-      {store::Need::write_entries, store::Need::read_own_tables, store::Need::own_tables},
+      {store::Need::writable_server, store::Need::read_own_tables, store::Need::own_tables},
       session.connection.user());
   events::Publisher publisher(settings.environment.redis);
   const sync::Delivery delivery =
@@ -148,8 +148,7 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
   if (!delivery.failure) return status_done;
   log.error(
       fmt::format("{} events are still pending: {}", delivery.pending, delivery.failure->what()));
-  return delivery.failure->kind() == ErrorKind::interrupted ? status_signal + caught_signal()
-                                                            : status_undelivered;
+  return status_of(delivery.failure->kind(), caught_signal());
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ class ReportText {
       : report_(report), options_(options) {}
 
   std::string text() {
-    if (report_.snapshot && !report_.tasks.empty()) changes();
+    if (report_.snapshot && (report_.dry_run || report_.committed)) changes();
     guards();
     closing();
     return std::move(text_);
@@ -101,7 +101,7 @@ class ReportText {
     if (!report_.snapshot) return;
     line("{}as of {}; plan {}", report_.dry_run ? "" : "run " + report_.run_id + " ",
          to_string(*report_.as_of), report_.plan_digest);
-    if (report_.failure && !report_.committed && !report_.dry_run) return;
+    if (!report_.dry_run && !report_.committed) return;
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
     const std::vector<const EntryWrite*> writes = report_.writes();

@@ -110,6 +110,15 @@ class Inspector {
   std::vector<Error>& problems_;
 };
 
+void inspect_server(const Catalog& catalog, std::vector<Error>& problems) {
+  if (!catalog.in_recovery && !catalog.read_only) return;
+  problems.emplace_back(
+      ErrorKind::unavailable,
+      std::string("this PostgreSQL server only reads (") +
+          (catalog.in_recovery ? "a standby" : "default_transaction_read_only is on") +
+          "); connect to the primary");
+}
+
 /// Only the named columns count for symbols and prices: a grant on columns is enough.
 Relation only(const Relation& relation, const std::vector<WantedColumn>& columns) {
   Relation part = relation;
@@ -193,16 +202,8 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
         inspect_source(catalog.prices, prices_columns, "prices", role, problems);
         break;
       case Need::read_entries: inspect_entries(catalog, false, role, problems); break;
-      case Need::write_entries:
-        if (catalog.in_recovery || catalog.read_only) {
-          problems.emplace_back(
-              ErrorKind::unavailable,
-              std::string("this PostgreSQL server only reads (") +
-                  (catalog.in_recovery ? "a standby" : "default_transaction_read_only") +
-                  "); connect to the primary");
-        }
-        inspect_entries(catalog, true, role, problems);
-        break;
+      case Need::writable_server: inspect_server(catalog, problems); break;
+      case Need::write_entries: inspect_entries(catalog, true, role, problems); break;
       case Need::own_tables:
         if (catalog.has_any_own_table()) inspect_own(catalog, true, role, problems);
         break;

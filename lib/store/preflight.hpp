@@ -10,6 +10,7 @@ namespace tickstock::store {
 
 /// What a command needs of the database.
 enum class Need {
+  writable_server,
   read_market,  ///< symbols
   read_prices,  ///< prices
   read_entries,

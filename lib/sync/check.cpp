@@ -56,7 +56,8 @@ class Preflight {
       warn(weakness);
     }
     using store::Need;
-    std::vector<Need> needs{Need::write_entries, Need::read_market, Need::own_tables};
+    std::vector<Need> needs{Need::writable_server, Need::read_market, Need::write_entries,
+                            Need::own_tables};
     if (policy_.guards.max_data_age_days || catalog.prices.exists())
       needs.push_back(Need::read_prices);
     const std::vector<Error> problems = store::find_problems(catalog, needs, connection.user());

@@ -77,11 +77,15 @@ void Run::prepare() {
   report_.has_outbox = catalog_.has_own_tables();
 
   using store::Need;
-  std::vector<Need> needs{options_.dry_run ? Need::read_entries : Need::write_entries,
-                          Need::read_market};
-  if (!options_.dry_run) needs.push_back(Need::own_tables);
+  std::vector<Need> needs{Need::read_market, Need::read_entries};
+  if (!options_.dry_run) {
+    needs = {Need::writable_server, Need::read_market, Need::write_entries, Need::own_tables};
+  }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
   store::require(catalog_, needs, connection_->user());
+  // A dry run may be made by someone who has no business with the history.
+  can_read_history_ =
+      store::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
 
   if (*report_.as_of > catalog_.today) {
     early_warnings_.push_back("the as-of day " + to_string(*report_.as_of) +

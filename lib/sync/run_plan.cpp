@@ -11,7 +11,7 @@ namespace tickstock::sync {
 
 void Run::make_plan(store::Transaction& transaction) {
   const store::TableNames& names = environment_.tables;
-  if (catalog_.runs.exists()) {
+  if (can_read_history_) {
     const auto last = store::last_completed_as_of(transaction, names);
     if (last && *report_.as_of < *last) {
       report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +

@@ -70,6 +70,7 @@ class Run {
   int step_ = 0;
   bool had_lock_ = false;
   bool has_record_ = false;
+  bool can_read_history_ = false;
 };
 
 }  // namespace tickstock::sync

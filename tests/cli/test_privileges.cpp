@@ -86,10 +86,11 @@ TEST_CASE("reading symbols and writing entries is all that a role needs") {
 TEST_CASE("without the sequence of the id a role still changes entries that exist") {
   Restricted scene(source_grant + entries_grant);
   REQUIRE(run_task(scene.fixture, {"sync"}).status == 0);
-  scene.fixture.database().execute("UPDATE symbols SET market_cap = 4e8 WHERE symbol = 'MID'");
+  scene.fixture.database().execute("UPDATE symbols SET market_cap = 6e8 WHERE symbol = 'MID'");
   const Json done = run_json(scene.fixture, {"sync"}, 0, scene.environment);
   CHECK(done.at("total_changes").integer() == 2);
-  CHECK(scene.fixture.members("small_cap") == Names{"SMALL", "MID"});
+  CHECK(scene.fixture.members("mid_cap") == Names{"NEW"});
+  CHECK(scene.fixture.members("small_cap") == Names{"MID", "SMALL"});
 }
 
 TEST_CASE("reading the named columns of symbols is enough") {
