@@ -87,7 +87,6 @@ class CommandLine {
  public:
   CommandLine() {
     app_.require_subcommand(1);
-    app_.set_version_flag("--version", version_text());
     app_.get_formatter()->column_width(34);
     everywhere(app_);
     task("sync", "Bring all universes in line: the three tasks", Mode::full);
@@ -107,21 +106,28 @@ class CommandLine {
       app_.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
       const auto chosen = app_.get_subcommands();
-      return Answer{chosen.empty() ? app_.help() : chosen.front()->help()};
+      return Answer{chosen.empty() ? app_.help() : chosen.front()->help("tickstock-cache")};
     } catch (const CLI::CallForVersion&) {
       return Answer{version_text() + "\n"};
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    if (options_.verbose && options_.quiet) throw usage("-v and -q exclude each other");
+    exclude(options_.verbose, "-v", options_.quiet, "-q");
+    exclude(options_.database_url.has_value(), "--database-url",
+            options_.database_url_file.has_value(), "--database-url-file");
+    exclude(options_.redis_url.has_value(), "--redis-url", options_.redis_url_file.has_value(),
+            "--redis-url-file");
     return options_;
   }
 
  private:
   using Check = std::function<std::string(const std::string&)>;
 
-  static Error usage(const std::string& what) {
-    return {ErrorKind::usage, what + "; see 'tickstock-cache --help'"};
+  static void exclude(bool one, const char* name, bool other, const char* other_name) {
+    if (one && other) {
+      throw Error(ErrorKind::usage, std::string(name) + " and " + other_name +
+                                        " exclude each other; see 'tickstock-cache --help'");
+    }
   }
 
   /// What was wrong, without repeating a value: it could be a secret in the wrong place.
@@ -199,25 +205,24 @@ class CommandLine {
   }
 
   void everywhere(CLI::App& app) {
+    app.set_version_flag("--version", version_text(), "Print the version");
+    app.set_help_flag("-h,--help", "Print this help");
     choice(app, "--log-format", "Format of the log on standard error (text)", options_.log_format);
     flag(app, "-v,--verbose", "Log more", options_.verbose);
     flag(app, "-q,--quiet", "Print nothing when the run succeeds; log errors only", options_.quiet);
   }
 
   void connecting(CLI::App& app) {
-    CLI::Option& url = text(app, "--database-url", "URL",
-                            "PostgreSQL as a URL or conninfo, without a password (DATABASE_URL)",
-                            options_.database_url, check_database_url);
+    text(app, "--database-url", "URL",
+         "PostgreSQL as a URL or conninfo, without a password (DATABASE_URL)",
+         options_.database_url, check_database_url);
     text(app, "--database-url-file", "FILE", "File of mode 0600 that holds it",
-         options_.database_url_file)
-        .excludes(&url);
-    CLI::Option& redis =
-        text(app, "--redis-url", "URL",
-             "Redis as redis://, rediss:// or unix://, without a password (REDIS_URL)",
-             options_.redis_url, check_redis_url);
+         options_.database_url_file);
+    text(app, "--redis-url", "URL",
+         "Redis as redis://, rediss:// or unix://, without a password (REDIS_URL)",
+         options_.redis_url, check_redis_url);
     text(app, "--redis-url-file", "FILE", "File of mode 0600 that holds it",
-         options_.redis_url_file)
-        .excludes(&redis);
+         options_.redis_url_file);
     text(app, "--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
          options_.config_file);
     text(app, "--timezone", "ZONE", "Zone of the as-of day (America/New_York)", options_.timezone);
