@@ -138,9 +138,9 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
       {store::Need::writable_server, store::Need::read_own_tables, store::Need::own_tables},
       session.connection.user());
   events::Publisher publisher(settings.environment.redis);
-  const sync::Delivery delivery =
-      sync::deliver(session.connection, settings.environment.tables, session.catalog, publisher,
-                    settings.environment.redis.publish_timeout, interrupt, std::nullopt);
+  const sync::Delivery delivery = sync::deliver(
+      session.connection, settings.environment.tables, session.catalog, "tickstock-cache deliver",
+      publisher, settings.environment.redis.publish_timeout, interrupt, std::nullopt);
   if (!publisher.warning().empty()) log.warning(publisher.warning());
   if (!options.quiet || delivery.failure) {
     print(fmt::format("{} events published, {} pending\n", delivery.sent, delivery.pending));

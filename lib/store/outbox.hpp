@@ -30,6 +30,7 @@ struct BatchOutcome {
 /// front, were sent. \throws Error.
 BatchOutcome publish_batch(
     Connection& connection, const TableNames& names, std::int64_t publish_lock,
+    const std::string& application_name,
     const std::function<std::size_t(const std::vector<PendingMessage>&)>& send);
 
 /// How many events are not published yet: all, or those of one run.

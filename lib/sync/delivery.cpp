@@ -13,7 +13,8 @@ constexpr std::chrono::milliseconds pause_between_tries{50};
 
 /// Sends one batch after the other. \throws Error where it can't go on.
 void send_batches(store::Connection& connection, const store::TableNames& names,
-                  std::int64_t publish_lock, events::Publisher& publisher, io::Deadline deadline,
+                  std::int64_t publish_lock, const std::string& application_name,
+                  events::Publisher& publisher, io::Deadline deadline,
                   const io::Interrupt& interrupt, const std::optional<std::string>& run_id,
                   std::uint64_t& sent) {
   publisher.connect(deadline, interrupt);
@@ -31,7 +32,8 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
       }
       return done;
     };
-    const store::BatchOutcome batch = store::publish_batch(connection, names, publish_lock, send);
+    const store::BatchOutcome batch =
+        store::publish_batch(connection, names, publish_lock, application_name, send);
     sent += batch.sent;
     if (failure) throw Error(*failure);
     if (!batch.locked) {
@@ -52,12 +54,12 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
 }  // namespace
 
 Delivery deliver(store::Connection& connection, const store::TableNames& names,
-                 const store::Catalog& catalog, events::Publisher& publisher,
-                 std::chrono::milliseconds time, const io::Interrupt& interrupt,
-                 const std::optional<std::string>& run_id) {
+                 const store::Catalog& catalog, const std::string& application_name,
+                 events::Publisher& publisher, std::chrono::milliseconds time,
+                 const io::Interrupt& interrupt, const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
-    send_batches(connection, names, store::publish_lock_key(catalog), publisher,
+    send_batches(connection, names, store::publish_lock_key(catalog), application_name, publisher,
                  io::Deadline::after(time), interrupt, run_id, delivery.sent);
   } catch (const Error& error) {
     delivery.failure = error;

@@ -19,12 +19,13 @@ struct Delivery {
   std::optional<Error> failure;  ///< why events are still pending
 };
 
-/// Publishes what is pending in the outbox, oldest first, until nothing is left, Redis fails, or
-/// the time that the settings give is over. Another publisher at work is waited for. With `run_id`,
-/// it is done as soon as the events of that run are published, whoever sent them. Never throws.
+/// Publishes what is pending in the outbox under the name `application_name`, oldest first, until
+/// nothing is left, Redis fails, or the time that the settings give is over. Another publisher at
+/// work is waited for. With `run_id`, it is done as soon as the events of that run are published,
+/// whoever sent them. Never throws.
 Delivery deliver(store::Connection& connection, const store::TableNames& names,
-                 const store::Catalog& catalog, events::Publisher& publisher,
-                 std::chrono::milliseconds time, const io::Interrupt& interrupt,
-                 const std::optional<std::string>& run_id);
+                 const store::Catalog& catalog, const std::string& application_name,
+                 events::Publisher& publisher, std::chrono::milliseconds time,
+                 const io::Interrupt& interrupt, const std::optional<std::string>& run_id);
 
 }  // namespace tickstock::sync

@@ -192,7 +192,7 @@ void Run::publish() {
   std::optional<Error> failure;
   if (report_.has_outbox) {
     const Delivery delivery =
-        deliver(*connection_, environment_.tables, catalog_, publisher,
+        deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
                 environment_.redis.publish_timeout, interrupt_, options_.run_id);
     report_.events_pending = std::min<std::uint64_t>(delivery.pending, messages_.size());
     failure = delivery.failure;

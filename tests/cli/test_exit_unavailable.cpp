@@ -107,10 +107,10 @@ TEST_CASE("one transaction in the way makes a run begin anew, and it is announce
   REQUIRE(fixture.run({"init"}).status == 0);
   // A sequence is not rolled back: the first attempt fails, the second does not.
   fixture.database().execute(R"(
-    CREATE SEQUENCE attempts;
+    CREATE SEQUENCE public.attempts;
     CREATE FUNCTION stand_in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      IF nextval('attempts') = 1 THEN
+      IF nextval('public.attempts') = 1 THEN
         RAISE EXCEPTION 'somebody was faster' USING ERRCODE = '40P01';
       END IF;
       RETURN NEW;

@@ -52,7 +52,7 @@ TEST_CASE("an unusable command line ends with 64 and says where to look") {
   check_usage(fixture, {"sync", "-v", "-q"}, "-v and -q exclude each other");
   check_usage(fixture, {"history", "--limit", "0"}, "--limit must be a whole number");
   check_usage(fixture, {"status", "a", "b"}, "an argument too many");
-  check_usage(fixture, {"init", "--format", "json"}, "unknown option --format");
+  check_usage(fixture, {"init", "--limit", "3"}, "unknown option --limit");
 }
 
 TEST_CASE("an unusable command line that asks for JSON is a document as well") {
