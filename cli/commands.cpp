@@ -6,6 +6,7 @@
 #include "events/publisher.hpp"
 #include "exit_status.hpp"
 #include "output.hpp"
+#include "printable.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
 #include "store/preflight.hpp"
@@ -41,6 +42,18 @@ struct Session {
                                     settings.environment.timezone)) {}
 };
 
+/// Prints the result. \return `status`, or that of the output where it failed and nothing counts
+/// more.
+int print_result(const std::string& text, int status, Log& log) {
+  try {
+    print(text);
+  } catch (const Error& error) {
+    log.error(error.what());
+    if (status == status_done || status == status_changes) return status_output;
+  }
+  return status;
+}
+
 int run_task(const Options& options, const Settings& settings, Log& log,
              const io::Interrupt& interrupt) {
   if (!options.dry_run) log.set_run_id(settings.run.run_id);
@@ -53,18 +66,13 @@ int run_task(const Options& options, const Settings& settings, Log& log,
   for (const std::string& error : report.errors()) log.error(error);
 
   const int status = status_of(report, options.detailed_exitcode, caught_signal());
-  const bool silent = options.quiet && (status == status_done || status == status_changes);
-  try {
-    if (options.format == OutputFormat::json) {
-      print(json_report(report, status));
-    } else if (!silent) {
-      print(text_report(report, {options.full, settings.run.policy.ipo_days}));
-    }
-  } catch (const Error& error) {
-    log.error(error.what());
-    if (status == status_done || status == status_changes) return status_output;
+  if (options.format == OutputFormat::json) {
+    return print_result(json_report(report, status), status, log);
   }
-  return status;
+  const bool silent = options.quiet && (status == status_done || status == status_changes);
+  if (silent) return status;
+  return print_result(text_report(report, {options.full, settings.run.policy.ipo_days}), status,
+                      log);
 }
 
 int run_init(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
@@ -142,13 +150,16 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
       session.connection, settings.environment.tables, session.catalog, "tickstock-cache deliver",
       publisher, settings.environment.redis.publish_timeout, interrupt, std::nullopt);
   if (!publisher.warning().empty()) log.warning(publisher.warning());
-  if (!options.quiet || delivery.failure) {
-    print(fmt::format("{} events published, {} pending\n", delivery.sent, delivery.pending));
+  int status = status_done;
+  if (delivery.failure) {
+    log.error(fmt::format("{} still pending: {}",
+                          counted(delivery.pending, "event is", "events are"),
+                          delivery.failure->what()));
+    status = status_of(delivery.failure->kind(), caught_signal());
   }
-  if (!delivery.failure) return status_done;
-  log.error(
-      fmt::format("{} events are still pending: {}", delivery.pending, delivery.failure->what()));
-  return status_of(delivery.failure->kind(), caught_signal());
+  const std::string text = fmt::format("{} published, {} pending\n",
+                                       counted(delivery.sent, "event", "events"), delivery.pending);
+  return options.quiet && status == status_done ? status : print_result(text, status, log);
 }
 
 }  // namespace

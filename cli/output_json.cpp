@@ -81,9 +81,8 @@ void task_results(json::Writer& json, const sync::Report& report) {
   json.end_object();
 }
 
-void run_object(json::Writer& json, const store::RunView& view) {
+void run_fields(json::Writer& json, const store::RunView& view) {
   const RunRecord& run = view.record;
-  json.begin_object();
   json.key("run_id").string(run.run_id);
   json.key("job_id").string(run.run_id);
   json.key("mode").string(run.mode);
@@ -129,7 +128,6 @@ void run_object(json::Writer& json, const store::RunView& view) {
   json.key("pending").number(view.pending);
   json.end_object();
   json.key("error").string_or_null(run.error);
-  json.end_object();
 }
 
 std::string_view level_word(sync::Finding::Level level) {
@@ -182,7 +180,10 @@ std::string json_report(const sync::Report& report, int exit_status) {
 
 std::string json_status(const store::RunView& view) {
   json::Writer json;
-  run_object(json, view);
+  json.begin_object();
+  json.key("schema_version").number(schema_version);
+  run_fields(json, view);
+  json.end_object();
   return json.text() + "\n";
 }
 
@@ -191,7 +192,11 @@ std::string json_history(const store::History& history, std::int64_t limit, std:
   json.begin_object();
   json.key("schema_version").number(schema_version);
   json.key("runs").begin_array();
-  for (const store::RunView& view : history.runs) run_object(json, view);
+  for (const store::RunView& view : history.runs) {
+    json.begin_object();
+    run_fields(json, view);
+    json.end_object();
+  }
   json.end_array();
   json.key("total").number(history.total);
   json.key("limit").number(limit);

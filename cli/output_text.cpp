@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::size_t names_shown = 10;
 
-/// `1 universe`, `2 universes`.
-std::string counted(std::uint64_t number, const std::string& one, const std::string& many) {
-  return fmt::format("{} {}", number, number == 1 ? one : many);
-}
-
 /// Writes the lines of one report.
 class ReportText {
  public:

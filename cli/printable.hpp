@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,5 +12,8 @@ std::string printable(std::string_view text);
 
 /// `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`; `-` for what is no finite number.
 std::string dollars(double amount);
+
+/// `1 universe`, `2 universes`.
+std::string counted(std::uint64_t number, const std::string& one, const std::string& many);
 
 }  // namespace tickstock::cli

@@ -69,7 +69,8 @@ std::string uuid_of(std::string_view run_id, std::string_view task, std::string_
   digest[6] = static_cast<unsigned char>((digest[6] & 0x0f) | 0x80);
   digest[8] = static_cast<unsigned char>((digest[8] & 0x3f) | 0x80);
   std::string uuid = hex_of(digest.data(), 16);
-  for (const std::size_t dash : {20, 16, 12, 8}) uuid.insert(dash, 1, '-');
+  for (const std::size_t dash : std::array<std::size_t, 4>{20, 16, 12, 8})
+    uuid.insert(dash, 1, '-');
   return uuid;
 }
 

@@ -106,6 +106,17 @@ PipelineOutcome Connection::run_pipeline(const std::vector<Statement>& statement
   if (PQpipelineSync(connection_.get()) != 1) throw lost("sending a pipeline");
 
   PipelineOutcome outcome;
+  try {
+    read_pipeline(statements, outcome);
+  } catch (const Error&) {
+    // A server that ends the connection says why before it does.
+    if (outcome.failure && !usable()) throw Error(outcome.failure->error);
+    throw;
+  }
+  return outcome;
+}
+
+void Connection::read_pipeline(const std::vector<Statement>& statements, PipelineOutcome& outcome) {
   for (std::size_t i = 0; i < statements.size(); ++i) {
     const std::string& doing = statements[i].doing;
     const Deadline deadline = statement_deadline();
@@ -113,7 +124,6 @@ PipelineOutcome Connection::run_pipeline(const std::vector<Statement>& statement
       Result result = next_result(deadline, doing);
       if (result.get() == nullptr) break;
       if (is_failure(result.status()) && !outcome.failure) {
-        if (!usable()) throw lost(doing);
         outcome.failure = {i, error_of(result.get(), doing)};
       }
       if (!outcome.failure) outcome.results.push_back(std::move(result));
@@ -124,7 +134,6 @@ PipelineOutcome Connection::run_pipeline(const std::vector<Statement>& statement
       PQexitPipelineMode(connection_.get()) != 1) {
     throw lost("ending a pipeline");
   }
-  return outcome;
 }
 
 void Connection::copy_out(const Statement& statement,

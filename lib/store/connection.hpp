@@ -108,6 +108,7 @@ class Connection {
       : connection_(connection), settings_(std::move(settings)), interrupt_(interrupt) {}
 
   void send(const Statement& statement);
+  void read_pipeline(const std::vector<Statement>& statements, PipelineOutcome& outcome);
   void flush(io::Deadline deadline, const std::string& doing);
   void wait_readable(io::Deadline deadline, const std::string& doing);
   Result next_result(io::Deadline deadline, const std::string& doing);

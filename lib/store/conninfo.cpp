@@ -18,6 +18,15 @@ Options parse(const std::string& conninfo) {
   return options;
 }
 
+/// The value of an option, empty where it has none.
+std::string_view value_of(const Options& options, std::string_view keyword) {
+  for (const PQconninfoOption* option = options.get();
+       option != nullptr && option->keyword != nullptr; ++option) {
+    if (keyword == option->keyword && option->val != nullptr) return option->val;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string conninfo_problem(const std::string& conninfo) {
@@ -39,21 +48,18 @@ std::string conninfo_problem(const std::string& conninfo) {
       return "its user or password holds a character that must be percent-encoded";
     }
   }
-  if (!parse(conninfo)) return "libpq can't read it; check quotes, brackets and percent-encoding";
+  const Options options = parse(conninfo);
+  if (!options) return "libpq can't read it; check quotes, brackets and percent-encoding";
+  // Of a URL that misses its host, the password would be taken for the port, and printed.
+  if (value_of(options, "port").find_first_not_of("0123456789,") != std::string_view::npos) {
+    return "its port is not a number";
+  }
   return "";
 }
 
 bool conninfo_has_password(const std::string& conninfo) {
   const Options options = parse(conninfo);
-  for (const PQconninfoOption* option = options.get();
-       option != nullptr && option->keyword != nullptr; ++option) {
-    const std::string_view keyword = option->keyword;
-    if ((keyword == "password" || keyword == "sslpassword") && option->val != nullptr &&
-        *option->val != '\0') {
-      return true;
-    }
-  }
-  return false;
+  return !value_of(options, "password").empty() || !value_of(options, "sslpassword").empty();
 }
 
 }  // namespace tickstock::store

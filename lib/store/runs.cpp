@@ -179,11 +179,12 @@ std::optional<RunView> read_run(Connection& connection, const TableNames& names,
                                 const Catalog& catalog, const std::optional<std::string>& run_id) {
   Transaction transaction(connection, reading());
   const Result holders = transaction.run(locks_statement(run_lock_key(catalog)));
-  const Result rows = transaction.run(
-      {"reading " + names.runs().shown(),
-       names.in(std::string(view_sql) +
-                " WHERE $1::text IS NULL OR r.run_id = $1 ORDER BY r.started_at DESC LIMIT 1"),
-       {run_id}});
+  const Result rows =
+      transaction.run({"reading " + names.runs().shown(),
+                       names.in(std::string(view_sql) +
+                                " WHERE r.entries = $1 AND ($2::text IS NULL OR r.run_id = $2) "
+                                "ORDER BY r.started_at DESC LIMIT 1"),
+                       {names.entries.shown(), run_id}});
   if (rows.rows() == 0) return std::nullopt;
   RunView view = view_of(rows, 0);
   settle(view, holders, catalog);
@@ -195,13 +196,18 @@ History read_history(Connection& connection, const TableNames& names, const Cata
   Transaction transaction(connection, reading());
   const std::string doing = "reading " + names.runs().shown();
   const Result holders = transaction.run(locks_statement(run_lock_key(catalog)));
-  const Result rows = transaction.run(
-      {doing,
-       names.in(std::string(view_sql) +
-                " ORDER BY r.started_at DESC, r.run_id LIMIT $1::bigint OFFSET $2::bigint"),
-       {std::to_string(limit), std::to_string(offset)}});
+  const Result rows =
+      transaction.run({doing,
+                       names.in(std::string(view_sql) +
+                                " WHERE r.entries = $1 ORDER BY r.started_at DESC, r.run_id "
+                                "LIMIT $2::bigint OFFSET $3::bigint"),
+                       {names.entries.shown(), std::to_string(limit), std::to_string(offset)}});
   History history;
-  history.total = transaction.run({doing, names.in("SELECT count(*) FROM {runs}")}).integer(0, 0);
+  history.total = transaction
+                      .run({doing,
+                            names.in("SELECT count(*) FROM {runs} WHERE entries = $1"),
+                            {names.entries.shown()}})
+                      .integer(0, 0);
   for (int row = 0; row < rows.rows(); ++row) {
     history.runs.push_back(view_of(rows, row));
     settle(history.runs.back(), holders, catalog);

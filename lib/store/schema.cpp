@@ -121,6 +121,11 @@ const Relation& relation_of(const Catalog& catalog, std::string_view token) {
 /// A relation that stands where one of ours belongs must have its columns, and not be of a version
 /// that we don't know.
 void check_shape(const Table& table, const Relation& relation) {
+  if (!relation.is_table()) {
+    throw Error(ErrorKind::failed,
+                "the relation " + relation.name.shown() +
+                    " is not a table; rename it, or name other tables in [tables]");
+  }
   std::string missing;
   for (const Column& column : table.columns) {
     if (!relation.columns.contains(column.name)) {

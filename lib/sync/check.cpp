@@ -58,8 +58,7 @@ class Preflight {
     using store::Need;
     std::vector<Need> needs{Need::writable_server, Need::read_market, Need::write_entries,
                             Need::own_tables};
-    if (policy_.guards.max_data_age_days || catalog.prices.exists())
-      needs.push_back(Need::read_prices);
+    if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
     const std::vector<Error> problems = store::find_problems(catalog, needs, connection.user());
     for (const Error& problem : problems) fail(problem);
     if (problems.empty()) good("tables, columns and privileges are as a run needs them");
@@ -89,9 +88,9 @@ class Preflight {
              "' is not an object with an array of strings under symbols");
       }
     }
-    if (!catalog.prices.exists()) {
-      warn("the table " + environment_.tables.prices.shown() +
-           " does not exist; the age of the data is not known");
+    if (!store::find_problems(catalog, {store::Need::read_prices}, connection.user()).empty()) {
+      warn("the age of the data is not known: " + environment_.tables.prices.shown() +
+           " can't be read");
       return;
     }
     const auto newest = store::newest_price_day(transaction, environment_.tables);

@@ -210,10 +210,12 @@ void Run::publish() {
   }
   report_.events_published = messages_.size() - report_.events_pending;
   if (report_.events_pending > 0) {
+    const std::string what = report_.events_pending == 1 ? "1 event of this run is "
+                                                         : std::to_string(report_.events_pending) +
+                                                               " events of this run are ";
     report_.failure = Error(
         ErrorKind::redis,
-        std::to_string(report_.events_pending) + " events of this run are " +
-            (report_.has_outbox ? "pending; run 'tickstock-cache deliver' later: " : "lost: ") +
+        what + (report_.has_outbox ? "pending; run 'tickstock-cache deliver' later: " : "lost: ") +
             (failure ? failure->what() : ""));
   } else {
     announcer_.step(5, 5);

@@ -47,9 +47,9 @@ inline void add_small_market(Fixture& fixture) {
 }
 
 /// What a sync of the small market writes, in the order of the events.
-inline const Names small_market_writes{"mega_cap", "large_cap", "mid_cap",     "small_cap",
-                                       "micro_cap", "top_100",  "top_500",     "top_1000",
-                                       "top_2000", "recent_ipos", "tech"};
+inline const Names small_market_writes{"mega_cap",  "large_cap",   "mid_cap", "small_cap",
+                                       "micro_cap", "top_100",     "top_500", "top_1000",
+                                       "top_2000",  "recent_ipos", "tech"};
 
 /// Puts `more` behind `arguments`.
 inline Names with(Names arguments, const Names& more) {
@@ -68,7 +68,7 @@ inline Json run_json(const Fixture& fixture, const Names& arguments, int status 
                      const Environment& extra = {}) {
   const ProcessResult result = run_task(fixture, with(arguments, {"--format", "json"}), extra);
   INFO("standard error: " << result.err);
-  INFO("standard output: " << result.out.substr(0, 4000));
+  INFO("standard output: " << result.out.substr(0, 600));
   REQUIRE(result.status == status);
   return Json::parse(result.out);
 }
@@ -93,7 +93,7 @@ inline Names log_lines(const ProcessResult& result, const std::string& level) {
 /// The run ended with this status and said why in exactly one line, which holds `part`.
 inline void check_failure(const ProcessResult& result, int status, const std::string& part) {
   INFO("standard error: " << result.err);
-  INFO("standard output: " << result.out.substr(0, 4000));
+  INFO("standard output: " << result.out.substr(0, 600));
   CHECK(result.status == status);
   const Names errors = log_lines(result, "error");
   REQUIRE(errors.size() == 1);

@@ -86,8 +86,7 @@ TEST_CASE("a database that is not UTF8 ends the run with 1") {
   for (const std::string encoding : {"LATIN1", "SQL_ASCII"}) {
     Database database(Postgres::shared(), "TEMPLATE template0 ENCODING '" + encoding + "'");
     RunOptions options;
-    options.environment = {{"DATABASE_URL", database.url()},
-                           {"REDIS_URL", Redis::shared().url()}};
+    options.environment = {{"DATABASE_URL", database.url()}, {"REDIS_URL", Redis::shared().url()}};
     check_failure(run_process(Fixture::command({"sync"}), options), 1,
                   "the database is encoded in " + encoding + "; it must be UTF8");
   }

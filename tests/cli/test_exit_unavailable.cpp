@@ -69,7 +69,7 @@ TEST_CASE("a server that only reads ends the run with 5, and a dry run reads it"
   add_small_market(fixture);
   fixture.database().execute("ALTER DATABASE " + fixture.database().name() +
                              " SET default_transaction_read_only = on");
-  check_fails(fixture, {"sync"}, 5, "only reads (default_transaction_read_only)");
+  check_fails(fixture, {"sync"}, 5, "only reads (default_transaction_read_only");
   CHECK(run_task(fixture, {"dry-run"}).status == 0);
 }
 
@@ -120,8 +120,8 @@ TEST_CASE("one transaction in the way makes a run begin anew, and it is announce
   Subscriber subscriber(fixture.redis());
   const Json done = run_json(fixture, {"sync"});
   CHECK(fixture.database().value("SELECT last_value FROM attempts") == "2");
-  CHECK(task_lines(done) == Names{"market_cap_recalculation success 9",
-                                  "ipo_assignment success 1", "delisted_cleanup success 1"});
+  CHECK(task_lines(done) == Names{"market_cap_recalculation success 9", "ipo_assignment success 1",
+                                  "delisted_cleanup success 1"});
   CHECK(announced_universes(subscriber.drain()) == small_market_writes);
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_changes") == "11");
 }

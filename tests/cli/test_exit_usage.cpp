@@ -104,7 +104,8 @@ TEST_CASE("a configuration that can't be used ends with 78 and names the key") {
   check_config(fixture, "[tabels]\nsymbols = 's'\n", "[tabels] symbols");
   check_config(fixture, "timezone = 'UTC'\n", "the key timezone stands outside a section");
   check_config(fixture, "[run\n", "is not TOML");
-  check_config(fixture, "[guards]\nmax_vanished_percent = 'much'\n", "max_vanished_percent must be");
+  check_config(fixture, "[guards]\nmax_vanished_percent = 'much'\n",
+               "max_vanished_percent must be");
   check_config(fixture, "[guards]\nmax_removed_percent = 101\n", "must be a number from 0 to 100");
   check_config(fixture, "[ipo]\ndays = 0\n", "[ipo] days must be from 1");
   check_config(fixture, "[run]\nlock_wait = true\n", "[run] lock_wait must be a whole number");

@@ -38,7 +38,8 @@ struct Blocked {
 
 }  // namespace
 
-TEST_CASE("SIGTERM and SIGINT end a run that waits, with nothing changed and a word in the record") {
+TEST_CASE(
+    "SIGTERM and SIGINT end a run that waits, with nothing changed and a word in the record") {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     Blocked blocked("symbols");
     Fixture& fixture = blocked.fixture;

@@ -51,8 +51,8 @@ TEST_CASE("--lock-wait goes on when the lock is released") {
   REQUIRE(fixture.run({"init"}).status == 0);
   Session holder = fixture.database().connect();
   take_lock(holder);
-  Process waiting = fixture.start(
-      {"sync", "--as-of", market_day, "--lock-wait", "60", "--run-id", "patient"});
+  Process waiting =
+      fixture.start({"sync", "--as-of", market_day, "--lock-wait", "60", "--run-id", "patient"});
   wait_until("the run to try the lock", [&] {
     return fixture.database().value(
                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "

@@ -1,5 +1,4 @@
-// The man page and the program say the same: commands, options, defaults, settings, variables, exit
-// statuses, events.
+// The man page and the program say the same.
 
 #include <fmt/format.h>
 
@@ -59,7 +58,6 @@ std::vector<std::string> matches(const std::string& text, const std::string& pat
 Strings set_of(const std::vector<std::string>& list) { return {list.begin(), list.end()}; }
 
 std::vector<std::string> lines_of(const std::string& text) { return matches(text, "([^\n]*)\n"); }
-
 std::vector<std::string> words_of(const std::string& text) { return matches(text, "(\\S+)"); }
 
 /// One `.It` of a list: the rest of its line, and what stands below.
@@ -144,7 +142,7 @@ Strings commands() {
 /// The options that `--help` prints: all names, the value, and what stands in parentheses at the
 /// end, a default or the variable that it stands for.
 Strings help_options(const std::string& command) {
-  static const std::regex form("^  (-\\S+)(?: (\\S+))?(?: Excludes: \\S+)?(?:  +(\\S.*))?$");
+  static const std::regex form("^  (-\\S+)(?: (\\S+))?(?:  +(\\S.*))?$");
   Strings options;
   const auto lines = lines_of(help_of(command));
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -180,7 +178,6 @@ std::string page_option(const Item& item) {
 
 /// The commands whose options stand under a heading; "" is the program without a command.
 Strings commands_under(const std::string& heading) {
-  if (heading == "Without a command") return {""};
   Strings found = commands();
   if (heading == "Everywhere") found.insert("");
   if (heading.starts_with("Every")) return found;

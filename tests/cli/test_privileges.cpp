@@ -69,9 +69,10 @@ TEST_CASE("own tables that can't be used are an error that names the GRANT") {
   CHECK(run_json(scene.fixture, {"sync"}, 0, scene.environment).at("total_changes").integer() == 0);
 }
 
-TEST_CASE("a dry run of a role that can't read the records names the GRANT") {
+TEST_CASE("a dry run needs to read symbols and entries, and nothing of the records") {
   Restricted scene(source_grant + "GRANT SELECT ON cache_entries TO {0};", true);
-  scene.check_missing("dry-run", "SELECT ON public.cache_sync_runs");
+  const Json foretold = run_json(scene.fixture, {"dry-run"}, 0, scene.environment);
+  CHECK(foretold.at("total_changes").integer() == 11);
 }
 
 TEST_CASE("reading symbols and writing entries is all that a role needs") {

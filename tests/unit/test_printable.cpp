@@ -23,3 +23,9 @@ TEST_CASE("caps are written in the unit that a person says") {
   CHECK(dollars(0) == "$0");
   CHECK(dollars(std::numeric_limits<double>::quiet_NaN()) == "-");
 }
+
+TEST_CASE("a number takes the word that fits it") {
+  CHECK(counted(0, "event", "events") == "0 events");
+  CHECK(counted(1, "event", "events") == "1 event");
+  CHECK(counted(2, "event", "events") == "2 events");
+}

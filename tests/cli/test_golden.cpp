@@ -1,0 +1,127 @@
+// The exact output for a small fixed market. Where it changes on purpose, run this test with
+// TICKSTOCK_UPDATE_GOLDEN=1 and read the difference of golden/.
+
+#include <cstdlib>
+#include <fstream>
+#include <regex>
+
+#include "cli/scene.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+/// Digits that differ from run to run give way to words; a document gets a line per change.
+std::string normalised(std::string text) {
+  const std::vector<std::pair<std::regex, std::string>> replacements{
+      {std::regex(R"(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ)"), "TIME"},
+      {std::regex(R"([0-9a-f]{64})"), "DIGEST"},
+      {std::regex(R"(\d+\.\d\d\d s)"), "SECONDS s"},
+      {std::regex(R"("duration_seconds":[0-9.e-]+)"), R"("duration_seconds":SECONDS)"},
+      {std::regex(R"re(\{"(change_type|name|level)")re"), "\n{\"$1\""},
+      {std::regex(R"re(,"(task_results|total_changes|errors|events)")re"), ",\n\"$1\""},
+  };
+  for (const auto& [pattern, word] : replacements) text = std::regex_replace(text, pattern, word);
+  return text;
+}
+
+void check_golden(const std::string& name, const ProcessResult& result, int status = 0) {
+  INFO("standard error: " << result.err);
+  CHECK(result.status == status);
+  const std::string path = TICKSTOCK_SOURCE_DIR "/tests/cli/golden/" + name;
+  const std::string text = normalised(result.out);
+  if (std::getenv("TICKSTOCK_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ifstream stream(path);
+  const std::string golden{std::istreambuf_iterator<char>(stream), {}};
+  REQUIRE_FALSE(golden.empty());
+  INFO(path);
+  CHECK(lines_of(text) == lines_of(golden));
+}
+
+/// A market with somebody of everything that a second night can do.
+void add_first_night(Fixture& fixture) {
+  const auto add = [&fixture](const std::string& symbol, const std::string& cap) {
+    fixture.add_symbol({.symbol = symbol, .market_cap = cap, .listing_date = "2001-02-03"});
+  };
+  add("ALPHA", "3100000000000");
+  add("BETA", "205000000000");
+  add("CHI", "50000000000");
+  add("DELTA", "10500000000");
+  add("EPSILON", "10100000000");
+  add("FALLER", "210000000");
+  add("GAMMA", "9900000000");
+  add("ETA", "500000000");
+  for (int i = 1; i <= 12; ++i) {
+    add(fmt::format("M{:02}", i), std::to_string(100'000'000 - i * 1'000'000));
+  }
+  add("TINY", "999999");
+  fixture.add_symbol({.symbol = "AGED",
+                      .market_cap = "60000000",
+                      .listing_date = "2024-05-30",
+                      .company_name = "Aged Inc",
+                      .sector = "Energy"});
+  fixture.add_symbol({.symbol = "FRESH", .market_cap = "70000000", .listing_date = "2024-06-20"});
+  fixture.set_entry("sector_energy", "sector", R"({"symbols": ["CHI", "DELTA"], "count": 2})");
+  fixture.set_entry("theme_calm", "theme", R"({"symbols": ["ALPHA"], "count": 1})");
+  fixture.set_entry("theme_chips", "theme",
+                    R"({"symbols": ["CHI", "ALPHA", "STRANGER"], "count": 3})");
+}
+
+/// GAMMA and EPSILON cross 10 B, CHI leaves, NEW comes, FALLER loses its cap, twelve symbols change
+/// their order, and somebody has spoilt an entry.
+void move_market(Fixture& fixture) {
+  fixture.database().execute(R"(
+    UPDATE symbols SET market_cap = 10200000000 WHERE symbol = 'GAMMA';
+    UPDATE symbols SET market_cap = 9500000000 WHERE symbol = 'EPSILON';
+    UPDATE symbols SET is_active = false, delisted_date = '2024-06-29' WHERE symbol = 'CHI';
+    UPDATE symbols SET market_cap = NULL WHERE symbol = 'FALLER';
+    UPDATE symbols SET market_cap = 87000000 + 1000000 * substr(symbol, 2)::int
+     WHERE symbol ~ '^M[0-9]';
+    UPDATE cache_entries SET content = content || '{"count": 7}' WHERE universe = 'mega_cap')");
+  fixture.add_symbol({.symbol = "NEW",
+                      .market_cap = "400000000",
+                      .listing_date = "2024-06-29",
+                      .company_name = "New & Sons",
+                      .sector = "Technology"});
+}
+
+}  // namespace
+
+TEST_CASE("the reports of two nights are as they were") {
+  Fixture fixture;
+  add_first_night(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  check_golden("first_night.txt",
+               fixture.run({"sync", "--as-of", "2024-06-28", "--run-id", "night-1"}));
+  move_market(fixture);
+  const Names next{"--as-of", "2024-06-29"};
+  check_golden("second_night_full.txt", fixture.run(with({"dry-run", "--full"}, next)));
+  check_golden("second_night.txt", fixture.run(with({"sync", "--run-id", "night-2"}, next)));
+  check_golden("nothing_to_do.txt", fixture.run(with({"sync", "--run-id", "night-3"}, next)));
+  check_golden("status.txt", fixture.run({"status", "night-2"}));
+  check_golden("status.json", fixture.run({"status", "night-2", "--format", "json"}));
+  check_golden("history.txt", fixture.run({"history"}));
+}
+
+TEST_CASE("the reports of a refused run are as they were") {
+  Fixture fixture;
+  add_first_night(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-28", "-q"}).status == 0);
+  fixture.database().execute("UPDATE symbols SET market_cap = 0");
+  const Names day{"--as-of", "2024-06-29"};
+  check_golden("refused.txt", fixture.run(with({"sync", "--run-id", "bad"}, day)), 4);
+  check_golden("refused.json",
+               fixture.run(with({"delisted", "--run-id", "worse", "--format", "json"}, day)), 4);
+  check_golden("refused_dry_run.txt", fixture.run(with({"delisted", "--dry-run"}, day)), 4);
+}
+
+TEST_CASE("the documents of a first run are as they were") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  check_golden("dry_run.json", run_task(fixture, {"dry-run", "--format", "json"}));
+  check_golden("sync.json", run_task(fixture, {"sync", "--run-id", "night", "--format", "json"}));
+  check_golden("failure.json", run_task(fixture, {"sync", "--run-id", "night", "--format", "json"}),
+               64);
+}
