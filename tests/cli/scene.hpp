@@ -195,12 +195,12 @@ inline Names event_ids(const std::vector<Event>& events) {
 inline const std::string run_lock_sql =
     "((1953063787::bigint << 32) | 'cache_entries'::regclass::oid::bigint)";
 
-/// A database without a word about Redis: nothing listens there.
+/// An environment whose Redis is not there: nothing listens on that port.
 inline Environment redis_down() { return {{"REDIS_URL", "redis://127.0.0.1:1/0"}}; }
 
 /// A role of its own that may log in and nothing else; its name is returned.
 inline std::string make_role(Fixture& fixture) {
-  const std::string role = "role_of_" + fixture.database().name();
+  std::string role = "role_of_" + fixture.database().name();
   fixture.database().execute("CREATE ROLE " + role + " LOGIN");
   return role;
 }

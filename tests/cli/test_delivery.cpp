@@ -152,3 +152,22 @@ TEST_CASE("a single task and a dry run without changes need no Redis beyond its 
   CHECK(run_task(fixture, {"sync", "--no-events"}, redis_down()).status == 0);
   check_failure(run_task(fixture, {"ipo"}, redis_down()), 6, "1 event of this run is lost");
 }
+
+TEST_CASE("more events than one batch are all delivered, once and in order") {
+  Fixture fixture;
+  fixture.database().execute(
+      "INSERT INTO symbols (symbol, market_cap, is_active, listing_date) "
+      "SELECT 'S' || i, 1000000, true, '2024-06-20' FROM generate_series(1, 1200) i");
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"ipo"}, redis_down()).status == 6);
+  const Names older = stored_ids(fixture);
+  CHECK(older.size() == 1202);
+  Subscriber subscriber(fixture.redis());
+  CHECK(fixture.run({"deliver"}).out == "1202 events published, 0 pending\n");
+  CHECK(kept_ids(subscriber.drain()) == older);
+
+  fixture.database().execute("UPDATE cache_sync_outbox SET published_at = NULL");
+  CHECK(run_json(fixture, {"ipo"}).at("events.published").integer() == 1);
+  CHECK(kept_ids(subscriber.drain()) == stored_ids(fixture));
+  CHECK(fixture.database().value(pending_sql) == "0");
+}

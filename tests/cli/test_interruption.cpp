@@ -122,3 +122,22 @@ TEST_CASE("SIGTERM while a run waits for the lock of another leaves no record") 
   check_failure(process.wait(), 143, "interrupted by a signal");
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_runs") == "0");
 }
+
+TEST_CASE("Redis that hangs holds up no commit, and SIGTERM then only ends the publishing") {
+  Redis redis;
+  Fixture fixture({}, Postgres::shared(), redis);
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  redis.send_signal(SIGSTOP);
+  Process process = fixture.start({"sync", "--as-of", market_day, "--run-id", "night"});
+  wait_until("the run to commit", [&] {
+    return fixture.database().value(
+               "SELECT count(*) FROM cache_sync_runs WHERE status = 'completed'") == "1";
+  });
+  CHECK(process.running());
+  process.send_signal(SIGTERM);
+  check_failure(process.wait(), 6, "14 events of this run are pending");
+  CHECK(fixture.members("mega_cap") == Names{"MEGA"});
+  redis.send_signal(SIGCONT);
+  CHECK(fixture.run({"deliver"}).out == "14 events published, 0 pending\n");
+}

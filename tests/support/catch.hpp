@@ -2,7 +2,8 @@
 
 #include <string>
 
-// Catch2 2 and 3 differ in their header and in the name of one matcher, as far as these tests use them.
+// Catch2 2 and 3 differ in their header and in the name of one matcher, as far as these tests use
+// them.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else

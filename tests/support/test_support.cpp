@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <array>
-#include "support/catch.hpp"
 #include <cstdlib>
 #include <stdexcept>
 
@@ -15,6 +14,7 @@
 #include "postgres.hpp"
 #include "process.hpp"
 #include "redis.hpp"
+#include "support/catch.hpp"
 #include "temporary_directory.hpp"
 
 using namespace tickstock::test;
