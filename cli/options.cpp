@@ -159,7 +159,7 @@ class CommandLine {
         app.add_option_function<std::string>(name, [name, check, take](const std::string& value) {
           for (const Check& each : {Check(no_option), Check(non_empty), check}) {
             const std::string problem = each ? each(value) : "";
-            if (!problem.empty()) throw CLI::ValidationError(name, name + " " + problem);
+            if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
           }
           take(value);
         });

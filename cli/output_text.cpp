@@ -57,7 +57,9 @@ class ReportText {
     std::string remark;
     if (!write.before) remark = "  new";
     if (write.is_take_over())
-      remark = "  taken over from type " + printable(write.before->cache_type);
+      remark = write.before->cache_type.empty()
+                   ? "  taken over from no type"
+                   : "  taken over from type " + printable(write.before->cache_type);
     if (write.before && !write.before->readable) remark = "  its content could not be read";
     if (remark.empty() && diff.empty()) remark = "  count or metadata mended";
     line("{:<{}}  {:>5} → {:<5}  +{} −{} ~{}{}", printable(write.universe), width,
@@ -79,9 +81,10 @@ class ReportText {
       const Market& market = report_.snapshot->market;
       const Listing* listing = market.find(symbol);
       const std::size_t rank = market.rank_of(symbol);
-      line("  {} {:<8} {:>10} {:>7}  {}", sign, printable(market.name(symbol)),
+      const std::string reason = why(list[i]);
+      line("  {} {:<8} {:>10} {:>7}{}{}", sign, printable(market.name(symbol)),
            listing == nullptr ? "-" : dollars(listing->market_cap),
-           rank == 0 ? "-" : fmt::format("#{}", rank), why(list[i]));
+           rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
     }
     if (shown < list.size()) line("  {} … and {} more", sign, list.size() - shown);
   }

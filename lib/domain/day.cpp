@@ -35,14 +35,18 @@ std::optional<Day> parse_day(std::string_view text) {
 }
 
 std::string to_string(Day day) {
+  if (day == Day::max()) return "infinity";
+  if (day == Day::min()) return "-infinity";
   const std::chrono::year_month_day date{day};
+  const int year = static_cast<int>(date.year());
   std::string out;
-  append_padded(out, static_cast<int>(date.year()), 4);
+  // There is no year 0: the one before 1 is 1 BC.
+  append_padded(out, year > 0 ? year : 1 - year, 4);
   out += '-';
   append_padded(out, static_cast<int>(static_cast<unsigned>(date.month())), 2);
   out += '-';
   append_padded(out, static_cast<int>(static_cast<unsigned>(date.day())), 2);
-  return out;
+  return year > 0 ? out : out + " BC";
 }
 
 }  // namespace tickstock

@@ -14,7 +14,8 @@ using Day = std::chrono::sys_days;
 /// calendar doesn't have.
 std::optional<Day> parse_day(std::string_view text);
 
-/// `YYYY-MM-DD`.
+/// `YYYY-MM-DD`, in the words of PostgreSQL for the odd ones: `0044-03-15 BC`, `infinity`,
+/// `-infinity`.
 std::string to_string(Day day);
 
 }  // namespace tickstock

@@ -1,7 +1,6 @@
 #include "store/binary_copy.hpp"
 
 #include <chrono>
-#include <limits>
 
 #include "domain/error.hpp"
 
@@ -71,9 +70,12 @@ std::optional<Day> copy_day(const CopyField& field) {
   if (!field) return std::nullopt;
   if (field->size() != 4) malformed();
   const std::int32_t days = int32_at(*field, 0);
-  if (days == std::numeric_limits<std::int32_t>::max()) return Day::max();
-  if (days == std::numeric_limits<std::int32_t>::min()) return Day::min();
   constexpr Day epoch{std::chrono::year{2000} / 1 / 1};
+  constexpr Day first{std::chrono::year::min() / 1 / 1};
+  constexpr Day last{std::chrono::year::max() / 12 / 31};
+  // PostgreSQL's years go beyond those of std::chrono, on either side of any market.
+  if (days > (last - epoch).count()) return Day::max();
+  if (days < (first - epoch).count()) return Day::min();
   return epoch + std::chrono::days{days};
 }
 

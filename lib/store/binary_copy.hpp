@@ -36,7 +36,8 @@ class BinaryCopyReader {
   bool header_read_ = false;
 };
 
-/// A `date` in binary; infinity becomes Day::max() or Day::min().
+/// A `date` in binary; infinity, and years that no calendar of std::chrono has, become
+/// Day::max() or Day::min().
 std::optional<Day> copy_day(const CopyField& field);
 
 /// A `boolean` in binary.

@@ -38,8 +38,7 @@ SELECT EXISTS (SELECT FROM {symbols} s
                 CROSS JOIN LATERAL (SELECT FROM {prices} p
                                      WHERE p.symbol = s.symbol
                                        AND p.date >= $1::date - $2::int + 1 AND p.date < $1::date + 1
-                                     LIMIT 1) hit
-                WHERE s.is_active))";
+                                     LIMIT 1) hit))";
 
 constexpr std::string_view newest_price_sql = R"(
 SELECT max(newest)::date::text

@@ -82,8 +82,18 @@ class Inspector {
   void may_insert() {
     if (!all_columns(&Relation::Column::can_insert)) grant("INSERT");
   }
-  void may_update() {
-    if (!all_columns(&Relation::Column::can_update)) grant("UPDATE");
+  /// \param columns those that are updated; all where empty
+  void may_update(const std::vector<std::string_view>& columns = {}) {
+    const auto matters = [&columns](const auto& column) {
+      return columns.empty() ||
+             std::find(columns.begin(), columns.end(), column.first) != columns.end();
+    };
+    if (std::any_of(relation_.columns.begin(), relation_.columns.end(),
+                    [&matters](const auto& column) {
+                      return matters(column) && !column.second.can_update;
+                    })) {
+      grant("UPDATE");
+    }
   }
 
   void fail(const std::string& message) { problems_.emplace_back(ErrorKind::failed, message); }
@@ -153,7 +163,7 @@ void inspect_entries(const Catalog& catalog, bool write, const std::string& role
   if (!part.is_table())
     inspector.fail(part.name.shown() + " is not a table; entries can't be written to it");
   inspector.may_insert();
-  inspector.may_update();
+  inspector.may_update({"content", "cache_type", "updated_at"});
   if (part.is_table() && !part.unique_universe) {
     inspector.fail(part.name.shown() +
                    " has no unique index on universe; run: CREATE UNIQUE INDEX ON " +
