@@ -62,7 +62,10 @@ Delivery deliver(store::Connection& connection, const store::TableNames& names,
     send_batches(connection, names, store::publish_lock_key(catalog), application_name, publisher,
                  io::Deadline::after(time), interrupt, run_id, delivery.sent);
   } catch (const Error& error) {
-    delivery.failure = error;
+    // Events that are not marked are sent once more, whatever became of the COMMIT.
+    delivery.failure = error.kind() == ErrorKind::outcome_unknown
+                           ? Error(ErrorKind::unavailable, error.what())
+                           : error;
   }
   try {
     connection.ignore_interrupt();

@@ -132,6 +132,11 @@ void Run::open_record() {
       transaction->commit();
       break;
     } catch (const Error& error) {
+      // Whether the record is there or not, no entry was written.
+      if (error.kind() == ErrorKind::outcome_unknown) {
+        throw Error(ErrorKind::unavailable,
+                    "the connection was lost while the record of the run was opened");
+      }
       if (error.kind() != ErrorKind::retryable || attempt == max_attempts) throw;
     }
   }

@@ -6,14 +6,14 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Every write of an entry runs this body of a trigger function at COMMIT.
-void at_commit(Fixture& fixture, const std::string& body) {
+/// Every write to this table runs this body of a trigger function at COMMIT.
+void at_commit(Fixture& fixture, const std::string& table, const std::string& body) {
   fixture.database().execute(
       "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " + body +
       " RETURN NULL; END $$");
   fixture.database().execute(
-      "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON cache_entries "
-      "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()");
+      "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON " + table +
+      " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()");
 }
 
 constexpr const char* end_backend =
@@ -25,7 +25,7 @@ TEST_CASE("a connection that is lost during COMMIT is asked after: nothing was c
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
-  at_commit(fixture, end_backend);
+  at_commit(fixture, "cache_entries", end_backend);
   Subscriber subscriber(fixture.redis());
   const Names before = fixture.entries_dump();
 
@@ -41,7 +41,7 @@ TEST_CASE("a connection that is lost during COMMIT is asked after: nothing was c
 TEST_CASE("without the program's own tables nothing tells the outcome") {
   Fixture fixture;
   add_small_market(fixture);
-  at_commit(fixture, end_backend);
+  at_commit(fixture, "cache_entries", end_backend);
   const ProcessResult result = run_task(fixture, {"sync"});
   check_failure(result, 8, "outcome unknown");
   CHECK_THAT(log_lines(result, "error").front(), contains("run again"));
@@ -51,9 +51,36 @@ TEST_CASE("an error at COMMIT rolls everything back and is a failure of the run"
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
-  at_commit(fixture, "RAISE EXCEPTION 'no commit today';");
+  at_commit(fixture, "cache_entries", "RAISE EXCEPTION 'no commit today';");
   const Names before = fixture.entries_dump();
   check_failure(run_task(fixture, {"sync"}), 1, "no commit today");
   CHECK(fixture.entries_dump() == before);
   CHECK(fixture.database().value("SELECT status FROM cache_sync_runs") == "failed");
+}
+
+TEST_CASE("a connection that is lost while the record is opened ends the run with 5") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  at_commit(fixture, "cache_sync_runs", end_backend);
+  const Names before = fixture.entries_dump();
+  check_failure(run_task(fixture, {"sync"}), 5, "while the record of the run was opened");
+  CHECK(fixture.entries_dump() == before);
+}
+
+TEST_CASE("events whose delivery could not be marked are sent once more, with the same ids") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"sync"}, redis_down()).status == 6);
+  at_commit(fixture, "cache_sync_outbox", end_backend);
+  Subscriber subscriber(fixture.redis());
+  check_failure(fixture.run({"deliver"}), 5,
+                "still pending: the connection was lost during COMMIT");
+  const Names first = event_ids(subscriber.drain());
+  CHECK_FALSE(first.empty());
+
+  fixture.database().execute("DROP TRIGGER at_commit ON cache_sync_outbox");
+  CHECK(fixture.run({"deliver"}).status == 0);
+  CHECK(event_ids(subscriber.drain()) == first);
 }
