@@ -152,9 +152,9 @@ class CommandLine {
   }
 
   /// An option with a value, at most once.
-  CLI::Option& option(CLI::App& app, const std::string& name, const std::string& type,
-                      const std::string& description, const Check& check,
-                      const std::function<void(const std::string&)>& take) {
+  static void option(CLI::App& app, const std::string& name, const std::string& type,
+                     const std::string& description, const Check& check,
+                     const std::function<void(const std::string&)>& take) {
     CLI::Option* added =
         app.add_option_function<std::string>(name, [name, check, take](const std::string& value) {
           for (const Check& each : {Check(no_option), Check(non_empty), check}) {
@@ -163,19 +163,19 @@ class CommandLine {
           }
           take(value);
         });
-    return *added->description(description)->type_name(type);
+    added->description(description)->type_name(type);
   }
 
-  CLI::Option& text(CLI::App& app, const std::string& name, const std::string& type,
-                    const std::string& description, std::optional<std::string>& target,
-                    const Check& check = {}) {
-    return option(app, name, type, description, check,
-                  [&target](const std::string& value) { target = value; });
+  static void text(CLI::App& app, const std::string& name, const std::string& type,
+                   const std::string& description, std::optional<std::string>& target,
+                   const Check& check = {}) {
+    option(app, name, type, description, check,
+           [&target](const std::string& value) { target = value; });
   }
 
   template <typename Target>
-  void number(CLI::App& app, const std::string& name, const std::string& description,
-              std::int64_t lowest, std::int64_t highest, Target& target) {
+  static void number(CLI::App& app, const std::string& name, const std::string& description,
+                     std::int64_t lowest, std::int64_t highest, Target& target) {
     const Check check = [lowest, highest](const std::string& value) {
       return parse_number(value, lowest, highest)
                  ? std::string()
@@ -189,8 +189,8 @@ class CommandLine {
   }
 
   template <typename Value>
-  void choice(CLI::App& app, const std::string& name, const std::string& description,
-              Value& target) {
+  static void choice(CLI::App& app, const std::string& name, const std::string& description,
+                     Value& target) {
     const Check check = [](const std::string& value) {
       return value == "text" || value == "json" ? "" : "must be text or json";
     };

@@ -149,9 +149,9 @@ GuardResult data_age(const GuardInput& input) {
           static_cast<double>(days),
           "max_data_age_days",
           !input.data_is_fresh,
-          "the prices table has no row in the " + std::to_string(days) +
-              " days that end with " + to_string(input.market.as_of()) +
-              " (max_data_age_days = " + std::to_string(days) + ")"};
+          "the prices table has no row in the " + std::to_string(days) + " days that end with " +
+              to_string(input.market.as_of()) + " (max_data_age_days = " + std::to_string(days) +
+              ")"};
 }
 
 }  // namespace
