@@ -84,3 +84,37 @@ TEST_CASE("events whose delivery could not be marked are sent once more, with th
   CHECK(fixture.run({"deliver"}).status == 0);
   CHECK(event_ids(subscriber.drain()) == first);
 }
+
+TEST_CASE("a COMMIT whose answer is lost is asked after: it was committed, and is announced") {
+  // A COMMIT that waits for a standby is done already in the server itself; ending its backend
+  // loses nothing but the answer.
+  Postgres postgres(
+      {.settings = {"synchronous_standby_names = 'nobody'", "synchronous_commit = local"}});
+  Fixture fixture({}, postgres);
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.database().execute(
+      "CREATE FUNCTION wait_for_standby() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "PERFORM set_config('synchronous_commit', 'on', true); RETURN NEW; END $$");
+  fixture.database().execute(
+      "CREATE TRIGGER wait_for_standby BEFORE INSERT OR UPDATE ON cache_entries "
+      "FOR EACH ROW EXECUTE FUNCTION wait_for_standby()");
+  Subscriber subscriber(fixture.redis());
+
+  Process run = fixture.start({"sync", "--as-of", market_day, "--run-id", "night"});
+  wait_until("the COMMIT to wait for a standby", [&] {
+    return fixture.database().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1";
+  });
+  fixture.database().execute(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+  const ProcessResult result = run.wait();
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, contains("the connection was lost during COMMIT; asking for the outcome"));
+  CHECK(fixture.members("tech") == Names{"MID", "MEGA"});
+  CHECK(fixture.database().value("SELECT status FROM cache_sync_runs") == "completed");
+  CHECK(fixture.database().value(
+            "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") == "0");
+  CHECK(announced_universes(subscriber.drain()) == small_market_writes);
+}
