@@ -31,11 +31,6 @@ std::vector<std::string> Report::errors() const {
   return errors;
 }
 
-bool Report::refused() const {
-  return std::any_of(guards.begin(), guards.end(),
-                     [](const GuardResult& guard) { return guard.refused; });
-}
-
 void write_guards(json::Writer& json, const std::vector<GuardResult>& guards) {
   json.begin_array();
   for (const GuardResult& guard : guards) {

@@ -60,7 +60,6 @@ struct Report {
   [[nodiscard]] std::vector<const EntryWrite*> writes() const;
   /// The failure and the errors of tasks, each once, first things first.
   [[nodiscard]] std::vector<std::string> errors() const;
-  [[nodiscard]] bool refused() const;
 };
 
 /// The array of guards as the document and the record show it.

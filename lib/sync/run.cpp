@@ -135,7 +135,7 @@ void Run::open_record() {
       // Whether the record is there or not, no entry was written.
       if (error.kind() == ErrorKind::outcome_unknown) {
         throw Error(ErrorKind::unavailable,
-                    "the connection was lost while the record of the run was opened");
+                    "the connection was lost while the record of the run was opened; run again");
       }
       if (error.kind() != ErrorKind::retryable || attempt == max_attempts) throw;
     }
@@ -179,14 +179,14 @@ void Run::attempt() {
                                    {.read_only = true, .timezone = environment_.timezone});
     make_plan(transaction);
     report_.status = RunStatus::completed;
-    check_guards(report_.guards);
+    check_guards();
     return;
   }
   const auto transaction = begin_locked(
       has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait);
   announcer_.triggered();
   make_plan(*transaction);
-  check_guards(report_.guards);
+  check_guards();
   apply(*transaction);
   commit(*transaction);
 }

@@ -66,8 +66,9 @@ void Run::commit(store::Transaction& transaction) {
     if (error.kind() != ErrorKind::outcome_unknown) throw;
     observer_.note(std::string(error.what()) + "; asking for the outcome");
     if (!find_outcome()) {
-      throw Error(ErrorKind::unavailable,
-                  "the connection was lost before COMMIT; the transaction was rolled back");
+      throw Error(
+          ErrorKind::unavailable,
+          "the connection was lost before COMMIT; the transaction was rolled back, run again");
     }
   }
   report_.committed = true;

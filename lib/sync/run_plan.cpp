@@ -69,13 +69,14 @@ void Run::warn_about_data(const Market& market) {
   }
 }
 
-void Run::check_guards(const std::vector<GuardResult>& guards) const {
+void Run::check_guards() const {
   if (options_.approve_plan) {
     if (*options_.approve_plan == report_.plan_digest) return;
     throw Error(ErrorKind::not_approved,
                 "the plan has digest " + report_.plan_digest +
                     ", which is not the approved one; read a new dry run and approve that");
   }
+  const std::vector<GuardResult>& guards = report_.guards;
   const auto refusing = std::find_if(guards.begin(), guards.end(),
                                      [](const GuardResult& guard) { return guard.refused; });
   if (refusing == guards.end()) return;

@@ -36,7 +36,7 @@ class Run {
   void make_plan(store::Transaction& transaction);
   void describe_listings(store::Transaction& transaction, Market& market, const Plan& plan);
   void warn_about_data(const Market& market);
-  void check_guards(const std::vector<GuardResult>& guards) const;
+  void check_guards() const;
 
   // run_apply.cpp: write, commit
   void apply(store::Transaction& transaction);
