@@ -1,15 +1,12 @@
 #pragma once
 
-#include <hiredis/hiredis.h>
-
-#include <cstdint>
-#include <memory>
+#include <cstddef>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "domain/error.hpp"
 #include "domain/message.hpp"
+#include "events/conversation.hpp"
 #include "events/redis_settings.hpp"
 #include "events/transport.hpp"
 #include "io/wait.hpp"
@@ -43,35 +40,18 @@ class Publisher {
 
   /// What went wrong, or is only worth a warning (a server that doesn't tell its role).
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
-  [[nodiscard]] const std::string& warning() const { return warning_; }
+  [[nodiscard]] const std::string& warning() const { return conversation_.warning(); }
 
  private:
-  struct FreeReader {
-    void operator()(redisReader* reader) const { redisReaderFree(reader); }
-  };
-  struct FreeReply {
-    void operator()(redisReply* reply) const { freeReplyObject(reply); }
-  };
-  enum class Expected : unsigned char { login, database, role, announcement, publication };
-
-  void command(const std::vector<std::string>& words, Expected expected);
   /// Moves on until `answered` replies have come or the deadline is over.
-  void advance(std::uint64_t answered, io::Deadline deadline, const io::Interrupt& interrupt);
+  void advance(std::size_t answered, io::Deadline deadline, const io::Interrupt& interrupt);
   Transport::Progress step();
-  void take_replies();
-  void take(const redisReply& reply, Expected expected);
-  [[noreturn]] void fail(const std::string& why) const;
 
   RedisSettings settings_;
   Transport transport_;
   bool connected_ = false;
-  std::string unsent_;
-  std::vector<Expected> expected_;  ///< of every command so far
-  std::uint64_t answered_ = 0;
-  std::unique_ptr<redisReader, FreeReader> reader_;
+  Conversation conversation_;
   std::optional<Error> failure_;
-  std::optional<std::string> refusal_;  ///< Redis' words against the last publication
-  std::string warning_;
 };
 
 }  // namespace tickstock::events

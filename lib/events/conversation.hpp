@@ -1,0 +1,74 @@
+#pragma once
+
+#include <hiredis/hiredis.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/message.hpp"
+#include "events/redis_settings.hpp"
+
+namespace tickstock::events {
+
+/// What is said to Redis and what its answers mean, without the connection between: commands become
+/// bytes to send, and bytes that have arrived are held against what was asked. It begins with the
+/// login, the database and the question for the role.
+class Conversation {
+ public:
+  explicit Conversation(const RedisSettings& settings);
+
+  /// Says an event whose answer makes no difference.
+  void announce(const Message& message);
+  /// Says an event that must be taken.
+  void publish(const Message& message);
+  /// \throws Error (redis) where the answer to the last publish() refused it.
+  void require_published(const Message& message) const;
+
+  /// Takes what has arrived, in whatever pieces. \throws Error (redis) where Redis refuses the
+  /// login or the database, is a replica, or doesn't speak its protocol; that ends the
+  /// conversation.
+  void receive(std::string_view bytes);
+
+  /// What is to be sent; whoever sends takes off the front what is gone.
+  [[nodiscard]] std::string& unsent() { return unsent_; }
+
+  /// How many commands there were at the beginning, how many until now, and how many are answered.
+  [[nodiscard]] std::size_t greetings() const { return greetings_; }
+  [[nodiscard]] std::size_t asked() const { return expected_.size(); }
+  [[nodiscard]] std::size_t answered() const { return answered_; }
+
+  /// What is only worth a warning: a server that doesn't tell its role.
+  [[nodiscard]] const std::string& warning() const { return warning_; }
+
+ private:
+  struct FreeReader {
+    void operator()(redisReader* reader) const { redisReaderFree(reader); }
+  };
+  struct FreeReply {
+    void operator()(redisReply* reply) const { freeReplyObject(reply); }
+  };
+  enum class Expected : unsigned char { login, database, role, announcement, publication };
+
+  void command(const std::vector<std::string>& words, Expected expected);
+  void take(const redisReply& reply, Expected expected);
+  void take_role(const redisReply& reply);
+  [[noreturn]] void fail(const std::string& why) const;
+
+  std::string address_;
+  int database_;
+  std::string unsent_;
+  std::vector<Expected> expected_;  ///< of every command so far
+  std::size_t greetings_ = 0;
+  std::size_t answered_ = 0;
+  std::unique_ptr<redisReader, FreeReader> reader_;
+  std::size_t held_ = 0;                ///< bytes that have arrived of the next answer
+  std::optional<std::string> refusal_;  ///< Redis' words against the last publication
+  std::string warning_;
+};
+
+}  // namespace tickstock::events
