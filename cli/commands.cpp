@@ -36,8 +36,8 @@ struct Session {
   store::Connection connection;
   store::Catalog catalog;
 
-  Session(const Settings& settings, const io::Interrupt& interrupt)
-      : connection(store::Connection::open(settings.environment.database, interrupt)),
+  Session(const Settings& settings, io::Patience& patience)
+      : connection(store::Connection::open(settings.environment.database, patience)),
         catalog(store::read_catalog(connection, settings.environment.tables,
                                     settings.environment.timezone)) {}
 };
@@ -54,14 +54,13 @@ int print_result(const std::string& text, int status, Log& log) {
   return status;
 }
 
-int run_task(const Options& options, const Settings& settings, Log& log,
-             const io::Interrupt& interrupt) {
+int run_task(const Options& options, const Settings& settings, Log& log, io::Patience& patience) {
   if (!options.dry_run) log.set_run_id(settings.run.run_id);
   log.debug(fmt::format("{} with Redis at {}",
                         options.dry_run ? "dry run" : "run " + settings.run.run_id,
                         settings.environment.redis.shown()));
   LogObserver observer(log);
-  const sync::Report report = sync::run(settings.run, settings.environment, observer, interrupt);
+  const sync::Report report = sync::run(settings.run, settings.environment, observer, patience);
   for (const std::string& warning : report.warnings) log.warning(warning);
   for (const std::string& error : report.errors()) log.error(error);
 
@@ -75,7 +74,7 @@ int run_task(const Options& options, const Settings& settings, Log& log,
                       log);
 }
 
-int run_init(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
+int run_init(const Options& options, const Settings& settings, io::Patience& patience) {
   if (options.print_sql) {
     std::string sql;
     for (const std::string& statement : store::schema_sql(settings.environment.tables))
@@ -83,7 +82,7 @@ int run_init(const Options& options, const Settings& settings, const io::Interru
     print(sql);
     return status_done;
   }
-  store::Connection connection = store::Connection::open(settings.environment.database, interrupt);
+  store::Connection connection = store::Connection::open(settings.environment.database, patience);
   const auto created = store::create_schema(connection, settings.environment.tables);
   if (options.quiet) return status_done;
   std::string text;
@@ -92,8 +91,8 @@ int run_init(const Options& options, const Settings& settings, const io::Interru
   return status_done;
 }
 
-int run_status(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
-  Session session(settings, interrupt);
+int run_status(const Options& options, const Settings& settings, io::Patience& patience) {
+  Session session(settings, patience);
   store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
   const auto view = store::read_run(session.connection, settings.environment.tables,
                                     session.catalog, options.run_id);
@@ -107,8 +106,8 @@ int run_status(const Options& options, const Settings& settings, const io::Inter
   return status_done;
 }
 
-int run_history(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
-  Session session(settings, interrupt);
+int run_history(const Options& options, const Settings& settings, io::Patience& patience) {
+  Session session(settings, patience);
   store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
   const store::History history =
       store::read_history(session.connection, settings.environment.tables, session.catalog,
@@ -118,8 +117,8 @@ int run_history(const Options& options, const Settings& settings, const io::Inte
   return status_done;
 }
 
-int run_check(const Options& options, const Settings& settings, const io::Interrupt& interrupt) {
-  const auto findings = sync::check(settings.environment, settings.run.policy, interrupt);
+int run_check(const Options& options, const Settings& settings, io::Patience& patience) {
+  const auto findings = sync::check(settings.environment, settings.run.policy, patience);
   int status = status_done;
   // The first of these that applies.
   for (const int each :
@@ -139,8 +138,8 @@ int run_check(const Options& options, const Settings& settings, const io::Interr
 }
 
 int run_deliver(const Options& options, const Settings& settings, Log& log,
-                const io::Interrupt& interrupt) {
-  Session session(settings, interrupt);
+                io::Patience& patience) {
+  Session session(settings, patience);
   store::require(
       session.catalog,
       {store::Need::writable_server, store::Need::read_own_tables, store::Need::own_tables},
@@ -148,7 +147,7 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
   events::Publisher publisher(settings.environment.redis);
   const sync::Delivery delivery = sync::deliver(
       session.connection, settings.environment.tables, session.catalog, "tickstock-cache deliver",
-      publisher, settings.environment.redis.publish_timeout, interrupt, std::nullopt);
+      publisher, settings.environment.redis.publish_timeout, patience, std::nullopt);
   if (!publisher.warning().empty()) log.warning(publisher.warning());
   int status = status_done;
   if (delivery.failure) {
@@ -166,13 +165,14 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
 
 int run_command(const Options& options, Log& log, const io::Interrupt& interrupt) {
   const Settings settings = resolve_settings(options);
+  io::Patience patience(interrupt, io::Deadline::after(settings.environment.timeout));
   switch (options.command) {
-    case Command::task: return run_task(options, settings, log, interrupt);
-    case Command::init: return run_init(options, settings, interrupt);
-    case Command::status: return run_status(options, settings, interrupt);
-    case Command::history: return run_history(options, settings, interrupt);
-    case Command::check: return run_check(options, settings, interrupt);
-    case Command::deliver: return run_deliver(options, settings, log, interrupt);
+    case Command::task: return run_task(options, settings, log, patience);
+    case Command::init: return run_init(options, settings, patience);
+    case Command::status: return run_status(options, settings, patience);
+    case Command::history: return run_history(options, settings, patience);
+    case Command::check: return run_check(options, settings, patience);
+    case Command::deliver: return run_deliver(options, settings, log, patience);
   }
   return status_failed;
 }

@@ -104,6 +104,14 @@ ConfigFile read_config_file(const std::string& path) {
   reader.take("run", "timezone", "a text", config.timezone);
   reader.take("run", "triggered_by", "a text", config.triggered_by);
   reader.take_whole("run", "lock_wait", 0, 86'400, config.lock_wait);
+  reader.take_whole("run", "timeout", 1, 86'400, config.timeout);
+  reader.take_whole("timeouts", "connect", 1, 86'400, config.connect_timeout);
+  reader.take_whole("timeouts", "statement", 1, 86'400, config.statement_timeout);
+  reader.take_whole("timeouts", "lock", 1, 86'400, config.lock_timeout);
+  reader.take_whole("timeouts", "commit", 1, 86'400, config.commit_timeout);
+  reader.take_whole("timeouts", "redis", 1, 86'400, config.redis_timeout);
+  reader.take_whole("timeouts", "publish", 1, 86'400, config.publish_timeout);
+  reader.take("security", "require_tls", "true or false", config.require_tls);
   reader.take_whole("events", "max_universe_events", 0, 1'000'000, config.max_universe_events);
   reader.take("events", "enabled", "true or false", config.events);
   reader.take_whole("ipo", "days", 1, 36'500, config.ipo_days);

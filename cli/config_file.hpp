@@ -20,10 +20,21 @@ struct ConfigFile {
   std::optional<std::string> timezone;
   std::optional<std::string> triggered_by;
   std::optional<std::int64_t> lock_wait;
+  std::optional<std::int64_t> timeout;
   std::optional<std::int64_t> max_universe_events;
   std::optional<bool> events;
 
   std::optional<std::int64_t> ipo_days;
+
+  // In seconds
+  std::optional<std::int64_t> connect_timeout;
+  std::optional<std::int64_t> statement_timeout;
+  std::optional<std::int64_t> lock_timeout;
+  std::optional<std::int64_t> commit_timeout;
+  std::optional<std::int64_t> redis_timeout;
+  std::optional<std::int64_t> publish_timeout;
+
+  std::optional<bool> require_tls;
 
   std::optional<double> max_vanished_percent;
   std::optional<double> max_appeared_percent;

@@ -18,7 +18,7 @@ namespace tickstock::cli {
 
 namespace {
 
-constexpr std::int64_t longest_lock_wait = 86'400;
+constexpr std::int64_t longest_wait = 86'400;
 constexpr std::int64_t largest_page = 1'000'000;
 
 std::string version_text() {
@@ -226,6 +226,8 @@ class CommandLine {
     text(app, "--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
          options_.config_file);
     text(app, "--timezone", "ZONE", "Zone of the as-of day (America/New_York)", options_.timezone);
+    number(app, "--timeout", "Seconds for the command as a whole (900)", 1, longest_wait,
+           options_.timeout_seconds);
   }
 
   void task(const std::string& name, const std::string& description, Mode mode,
@@ -246,7 +248,7 @@ class CommandLine {
     text(app, "--approve-plan", "DIGEST",
          "Run only if the plan has this digest, and then in spite of the guards",
          options_.approve_plan, check_digest);
-    number(app, "--lock-wait", "Seconds to wait for another run to end (0)", 0, longest_lock_wait,
+    number(app, "--lock-wait", "Seconds to wait for another run to end (0)", 0, longest_wait,
            options_.lock_wait_seconds);
     number(app, "--max-universe-events", "Announce the first N universes of a task, 0 for all (10)",
            0, largest_page, options_.max_universe_events);

@@ -27,6 +27,7 @@ struct Options {
   std::optional<std::string> redis_url_file;
   std::optional<std::string> config_file;
   std::optional<std::string> timezone;
+  std::optional<std::int64_t> timeout_seconds;
 
   // Everywhere
   LogFormat log_format = LogFormat::text;

@@ -100,6 +100,20 @@ void take_guards(const ConfigFile& file, GuardLimits& guards) {
   if (file.max_data_age_days) guards.max_data_age_days = static_cast<int>(*file.max_data_age_days);
 }
 
+void take_timeouts(const Options& options, const ConfigFile& file, sync::Environment& environment) {
+  const auto take = [](const std::optional<std::int64_t>& seconds,
+                       std::chrono::milliseconds& target) {
+    if (seconds) target = std::chrono::seconds(*seconds);
+  };
+  take(options.timeout_seconds ? options.timeout_seconds : file.timeout, environment.timeout);
+  take(file.connect_timeout, environment.database.connect_timeout);
+  take(file.statement_timeout, environment.database.statement_timeout);
+  take(file.lock_timeout, environment.database.lock_timeout);
+  take(file.commit_timeout, environment.database.commit_timeout);
+  take(file.redis_timeout, environment.redis.connect_timeout);
+  take(file.publish_timeout, environment.redis.publish_timeout);
+}
+
 sync::RunOptions run_options(const Options& options, const ConfigFile& file) {
   sync::RunOptions run;
   run.mode = options.mode;
@@ -135,6 +149,12 @@ Settings resolve_settings(const Options& options) {
       first_of(options.timezone, file.timezone).value_or(settings.environment.timezone);
   settings.environment.program_version = version;
   settings.run = run_options(options, file);
+  take_timeouts(options, file, settings.environment);
+  settings.environment.database.require_tls = file.require_tls.value_or(false);
+  if (const std::string weakness = settings.environment.redis.transport_weakness();
+      settings.environment.database.require_tls && settings.run.events && !weakness.empty()) {
+    throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
+  }
   return settings;
 }
 

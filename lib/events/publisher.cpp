@@ -18,30 +18,33 @@ void Publisher::announce(const Message& message) {
   nudge();
 }
 
-void Publisher::nudge() noexcept { flush(Deadline::now(), io::Interrupt()); }
-
-void Publisher::connect(Deadline deadline, const io::Interrupt& interrupt) {
-  advance(conversation_.greetings(), deadline.earlier(Deadline::after(settings_.connect_timeout)),
-          interrupt);
+void Publisher::nudge() noexcept {
+  io::Patience unshared;
+  flush(Deadline::now(), unshared);
 }
 
-void Publisher::publish(const Message& message, Deadline deadline, const io::Interrupt& interrupt) {
+void Publisher::connect(Deadline deadline, io::Patience& patience) {
+  advance(conversation_.greetings(), deadline.earlier(Deadline::after(settings_.connect_timeout)),
+          patience);
+}
+
+void Publisher::publish(const Message& message, Deadline deadline, io::Patience& patience) {
   if (failure_) throw Error(*failure_);
   conversation_.publish(message);
-  advance(conversation_.asked(), deadline, interrupt);
+  advance(conversation_.asked(), deadline, patience);
   conversation_.require_published(message);
 }
 
-bool Publisher::flush(Deadline deadline, const io::Interrupt& interrupt) noexcept {
+bool Publisher::flush(Deadline deadline, io::Patience& patience) noexcept {
   try {
-    advance(conversation_.asked(), deadline, interrupt);
+    advance(conversation_.asked(), deadline, patience);
     return true;
   } catch (const std::exception&) {
     return false;
   }
 }
 
-void Publisher::advance(std::size_t answered, Deadline deadline, const io::Interrupt& interrupt) {
+void Publisher::advance(std::size_t answered, Deadline deadline, io::Patience& patience) {
   if (failure_) throw Error(*failure_);
   bool late = false;
   try {
@@ -54,11 +57,11 @@ void Publisher::advance(std::size_t answered, Deadline deadline, const io::Inter
       // A lookup has no descriptor to wait on.
       const Deadline until =
           looking_up ? deadline.earlier(Deadline::after(std::chrono::milliseconds{5})) : deadline;
-      const Readiness readiness = io::wait_for(transport_.fd(), events, until, interrupt);
+      const Readiness readiness = patience.wait(transport_.fd(), events, until);
       if (readiness == Readiness::interrupted) {
         throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
       }
-      if (readiness == Readiness::timed_out && deadline.over()) {
+      if (readiness == Readiness::timed_out && (deadline.over() || patience.over())) {
         late = true;
         throw Error(ErrorKind::redis, "Redis at " + settings_.shown() + ": no answer in time");
       }

@@ -29,14 +29,14 @@ class Publisher {
 
   /// Publishes one event behind all that were queued, and waits for Redis' answer to it. \throws
   /// Error (redis), (interrupted).
-  void publish(const Message& message, io::Deadline deadline, const io::Interrupt& interrupt);
+  void publish(const Message& message, io::Deadline deadline, io::Patience& patience);
 
   /// Waits until what was queued is answered. \return false where Redis failed or the time was
   /// over.
-  bool flush(io::Deadline deadline, const io::Interrupt& interrupt) noexcept;
+  bool flush(io::Deadline deadline, io::Patience& patience) noexcept;
 
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
-  void connect(io::Deadline deadline, const io::Interrupt& interrupt);
+  void connect(io::Deadline deadline, io::Patience& patience);
 
   /// What went wrong, or is only worth a warning (a server that doesn't tell its role).
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
@@ -44,7 +44,7 @@ class Publisher {
 
  private:
   /// Moves on until `answered` replies have come or the deadline is over.
-  void advance(std::size_t answered, io::Deadline deadline, const io::Interrupt& interrupt);
+  void advance(std::size_t answered, io::Deadline deadline, io::Patience& patience);
   Transport::Progress step();
 
   RedisSettings settings_;

@@ -106,6 +106,12 @@ std::string RedisSettings::shown() const {
          suffix;
 }
 
+std::string RedisSettings::transport_weakness() const {
+  const bool local = host.starts_with("127.") || host == "localhost" || host == "::1";
+  if (transport != Transport::tcp || local) return "";
+  return "the connection to Redis at " + shown() + " is not encrypted; use rediss://";
+}
+
 RedisSettings parse_redis_url(const std::string& url) {
   RedisSettings settings;
   const std::size_t scheme_end = url.find("://");

@@ -23,6 +23,9 @@ struct RedisSettings {
 
   /// `redis://127.0.0.1:6379/0`, without user and password.
   [[nodiscard]] std::string shown() const;
+  /// Why a stranger on the wire could listen, or answer in the server's place; empty for a server
+  /// on this machine, or with TLS.
+  [[nodiscard]] std::string transport_weakness() const;
 };
 
 /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`, or

@@ -38,53 +38,11 @@ bool would_block(int number) {
 
 }  // namespace
 
-/// A lookup of the C library in the background. It is shared, since one that can't be cancelled
-/// goes on writing into it.
-struct Transport::Lookup {
-  std::string host;
-  std::string port;
-  addrinfo hints{};
-  gaicb request{};
-  std::vector<addrinfo*> addresses;
-
-  explicit Lookup(const RedisSettings& settings) : host(settings.host), port(settings.port) {
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    request.ar_name = host.c_str();
-    request.ar_service = port.c_str();
-    request.ar_request = &hints;
-  }
-  ~Lookup() {
-    if (request.ar_result != nullptr) freeaddrinfo(request.ar_result);
-  }
-  Lookup(const Lookup&) = delete;
-  Lookup& operator=(const Lookup&) = delete;
-
-  void take_addresses() {
-    for (addrinfo* each = request.ar_result; each != nullptr; each = each->ai_next) {
-      addresses.push_back(each);
-    }
-  }
-
-  /// An address written in digits needs no thread. \return whether it was one.
-  bool try_numeric() {
-    addrinfo numeric = hints;
-    numeric.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
-    return getaddrinfo(host.c_str(), port.c_str(), &numeric, &request.ar_result) == 0;
-  }
-};
-
 Transport::Transport(RedisSettings settings) : settings_(std::move(settings)) {}
 
 Transport::~Transport() {
   tls_.reset();
   close_socket();
-  if (lookup_ && state_ == State::looking_up && gai_cancel(&lookup_->request) == EAI_NOTCANCELED) {
-    // The library still writes into it; the process ends soon after.
-    static std::vector<std::shared_ptr<Lookup>> abandoned;
-    abandoned.push_back(lookup_);
-  }
 }
 
 Transport::Progress Transport::connect() {
@@ -99,24 +57,9 @@ Transport::Progress Transport::connect() {
 
 Transport::Progress Transport::look_up() {
   if (settings_.transport == RedisSettings::Transport::unix_socket) return try_next_address();
-  if (!lookup_) {
-    lookup_ = std::make_shared<Lookup>(settings_);
-    if (lookup_->try_numeric()) {
-      lookup_->take_addresses();
-      return try_next_address();
-    }
-    gaicb* request = &lookup_->request;
-    if (const int error = getaddrinfo_a(GAI_NOWAIT, &request, 1, nullptr); error != 0) {
-      fail(gai_strerror(error));
-    }
-  }
-  const int error = gai_error(&lookup_->request);
-  if (error == EAI_INPROGRESS) return Progress::wants_time;
-  if (error != 0) {
-    state_ = State::connecting;
-    fail(gai_strerror(error));
-  }
-  lookup_->take_addresses();
+  if (!lookup_) lookup_.emplace(settings_.host, settings_.port);
+  if (!lookup_->done()) return Progress::wants_time;
+  if (!lookup_->failure().empty()) fail(lookup_->failure());
   return try_next_address();
 }
 
@@ -132,8 +75,8 @@ Transport::Progress Transport::try_next_address() {
       return begin_tls();
     }
   } else {
-    if (next_address_ >= lookup_->addresses.size()) fail(last_failure_);
-    const addrinfo* address = lookup_->addresses[next_address_++];
+    if (next_address_ >= lookup_->addresses().size()) fail(last_failure_);
+    const addrinfo* address = lookup_->addresses()[next_address_++];
     open_socket(address->ai_family);
     const int on = 1;
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

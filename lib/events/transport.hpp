@@ -4,12 +4,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "events/redis_settings.hpp"
-#include "io/wait.hpp"
+#include "io/lookup.hpp"
 
 namespace tickstock::events {
 
@@ -43,7 +44,6 @@ class Transport {
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
-  struct Lookup;
   struct FreeTls {
     void operator()(SSL* tls) const { SSL_free(tls); }
     void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -62,7 +62,7 @@ class Transport {
 
   RedisSettings settings_;
   State state_ = State::looking_up;
-  std::shared_ptr<Lookup> lookup_;
+  std::optional<io::Lookup> lookup_;
   std::size_t next_address_ = 0;
   std::string last_failure_;
   int fd_ = -1;

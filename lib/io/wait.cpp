@@ -10,12 +10,9 @@
 namespace tickstock::io {
 
 std::chrono::milliseconds Deadline::left() const {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
-  return std::max(left, std::chrono::milliseconds{0});
-}
-
-bool Interrupt::raised() const {
-  return fd_ >= 0 && wait_for(-1, 0, Deadline::now(), *this) == Readiness::interrupted;
+  using std::chrono::milliseconds;
+  if (end_ == Clock::time_point::max()) return milliseconds::max();
+  return std::max(std::chrono::ceil<milliseconds>(end_ - Clock::now()), milliseconds{0});
 }
 
 Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt) {
@@ -30,8 +27,31 @@ Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& int
   }
 }
 
-bool pause(std::chrono::milliseconds time, const Interrupt& interrupt) {
-  return wait_for(-1, 0, Deadline::after(time), interrupt) != Readiness::interrupted;
+Readiness Patience::wait(int fd, short events, Deadline deadline) {
+  for (;;) {
+    // Whoever settles hears of a signal once.
+    const bool listens = settling_ == 0 || !signalled_;
+    const Readiness readiness =
+        wait_for(fd, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
+    if (readiness != Readiness::interrupted) return readiness;
+    if (!signalled_) {
+      signalled_ = true;
+      budget_ = budget_.earlier(Deadline::after(last_words));
+    }
+    if (settling_ == 0) return readiness;
+  }
+}
+
+bool Patience::pause(std::chrono::milliseconds time) {
+  return wait(-1, 0, Deadline::after(time)) != Readiness::interrupted;
+}
+
+Settling::Settling(Patience& patience) : patience_(patience) {
+  ++patience_.settling_;
+  if (patience_.over() && !patience_.signalled_ && !patience_.extended_) {
+    patience_.extended_ = true;
+    patience_.budget_ = Deadline::after(Patience::last_words);
+  }
 }
 
 }  // namespace tickstock::io

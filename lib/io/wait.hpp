@@ -12,9 +12,10 @@ class Deadline {
   static Deadline after(std::chrono::milliseconds time) { return Deadline(Clock::now() + time); }
   /// A deadline that has passed: do what can be done without waiting.
   static Deadline now() { return Deadline(Clock::now()); }
+  static Deadline never() { return Deadline(Clock::time_point::max()); }
 
   [[nodiscard]] std::chrono::milliseconds left() const;
-  [[nodiscard]] bool over() const { return left().count() == 0; }
+  [[nodiscard]] bool over() const { return end_ <= Clock::now(); }
   [[nodiscard]] Deadline earlier(Deadline other) const {
     return Deadline(end_ < other.end_ ? end_ : other.end_);
   }
@@ -24,8 +25,7 @@ class Deadline {
   Clock::time_point end_;
 };
 
-/// A request to stop, made from outside (by a signal handler that writes to a pipe) and seen by
-/// every wait.
+/// A request to stop, made from outside (by a signal handler that writes to a pipe).
 class Interrupt {
  public:
   /// Never raised.
@@ -34,7 +34,6 @@ class Interrupt {
   explicit Interrupt(int fd) : fd_(fd) {}
 
   [[nodiscard]] int fd() const { return fd_; }
-  [[nodiscard]] bool raised() const;
 
  private:
   int fd_ = -1;
@@ -46,7 +45,53 @@ enum class Readiness { ready, timed_out, interrupted };
 /// raised; `fd` -1 only waits.
 Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt);
 
-/// Sleeps. \return false when interrupted.
-bool pause(std::chrono::milliseconds time, const Interrupt& interrupt);
+/// How long a command may still wait: one budget for all of it, which a signal cuts short. Every
+/// wait for a server goes through the one object of the command.
+class Patience {
+ public:
+  /// What is left for the last words (a rollback, the record, the closing events) once a signal
+  /// came or the budget is over.
+  static constexpr std::chrono::milliseconds last_words{1'500};
+
+  /// Without a limit and never interrupted.
+  Patience() : Patience(Interrupt(), Deadline::never()) {}
+  Patience(const Interrupt& interrupt, Deadline budget) : interrupt_(interrupt), budget_(budget) {}
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+
+  /// Waits for a descriptor, as wait_for does, until `deadline` or the end of the budget.
+  Readiness wait(int fd, short events, Deadline deadline);
+
+  /// Sleeps, for as long as the budget lasts. \return false when interrupted.
+  bool pause(std::chrono::milliseconds time);
+
+  /// The end of a step that may take `time`.
+  [[nodiscard]] Deadline step(std::chrono::milliseconds time) const {
+    return Deadline::after(time).earlier(budget_);
+  }
+  /// Nothing is left, so a wait that timed out did so for the command as a whole.
+  [[nodiscard]] bool over() const { return budget_.over(); }
+
+ private:
+  friend class Settling;
+  Interrupt interrupt_;
+  Deadline budget_;
+  bool signalled_ = false;
+  bool extended_ = false;
+  int settling_ = 0;
+};
+
+/// As long as it lives, what has begun is brought to an end: a signal does not end waits any more,
+/// it only leaves them the time for last words; so does a budget that is over.
+class Settling {
+ public:
+  explicit Settling(Patience& patience);
+  ~Settling() { --patience_.settling_; }
+  Settling(const Settling&) = delete;
+  Settling& operator=(const Settling&) = delete;
+
+ private:
+  Patience& patience_;
+};
 
 }  // namespace tickstock::io

@@ -3,6 +3,8 @@
 #include <poll.h>
 
 #include <array>
+#include <future>
+#include <thread>
 
 #include "store/sqlstate.hpp"
 
@@ -17,12 +19,12 @@ namespace {
 /// How much longer than the server's own limit the client waits, so that the server's word comes
 /// first.
 constexpr milliseconds grace{5'000};
-/// How long to wait for a cancelled statement to end.
-constexpr milliseconds cancel_patience{1'000};
+/// How long to wait until a request to cancel is delivered, and then for the statement to end.
+/// Both, and the last words, fit into the two seconds in which a signal ends a run.
+constexpr milliseconds cancel_time{300};
+constexpr milliseconds drain_time{500};
 
 constexpr const char* interrupted_text = "interrupted by a signal; the transaction was rolled back";
-
-void ignore_notice(void* /*context*/, const PGresult* /*result*/) {}
 
 std::vector<const char*> c_strings(const Params& params) {
   std::vector<const char*> values;
@@ -36,13 +38,6 @@ bool is_failure(ExecStatusType status) {
          status == PGRES_NONFATAL_ERROR;
 }
 
-std::string server_of(const PGconn* connection) {
-  const char* host = PQhost(connection);
-  const char* port = PQport(connection);
-  const std::string name = host == nullptr || *host == '\0' ? "the default socket" : host;
-  return port == nullptr || *port == '\0' ? name : name + ":" + port;
-}
-
 }  // namespace
 
 std::vector<Result>& PipelineOutcome::value() {
@@ -50,42 +45,12 @@ std::vector<Result>& PipelineOutcome::value() {
   return results;
 }
 
-Connection Connection::open(const ConnectionSettings& settings, const io::Interrupt& interrupt) {
-  // The conninfo is expanded as "dbname"; what stands after it wins over it.
-  const std::array<const char*, 5> keywords{"dbname", "fallback_application_name",
-                                            "client_encoding", "connect_timeout", nullptr};
-  const std::string seconds = std::to_string(settings.connect_timeout.count() / 1000);
-  const std::array<const char*, 5> values{settings.conninfo.c_str(),
-                                          settings.application_name.c_str(), "UTF8",
-                                          seconds.c_str(), nullptr};
-  const Deadline deadline = Deadline::after(settings.connect_timeout);
-  Connection opened(PQconnectStartParams(keywords.data(), values.data(), 1), settings, interrupt);
-  PGconn* raw = opened.connection_.get();
-  if (raw == nullptr) throw Error(ErrorKind::unavailable, "out of memory");
-
-  const auto fail = [raw](const std::string& why) {
-    throw Error(ErrorKind::unavailable, "cannot connect to PostgreSQL at " + server_of(raw) + ": " +
-                                            why + "; check the server, the URL and the login");
-  };
-  PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
-  while (PQstatus(raw) != CONNECTION_BAD && wants != PGRES_POLLING_OK &&
-         wants != PGRES_POLLING_FAILED) {
-    const auto events = static_cast<short>(wants == PGRES_POLLING_READING ? POLLIN : POLLOUT);
-    switch (io::wait_for(PQsocket(raw), events, deadline, interrupt)) {
-      case Readiness::ready: wants = PQconnectPoll(raw); break;
-      case Readiness::interrupted: throw Error(ErrorKind::interrupted, interrupted_text);
-      case Readiness::timed_out: fail("no answer within " + seconds + " s");
-    }
-  }
-  if (PQstatus(raw) != CONNECTION_OK) fail(one_line(PQerrorMessage(raw)));
-  PQsetnonblocking(raw, 1);
-  PQsetNoticeReceiver(raw, ignore_notice, nullptr);
-  return opened;
+Result Connection::run(const Statement& statement) {
+  return run_until(statement, statement_deadline());
 }
 
-Result Connection::run(const Statement& statement) {
+Result Connection::run_until(const Statement& statement, Deadline deadline) {
   send(statement);
-  const Deadline deadline = statement_deadline();
   Result last;
   for (;;) {
     Result result = next_result(deadline, statement.doing);
@@ -142,7 +107,7 @@ void Connection::copy_out(const Statement& statement,
   const Result start = next_result(statement_deadline(), statement.doing);
   if (start.get() == nullptr || !usable()) throw lost(statement.doing);
   if (start.status() != PGRES_COPY_OUT) {
-    drain(Deadline::after(cancel_patience));
+    drain(Deadline::after(drain_time));
     throw error_of(start.get(), statement.doing);
   }
   const Deadline deadline = statement_deadline();
@@ -160,56 +125,35 @@ void Connection::copy_out(const Statement& statement,
   }
   const Result end = next_result(deadline, statement.doing);
   if (end.get() == nullptr || !usable()) throw lost(statement.doing);
-  drain(Deadline::after(cancel_patience));
+  drain(Deadline::after(drain_time));
   if (is_failure(end.status())) throw error_of(end.get(), statement.doing);
 }
 
 Result Connection::commit() {
-  const io::Interrupt interrupt = interrupt_;
-  ignore_interrupt();
+  const io::Settling settling(*patience_);
+  notices_->committing = true;
   try {
-    Result result = run({"COMMIT", "COMMIT"});
-    interrupt_ = interrupt;
+    Result result = run_until({"COMMIT", "COMMIT"}, Deadline::after(settings_.commit_timeout));
+    notices_->committing = false;
     return result;
   } catch (const Error& error) {
-    interrupt_ = interrupt;
     if (usable() && !error.sqlstate().empty()) throw;
+    // It may still happen, and must not be cancelled: the server would call it done, standby or
+    // not.
+    connection_.reset();
     throw Error(ErrorKind::outcome_unknown, "the connection was lost during COMMIT");
   }
 }
 
 void Connection::rollback() noexcept {
-  const io::Interrupt interrupt = interrupt_;
   try {
-    ignore_interrupt();
+    const io::Settling settling(*patience_);
     if (usable() && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
       run({"ROLLBACK", "ROLLBACK"});
     }
   } catch (const std::exception&) {
     connection_.reset();
   }
-  interrupt_ = interrupt;
-}
-
-std::string Connection::server() const { return server_of(connection_.get()); }
-
-std::string Connection::transport_weakness() const {
-  const char* host_address = PQhostaddr(connection_.get());
-  const std::string_view address = host_address == nullptr ? "" : host_address;
-  const bool local = address.empty() || address.starts_with('/') || address.starts_with("127.") ||
-                     address == "::1";
-  if (local) return "";
-  std::string mode;
-  PQconninfoOption* options = PQconninfo(connection_.get());
-  for (const PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr;
-       ++option) {
-    if (std::string_view(option->keyword) == "sslmode" && option->val != nullptr)
-      mode = option->val;
-  }
-  PQconninfoFree(options);
-  if (mode == "verify-full") return "";
-  return "the connection to PostgreSQL is not verified (sslmode=" + mode +
-         "); use sslmode=verify-full";
 }
 
 void Connection::send(const Statement& statement) {
@@ -227,15 +171,14 @@ void Connection::flush(Deadline deadline, const std::string& doing) {
     if (left < 0) throw lost(doing);
     // A server whose own answers fill the wire reads no more: take them in while waiting to send.
     const Readiness readiness =
-        io::wait_for(PQsocket(connection_.get()), POLLIN | POLLOUT, deadline, interrupt_);
+        patience_->wait(PQsocket(connection_.get()), POLLIN | POLLOUT, deadline);
     if (readiness != Readiness::ready) give_up(readiness, doing);
     if (PQconsumeInput(connection_.get()) != 1) throw lost(doing);
   }
 }
 
 void Connection::wait_readable(Deadline deadline, const std::string& doing) {
-  const Readiness readiness =
-      io::wait_for(PQsocket(connection_.get()), POLLIN, deadline, interrupt_);
+  const Readiness readiness = patience_->wait(PQsocket(connection_.get()), POLLIN, deadline);
   if (readiness != Readiness::ready) give_up(readiness, doing);
   if (PQconsumeInput(connection_.get()) != 1) throw lost(doing);
 }
@@ -247,15 +190,39 @@ Result Connection::next_result(Deadline deadline, const std::string& doing) {
 }
 
 void Connection::give_up(Readiness why, const std::string& doing) {
-  std::array<char, 256> ignored{};
-  PGcancel* cancel = PQgetCancel(connection_.get());
-  PQcancel(cancel, ignored.data(), static_cast<int>(ignored.size()));
-  PQfreeCancel(cancel);
-  drain(Deadline::after(cancel_patience));
+  if (!notices_->committing) {
+    cancel();
+    drain(Deadline::after(drain_time));
+  }
   if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
   if (why == Readiness::interrupted) throw Error(ErrorKind::interrupted, interrupted_text);
   throw Error(ErrorKind::unavailable,
-              doing + " failed: PostgreSQL did not answer in time; look at its load and its locks");
+              doing + " failed: " +
+                  (patience_->over()
+                       ? "the time for the whole command is over; give it more with --timeout, or "
+                         "look at the load and the locks of PostgreSQL"
+                       : "PostgreSQL did not answer in time; look at its load and its locks"));
+}
+
+void Connection::cancel() noexcept {
+  struct FreeCancel {
+    void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
+  };
+  try {
+    // libpq waits for the server to close the second connection, without a limit. So it does that
+    // beside us, and is left to itself when it takes too long.
+    std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), FreeCancel());
+    if (!cancel) return;
+    std::packaged_task<void()> task([cancel] {
+      std::array<char, 256> ignored{};
+      PQcancel(cancel.get(), ignored.data(), static_cast<int>(ignored.size()));
+    });
+    const std::future<void> done = task.get_future();
+    std::thread(std::move(task)).detach();
+    done.wait_for(cancel_time);
+  } catch (const std::exception&) {
+    // Without memory or a thread: the server notices when the connection is closed.
+  }
 }
 
 void Connection::drain(Deadline deadline) noexcept {

@@ -8,11 +8,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "domain/error.hpp"
 #include "io/wait.hpp"
 #include "store/result.hpp"
+#include "store/targets.hpp"
 
 namespace tickstock::store {
 
@@ -26,14 +28,16 @@ struct Statement {
   Params params = {};
 };
 
-/// Where and how long to connect. The conninfo is a URL, a list of keywords and values, or empty
-/// for libpq's own environment.
+/// Where to connect, and how long each step may take. The conninfo is a URL, a list of keywords and
+/// values, or empty for libpq's own environment.
 struct ConnectionSettings {
   std::string conninfo;
   std::string application_name = "tickstock-cache";
-  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds connect_timeout{10'000};  ///< for each address
   std::chrono::milliseconds statement_timeout{60'000};
   std::chrono::milliseconds lock_timeout{10'000};
+  std::chrono::milliseconds commit_timeout{30'000};
+  bool require_tls = false;  ///< refuse a server on another machine that is not verified
 };
 
 /// What came of a pipeline: the results up to the first failure.
@@ -56,11 +60,14 @@ std::string conninfo_problem(const std::string& conninfo);
 /// Whether a conninfo holds a password. It must be one without a conninfo_problem.
 bool conninfo_has_password(const std::string& conninfo);
 
-/// A connection to PostgreSQL. Every wait ends at a deadline or by the interrupt. Not thread-safe.
+/// A connection to PostgreSQL. Every wait ends at the limit of its step or with the patience, which
+/// must outlive the connection. Not thread-safe.
 class Connection {
  public:
-  /// \throws Error (unavailable) when no server answers or it refuses the login, (interrupted).
-  static Connection open(const ConnectionSettings& settings, const io::Interrupt& interrupt);
+  /// Tries the addresses of the conninfo one after the other. \throws Error (unavailable) when no
+  /// server answers or it refuses the login, (config) for one that require_tls forbids,
+  /// (interrupted).
+  static Connection open(const ConnectionSettings& settings, io::Patience& patience);
 
   Connection(Connection&&) noexcept = default;
   Connection& operator=(Connection&&) noexcept = default;
@@ -78,35 +85,49 @@ class Connection {
   /// Runs a `COPY … TO STDOUT` and hands over the bytes as they arrive.
   void copy_out(const Statement& statement, const std::function<void(std::string_view)>& take);
 
-  /// Runs COMMIT: not to be interrupted. \throws Error (outcome_unknown) when the connection is
-  /// lost meanwhile.
+  /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) when the connection
+  /// is lost meanwhile, or no answer comes in time.
   Result commit();
-
-  /// From now on waits are only ended by deadlines: what is left to do is done in spite of a
-  /// signal.
-  void ignore_interrupt() { interrupt_ = io::Interrupt(); }
+  /// What the server warned of at the last COMMIT, such as a standby that may not have it.
+  [[nodiscard]] const std::string& commit_warning() const { return notices_->warning; }
 
   /// Rolls back whatever is open, without a throw; a connection that can't is closed.
   void rollback() noexcept;
 
   [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
-  [[nodiscard]] const io::Interrupt& interrupt() const { return interrupt_; }
-  /// `127.0.0.1:5432`, or the directory of the socket.
-  [[nodiscard]] std::string server() const;
   [[nodiscard]] std::string user() const { return PQuser(connection_.get()); }
-  /// Why a stranger on the wire could listen or answer in the server's place; empty for a local
-  /// server or a verified one.
-  [[nodiscard]] std::string transport_weakness() const;
+  /// Where it leads.
+  [[nodiscard]] const Target& target() const { return target_; }
 
  private:
   struct Finish {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
 
-  Connection(PGconn* connection, ConnectionSettings settings, const io::Interrupt& interrupt)
-      : connection_(connection), settings_(std::move(settings)), interrupt_(interrupt) {}
+  struct ConnectFailure {
+    std::string why;
+    bool answered;  ///< the server itself refused
+  };
+  struct Notices {
+    bool committing = false;
+    std::string warning;
+  };
 
+  Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)
+      : connection_(connection),
+        settings_(std::move(settings)),
+        target_(std::move(target)),
+        patience_(&patience),
+        notices_(std::make_unique<Notices>()) {}
+
+  // connect.cpp, with open
+  static std::variant<Connection, ConnectFailure> open_at(const Target& target,
+                                                          const ConnectionSettings& settings,
+                                                          io::Patience& patience);
+  static void take_notice(void* notices, const PGresult* notice);
+
+  Result run_until(const Statement& statement, io::Deadline deadline);
   void send(const Statement& statement);
   void read_pipeline(const std::vector<Statement>& statements, PipelineOutcome& outcome);
   void flush(io::Deadline deadline, const std::string& doing);
@@ -114,13 +135,16 @@ class Connection {
   Result next_result(io::Deadline deadline, const std::string& doing);
   /// Cancels what runs, waits a little for it to end, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
+  void cancel() noexcept;
   void drain(io::Deadline deadline) noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
   [[nodiscard]] Error lost(const std::string& doing) const;
 
   std::unique_ptr<PGconn, Finish> connection_;
   ConnectionSettings settings_;
-  io::Interrupt interrupt_;
+  Target target_;
+  io::Patience* patience_;
+  std::unique_ptr<Notices> notices_;  ///< libpq keeps its address
 };
 
 }  // namespace tickstock::store

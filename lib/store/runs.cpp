@@ -1,8 +1,11 @@
 #include "store/runs.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace tickstock::store {
+
+using std::chrono::milliseconds;
 
 namespace {
 
@@ -149,8 +152,10 @@ std::optional<Day> last_completed_as_of(Transaction& transaction, const TableNam
 }
 
 bool has_committed(Connection& connection, const TableNames& names, std::int64_t lock_key,
-                   const std::string& run_id) {
-  Transaction transaction(connection, {.isolation = Isolation::read_committed});
+                   const std::string& run_id, milliseconds time) {
+  // To PostgreSQL, 0 is no limit.
+  Transaction transaction(connection, {.isolation = Isolation::read_committed,
+                                       .lock_timeout = std::max(time, milliseconds{1})});
   const Result waited = transaction.run(
       {"waiting for the lost transaction to end",
        "SELECT pg_is_in_recovery() FROM (SELECT pg_advisory_xact_lock($1::bigint)) locked",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,9 +28,9 @@ std::optional<Day> last_completed_as_of(Transaction& transaction, const TableNam
 
 /// Whether the main transaction of a run committed, asked after its connection was lost: the run
 /// lock is awaited in one statement, so that the old backend has ended, and the record read in the
-/// next. \throws Error (unavailable) when it can't be told in time.
+/// next. \throws Error (unavailable) when it can't be told within `time`.
 bool has_committed(Connection& connection, const TableNames& names, std::int64_t lock_key,
-                   const std::string& run_id);
+                   const std::string& run_id, std::chrono::milliseconds time);
 
 /// Who holds a lock, in words: process id and what it calls itself; empty when it is free.
 std::string lock_holder(Connection& connection, std::int64_t lock_key);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ struct TransactionOptions {
   /// holder's COMMIT.
   std::optional<std::int64_t> lock = {};
   std::string application_name = {};
+  /// Instead of the connection's.
+  std::optional<std::chrono::milliseconds> lock_timeout = {};
 };
 
 /// A transaction that rolls back unless it was committed. All settings are local to it, so that a

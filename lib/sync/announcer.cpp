@@ -45,8 +45,9 @@ void Announcer::phase(const events::Completion& completion) {
   announce([&] { return events::phase_completed(facts_, clock_.now(), completion); });
 }
 
-void Announcer::flush(std::chrono::milliseconds time) {
-  if (publisher_) publisher_->flush(io::Deadline::after(time), io::Interrupt());
+void Announcer::flush(std::chrono::milliseconds time, io::Patience& patience) {
+  const io::Settling settling(patience);
+  if (publisher_) publisher_->flush(io::Deadline::after(time), patience);
 }
 
 }  // namespace tickstock::sync

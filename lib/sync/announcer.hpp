@@ -25,7 +25,7 @@ class Announcer {
   void phase(const events::Completion& completion);
 
   /// Waits a moment for what is under way.
-  void flush(std::chrono::milliseconds time);
+  void flush(std::chrono::milliseconds time, io::Patience& patience);
 
   /// Null where events are switched off.
   [[nodiscard]] events::Publisher* publisher() { return publisher_.get(); }

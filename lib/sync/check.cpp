@@ -18,8 +18,8 @@ constexpr std::chrono::days stale_after{4};
 /// Gathers findings; a step that throws is a finding too.
 class Preflight {
  public:
-  Preflight(const Environment& environment, const Policy& policy, const io::Interrupt& interrupt)
-      : environment_(environment), policy_(policy), interrupt_(interrupt) {}
+  Preflight(const Environment& environment, const Policy& policy, io::Patience& patience)
+      : environment_(environment), policy_(policy), patience_(patience) {}
 
   std::vector<Finding> look() {
     guarded([this] { look_at_database(); });
@@ -46,13 +46,13 @@ class Preflight {
   }
 
   void look_at_database() {
-    store::Connection connection = store::Connection::open(environment_.database, interrupt_);
+    store::Connection connection = store::Connection::open(environment_.database, patience_);
     const store::Catalog catalog =
         store::read_catalog(connection, environment_.tables, environment_.timezone);
-    good("connected to PostgreSQL " + catalog.server_version + " at " + connection.server() +
-         " as " + connection.user() + "; today is " + to_string(catalog.today) + " in " +
-         environment_.timezone);
-    if (const std::string weakness = connection.transport_weakness(); !weakness.empty()) {
+    good("connected to PostgreSQL " + catalog.server_version + " at " +
+         connection.target().shown() + " as " + connection.user() + "; today is " +
+         to_string(catalog.today) + " in " + environment_.timezone);
+    if (const std::string weakness = connection.target().transport_weakness(); !weakness.empty()) {
       warn(weakness);
     }
     using store::Need;
@@ -131,29 +131,28 @@ class Preflight {
 
   void look_at_redis() {
     events::Publisher publisher(environment_.redis);
-    publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), interrupt_);
+    publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     if (publisher.warning().empty()) {
       good("connected to Redis at " + environment_.redis.shown() + ", a primary");
     } else {
       warn(publisher.warning());
     }
-    const bool remote = environment_.redis.transport == events::RedisSettings::Transport::tcp &&
-                        !environment_.redis.host.starts_with("127.") &&
-                        environment_.redis.host != "localhost" && environment_.redis.host != "::1";
-    if (remote) warn("the connection to Redis is not encrypted; use rediss://");
+    if (const std::string weakness = environment_.redis.transport_weakness(); !weakness.empty()) {
+      warn(weakness);
+    }
   }
 
   const Environment& environment_;
   const Policy& policy_;
-  const io::Interrupt& interrupt_;
+  io::Patience& patience_;
   std::vector<Finding> findings_;
 };
 
 }  // namespace
 
 std::vector<Finding> check(const Environment& environment, const Policy& policy,
-                           const io::Interrupt& interrupt) {
-  return Preflight(environment, policy, interrupt).look();
+                           io::Patience& patience) {
+  return Preflight(environment, policy, patience).look();
 }
 
 }  // namespace tickstock::sync

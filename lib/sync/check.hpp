@@ -23,6 +23,6 @@ struct Finding {
 /// privileges, the data and its age, the outbox, Redis. Never throws an Error: what fails is a
 /// finding.
 std::vector<Finding> check(const Environment& environment, const Policy& policy,
-                           const io::Interrupt& interrupt);
+                           io::Patience& patience);
 
 }  // namespace tickstock::sync

@@ -14,17 +14,16 @@ constexpr std::chrono::milliseconds pause_between_tries{50};
 /// Sends one batch after the other. \throws Error where it can't go on.
 void send_batches(store::Connection& connection, const store::TableNames& names,
                   std::int64_t publish_lock, const std::string& application_name,
-                  events::Publisher& publisher, io::Deadline deadline,
-                  const io::Interrupt& interrupt, const std::optional<std::string>& run_id,
-                  std::uint64_t& sent) {
-  publisher.connect(deadline, interrupt);
+                  events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
+                  const std::optional<std::string>& run_id, std::uint64_t& sent) {
+  publisher.connect(deadline, patience);
   for (;;) {
     std::optional<Error> failure;
     const auto send = [&](const std::vector<store::PendingMessage>& batch) {
       std::size_t done = 0;
       try {
         for (const store::PendingMessage& pending : batch) {
-          publisher.publish(pending.message, deadline, interrupt);
+          publisher.publish(pending.message, deadline, patience);
           ++done;
         }
       } catch (const Error& error) {
@@ -45,7 +44,7 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
       throw Error(ErrorKind::redis,
                   "another publisher is still at work; run 'tickstock-cache deliver' later");
     }
-    if (!io::pause(pause_between_tries, interrupt)) {
+    if (!patience.pause(pause_between_tries)) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
     }
   }
@@ -56,11 +55,11 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
 Delivery deliver(store::Connection& connection, const store::TableNames& names,
                  const store::Catalog& catalog, const std::string& application_name,
                  events::Publisher& publisher, std::chrono::milliseconds time,
-                 const io::Interrupt& interrupt, const std::optional<std::string>& run_id) {
+                 io::Patience& patience, const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
     send_batches(connection, names, store::publish_lock_key(catalog), application_name, publisher,
-                 io::Deadline::after(time), interrupt, run_id, delivery.sent);
+                 patience.step(time), patience, run_id, delivery.sent);
   } catch (const Error& error) {
     // Events that are not marked are sent once more, whatever became of the COMMIT.
     delivery.failure = error.kind() == ErrorKind::outcome_unknown
@@ -68,7 +67,7 @@ Delivery deliver(store::Connection& connection, const store::TableNames& names,
                            : error;
   }
   try {
-    connection.ignore_interrupt();
+    const io::Settling settling(patience);
     delivery.pending = static_cast<std::uint64_t>(store::count_pending(connection, names, run_id));
   } catch (const Error& error) {
     if (!delivery.failure) delivery.failure = error;

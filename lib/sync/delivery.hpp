@@ -26,6 +26,6 @@ struct Delivery {
 Delivery deliver(store::Connection& connection, const store::TableNames& names,
                  const store::Catalog& catalog, const std::string& application_name,
                  events::Publisher& publisher, std::chrono::milliseconds time,
-                 const io::Interrupt& interrupt, const std::optional<std::string>& run_id);
+                 io::Patience& patience, const std::optional<std::string>& run_id);
 
 }  // namespace tickstock::sync

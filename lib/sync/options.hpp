@@ -21,6 +21,7 @@ struct Environment {
   store::TableNames tables;
   std::string timezone = "America/New_York";
   std::string program_version;
+  std::chrono::milliseconds timeout{900'000};  ///< for a command as a whole
 };
 
 /// One run.

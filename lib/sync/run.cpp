@@ -24,16 +24,16 @@ constexpr milliseconds last_words_time{1'000};
 }  // namespace
 
 Report run(const RunOptions& options, const Environment& environment, Observer& observer,
-           const io::Interrupt& interrupt) {
-  return Run(options, environment, observer, interrupt).execute();
+           io::Patience& patience) {
+  return Run(options, environment, observer, patience).execute();
 }
 
 Run::Run(const RunOptions& options, const Environment& environment, Observer& observer,
-         const io::Interrupt& interrupt)
+         io::Patience& patience)
     : options_(options),
       environment_(environment),
       observer_(observer),
-      interrupt_(interrupt),
+      patience_(patience),
       announcer_(
           environment.redis,
           {options.run_id, options.mode, options.triggered_by, options.approve_plan.has_value()},
@@ -70,7 +70,7 @@ void Run::work() {
 void Run::prepare() {
   store::ConnectionSettings database = environment_.database;
   database.application_name = application_name();
-  connection_ = store::Connection::open(database, interrupt_);
+  connection_ = store::Connection::open(database, patience_);
   catalog_ = store::read_catalog(*connection_, environment_.tables, environment_.timezone);
   clock_.set(catalog_.clock);
   report_.as_of = options_.as_of.value_or(catalog_.today);
@@ -98,9 +98,9 @@ void Run::prepare() {
   }
 }
 
-std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds patience) {
+std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait) {
   const std::int64_t key = store::run_lock_key(catalog_);
-  const io::Deadline deadline = io::Deadline::after(patience);
+  const io::Deadline deadline = patience_.step(lock_wait);
   for (;;) {
     auto transaction = std::make_unique<store::Transaction>(
         *connection_, store::TransactionOptions{.timezone = environment_.timezone,
@@ -118,7 +118,7 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds patience) {
                                          (holder.empty() ? "" : ": " + holder) +
                                          "; wait for it to end, or use --lock-wait");
     }
-    if (!io::pause(std::min(pause_between_tries, deadline.left()), interrupt_)) {
+    if (!patience_.pause(std::min(pause_between_tries, deadline.left()))) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
     }
   }
@@ -161,7 +161,7 @@ void Run::attempt_until_settled() {
       observer_.note("another transaction was in the way (SQLSTATE " + error.sqlstate() +
                      "); beginning anew");
     }
-    if (!io::pause(backoff, interrupt_)) {
+    if (!patience_.pause(backoff)) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal before a new attempt");
     }
     backoff *= 2;
@@ -198,7 +198,7 @@ void Run::publish() {
   if (report_.has_outbox) {
     const Delivery delivery =
         deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
-                environment_.redis.publish_timeout, interrupt_, options_.run_id);
+                environment_.redis.publish_timeout, patience_, options_.run_id);
     report_.events_pending = std::min<std::uint64_t>(delivery.pending, messages_.size());
     failure = delivery.failure;
   } else {
@@ -206,7 +206,7 @@ void Run::publish() {
     const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
     try {
       for (const Message& message : messages_) {
-        publisher.publish(message, deadline, interrupt_);
+        publisher.publish(message, deadline, patience_);
         --report_.events_pending;
       }
     } catch (const Error& error) {
@@ -229,7 +229,7 @@ void Run::publish() {
     if (task.error) announcer_.error(ErrorKind::failed, *task.error);
   }
   announcer_.phase(completion());
-  announcer_.flush(last_words_time);
+  announcer_.flush(last_words_time, patience_);
 }
 
 void Run::begin_step(int step) {

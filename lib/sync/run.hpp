@@ -25,6 +25,6 @@ class Observer {
 /// The run: lock, read, plan, guard, apply, publish; a dry run stops after guard. Never throws an
 /// Error: whatever happens is in the report.
 Report run(const RunOptions& options, const Environment& environment, Observer& observer,
-           const io::Interrupt& interrupt);
+           io::Patience& patience);
 
 }  // namespace tickstock::sync

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 
 #include "store/entry_writer.hpp"
@@ -8,9 +9,6 @@ namespace tickstock::sync {
 
 namespace {
 
-/// How long an unknown outcome is asked after.
-constexpr std::chrono::milliseconds outcome_time{30'000};
-constexpr std::chrono::milliseconds outcome_time_after_signal{1'500};
 constexpr std::chrono::milliseconds pause_between_tries{250};
 
 int step_of(Task task) { return static_cast<int>(task) + 2; }
@@ -60,8 +58,13 @@ void Run::apply(store::Transaction& transaction) {
 }
 
 void Run::commit(store::Transaction& transaction) {
+  // From here on a signal only shortens what is left.
+  const io::Settling settling(patience_);
   try {
     transaction.commit();
+    if (const std::string& warning = connection_->commit_warning(); !warning.empty()) {
+      report_.warnings.push_back("PostgreSQL warned at COMMIT: " + warning);
+    }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::outcome_unknown) throw;
     observer_.note(std::string(error.what()) + "; asking for the outcome");
@@ -76,15 +79,16 @@ void Run::commit(store::Transaction& transaction) {
 
 bool Run::find_outcome() {
   const bool can_tell = report_.has_outbox;
-  const io::Deadline deadline =
-      io::Deadline::after(interrupt_.raised() ? outcome_time_after_signal : outcome_time);
-  while (can_tell && !deadline.over()) {
+  const io::Deadline deadline = patience_.step(environment_.database.commit_timeout);
+  while (can_tell && !deadline.over() && !patience_.over()) {
     try {
-      connection_ = store::Connection::open(environment_.database, io::Interrupt());
+      store::ConnectionSettings settings = environment_.database;
+      settings.connect_timeout = std::min(settings.connect_timeout, deadline.left());
+      connection_ = store::Connection::open(settings, patience_);
       return store::has_committed(*connection_, environment_.tables, store::run_lock_key(catalog_),
-                                  options_.run_id);
+                                  options_.run_id, deadline.left());
     } catch (const Error&) {
-      io::pause(pause_between_tries, io::Interrupt());
+      patience_.pause(pause_between_tries);
     }
   }
   throw Error(

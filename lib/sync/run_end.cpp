@@ -57,11 +57,11 @@ void Run::fail(const Error& error) {
 }
 
 void Run::record_failure() {
+  const io::Settling settling(patience_);
   try {
     if (!connection_ || !connection_->usable()) {
-      connection_ = store::Connection::open(environment_.database, io::Interrupt());
+      connection_ = store::Connection::open(environment_.database, patience_);
     }
-    connection_->ignore_interrupt();
     store::Transaction transaction(*connection_, {.isolation = store::Isolation::read_committed});
     transaction.run(store::finish_run(environment_.tables, record()));
     transaction.commit();
@@ -83,7 +83,7 @@ void Run::announce_failure(const Error& error) {
     announcer_.completed(completion());
     announcer_.phase(completion());
   }
-  announcer_.flush(last_words_time);
+  announcer_.flush(last_words_time, patience_);
 }
 
 RunRecord Run::record() const {

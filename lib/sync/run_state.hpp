@@ -19,7 +19,7 @@ namespace tickstock::sync {
 class Run {
  public:
   Run(const RunOptions& options, const Environment& environment, Observer& observer,
-      const io::Interrupt& interrupt);
+      io::Patience& patience);
 
   Report execute();
 
@@ -50,14 +50,14 @@ class Run {
   [[nodiscard]] RunRecord record() const;
   [[nodiscard]] events::Completion completion() const;
 
-  std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds patience);
+  std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait);
   void begin_step(int step);
   [[nodiscard]] std::string application_name() const;
 
   const RunOptions& options_;
   const Environment& environment_;
   Observer& observer_;
-  const io::Interrupt& interrupt_;
+  io::Patience& patience_;
 
   RunClock clock_;
   Announcer announcer_;

@@ -291,6 +291,9 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
   const auto& redis = environment.redis;
   const auto& tables = environment.tables;
   const tickstock::sync::RunOptions run;
+  const auto in_seconds = [](std::chrono::milliseconds time) {
+    return fmt::format("{}", time.count() / 1000);
+  };
   const auto& guards = run.policy.guards;
   REQUIRE_FALSE(guards.max_data_age_days);
   const std::map<std::string, std::string> defaults{
@@ -303,7 +306,15 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
       {"[tables] entries", tables.entries.name},
       {"[run] timezone", environment.timezone},
       {"[run] triggered_by", run.triggered_by},
-      {"[run] lock_wait", fmt::format("{}", run.lock_wait.count() / 1000)},
+      {"[run] lock_wait", in_seconds(run.lock_wait)},
+      {"[run] timeout", in_seconds(environment.timeout)},
+      {"[timeouts] connect", in_seconds(environment.database.connect_timeout)},
+      {"[timeouts] statement", in_seconds(environment.database.statement_timeout)},
+      {"[timeouts] lock", in_seconds(environment.database.lock_timeout)},
+      {"[timeouts] commit", in_seconds(environment.database.commit_timeout)},
+      {"[timeouts] redis", in_seconds(redis.connect_timeout)},
+      {"[timeouts] publish", in_seconds(redis.publish_timeout)},
+      {"[security] require_tls", fmt::format("{}", environment.database.require_tls)},
       {"[events] enabled", fmt::format("{}", run.events)},
       {"[events] max_universe_events", fmt::format("{}", run.max_universe_events)},
       {"[ipo] days", fmt::format("{}", run.policy.ipo_days)},
@@ -377,7 +388,9 @@ TEST_CASE("the man page names the limits that the program keeps") {
   CHECK_THAT(text, seconds(database.statement_timeout, "for a statement"));
   CHECK_THAT(text, seconds(database.lock_timeout, "for a lock"));
   CHECK_THAT(text, seconds(redis.connect_timeout, "to connect to Redis"));
+  CHECK_THAT(text, seconds(database.commit_timeout, "for the answer to COMMIT"));
   CHECK_THAT(text, seconds(redis.publish_timeout, "to publish"));
+  CHECK_THAT(text, seconds(tickstock::sync::Environment().timeout, "for a command as a whole"));
 }
 
 TEST_CASE("every command line among the examples of the man page can be used") {

@@ -6,6 +6,7 @@
 #include "events/publisher.hpp"
 #include "support/catch.hpp"
 #include "support/network.hpp"
+#include "support/patience.hpp"
 #include "support/process.hpp"
 #include "support/redis.hpp"
 
@@ -24,7 +25,7 @@ void publish(const std::string& url, const std::string& body, const std::string&
   RedisSettings settings = parse_redis_url(url);
   settings.ca_file = ca_file;
   Publisher publisher(settings);
-  publisher.publish(message(body), io::Deadline::after(seconds(10)), io::Interrupt());
+  publisher.publish(message(body), io::Deadline::after(seconds(10)), unlimited());
 }
 
 std::string failure_of(const std::string& url, const std::string& ca_file = "") {
@@ -121,9 +122,9 @@ TEST_CASE("announcements never wait, keep their order, and come before what is p
   Publisher publisher(parse_redis_url(Redis::shared().url()));
   publisher.announce(message("1"));
   publisher.announce(message("2"));
-  publisher.publish(message("3"), io::Deadline::after(seconds(10)), io::Interrupt());
+  publisher.publish(message("3"), io::Deadline::after(seconds(10)), unlimited());
   publisher.announce(message("4"));
-  CHECK(publisher.flush(io::Deadline::after(seconds(10)), io::Interrupt()));
+  CHECK(publisher.flush(io::Deadline::after(seconds(10)), unlimited()));
   CHECK(received(subscriber) == std::vector<std::string>{"1", "2", "3", "4"});
 }
 
@@ -133,7 +134,7 @@ TEST_CASE(
   CHECK_THAT(failure_of(url), contains("Connection refused"));
   Publisher publisher(parse_redis_url(url));
   publisher.announce(message("lost"));
-  CHECK_FALSE(publisher.flush(io::Deadline::after(seconds(10)), io::Interrupt()));
+  CHECK_FALSE(publisher.flush(io::Deadline::after(seconds(10)), unlimited()));
   CHECK(publisher.failure().has_value());
   CHECK_THAT(failure_of("unix:///no/such/socket"), contains("No such file"));
   CHECK_THAT(failure_of("redis://no-such-host.invalid"), contains("no-such-host.invalid"));
@@ -165,7 +166,7 @@ TEST_CASE("a server that doesn't tell its role gets a warning, a replica is refu
   Redis shy({.settings = {"user job on >CANARY resetchannels &tickstock:* -@all +publish +auth"}});
   Publisher publisher(
       parse_redis_url("redis://job:CANARY@127.0.0.1:" + std::to_string(shy.port())));
-  publisher.publish(message("told"), io::Deadline::after(seconds(10)), io::Interrupt());
+  publisher.publish(message("told"), io::Deadline::after(seconds(10)), unlimited());
   CHECK_THAT(publisher.warning(), contains("does not tell its role"));
 
   Redis replica({.settings = {"replicaof 127.0.0.1 1"}});
@@ -178,14 +179,15 @@ TEST_CASE(
   redis.send_signal(SIGSTOP);
   Publisher publisher(parse_redis_url(redis.url()));
   const auto deadline = io::Deadline::after(std::chrono::milliseconds(200));
-  CHECK_THROWS_WITH(publisher.publish(message("lost"), deadline, io::Interrupt()),
+  CHECK_THROWS_WITH(publisher.publish(message("lost"), deadline, unlimited()),
                     contains("no answer in time"));
 
   std::array<int, 2> pipe{};
   REQUIRE(::pipe(pipe.data()) == 0);
   REQUIRE(::write(pipe[1], "x", 1) == 1);
+  io::Patience interrupted(io::Interrupt{pipe[0]}, io::Deadline::never());
   CHECK_THROWS_WITH(
-      publisher.publish(message("lost"), io::Deadline::after(seconds(60)), io::Interrupt(pipe[0])),
+      publisher.publish(message("lost"), io::Deadline::after(seconds(60)), interrupted),
       contains("interrupted"));
   ::close(pipe[0]);
   ::close(pipe[1]);
@@ -195,14 +197,12 @@ TEST_CASE(
 TEST_CASE("a server that goes away in between is an error, not the end of the process") {
   Redis redis;
   Publisher publisher(parse_redis_url(redis.url()));
-  publisher.publish(message("first"), io::Deadline::after(seconds(10)), io::Interrupt());
+  publisher.publish(message("first"), io::Deadline::after(seconds(10)), unlimited());
   redis.stop();
   CHECK_THROWS_AS(
-      publisher.publish(message("second"), io::Deadline::after(seconds(10)), io::Interrupt()),
-      Error);
+      publisher.publish(message("second"), io::Deadline::after(seconds(10)), unlimited()), Error);
   CHECK_THROWS_AS(
-      publisher.publish(message("third"), io::Deadline::after(seconds(10)), io::Interrupt()),
-      Error);
+      publisher.publish(message("third"), io::Deadline::after(seconds(10)), unlimited()), Error);
 }
 
 TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {

@@ -7,12 +7,14 @@
 #include "store/connection.hpp"
 #include "store/transaction.hpp"
 #include "support/catch.hpp"
+#include "support/patience.hpp"
 #include "support/postgres.hpp"
 
 using namespace tickstock;
 using namespace tickstock::store;
 using tickstock::test::contains;
 using tickstock::test::Database;
+using tickstock::test::unlimited;
 
 namespace {
 
@@ -23,7 +25,7 @@ ConnectionSettings settings_of(const Database& database) {
 }
 
 Connection connect(const Database& database) {
-  return Connection::open(settings_of(database), io::Interrupt());
+  return Connection::open(settings_of(database), unlimited());
 }
 
 /// The kind and SQLSTATE that a step fails with.
@@ -72,13 +74,13 @@ TEST_CASE(
 TEST_CASE("a server that is not there, or refuses the login, is unavailable") {
   ConnectionSettings settings;
   settings.conninfo = "postgresql://nobody@127.0.0.1:1/none";
-  const Error error = failure_of([&] { Connection::open(settings, io::Interrupt()); });
+  const Error error = failure_of([&] { Connection::open(settings, unlimited()); });
   CHECK(error.kind() == ErrorKind::unavailable);
   CHECK_THAT(error.what(), contains("127.0.0.1:1"));
 
   const Database database;
   settings.conninfo = database.url("no_such_role");
-  CHECK(failure_of([&] { Connection::open(settings, io::Interrupt()); }).kind() ==
+  CHECK(failure_of([&] { Connection::open(settings, unlimited()); }).kind() ==
         ErrorKind::unavailable);
 }
 
@@ -129,7 +131,8 @@ TEST_CASE("an interrupt ends a wait, and what waited in the server with it") {
   const Database database;
   std::array<int, 2> pipe{};
   REQUIRE(::pipe(pipe.data()) == 0);
-  Connection connection = Connection::open(settings_of(database), io::Interrupt(pipe[0]));
+  io::Patience patience(io::Interrupt{pipe[0]}, io::Deadline::never());
+  Connection connection = Connection::open(settings_of(database), patience);
   std::thread signal([&pipe] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     CHECK(::write(pipe[1], "x", 1) == 1);
@@ -137,7 +140,7 @@ TEST_CASE("an interrupt ends a wait, and what waited in the server with it") {
   const Error error = failure_of([&] { connection.run({"sleeping", "SELECT pg_sleep(600)"}); });
   signal.join();
   CHECK(error.kind() == ErrorKind::interrupted);
-  connection.ignore_interrupt();
+  const io::Settling settling(patience);
   CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
   ::close(pipe[0]);
   ::close(pipe[1]);
@@ -240,7 +243,7 @@ TEST_CASE("a policy that would hide rows is an error instead of a smaller table"
   database.execute("GRANT SELECT ON t TO reader");
   ConnectionSettings settings;
   settings.conninfo = database.url("reader");
-  Connection connection = Connection::open(settings, io::Interrupt());
+  Connection connection = Connection::open(settings, unlimited());
   Transaction transaction(connection, {});
   CHECK(failure_of([&] {
           transaction.run({"reading", "SELECT a FROM public.t"});

@@ -4,12 +4,14 @@
 #include "store/runs.hpp"
 #include "store/schema.hpp"
 #include "support/catch.hpp"
+#include "support/patience.hpp"
 #include "support/postgres.hpp"
 
 using namespace tickstock;
 using namespace tickstock::store;
 using tickstock::test::contains;
 using tickstock::test::Database;
+using tickstock::test::unlimited;
 
 namespace {
 
@@ -26,7 +28,7 @@ struct Scene {
   static Connection open(const Database& database) {
     ConnectionSettings settings;
     settings.conninfo = database.url();
-    return Connection::open(settings, io::Interrupt());
+    return Connection::open(settings, unlimited());
   }
 
   void store(const std::vector<std::string>& bodies) {
@@ -125,15 +127,18 @@ TEST_CASE("runs on another table of entries are not touched") {
 
 TEST_CASE("the record tells whether a run committed") {
   Scene scene;
+  const auto committed = [&scene](const std::string& run_id) {
+    return has_committed(scene.connection, scene.names, 7, run_id, std::chrono::seconds(10));
+  };
   scene.open_record("lost");
-  CHECK_FALSE(has_committed(scene.connection, scene.names, 7, "lost"));
+  CHECK_FALSE(committed("lost"));
   RunRecord done = scene.record("lost");
   done.status = RunStatus::completed;
   scene.connection.run(finish_run(scene.names, done));
-  CHECK(has_committed(scene.connection, scene.names, 7, "lost"));
+  CHECK(committed("lost"));
   scene.database.execute("UPDATE cache_sync_runs SET status = 'interrupted'");
-  CHECK_FALSE(has_committed(scene.connection, scene.names, 7, "lost"));
-  CHECK_FALSE(has_committed(scene.connection, scene.names, 7, "never"));
+  CHECK_FALSE(committed("lost"));
+  CHECK_FALSE(committed("never"));
 }
 
 TEST_CASE("names of any letters go into arrays and come back") {

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "io/wait.hpp"
+
+namespace tickstock::test {
+
+/// Waits without a budget or a signal.
+inline io::Patience& unlimited() {
+  static io::Patience patience;
+  return patience;
+}
+
+}  // namespace tickstock::test
