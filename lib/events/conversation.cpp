@@ -141,10 +141,10 @@ void Conversation::take_role(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) {
     const std::string words = words_of(reply);
     if (words.starts_with("NOAUTH") || words.starts_with("LOADING")) fail(words);
-  }
-  if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
-      reply.element[0]->type != REDIS_REPLY_STRING) {
     warning_ = "Redis at " + address_ + " does not tell its role; taken for a primary";
+  } else if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
+             reply.element[0]->type != REDIS_REPLY_STRING) {
+    fail("its answer to ROLE is not one of Redis");
   } else if (text_of(*reply.element[0]) != "master") {
     fail("it is a replica, whose subscribers are not those of the primary; connect to the primary");
   }

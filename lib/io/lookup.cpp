@@ -3,6 +3,7 @@
 #include <netdb.h>
 
 #include <array>
+#include <utility>
 
 namespace tickstock::io {
 
@@ -16,7 +17,8 @@ struct Lookup::Request {
   std::string failure;
   std::vector<const addrinfo*> addresses;
 
-  Request(const std::string& a_host, const std::string& a_port) : host(a_host), port(a_port) {
+  Request(std::string a_host, std::string a_port)
+      : host(std::move(a_host)), port(std::move(a_port)) {
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
@@ -64,7 +66,7 @@ Lookup::Lookup(Lookup&&) noexcept = default;
 Lookup::~Lookup() {
   if (!request_ || done() || gai_cancel(&request_->control) != EAI_NOTCANCELED) return;
   // The library goes on writing into it, and may do so while the process ends: it is never freed.
-  static auto& abandoned = *new std::vector<std::shared_ptr<Request>>;
+  static auto& abandoned = *std::make_unique<std::vector<std::shared_ptr<Request>>>().release();
   abandoned.push_back(request_);
 }
 

@@ -97,6 +97,7 @@ class Connection {
   [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
   [[nodiscard]] std::string user() const { return PQuser(connection_.get()); }
+  [[nodiscard]] io::Patience& patience() const { return *patience_; }
   /// Where it leads.
   [[nodiscard]] const Target& target() const { return target_; }
 

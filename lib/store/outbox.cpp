@@ -43,6 +43,8 @@ BatchOutcome publish_batch(
   outcome.read = pending.size();
   if (pending.empty()) return outcome;
   outcome.sent = send(pending);
+  // What is sent gets its mark, in spite of a signal.
+  const io::Settling settling(connection.patience());
   std::vector<std::string> sent;
   for (std::size_t i = 0; i < outcome.sent; ++i) sent.push_back(std::to_string(pending[i].id));
   if (!sent.empty()) {

@@ -21,8 +21,7 @@ Statement settings(const Connection& connection, const TransactionOptions& optio
       "set_config('row_security', 'off', true), set_config('extra_float_digits', '1', true), "
       "set_config('DateStyle', 'ISO', true)",
       {options.timezone, std::to_string(connection.settings().statement_timeout.count()),
-       std::to_string(
-           options.lock_timeout.value_or(connection.settings().lock_timeout).count())}};
+       std::to_string(options.lock_timeout.value_or(connection.settings().lock_timeout).count())}};
   if (!options.application_name.empty()) {
     statement.sql += ", set_config('application_name', $4, true)";
     statement.params.emplace_back(options.application_name);

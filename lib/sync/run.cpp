@@ -112,14 +112,15 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait) {
     }
     // Waiting inside would keep a snapshot older than the other run's COMMIT.
     transaction.reset();
+    if (!patience_.pause(std::min(pause_between_tries, deadline.left()))) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
+    }
     if (deadline.over()) {
+      const io::Settling settling(patience_);
       const std::string holder = store::lock_holder(*connection_, key);
       throw Error(ErrorKind::locked, "another run holds the lock" +
                                          (holder.empty() ? "" : ": " + holder) +
                                          "; wait for it to end, or use --lock-wait");
-    }
-    if (!patience_.pause(std::min(pause_between_tries, deadline.left()))) {
-      throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
     }
   }
 }

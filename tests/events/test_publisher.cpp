@@ -5,6 +5,7 @@
 
 #include "events/publisher.hpp"
 #include "support/catch.hpp"
+#include "support/certificates.hpp"
 #include "support/network.hpp"
 #include "support/patience.hpp"
 #include "support/process.hpp"
@@ -45,56 +46,27 @@ std::vector<std::string> received(Subscriber& subscriber) {
   return bodies;
 }
 
-/// A server with TLS, and certificates that the test makes: a good one, one of another authority,
-/// one for another host, and one that has expired.
+/// A server with TLS and one of the test's certificates.
 class TlsRedis {
  public:
-  TlsRedis() : port_(free_port()) {
-    shell(
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca "
-        "-addext basicConstraints=critical,CA:true");
-    shell(
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.crt -days 2 -subj "
-        "/CN=other");
-    make_certificate("good", "DNS:localhost,IP:127.0.0.1", "2");
-    make_certificate("wrong_host", "DNS:elsewhere.example", "2");
-    make_certificate("expired", "DNS:localhost,IP:127.0.0.1", "-1");
-  }
-
   Redis start(const std::string& certificate) const {
     return Redis(
         {.settings = {"tls-port " + std::to_string(port_),
-                      "tls-cert-file " + directory_.file(certificate + ".crt"),
-                      "tls-key-file " + directory_.file(certificate + ".key"),
-                      "tls-ca-cert-file " + directory_.file("ca.crt"), "tls-auth-clients no"}});
+                      "tls-cert-file " + certificates_.file(certificate + ".crt"),
+                      "tls-key-file " + certificates_.file(certificate + ".key"),
+                      "tls-ca-cert-file " + certificates_.file("ca.crt"), "tls-auth-clients no"}});
   }
 
   [[nodiscard]] std::string url(const std::string& host) const {
     return "rediss://" + host + ":" + std::to_string(port_) + "/0";
   }
   [[nodiscard]] std::string ca(const std::string& name) const {
-    return directory_.file(name + ".crt");
+    return certificates_.file(name + ".crt");
   }
 
  private:
-  void shell(const std::string& command) const {
-    const ProcessResult result = run_process(
-        {"sh", "-c", "cd '" + directory_.path().string() + "' && " + command + " && chmod a+r *"});
-    INFO(result.err);
-    REQUIRE(result.status == 0);
-  }
-
-  void make_certificate(const std::string& name, const std::string& names,
-                        const std::string& days) const {
-    shell("openssl req -newkey rsa:2048 -nodes -keyout " + name + ".key -out " + name +
-          ".csr -subj /CN=redis && " + "printf 'subjectAltName=" + names + "' > " + name +
-          ".ext && " + "openssl x509 -req -in " + name +
-          ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -out " + name + ".crt -days " + days +
-          " -extfile " + name + ".ext");
-  }
-
-  TemporaryDirectory directory_;
-  int port_;
+  Certificates certificates_;
+  int port_ = free_port();
 };
 
 }  // namespace

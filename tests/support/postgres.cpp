@@ -29,8 +29,9 @@ std::string program_directory() {
   const char* const variable = std::getenv("PATH");
   std::istringstream path(variable != nullptr ? variable : "");
   for (std::string entry; std::getline(path, entry, ':');) {
-    // Both must stand there: PATH may hold a link to one of them only.
-    if (executable(entry + "/initdb") && executable(entry + "/postgres")) {
+    // All must stand there: PATH may hold links to some of them only.
+    if (executable(entry + "/initdb") && executable(entry + "/postgres") &&
+        executable(entry + "/pg_basebackup")) {
       return entry;
     }
   }
@@ -74,6 +75,25 @@ std::string joined_lines(const std::vector<std::string>& lines) {
 }  // namespace
 
 Postgres::Postgres(const PostgresOptions& options) {
+  prepare_directory();
+  initialise(options);
+  start_on_free_port(options);
+}
+
+Postgres::Postgres(const Postgres& primary, const PostgresOptions& options) {
+  prepare_directory();
+  const ProcessResult result = run_process(
+      {programs_ + "/pg_basebackup", "--pgdata=" + data_directory(), "--write-recovery-conf",
+       "--checkpoint=fast", "--no-sync", "--username=postgres",
+       "--host=" + primary.socket_directory(), "--port=" + std::to_string(primary.port())},
+      run_options_);
+  if (result.status != 0) {
+    throw std::runtime_error("pg_basebackup: " + result.err);
+  }
+  start_on_free_port(options);
+}
+
+void Postgres::prepare_directory() {
   programs_ = program_directory();
   run_options_.user = service_user();
   run_options_.directory = directory_.path().string();
@@ -84,7 +104,9 @@ Postgres::Postgres(const PostgresOptions& options) {
       throw std::runtime_error("cannot give a directory to the user postgres");
     }
   }
-  initialise(options);
+}
+
+void Postgres::start_on_free_port(const PostgresOptions& options) {
   // Between the search for a port and its use another process may take it.
   for (int tries = 0; tries < 5; ++tries) {
     port_ = free_port();
@@ -110,10 +132,11 @@ Postgres& Postgres::shared() {
 }
 
 void Postgres::initialise(const PostgresOptions& options) {
-  const ProcessResult result = run_process(
-      {programs_ + "/initdb", "--pgdata=" + data_directory(), "--no-sync", "--no-instructions",
-       "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"},
-      run_options_);
+  std::vector<std::string> command{
+      programs_ + "/initdb", "--pgdata=" + data_directory(), "--no-sync",       "--no-instructions",
+      "--auth=trust",        "--username=postgres",          "--encoding=UTF8", "--locale=C"};
+  command.insert(command.end(), options.initdb_arguments.begin(), options.initdb_arguments.end());
+  const ProcessResult result = run_process(command, run_options_);
   if (result.status != 0) {
     throw std::runtime_error("initdb: " + result.err);
   }
@@ -149,7 +172,7 @@ log_line_prefix = '%m [%p] %a: '
   fs::permissions(path, fs::perms(0644));
 }
 
-bool Postgres::try_start() {
+bool Postgres::try_start(bool refusing) {
   RunOptions options = run_options_;
   // An immediate shutdown frees what the postmaster shares with its children; SIGKILL wouldn't.
   options.death_signal = SIGQUIT;
@@ -158,14 +181,21 @@ bool Postgres::try_start() {
       std::vector<std::string>{programs_ + "/postgres", "-D", data_directory()}, options);
   const std::string conninfo = fmt::format(
       "host={} port={} dbname=postgres user=postgres connect_timeout=5", socket_directory(), port_);
+  const PGPing wanted = refusing ? PQPING_REJECT : PQPING_OK;
   wait_until(
       "PostgreSQL to take connections",
-      [&] { return !server_->running() || PQping(conninfo.c_str()) == PQPING_OK; }, service_limit);
+      [&] { return !server_->running() || PQping(conninfo.c_str()) == wanted; }, service_limit);
   return server_->running();
 }
 
 void Postgres::start() {
   if (!running() && !try_start()) {
+    throw std::runtime_error("PostgreSQL doesn't start: " + log());
+  }
+}
+
+void Postgres::start_refusing() {
+  if (!try_start(true)) {
     throw std::runtime_error("PostgreSQL doesn't start: " + log());
   }
 }

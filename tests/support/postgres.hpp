@@ -16,6 +16,8 @@ struct PostgresOptions {
   /// Lines put at the head of pg_hba.conf, where the first match wins; below them everybody is
   /// trusted.
   std::vector<std::string> access_rules = {};
+  /// Further arguments of initdb.
+  std::vector<std::string> initdb_arguments = {};
 };
 
 enum class StopMode { smart, fast, immediate };
@@ -26,6 +28,8 @@ enum class StopMode { smart, fast, immediate };
 class Postgres {
  public:
   explicit Postgres(const PostgresOptions& options = {});
+  /// A hot standby that follows `primary`, with its settings and access rules. \pre primary runs.
+  Postgres(const Postgres& primary, const PostgresOptions& options);
   ~Postgres();
 
   Postgres(const Postgres&) = delete;
@@ -37,6 +41,8 @@ class Postgres {
 
   /// Starts a cluster that is stopped, on the same port, and waits until it takes connections.
   void start();
+  /// Starts one that has been made to refuse connections, and waits until it does.
+  void start_refusing();
   void stop(StopMode mode = StopMode::fast);
   void restart(StopMode mode = StopMode::fast);
   /// Ends the postmaster by SIGKILL; its children notice and end.
@@ -64,9 +70,11 @@ class Postgres {
                       int port = 0) const;
 
  private:
+  void prepare_directory();
   void initialise(const PostgresOptions& options);
+  void start_on_free_port(const PostgresOptions& options);
   void write_configuration(const PostgresOptions& options);
-  bool try_start();
+  bool try_start(bool refusing = false);
 
   TemporaryDirectory directory_;
   RunOptions run_options_;

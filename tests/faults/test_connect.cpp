@@ -1,0 +1,188 @@
+// Faults 1 to 7: PostgreSQL can't be reached, or is not the one to write to.
+
+#include <libpq-fe.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "faults/night.hpp"
+#include "mounts.hpp"
+#include "network.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+Environment at(const std::string& url) { return {{"DATABASE_URL", url}}; }
+
+std::string job_at(const std::string& hosts, const std::string& rest) {
+  return "postgresql://job:CANARY-pg%2F%40%25%3Ax@" + hosts + "/" + rest;
+}
+
+/// A port for name servers that takes questions and never answers, and a file that makes it the
+/// name server.
+class SilentNameServer {
+ public:
+  SilentNameServer() : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(53);
+    address.sin_addr.s_addr = htonl(0x7f4d4d4d);  // 127.77.77.77
+    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  }
+  ~SilentNameServer() { ::close(fd_); }
+  SilentNameServer(const SilentNameServer&) = delete;
+  SilentNameServer& operator=(const SilentNameServer&) = delete;
+
+ private:
+  int fd_;
+  TemporaryDirectory directory_;
+  PrivateMount names_ = PrivateMount::over(
+      "/etc/resolv.conf",
+      directory_.write("resolv.conf", "nameserver 127.77.77.77\noptions timeout:60 attempts:5\n"));
+};
+
+}  // namespace
+
+TEST_CASE("fault 1: PostgreSQL is not there, by port and by socket") {
+  Night night;
+  const int port = free_port();
+  night.check(night.sync({}, night.job(port)), 5, Entries::same, Sent::none,
+              fmt::format("cannot connect to PostgreSQL at 127.0.0.1:{}: ", port));
+  night.check(night.sync({}, at("postgresql://job:CANARY@/x?host=/no/such/directory")), 5,
+              Entries::same, Sent::none, "/no/such/directory");
+  night.heal();
+}
+
+TEST_CASE("fault 2: packets to PostgreSQL vanish, and a second host still gets its turn") {
+  Night night;
+  const BlackHole hole;
+  const std::string config = night.config();
+  const ProcessResult result = night.sync({"--config", config}, night.job(hole.port()));
+  night.check(result, 5, Entries::same, Sent::none,
+              fmt::format("127.0.0.1:{}: no answer in time", hole.port()));
+  night.check(night.sync({"--timeout", "1"}, night.job(hole.port())), 5, Entries::same, Sent::none,
+              "no answer in time");
+  const std::string both =
+      job_at(fmt::format("127.0.0.1:{},127.0.0.1:{}", hole.port(), guarded_postgres().port()),
+             night.database().name());
+  night.check(night.sync({"--config", config}, at(both)), 0, Entries::fresh, Sent::all, "");
+  night.heal();
+}
+
+TEST_CASE("fault 3: a name server is silent (by root; anyone else: a name that does not exist)") {
+  Night night;
+  const std::string config = night.config();
+  const std::string url = job_at("db.example.com", "x");
+  const std::string redis = "redis://:" + redis_password + "@cache.example.com:6379/0";
+  if (!PrivateMount::possible()) {
+    night.check(night.sync({"--config", config}, at(job_at("no-such-host.invalid", "x"))), 5,
+                Entries::same, Sent::none, "no-such-host.invalid");
+    return;
+  }
+  const SilentNameServer silence;
+  night.check(night.sync({"--config", config}, at(url)), 5, Entries::same, Sent::none,
+              "db.example.com: its address could not be looked up in time");
+  night.check(night.sync({"--config", config}, {{"REDIS_URL", redis}}), 6, Entries::fresh,
+              Sent::none, "no answer in time");
+  // A signal need not wait for the name server, nor for the limit of ten seconds.
+  const auto process = night.start({"--timeout", "600"}, at(url));
+  wait_until("the look-up to begin", [&] {
+    std::ifstream threads(fmt::format("/proc/{}/status", process->pid()));
+    const std::string text{std::istreambuf_iterator<char>(threads), {}};
+    return text.find("Threads:\t1\n") == std::string::npos;
+  });
+  process->send_signal(SIGTERM);
+  const ProcessResult result = night.finish(*process);
+  CHECK(result.status == 143);
+  CHECK_THAT(result.err, contains("interrupted by a signal while looking up db.example.com"));
+  night.heal();
+}
+
+TEST_CASE("fault 4: PostgreSQL is starting, or has no connection left") {
+  Postgres postgres(guarded());
+  admit_job(postgres);
+  Night night(postgres);
+  night.database().execute("ALTER ROLE job CONNECTION LIMIT 0");
+  night.check(night.sync(), 5, Entries::same, Sent::none, "too many connections for role");
+  night.database().execute("ALTER ROLE job CONNECTION LIMIT -1");
+
+  night.database().disconnect();
+  postgres.stop();
+  // A standby without hot standby says for ever what a server says that is starting.
+  const std::string signal_file = postgres.data_directory() + "/standby.signal";
+  std::ofstream(signal_file) << "";
+  std::ofstream(postgres.data_directory() + "/postgresql.conf", std::ios::app)
+      << "hot_standby = off\n";
+  postgres.start_refusing();
+  const ProcessResult result = night.sync();
+  CHECK(result.status == 5);
+  CHECK_THAT(result.err, contains("not accepting connections"));
+  postgres.stop();
+  std::filesystem::remove(signal_file);
+  postgres.start();
+  night.heal();
+}
+
+TEST_CASE("fault 5: the password is wrong, or there is none") {
+  Night night;
+  const auto url = [&night](const std::string& login) {
+    return at(night.database().tcp_url(login));
+  };
+  night.check(night.sync({"-v"}, url("job:CANARY-wrong")), 5, Entries::same, Sent::none,
+              "password authentication failed");
+  night.check(night.sync({}, url("job")), 5, Entries::same, Sent::none, "no password supplied");
+  // One try a host: the server counts them, and may lock the role.
+  const std::string log = guarded_postgres().log();
+  const std::string words = "password authentication failed for user \"job\"";
+  const std::size_t first = log.find(words);
+  REQUIRE(first != std::string::npos);
+  CHECK(log.find(words, first + 1) == std::string::npos);
+  night.heal();
+}
+
+TEST_CASE("fault 6: the server is a standby, or only reads") {
+  Postgres primary(guarded());
+  admit_job(primary);
+  Night night(primary);
+  const Postgres standby(primary, guarded());
+  const std::string name = night.database().name();
+  const std::string there = job_at(fmt::format("127.0.0.1:{}", standby.port()), name);
+  const std::string words = "this PostgreSQL server only reads (a standby)";
+  night.check(night.sync({}, at(there)), 5, Entries::same, Sent::none, words);
+  night.check(night.sync({}, at(there + "?target_session_attrs=read-write")), 5, Entries::same,
+              Sent::none, "read-only");
+  const ProcessResult dry = night.run({"dry-run", "--as-of", market_day}, at(there));
+  CHECK(dry.status == 0);
+  CHECK_THAT(dry.out, contains("11 universes would be changed"));
+
+  night.database().execute("ALTER DATABASE " + name + " SET default_transaction_read_only = on");
+  night.check(night.sync(), 5, Entries::same, Sent::none, "(default_transaction_read_only is on)");
+  night.database().execute("ALTER DATABASE " + name + " RESET default_transaction_read_only");
+  night.heal();
+}
+
+TEST_CASE("fault 7: of several hosts only the second is the primary") {
+  Postgres primary(guarded());
+  admit_job(primary);
+  Night night(primary);
+  const Postgres standby(primary, guarded());
+  const std::string hosts =
+      fmt::format("127.0.0.1:{},localhost:{}", standby.port(), primary.port());
+  for (const std::string attributes : {"read-write", "primary"}) {
+    const std::string url =
+        job_at(hosts, night.database().name() + "?target_session_attrs=" + attributes);
+    night.check(night.sync({}, at(url)), 0, Entries::fresh, Sent::all, "");
+  }
+  // Whoever asks for a standby first gets it, wherever it stands in the list.
+  const std::string reader =
+      job_at(fmt::format("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port()),
+             night.database().name() + "?target_session_attrs=prefer-standby");
+  const ProcessResult check = night.run({"check"}, at(reader));
+  CHECK(check.status == 5);
+  CHECK_THAT(check.out, contains("(a standby)"));
+  night.heal();
+}

@@ -1,0 +1,207 @@
+// Faults 33 to 42: Redis can't be reached, refuses, hangs, or is not what it seems.
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "faults/night.hpp"
+#include "network.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+Environment redis_at(const std::string& url) { return {{"REDIS_URL", url}}; }
+
+struct OwnRedis {
+  explicit OwnRedis(const std::vector<std::string>& settings = {})
+      : redis({.settings = redis_settings(settings), .password = redis_password}) {}
+
+  std::string user_url(const std::string& login) const {
+    return fmt::format("redis://{}@127.0.0.1:{}/0", login, redis.port());
+  }
+
+  Redis redis;
+  Night night{guarded_postgres(), redis};
+};
+
+/// Publishes as many events as make the sending take a while, from the second night on.
+void list_many(Night& night, int count) {
+  night.database().execute(
+      "INSERT INTO symbols (symbol, market_cap, is_active, listing_date) "
+      "SELECT 'N' || i, 1000000, true, '2024-06-21' FROM generate_series(1, $1::int) i",
+      {std::to_string(count)});
+}
+
+const std::string pending = "events of this run are pending; run 'tickstock-cache deliver' later";
+
+/// What the client has sent so far does not matter.
+void swallow(int fd) {
+  std::array<char, 65536> bytes{};
+  while (TcpServer::readable(fd) && ::recv(fd, bytes.data(), bytes.size(), 0) > 0) continue;
+}
+
+/// Says this, in pieces of `size` bytes, again and again.
+TcpServer::Serve say(const std::string& words, std::size_t size) {
+  return [words, size](int fd, const TcpServer& server) {
+    while (!server.stopping()) {
+      swallow(fd);
+      for (std::size_t at = 0; at < words.size() && !server.stopping(); at += size) {
+        if (!TcpServer::send_all(fd, words.substr(at, size))) return;
+        swallow(fd);
+      }
+    }
+  };
+}
+
+}  // namespace
+
+TEST_CASE("fault 33: Redis is not there, has no address, or swallows packets") {
+  const BlackHole hole;
+  for (const auto& [url, words] : std::vector<std::pair<std::string, std::string>>{
+           {fmt::format("redis://:{}@127.0.0.1:{}/0", redis_password, free_port()), "refused"},
+           {"redis://:" + redis_password + "@no-such-host.invalid:6379/0", "no-such-host.invalid"},
+           {fmt::format("redis://:{}@127.0.0.1:{}/0", redis_password, hole.port()),
+            "no answer in time"}}) {
+    Night night;
+    const ProcessResult result = night.sync({"--config", night.config()}, redis_at(url));
+    night.check(result, 6, Entries::fresh, Sent::none, words);
+    CHECK_THAT(result.err, contains("14 " + pending));
+    night.heal();
+    CHECK(night.repeated() == 0);
+  }
+}
+
+TEST_CASE("fault 34: the login to Redis is wrong or missing") {
+  OwnRedis own({"user job on >CANARY-job ~* &* +@all"});
+  Night& night = own.night;
+  night.check(night.sync({}, redis_at(own.user_url("job:CANARY-wrong"))), 6, Entries::fresh,
+              Sent::none, "the login is refused (WRONGPASS); check user and password");
+  night.check(night.sync({}, redis_at(own.redis.url())), 6, Entries::fresh, Sent::none, "NOAUTH");
+  night.heal();
+}
+
+TEST_CASE("fault 35: one channel is denied") {
+  OwnRedis own(
+      {"user job on >CANARY-job resetchannels &tickstock:universe:* -@all +publish +role"});
+  Night& night = own.night;
+  const ProcessResult result = night.sync({}, redis_at(own.user_url("job:CANARY-job")));
+  night.check(result, 6, Entries::fresh, Sent::prefix, "tickstock:cache:ipo_assignment is refused");
+  CHECK(night.arrived().size() == 10);
+  night.heal();
+  CHECK(night.repeated() == 0);
+}
+
+TEST_CASE("fault 36: Redis is paused, or hangs") {
+  OwnRedis own;
+  Night& night = own.night;
+  own.redis.command({"CLIENT", "PAUSE", "600000", "ALL"});
+  const ProcessResult result = night.sync({"--config", night.config()});
+  own.redis.stop();
+  own.redis.start();
+  night.listen();
+  night.check(result, 6, Entries::fresh, Sent::none, "no answer in time");
+
+  own.redis.send_signal(SIGSTOP);
+  const ProcessResult hung = night.sync({"--config", night.config()});
+  own.redis.send_signal(SIGCONT);
+  CHECK(hung.status == 6);
+  CHECK_THAT(hung.err, contains("no answer in time"));
+  night.heal();
+}
+
+TEST_CASE("fault 37: Redis cuts the connection, or is killed, while events are published") {
+  for (const bool kill : {false, true}) {
+    OwnRedis own({"user job on >CANARY-job ~* &* +@all"});
+    Night& night = own.night;
+    list_many(night, 3000);
+    const auto process = night.start({}, redis_at(own.user_url("job:CANARY-job")));
+    wait_until("the run to commit", [&] { return !night.stored().empty(); });
+    if (kill) {
+      own.redis.stop();
+    } else {
+      own.redis.command({"CLIENT", "KILL", "USER", "job"});
+    }
+    const ProcessResult result = night.finish(*process);
+    INFO(result.err);
+    // It may just have been done.
+    CHECK((result.status == 6 || result.status == 0));
+    if (kill) {
+      own.redis.start();
+      night.listen();
+    }
+    CHECK(night.sync().status == 0);
+    CHECK(night.database().value(
+              "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") == "0");
+    if (!kill) CHECK(night.arrived() == night.stored());
+  }
+}
+
+TEST_CASE("fault 38: Redis has no memory left, which keeps no event from being published") {
+  OwnRedis own;
+  own.redis.command({"CONFIG", "SET", "maxmemory", "1"});
+  own.night.check(own.night.sync(), 0, Entries::fresh, Sent::all, "");
+  own.night.heal();
+}
+
+TEST_CASE("fault 39: Redis is a replica") {
+  OwnRedis own;
+  own.redis.command({"REPLICAOF", "127.0.0.1", "1"});
+  own.night.check(own.night.sync(), 6, Entries::fresh, Sent::none,
+                  "it is a replica, whose subscribers are not those of the primary");
+  own.redis.command({"REPLICAOF", "NO", "ONE"});
+  own.night.heal();
+}
+
+TEST_CASE("fault 40: a subscriber that doesn't read is cut off, which is its own affair") {
+  OwnRedis own({"client-output-buffer-limit pubsub 100kb 0 0"});
+  Night& night = own.night;
+  list_many(night, 3000);
+  RedisConnection sleeper(own.redis, redis_password);
+  // Its socket takes little, so that what it doesn't read is soon too much.
+  sleeper.command({"PSUBSCRIBE", "*"});
+  const ProcessResult result = night.sync();
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK(night.database().value(
+            "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") == "0");
+}
+
+TEST_CASE("fault 41: what answers is not Redis, or does so a byte at a time") {
+  const std::string http = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+  const std::string plain = "$3\r\nabc\r\n";
+  for (const auto& [words, size] : std::vector<std::pair<std::string, std::size_t>>{
+           {http, http.size()},
+           {std::string("\x15\x03\x03\x00\x02\x02\x28", 7), 7},
+           {"*2147483647\r\n", 100},
+           {"$2000000000\r\n" + std::string(100'000, 'x'), 50'000},
+           {":1\r\n:1\r\n:1\r\n", 100},
+           {plain, 1}}) {
+    const TcpServer server(say(words, size));
+    Night night;
+    const ProcessResult result =
+        night.sync({"--config", night.config()}, redis_at(night.redis_url(server.port())));
+    INFO(words.substr(0, 20));
+    night.check(result, 6, Entries::fresh, Sent::none, "Redis at redis://127.0.0.1:");
+    night.heal();
+  }
+}
+
+TEST_CASE("fault 41: a server that listens and says nothing, and one with TLS instead") {
+  const TcpServer silent([](int fd, const TcpServer& server) {
+    while (!server.stopping()) swallow(fd);
+  });
+  Night night;
+  night.check(night.sync({"--config", night.config()}, redis_at(night.redis_url(silent.port()))), 6,
+              Entries::fresh, Sent::none, "no answer in time");
+  const std::string tls = fmt::format("rediss://:{}@127.0.0.1:{}/0", redis_password, silent.port());
+  night.check(night.sync({"--config", night.config()}, redis_at(tls)), 6, Entries::fresh,
+              Sent::none, "no answer in time");
+  const std::string plain =
+      "rediss://:" + redis_password + "@127.0.0.1:" + std::to_string(guarded_redis().port()) + "/0";
+  night.check(night.sync({"--config", night.config()}, redis_at(plain)), 6, Entries::fresh,
+              Sent::none, "Redis at rediss://127.0.0.1:");
+  night.heal();
+}

@@ -1,0 +1,159 @@
+#include "peers.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace tickstock::test {
+
+namespace {
+
+constexpr int moment = 20;  // milliseconds
+
+sockaddr_in loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<in_port_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+int listen_on_loopback(int backlog, int& port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::listen(fd, backlog) != 0 ||
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    throw std::runtime_error("cannot listen on 127.0.0.1");
+  }
+  port = ntohs(address.sin_port);
+  return fd;
+}
+
+int connect_to(int port, bool blocking) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
+  const sockaddr_in address = loopback(port);
+  const int result = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  if (blocking && result != 0) {
+    ::close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+}  // namespace
+
+BlackHole::BlackHole() {
+  listener_ = listen_on_loopback(0, port_);
+  // Once the queue of connections that nobody accepts is full, the kernel drops what comes.
+  for (int i = 0; i < 4; ++i) fillers_.push_back(connect_to(port_, false));
+}
+
+BlackHole::~BlackHole() {
+  for (const int fd : fillers_) ::close(fd);
+  ::close(listener_);
+}
+
+TcpServer::TcpServer(Serve serve) : serve_(std::move(serve)) {
+  listener_ = listen_on_loopback(16, port_);
+  acceptor_ = std::thread([this] { accept_all(); });
+}
+
+TcpServer::~TcpServer() {
+  stopping_ = true;
+  acceptor_.join();
+  for (std::thread& thread : threads_) thread.join();
+  ::close(listener_);
+}
+
+void TcpServer::accept_all() {
+  while (!stopping_) {
+    if (!readable(listener_)) continue;
+    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) continue;
+    threads_.emplace_back([this, fd] {
+      serve_(fd, *this);
+      ::close(fd);
+    });
+  }
+}
+
+bool TcpServer::send_all(int fd, const std::string& bytes) {
+  std::string_view rest = bytes;
+  while (!rest.empty()) {
+    const ssize_t sent = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    rest.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
+
+bool TcpServer::readable(int fd) {
+  pollfd waiting{fd, POLLIN, 0};
+  return ::poll(&waiting, 1, moment) > 0;
+}
+
+CommitProxy::CommitProxy(int server_port, Mode mode, int commit)
+    : server_port_(server_port),
+      mode_(mode),
+      commit_(commit),
+      server_([this](int client, const TcpServer& server) { serve(client, server); }) {}
+
+void CommitProxy::spoil(int upstream, const std::string& bytes, const TcpServer& server) {
+  const bool forwards = mode_ != Mode::drop_before && mode_ != Mode::hang_before;
+  if (forwards) TcpServer::send_all(upstream, bytes);
+  spoilt_ = true;
+  const bool hangs = mode_ == Mode::hang_before || mode_ == Mode::hang_after;
+  // Once the server has answered, it has done what it was asked. One that hangs keeps its side open
+  // even when the client is gone.
+  while (!server.stopping() && (hangs || (forwards && !TcpServer::readable(upstream)))) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(moment));
+  }
+}
+
+void CommitProxy::serve(int client, const TcpServer& server) {
+  if (spoilt_ && mode_ == Mode::vanish_after) return;
+  const int upstream = connect_to(server_port_, true);
+  if (upstream < 0) return;
+  int commits = 0;
+  std::string tail;
+  std::array<char, 65536> buffer{};
+  bool open = true;
+  while (open && !server.stopping()) {
+    std::array<pollfd, 2> fds{{{client, POLLIN, 0}, {upstream, POLLIN, 0}}};
+    if (::poll(fds.data(), fds.size(), moment) <= 0) continue;
+    if (fds[1].revents != 0) {
+      const ssize_t size = ::recv(upstream, buffer.data(), buffer.size(), 0);
+      open = size > 0 && TcpServer::send_all(client, {buffer.data(), static_cast<size_t>(size)});
+    }
+    if (!open || fds[0].revents == 0) continue;
+    const ssize_t size = ::recv(client, buffer.data(), buffer.size(), 0);
+    if (size <= 0) break;
+    const std::string bytes(buffer.data(), static_cast<std::size_t>(size));
+    constexpr std::string_view marker("COMMIT\0", 7);
+    tail += bytes;
+    for (std::size_t at = tail.find(marker); at != std::string::npos; at = tail.find(marker)) {
+      tail.erase(0, at + marker.size());
+      ++commits;
+    }
+    if (tail.size() > marker.size()) tail.erase(0, tail.size() - marker.size());
+    if (commits == commit_ && !spoilt_) {
+      spoil(upstream, bytes, server);
+      break;
+    }
+    if (!TcpServer::send_all(upstream, bytes)) break;
+  }
+  ::close(upstream);
+}
+
+}  // namespace tickstock::test
