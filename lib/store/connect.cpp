@@ -104,6 +104,7 @@ std::variant<Connection, Connection::ConnectFailure> Connection::open_at(
   }
   if (PQstatus(raw) != CONNECTION_OK)
     return ConnectFailure{one_line(PQerrorMessage(raw)), answered};
+  opened.user_ = PQuser(raw);
   PQsetnonblocking(raw, 1);
   PQsetNoticeReceiver(raw, &Connection::take_notice, opened.notices_.get());
   return opened;

@@ -226,18 +226,33 @@ void Connection::cancel() noexcept {
 }
 
 void Connection::drain(Deadline deadline) noexcept {
+  PGconn* raw = connection_.get();
+  const auto more_arrives = [raw, deadline] {
+    return io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt()) == Readiness::ready &&
+           PQconsumeInput(raw) == 1;
+  };
+  bool statement_ended = false;
   for (;;) {
-    while (PQisBusy(connection_.get()) != 0) {
-      const Readiness readiness =
-          io::wait_for(PQsocket(connection_.get()), POLLIN, deadline, io::Interrupt());
-      if (readiness != Readiness::ready || PQconsumeInput(connection_.get()) != 1) return;
+    while (PQisBusy(raw) != 0) {
+      if (!more_arrives()) return;
     }
-    const Result result(PQgetResult(connection_.get()));
-    if (result.get() == nullptr) return;
-    if (result.status() == PGRES_COPY_OUT) {
-      char* bytes = nullptr;
-      while (PQgetCopyData(connection_.get(), &bytes, 0) > 0) PQfreemem(bytes);
+    const Result result(PQgetResult(raw));
+    if (result.get() == nullptr) {
+      // Within a pipeline it ends one statement, and the next one begins.
+      if (PQpipelineStatus(raw) == PQ_PIPELINE_OFF || statement_ended) return;
+    } else if (result.status() == PGRES_PIPELINE_SYNC) {
+      PQexitPipelineMode(raw);
+      return;
+    } else if (result.status() == PGRES_COPY_OUT) {
+      for (;;) {
+        char* bytes = nullptr;
+        const int size = PQgetCopyData(raw, &bytes, 1);
+        PQfreemem(bytes);
+        if (size < 0) break;
+        if (size == 0 && !more_arrives()) return;
+      }
     }
+    statement_ended = result.get() == nullptr;
   }
 }
 
@@ -246,7 +261,7 @@ Deadline Connection::statement_deadline() const {
 }
 
 Error Connection::lost(const std::string& doing) const {
-  const std::string words = one_line(PQerrorMessage(connection_.get()));
+  const std::string words = connection_ ? one_line(PQerrorMessage(connection_.get())) : "";
   return {ErrorKind::unavailable, doing + " failed: the connection to PostgreSQL was lost" +
                                       (words.empty() ? "" : ": " + words)};
 }

@@ -96,7 +96,8 @@ class Connection {
 
   [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
-  [[nodiscard]] std::string user() const { return PQuser(connection_.get()); }
+  /// Who is logged in, also when the connection is lost since.
+  [[nodiscard]] const std::string& user() const { return user_; }
   [[nodiscard]] io::Patience& patience() const { return *patience_; }
   /// Where it leads.
   [[nodiscard]] const Target& target() const { return target_; }
@@ -144,6 +145,7 @@ class Connection {
   std::unique_ptr<PGconn, Finish> connection_;
   ConnectionSettings settings_;
   Target target_;
+  std::string user_;
   io::Patience* patience_;
   std::unique_ptr<Notices> notices_;  ///< libpq keeps its address
 };

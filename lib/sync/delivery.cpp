@@ -61,10 +61,16 @@ Delivery deliver(store::Connection& connection, const store::TableNames& names,
     send_batches(connection, names, store::publish_lock_key(catalog), application_name, publisher,
                  patience.step(time), patience, run_id, delivery.sent);
   } catch (const Error& error) {
-    // Events that are not marked are sent once more, whatever became of the COMMIT.
-    delivery.failure = error.kind() == ErrorKind::outcome_unknown
-                           ? Error(ErrorKind::unavailable, error.what())
-                           : error;
+    switch (error.kind()) {
+      // Events that are not marked are sent once more, whatever became of the COMMIT.
+      case ErrorKind::outcome_unknown:
+        delivery.failure = Error(ErrorKind::unavailable, error.what());
+        break;
+      case ErrorKind::interrupted:
+        delivery.failure = Error(ErrorKind::interrupted, "interrupted by a signal");
+        break;
+      default: delivery.failure = error;
+    }
   }
   try {
     const io::Settling settling(patience);

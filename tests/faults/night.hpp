@@ -16,7 +16,7 @@ namespace tickstock::test {
 enum class Entries { same, fresh };
 
 /// What a fault left on the wire, of the events that are stored.
-enum class Sent { none, prefix, all };
+enum class Sent { none, prefix, all, prefix_or_all };
 
 /// The servers of this test process for faults: both ask for a password. Ask inside a TEST_CASE.
 Postgres& guarded_postgres();

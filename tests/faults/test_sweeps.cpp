@@ -1,0 +1,127 @@
+// Faults 20 and 26, and every point in between: a run is killed, interrupted or cut off at each of
+// its system calls that reach outside, and many are started at once. Label: sweep.
+
+#include <algorithm>
+#include <memory>
+
+#include "faults/night.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+/// Calls that send, receive, wait or write; a run makes no other that anybody could notice.
+const Names outside_calls{"sendto", "recvfrom", "poll", "write", "connect"};
+
+/// Far more than a run makes of any.
+constexpr int most_calls = 400;
+
+/// Runs a night whose n-th `call` meets `injection`. \return nothing once it has fewer.
+struct Sweep {
+  std::string call;
+  std::string injection;
+
+  ProcessResult run(Night& night, int n) const {
+    RunOptions options = night.fixture.options(night.job());
+    // A tracer is all that a process may have; the leak detector would be a second one.
+    const char* sanitizer = std::getenv("ASAN_OPTIONS");
+    options.environment["ASAN_OPTIONS"] =
+        (sanitizer == nullptr ? "" : std::string(sanitizer) + ":") + "detect_leaks=0";
+    const Names tracer{
+        "strace", "-qq",           "-o", "/dev/null",
+        "-e",     "trace=" + call, "-e", fmt::format("inject={}:{}:when={}", call, injection, n)};
+    return run_process(with(tracer, Fixture::command({"sync", "--as-of", market_day})), options);
+  }
+};
+
+/// Whether the entries are as they were before, and nothing of the run is stored.
+bool untouched(Night& night) {
+  return night.stored().empty() && night.fixture.universes() == Names{"tech"};
+}
+
+/// Sweeps over one call until it is no longer met, and sees after each that nothing is half done
+/// and that the next run puts everything right.
+template <typename Judge>
+void sweep(const Sweep& sweep, Judge judge) {
+  int met = 0;
+  for (int n = 1; n < most_calls; ++n) {
+    Night night;
+    const ProcessResult result = sweep.run(night, n);
+    INFO(sweep.call << " number " << n << " with " << sweep.injection << ": " << result.err);
+    CHECK_THAT(result.out + result.err, !contains("CANARY"));
+    if (!judge(night, result)) {
+      CHECK(met >= 1);
+      return;
+    }
+    ++met;
+    night.heal();
+  }
+  FAIL("a run makes more than " << most_calls << " calls of " << sweep.call);
+}
+
+}  // namespace
+
+TEST_CASE("fault 26: killed at each call, a run leaves all or nothing, and the next one heals") {
+  for (const std::string& call : outside_calls) {
+    sweep({call, "signal=KILL"}, [](Night& night, const ProcessResult& result) {
+      if (result.status != 137) {
+        night.check(result, 0, Entries::fresh, Sent::all, "");
+        return false;
+      }
+      if (!untouched(night)) night.check(result, 137, Entries::fresh, Sent::prefix_or_all, "");
+      return true;
+    });
+  }
+}
+
+TEST_CASE("fault 29: interrupted at each call, a run ends before COMMIT or after it, and says so") {
+  for (const std::string& call : outside_calls) {
+    int quiet = 0;
+    sweep({call, "signal=TERM"}, [&quiet](Night& night, const ProcessResult& result) {
+      switch (result.status) {
+        case 143: night.check(result, 143, Entries::same, Sent::none, "interrupted"); break;
+        case 6: night.check(result, 6, Entries::fresh, Sent::prefix_or_all, "pending"); break;
+        default: night.check(result, 0, Entries::fresh, Sent::all, "");
+      }
+      // A signal that comes with the last words changes nothing; after a few of these the sweep is
+      // at its end.
+      quiet = result.status == 0 ? quiet + 1 : 0;
+      return quiet < 12;
+    });
+  }
+}
+
+TEST_CASE("fault 8: cut off at each answer, a run knows what became of it") {
+  sweep({"recvfrom", "error=ECONNRESET"}, [](Night& night, const ProcessResult& result) {
+    switch (result.status) {
+      case 5: night.check(result, 5, Entries::same, Sent::none, "error: "); return true;
+      case 6: night.check(result, 6, Entries::fresh, Sent::prefix_or_all, "pending"); return true;
+      default: break;
+    }
+    // The answer to COMMIT, and those of Redis to what is best effort.
+    night.check(result, 0, Entries::fresh, Sent::all, "");
+    return night.arrived().empty() ||
+           result.err.find("asking for the outcome") != std::string::npos;
+  });
+}
+
+TEST_CASE(
+    "fault 20: of twenty runs started at once one works and the others find the lock or "
+    "nothing to do") {
+  for (int round = 0; round < 20; ++round) {
+    Night night;
+    std::vector<std::unique_ptr<Process>> runs;
+    for (int i = 0; i < 20; ++i) runs.push_back(night.start());
+    int changed = 0;
+    for (const auto& run : runs) {
+      const ProcessResult result = night.finish(*run);
+      INFO(result.err);
+      CHECK((result.status == 0 || result.status == 11));
+      if (result.out.find("11 universes changed") != std::string::npos) ++changed;
+    }
+    CHECK(changed == 1);
+    CHECK(night.database().value("SELECT count(*) FROM cache_sync_changes") == "11");
+    night.heal();
+    CHECK(night.repeated() == 0);
+  }
+}
