@@ -124,8 +124,9 @@ void run_fields(json::Writer& json, const store::RunView& view) {
   json.end_object();
   json.key("events").begin_object();
   json.key("enabled").boolean(run.events_enabled);
-  json.key("published").number(run.events - view.pending);
+  json.key("published").number(run.events - view.pending - view.given_up);
   json.key("pending").number(view.pending);
+  json.key("given_up").number(view.given_up);
   json.end_object();
   json.key("error").string_or_null(run.error);
 }

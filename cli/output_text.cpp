@@ -150,6 +150,12 @@ std::string step_text(const store::RunView& view) {
   return view.step > 0 ? fmt::format(", step {}/5", view.step) : "";
 }
 
+std::string events_text(const store::RunView& view) {
+  return fmt::format("{} published, {} pending{}",
+                     view.record.events - view.pending - view.given_up, view.pending,
+                     view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "");
+}
+
 }  // namespace
 
 std::string text_report(const sync::Report& report, const TextOptions& options) {
@@ -176,9 +182,7 @@ std::string text_status(const store::RunView& view) {
             counted(static_cast<std::uint64_t>(run.universes_changed), "universe", "universes"),
             counted(static_cast<std::uint64_t>(run.members_added), "member", "members"),
             run.members_removed, run.members_moved));
-  field("events", run.events_enabled ? fmt::format("{} published, {} pending",
-                                                   run.events - view.pending, view.pending)
-                                     : "switched off");
+  field("events", run.events_enabled ? events_text(view) : "switched off");
   if (run.approved) field("approved", "with --approve-plan");
   if (run.error) field("error", *run.error);
   return text;

@@ -27,9 +27,10 @@ constexpr std::string_view clean_sql =
 // The image before is copied within the server.
 constexpr std::string_view journal_sql =
     "INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason, "
-    "content_before, cache_type_before, changed_at) "
-    "SELECT $1, $2, $3, $4, $5::text[], $6::text[], $7::text[], $8, e.content, e.cache_type, "
-    "$9::timestamptz FROM (VALUES (1)) one LEFT JOIN {entries} e ON e.universe = $3";
+    "added_why, removed_why, content_before, cache_type_before, changed_at) "
+    "SELECT $1, $2, $3, $4, $5::text[], $6::text[], $7::text[], $8, $9::text[], $10::text[], "
+    "e.content, e.cache_type, $11::timestamptz FROM (VALUES (1)) one LEFT JOIN {entries} e ON "
+    "e.universe = $3";
 
 constexpr std::string_view outbox_sql =
     "INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at) "
@@ -42,6 +43,21 @@ std::string names_literal(const std::vector<Placement>& members, const Market& m
   names.reserve(members.size());
   for (const Placement& member : members) names.push_back(market.name(member.symbol));
   return array_literal(names);
+}
+
+/// Why each of these members came or went; NULL where none has a reason of its own, as in a whole
+/// new universe.
+template <typename Why>
+std::optional<std::string> reasons_literal(const std::vector<Placement>& members, Why why) {
+  std::vector<std::string> reasons;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    std::string reason = why(members[i].symbol);
+    if (reason.empty() && reasons.empty()) continue;
+    reasons.resize(i);
+    reasons.push_back(std::move(reason));
+  }
+  if (reasons.empty()) return std::nullopt;
+  return array_literal(reasons);
 }
 
 /// The whole content, or for the delisted task the keys that replace those of the old one.
@@ -70,13 +86,18 @@ Statement write_statement(const WriteContext& context, Task task, const EntryWri
 }
 
 Statement journal_statement(const WriteContext& context, Task task, const EntryWrite& write) {
-  return {"writing the journal of universe '" + write.universe + "'",
-          context.names.in(journal_sql),
-          {context.run_id, std::string(to_string(task)), write.universe,
-           std::string(write_action(task)), names_literal(write.diff.added, context.market),
-           names_literal(write.diff.removed, context.market),
-           names_literal(write.diff.moved, context.market), write_reason(task, write),
-           context.written_at}};
+  const MembershipDiff& diff = write.diff;
+  const MemberReasons& reasons = context.reasons;
+  return {
+      "writing the journal of universe '" + write.universe + "'",
+      context.names.in(journal_sql),
+      {context.run_id, std::string(to_string(task)), write.universe,
+       std::string(write_action(task)), names_literal(diff.added, context.market),
+       names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
+       write_reason(task, write),
+       reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(task, write, id); }),
+       reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(task, write, id); }),
+       context.written_at}};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "domain/market.hpp"
 #include "domain/message.hpp"
 #include "domain/plan.hpp"
+#include "domain/reason.hpp"
 #include "store/table_names.hpp"
 #include "store/transaction.hpp"
 
@@ -16,6 +17,7 @@ namespace tickstock::store {
 struct WriteContext {
   const TableNames& names;
   const Market& market;
+  const MemberReasons& reasons;
   std::string run_id;
   std::string written_at;  ///< ISO 8601 in UTC; `updated_at` and `last_updated` of each entry
   bool journal;            ///< whether the program's own tables are there

@@ -7,9 +7,17 @@ namespace tickstock::store {
 
 namespace {
 
-constexpr std::string_view pending_sql =
-    "SELECT id, event_id, channel, event, message FROM {outbox} WHERE published_at IS NULL "
-    "ORDER BY id LIMIT 500";
+// At most 500 rows and 4 MiB of text, but at least one row, however long.
+constexpr std::string_view pending_sql = R"(
+SELECT id, event_id, channel, event, message
+  FROM (SELECT *, row_number() OVER oldest_first AS place,
+               sum(octet_length(message)) OVER oldest_first AS bytes
+          FROM (SELECT id, event_id, channel, event, message FROM {outbox}
+                 WHERE published_at IS NULL AND given_up_at IS NULL
+                 ORDER BY id LIMIT 500) oldest
+        WINDOW oldest_first AS (ORDER BY id)) batch
+ WHERE place = 1 OR bytes <= 4194304
+ ORDER BY id)";
 
 constexpr std::string_view mark_sql =
     "UPDATE {outbox} SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])";
@@ -60,7 +68,7 @@ std::int64_t count_pending(Connection& connection, const TableNames& names,
   return transaction
       .run({"counting pending events",
             names.in("SELECT count(*) FROM {outbox} WHERE published_at IS NULL "
-                     "AND ($1::text IS NULL OR run_id = $1)"),
+                     "AND given_up_at IS NULL AND ($1::text IS NULL OR run_id = $1)"),
             {run_id}})
       .integer(0, 0);
 }

@@ -183,8 +183,12 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
     Inspector inspector(*relation, role, problems);
     if (!inspector.exists("run 'tickstock-cache init'")) continue;
     if (relation->comment != version_comment()) {
-      inspector.fail("the table " + relation->name.shown() +
-                     " belongs to another version of this program; run 'tickstock-cache init'");
+      if (schema_version_in(relation->comment).value_or(1) > schema_version) {
+        problems.push_back(newer_version(*relation));
+      } else {
+        inspector.fail("the table " + relation->name.shown() +
+                       " belongs to an older version of this program; run 'tickstock-cache init'");
+      }
       continue;
     }
     inspector.may_select();

@@ -48,7 +48,9 @@ SELECT r.run_id, r.mode, r.triggered_by, r.status, r.as_of::text, r.events_enabl
        to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        r.duration_seconds, r.error,
-       (SELECT count(*) FROM {outbox} o WHERE o.run_id = r.run_id AND o.published_at IS NULL)
+       (SELECT count(*) FROM {outbox} o
+         WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL),
+       r.events_given_up
   FROM {runs} r)";
 
 Statement locks_statement(std::int64_t lock_key) {
@@ -90,6 +92,7 @@ RunView view_of(const Result& rows, int row) {
   if (!rows.is_null(row, 20)) record.duration_seconds = rows.real(row, 20);
   record.error = rows.optional_text(row, 21);
   view.pending = rows.integer(row, 22);
+  view.given_up = rows.integer(row, 23);
   return view;
 }
 

@@ -1,7 +1,6 @@
 #include "store/schema.hpp"
 
-#include <algorithm>
-#include <string_view>
+#include <charconv>
 
 #include "store/catalog.hpp"
 #include "store/transaction.hpp"
@@ -10,11 +9,13 @@ namespace tickstock::store {
 
 namespace {
 
+constexpr std::string_view version_mark = "tickstock-cache schema ";
 constexpr std::int64_t init_lock_key = std::int64_t{1953063787} << 32;
 
 struct Column {
   std::string_view name;
   std::string_view definition;
+  int since = 1;  ///< the version of the own tables that brought it
 };
 
 struct Table {
@@ -23,6 +24,7 @@ struct Table {
   std::vector<Column> columns;
   std::vector<std::string_view> indexes;
   bool own;
+  std::string_view retired_index = {};  ///< of an older version
 };
 
 std::vector<Table> tables_of(const TableNames& names) {
@@ -64,7 +66,8 @@ std::vector<Table> tables_of(const TableNames& names) {
         {"finished_at", "timestamptz"},
         {"duration_seconds", "double precision"},
         {"error", "text"},
-        {"program_version", "text NOT NULL"}},
+        {"program_version", "text NOT NULL"},
+        {"events_given_up", "bigint NOT NULL DEFAULT 0", 2}},
        {"CREATE INDEX IF NOT EXISTS cache_sync_runs_started_at ON {runs} (started_at)"},
        true},
       {"{changes}",
@@ -80,7 +83,9 @@ std::vector<Table> tables_of(const TableNames& names) {
         {"reason", "text NOT NULL"},
         {"content_before", "jsonb"},
         {"cache_type_before", "text"},
-        {"changed_at", "timestamptz NOT NULL"}},
+        {"changed_at", "timestamptz NOT NULL"},
+        {"added_why", "text[]", 2},
+        {"removed_why", "text[]", 2}},
        {"CREATE INDEX IF NOT EXISTS cache_sync_changes_run_id ON {changes} (run_id)",
         "CREATE INDEX IF NOT EXISTS cache_sync_changes_universe ON {changes} (universe)"},
        true},
@@ -93,11 +98,14 @@ std::vector<Table> tables_of(const TableNames& names) {
         {"event", "text NOT NULL"},
         {"message", "text NOT NULL"},
         {"created_at", "timestamptz NOT NULL"},
-        {"published_at", "timestamptz"}},
-       {"CREATE INDEX IF NOT EXISTS cache_sync_outbox_pending ON {outbox} (id) WHERE published_at "
-        "IS NULL",
+        {"published_at", "timestamptz"},
+        {"given_up_at", "timestamptz", 2}},
+       {"CREATE INDEX IF NOT EXISTS cache_sync_outbox_waiting ON {outbox} (id) WHERE published_at "
+        "IS NULL AND given_up_at IS NULL",
         "CREATE INDEX IF NOT EXISTS cache_sync_outbox_run_id ON {outbox} (run_id)"},
-       true},
+       true,
+       // That of version 1 lists what was given up too.
+       "cache_sync_outbox_pending"},
   };
 }
 
@@ -111,11 +119,30 @@ std::string create_sql(const Table& table, const TableNames& names) {
   return sql + "\n)";
 }
 
+/// Brings a table of an older version up to this one; empty where nothing is new.
+std::string upgrade_sql(const Table& table, const TableNames& names) {
+  std::string sql;
+  for (const Column& column : table.columns) {
+    if (column.since == 1) continue;
+    sql.append(sql.empty() ? "ALTER TABLE " + table.name.quoted() : ",")
+        .append("\n  ADD COLUMN IF NOT EXISTS ")
+        .append(column.name)
+        .append(" ")
+        .append(names.in(column.definition));
+  }
+  return sql;
+}
+
 const Relation& relation_of(const Catalog& catalog, std::string_view token) {
   if (token == "{entries}") return catalog.entries;
   if (token == "{runs}") return catalog.runs;
   if (token == "{changes}") return catalog.changes;
   return catalog.outbox;
+}
+
+/// The version of an own table that exists. One without a mark counts as the oldest.
+int version_of(const Relation& relation) {
+  return relation.comment.empty() ? 1 : schema_version_in(relation.comment).value_or(0);
 }
 
 /// A relation that stands where one of ours belongs must have its columns, and not be of a version
@@ -126,9 +153,17 @@ void check_shape(const Table& table, const Relation& relation) {
                 "the relation " + relation.name.shown() +
                     " is not a table; rename it, or name other tables in [tables]");
   }
+  const int version = table.own ? version_of(relation) : schema_version;
+  if (table.own && version == 0) {
+    throw Error(ErrorKind::failed, "the table " + relation.name.shown() +
+                                       " is not marked as one of this program (its comment says '" +
+                                       relation.comment + "', wanted is '" + version_comment() +
+                                       "'); rename it, or name other tables in [tables]");
+  }
+  if (version > schema_version) throw Error(newer_version(relation));
   std::string missing;
   for (const Column& column : table.columns) {
-    if (!relation.columns.contains(column.name)) {
+    if (column.since <= version && !relation.columns.contains(column.name)) {
       missing += (missing.empty() ? "" : ", ") + std::string(column.name);
     }
   }
@@ -137,23 +172,42 @@ void check_shape(const Table& table, const Relation& relation) {
                                        " has another shape: it lacks the columns " + missing +
                                        "; rename it, or name other tables in [tables]");
   }
-  if (table.own && relation.comment != version_comment() && !relation.comment.empty()) {
-    throw Error(ErrorKind::failed,
-                "the table " + relation.name.shown() +
-                    " was made by another version of this program (its comment says '" +
-                    relation.comment + "', wanted is '" + version_comment() +
-                    "'); use that version or a newer one");
-  }
 }
 
 }  // namespace
 
-std::string version_comment() { return "tickstock-cache schema 1"; }
+std::string version_comment() { return std::string(version_mark) + std::to_string(schema_version); }
+
+std::optional<int> schema_version_in(std::string_view comment) {
+  if (!comment.starts_with(version_mark)) return std::nullopt;
+  comment.remove_prefix(version_mark.size());
+  int version = 0;
+  const auto [end, error] =
+      std::from_chars(comment.data(), comment.data() + comment.size(), version);
+  if (error != std::errc{} || end != comment.data() + comment.size() || version < 1) {
+    return std::nullopt;
+  }
+  return version;
+}
+
+Error newer_version(const Relation& relation) {
+  return {ErrorKind::failed, "the table " + relation.name.shown() +
+                                 " was made by a newer version of this program ('" +
+                                 relation.comment + "', this one knows up to '" +
+                                 version_comment() + "'); use the newer one"};
+}
 
 std::vector<std::string> schema_sql(const TableNames& names) {
   std::vector<std::string> statements;
   for (const Table& table : tables_of(names)) {
     statements.push_back(create_sql(table, names));
+    if (std::string sql = upgrade_sql(table, names); !sql.empty()) {
+      statements.push_back(std::move(sql));
+    }
+    if (!table.retired_index.empty()) {
+      const TableName index{table.name.schema, std::string(table.retired_index)};
+      statements.push_back("DROP INDEX IF EXISTS " + index.quoted());
+    }
     for (const std::string_view index : table.indexes) statements.push_back(names.in(index));
     if (table.own) {
       statements.push_back("COMMENT ON TABLE " + table.name.quoted() + " IS '" + version_comment() +
@@ -165,18 +219,20 @@ std::vector<std::string> schema_sql(const TableNames& names) {
 
 std::vector<std::string> create_schema(Connection& connection, const TableNames& names) {
   const Catalog catalog = read_catalog(connection, names, "UTC");
-  std::vector<std::string> created;
-  bool marked = true;
+  std::vector<std::string> done;
   for (const Table& table : tables_of(names)) {
     const Relation& relation = relation_of(catalog, table.token);
     if (relation.exists()) {
       check_shape(table, relation);
+      if (table.own && version_of(relation) < schema_version) {
+        done.push_back("upgraded " + table.name.shown() + " to version " +
+                       std::to_string(schema_version));
+      }
     } else {
-      created.push_back("created " + table.name.shown());
+      done.push_back("created " + table.name.shown());
     }
-    marked = marked && (!table.own || relation.comment == version_comment());
   }
-  if (created.empty() && marked) return created;
+  if (done.empty()) return done;
 
   Transaction transaction(connection, {.isolation = Isolation::read_committed});
   // Two at once would both find a table missing.
@@ -185,7 +241,7 @@ std::vector<std::string> create_schema(Connection& connection, const TableNames&
                    {std::to_string(init_lock_key)}});
   for (const std::string& sql : schema_sql(names)) transaction.run({"creating the tables", sql});
   transaction.commit();
-  return created;
+  return done;
 }
 
 }  // namespace tickstock::store

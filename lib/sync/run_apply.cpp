@@ -17,8 +17,9 @@ int step_of(Task task) { return static_cast<int>(task) + 2; }
 
 void Run::apply(store::Transaction& transaction) {
   const Snapshot& snapshot = *report_.snapshot;
-  const store::WriteContext context{environment_.tables, snapshot.market, options_.run_id,
-                                    report_.written_at, report_.has_outbox};
+  const MemberReasons reasons(snapshot.market, snapshot.entries, options_.policy.ipo_days);
+  const store::WriteContext context{environment_.tables, snapshot.market,    reasons,
+                                    options_.run_id,     report_.written_at, report_.has_outbox};
   if (!snapshot.plan.empty()) {
     // A `timestamp` column shows UTC, whatever the zone of the as-of day.
     transaction.run({"setting the time zone", "SET LOCAL TimeZone = 'UTC'"});

@@ -76,11 +76,11 @@ TEST_CASE("init refuses a relation of another shape, names what is missing, and 
   CHECK(tables_in(fixture) == Names{"cache_entries", "ohlcv_daily", "symbols"});
 }
 
-TEST_CASE("init refuses own tables of another version") {
+TEST_CASE("init refuses own tables of a newer version") {
   Fixture fixture;
   REQUIRE(fixture.run({"init"}).status == 0);
   fixture.database().execute("COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 99'");
-  check_failure(fixture.run({"init"}), 1, "made by another version of this program");
+  check_failure(fixture.run({"init"}), 1, "made by a newer version of this program");
   CHECK(fixture.database().value("SELECT obj_description('cache_sync_runs'::regclass)") ==
         "tickstock-cache schema 99");
 }
