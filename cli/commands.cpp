@@ -14,6 +14,7 @@
 #include "store/schema.hpp"
 #include "sync/check.hpp"
 #include "sync/delivery.hpp"
+#include "sync/giving_up.hpp"
 #include "sync/run.hpp"
 
 namespace tickstock::cli {
@@ -144,10 +145,23 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
       session.catalog,
       {store::Need::writable_server, store::Need::read_own_tables, store::Need::own_tables},
       session.connection.user());
+  const std::string name = "tickstock-cache deliver";
+  const store::TableNames& tables = settings.environment.tables;
+  std::uint64_t given_up = 0;
+  if (options.discard) {
+    sync::discard_event(session.connection, tables, session.catalog, name, *options.discard,
+                        settings.environment.redis.publish_timeout, patience);
+    ++given_up;
+  }
+  const sync::OldEvents old =
+      sync::give_up_old_events(session.connection, tables, session.catalog, name,
+                               settings.environment.retention.outbox_max_age);
+  given_up += old.given_up;
+  if (!old.warning.empty()) log.warning(old.warning);
   events::Publisher publisher(settings.environment.redis);
-  const sync::Delivery delivery = sync::deliver(
-      session.connection, settings.environment.tables, session.catalog, "tickstock-cache deliver",
-      publisher, settings.environment.redis.publish_timeout, patience, std::nullopt);
+  const sync::Delivery delivery =
+      sync::deliver(session.connection, tables, session.catalog, name, publisher,
+                    settings.environment.redis.publish_timeout, patience, std::nullopt);
   if (!publisher.warning().empty()) log.warning(publisher.warning());
   int status = status_done;
   if (delivery.failure) {
@@ -156,8 +170,10 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
                           delivery.failure->what()));
     status = status_of(delivery.failure->kind(), caught_signal());
   }
-  const std::string text = fmt::format("{} published, {} pending\n",
-                                       counted(delivery.sent, "event", "events"), delivery.pending);
+  const std::string text =
+      fmt::format("{}{} published, {} pending\n",
+                  given_up > 0 ? counted(given_up, "event", "events") + " given up, " : "",
+                  counted(delivery.sent, "event", "events"), delivery.pending);
   return options.quiet && status == status_done ? status : print_result(text, status, log);
 }
 

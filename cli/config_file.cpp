@@ -115,6 +115,10 @@ ConfigFile read_config_file(const std::string& path) {
   reader.take_whole("events", "max_universe_events", 0, 1'000'000, config.max_universe_events);
   reader.take("events", "enabled", "true or false", config.events);
   reader.take_whole("ipo", "days", 1, 36'500, config.ipo_days);
+  reader.take_whole("outbox", "max_age", 0, 36'500, config.outbox_max_age);
+  reader.take_whole("outbox", "keep_days", 0, 36'500, config.outbox_keep_days);
+  reader.take_whole("journal", "keep_days", 0, 36'500, config.journal_keep_days);
+  reader.take_whole("journal", "keep_runs", 0, 1'000'000, config.journal_keep_runs);
   reader.take_percent("max_vanished_percent", config.max_vanished_percent);
   reader.take_percent("max_appeared_percent", config.max_appeared_percent);
   reader.take_percent("max_removed_percent", config.max_removed_percent);

@@ -36,6 +36,11 @@ struct ConfigFile {
 
   std::optional<bool> require_tls;
 
+  std::optional<std::int64_t> outbox_max_age;
+  std::optional<std::int64_t> outbox_keep_days;
+  std::optional<std::int64_t> journal_keep_days;
+  std::optional<std::int64_t> journal_keep_runs;
+
   std::optional<double> max_vanished_percent;
   std::optional<double> max_appeared_percent;
   std::optional<double> max_removed_percent;

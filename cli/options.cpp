@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <functional>
 #include <string_view>
@@ -46,6 +47,15 @@ std::string check_digest(const std::string& value) {
   const bool digits =
       value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
   return digits ? "" : "must be the 64 hexadecimal digits that a dry run prints";
+}
+
+std::string check_uuid(const std::string& value) {
+  constexpr std::string_view form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  const bool fits =
+      std::equal(value.begin(), value.end(), form.begin(), form.end(), [](char each, char wanted) {
+        return wanted == '-' ? each == '-' : std::isxdigit(static_cast<unsigned char>(each)) != 0;
+      });
+  return fits ? "" : "must be the id of an event, a UUID";
 }
 
 std::string check_database_url(const std::string& value) {
@@ -305,6 +315,8 @@ class CommandLine {
   void deliver() {
     CLI::App& app =
         command("deliver", "Publish the events that are still pending", Command::deliver);
+    text(app, "--discard", "EVENT_ID", "Give this pending event up first, unpublished",
+         options_.discard, check_uuid);
     connecting(app);
     everywhere(app);
   }

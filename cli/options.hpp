@@ -52,6 +52,8 @@ struct Options {
 
   // init
   bool print_sql = false;
+  // deliver
+  std::optional<std::string> discard;
   // history
   std::int64_t limit = 20;
   std::int64_t offset = 0;

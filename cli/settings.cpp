@@ -114,6 +114,16 @@ void take_timeouts(const Options& options, const ConfigFile& file, sync::Environ
   take(file.publish_timeout, environment.redis.publish_timeout);
 }
 
+void take_retention(const ConfigFile& file, store::Retention& retention) {
+  const auto take = [](const std::optional<std::int64_t>& setting, int& target) {
+    if (setting) target = static_cast<int>(*setting);
+  };
+  take(file.outbox_max_age, retention.outbox_max_age);
+  take(file.outbox_keep_days, retention.outbox_days);
+  take(file.journal_keep_days, retention.journal_days);
+  take(file.journal_keep_runs, retention.journal_runs);
+}
+
 sync::RunOptions run_options(const Options& options, const ConfigFile& file) {
   sync::RunOptions run;
   run.mode = options.mode;
@@ -145,6 +155,7 @@ Settings resolve_settings(const Options& options) {
   settings.environment.database.conninfo = database_url(options, file);
   settings.environment.redis = redis_settings(options, file);
   settings.environment.tables = table_names(file);
+  take_retention(file, settings.environment.retention);
   settings.environment.timezone =
       first_of(options.timezone, file.timezone).value_or(settings.environment.timezone);
   settings.environment.program_version = version;

@@ -76,7 +76,7 @@ void Conversation::publish(const Message& message) {
 void Conversation::require_published(const Message& message) const {
   if (refusal_) {
     fail("event " + message.event_id + " on channel " + message.channel +
-         " is refused: " + *refusal_ + "; allow the channel to this user");
+         " is refused: " + *refusal_ + "; allow it");
   }
 }
 

@@ -26,6 +26,8 @@ class Conversation {
   void announce(const Message& message);
   /// Says an event that must be taken.
   void publish(const Message& message);
+  /// Whether the answer to the last publish() was an error.
+  [[nodiscard]] bool refused() const { return refusal_.has_value(); }
   /// \throws Error (redis) where the answer to the last publish() refused it.
   void require_published(const Message& message) const;
 

@@ -243,4 +243,15 @@ Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind 
       });
 }
 
+void require_sendable(const std::vector<Message>& messages) {
+  for (const Message& message : messages) {
+    if (message.body.size() <= largest_message) continue;
+    throw Error(ErrorKind::failed, "event " + message.event + " on channel " + message.channel +
+                                       " would have " + std::to_string(message.body.size()) +
+                                       " bytes, and Redis takes " +
+                                       std::to_string(largest_message) +
+                                       "; shorten what it tells, or run once with --no-events");
+  }
+}
+
 }  // namespace tickstock::events

@@ -71,4 +71,10 @@ Message progress(const RunFacts& run, const std::string& timestamp, int step, in
 Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message);
 
+/// The longest text that every Redis takes: the smallest proto-max-bulk-len it can be set to.
+inline constexpr std::size_t largest_message = std::size_t{1} << 20;
+
+/// \throws Error (failed) for an event that is longer, naming it.
+void require_sendable(const std::vector<Message>& messages);
+
 }  // namespace tickstock::events

@@ -31,7 +31,12 @@ void Publisher::connect(Deadline deadline, io::Patience& patience) {
 void Publisher::publish(const Message& message, Deadline deadline, io::Patience& patience) {
   if (failure_) throw Error(*failure_);
   conversation_.publish(message);
-  advance(conversation_.asked(), deadline, patience);
+  try {
+    advance(conversation_.asked(), deadline, patience);
+  } catch (const Error&) {
+    // A server that closes the connection over an event says why before.
+    if (!conversation_.refused()) throw;
+  }
   conversation_.require_published(message);
 }
 
@@ -80,13 +85,27 @@ Transport::Progress Publisher::step() {
     return progress;
   }
   if (!conversation_.unsent().empty()) {
-    const Transport::Progress progress = transport_.send(conversation_.unsent());
-    if (progress != Transport::Progress::done) return progress;
+    try {
+      const Transport::Progress progress = transport_.send(conversation_.unsent());
+      if (progress != Transport::Progress::done) return progress;
+    } catch (const Error&) {
+      take_last_words();
+      throw;
+    }
   }
   std::string bytes;
   const Transport::Progress progress = transport_.receive(bytes);
   if (progress == Transport::Progress::done) conversation_.receive(bytes);
   return progress;
+}
+
+void Publisher::take_last_words() noexcept {
+  try {
+    std::string bytes;
+    if (transport_.receive(bytes) == Transport::Progress::done) conversation_.receive(bytes);
+  } catch (const std::exception&) {
+    // The failure to send is what counts then.
+  }
 }
 
 }  // namespace tickstock::events

@@ -40,12 +40,16 @@ class Publisher {
 
   /// What went wrong, or is only worth a warning (a server that doesn't tell its role).
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+  /// Whether Redis answered the last event with an error, and may take others.
+  [[nodiscard]] bool refused() const { return conversation_.refused(); }
   [[nodiscard]] const std::string& warning() const { return conversation_.warning(); }
 
  private:
   /// Moves on until `answered` replies have come or the deadline is over.
   void advance(std::size_t answered, io::Deadline deadline, io::Patience& patience);
   Transport::Progress step();
+  /// What came before the connection broke.
+  void take_last_words() noexcept;
 
   RedisSettings settings_;
   Transport transport_;

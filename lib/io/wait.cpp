@@ -46,6 +46,11 @@ bool Patience::pause(std::chrono::milliseconds time) {
   return wait(-1, 0, Deadline::after(time)) != Readiness::interrupted;
 }
 
+bool Patience::ending() const {
+  return signalled_ || over() ||
+         wait_for(-1, 0, Deadline::now(), interrupt_) == Readiness::interrupted;
+}
+
 Settling::Settling(Patience& patience) : patience_(patience) {
   ++patience_.settling_;
   if (patience_.over() && !patience_.signalled_ && !patience_.extended_) {

@@ -71,6 +71,8 @@ class Patience {
   }
   /// Nothing is left, so a wait that timed out did so for the command as a whole.
   [[nodiscard]] bool over() const { return budget_.over(); }
+  /// A signal came or nothing is left: what can wait for another time should.
+  [[nodiscard]] bool ending() const;
 
  private:
   friend class Settling;

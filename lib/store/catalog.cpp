@@ -15,7 +15,8 @@ SELECT r.ord, c.oid, c.relkind, coalesce(has_schema_privilege(n.oid, 'USAGE'), f
        EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
                 WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
                   AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1
-                  AND a.attnum = i.indkey[0] AND a.attname = 'universe')
+                  AND a.attnum = i.indkey[0] AND a.attname = 'universe'),
+       coalesce(has_table_privilege(c.oid, 'DELETE'), false)
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(nspname, relname, ord)
   LEFT JOIN pg_namespace n ON n.nspname = r.nspname
   LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.relname
@@ -51,6 +52,7 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   relation.schema_usage = rows.boolean(row, 3);
   relation.comment = rows.text(row, 4);
   relation.unique_universe = rows.boolean(row, 5);
+  relation.can_delete = rows.boolean(row, 6);
 }
 
 void take_server(const Result& rows, Catalog& catalog) {

@@ -26,6 +26,7 @@ struct Relation {
   char kind = ' ';        ///< pg_class.relkind
   bool schema_usage = false;
   std::string comment;
+  bool can_delete = false;
   bool unique_universe = false;  ///< a unique index on exactly `universe` stands behind ON CONFLICT
   std::map<std::string, Column, std::less<>> columns;
 

@@ -73,4 +73,13 @@ std::int64_t count_pending(Connection& connection, const TableNames& names,
       .integer(0, 0);
 }
 
+Backlog read_backlog(Connection& connection, const TableNames& names) {
+  Transaction transaction(connection, {.isolation = Isolation::read_committed, .read_only = true});
+  const Result rows = transaction.run(
+      {"counting pending events",
+       names.in("SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
+                "WHERE published_at IS NULL AND given_up_at IS NULL")});
+  return {rows.integer(0, 0), rows.real(0, 1)};
+}
+
 }  // namespace tickstock::store

@@ -37,4 +37,12 @@ BatchOutcome publish_batch(
 std::int64_t count_pending(Connection& connection, const TableNames& names,
                            const std::optional<std::string>& run_id = {});
 
+/// What waits in the outbox.
+struct Backlog {
+  std::int64_t events = 0;
+  double oldest_seconds = 0;  ///< age of the oldest by PostgreSQL's clock
+};
+
+Backlog read_backlog(Connection& connection, const TableNames& names);
+
 }  // namespace tickstock::store

@@ -96,6 +96,10 @@ class Inspector {
     }
   }
 
+  void may_delete() {
+    if (!relation_.can_delete) grant("DELETE");
+  }
+
   void fail(const std::string& message) { problems_.emplace_back(ErrorKind::failed, message); }
 
  private:
@@ -195,6 +199,8 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
     if (!write) continue;
     inspector.may_insert();
     if (update) inspector.may_update();
+    // Old rows are deleted by the runs themselves.
+    inspector.may_delete();
   }
 }
 

@@ -15,6 +15,14 @@ namespace {
 /// A weekend and a holiday.
 constexpr std::chrono::days stale_after{4};
 
+/// `less than an hour`, `5 hours`, `3 days`.
+std::string age_words(double seconds) {
+  const auto hours = static_cast<std::int64_t>(seconds / 3600);
+  if (hours < 1) return "less than an hour";
+  if (hours < 48) return hours == 1 ? "1 hour" : std::to_string(hours) + " hours";
+  return std::to_string(hours / 24) + " days";
+}
+
 /// Gathers findings; a step that throws is a finding too.
 class Preflight {
  public:
@@ -121,9 +129,11 @@ class Preflight {
     } else {
       good("no run is on record yet");
     }
-    const std::int64_t pending = store::count_pending(connection, environment_.tables);
-    if (pending > 0) {
-      warn(std::to_string(pending) + " events are pending; run 'tickstock-cache deliver'");
+    const store::Backlog backlog = store::read_backlog(connection, environment_.tables);
+    if (backlog.events > 0) {
+      warn((backlog.events == 1 ? "1 event is" : std::to_string(backlog.events) + " events are") +
+           " pending, the oldest for " + age_words(backlog.oldest_seconds) +
+           "; run 'tickstock-cache deliver'");
     } else {
       good("no event is pending");
     }

@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::chrono::milliseconds pause_between_tries{50};
 
+/// The way past an event that Redis refuses.
+std::string discard_hint(const store::PendingMessage& refused) {
+  return ", or give the event up: tickstock-cache deliver --discard " + refused.message.event_id;
+}
+
 /// Sends one batch after the other. \throws Error where it can't go on.
 void send_batches(store::Connection& connection, const store::TableNames& names,
                   std::int64_t publish_lock, const std::string& application_name,
@@ -27,7 +32,9 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
           ++done;
         }
       } catch (const Error& error) {
-        failure = error;
+        failure = publisher.refused()
+                      ? Error(error.kind(), error.what() + discard_hint(batch[done]))
+                      : error;
       }
       return done;
     };

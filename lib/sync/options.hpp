@@ -10,6 +10,7 @@
 #include "domain/policy.hpp"
 #include "events/redis_settings.hpp"
 #include "store/connection.hpp"
+#include "store/pruning.hpp"
 #include "store/table_names.hpp"
 
 namespace tickstock::sync {
@@ -19,6 +20,7 @@ struct Environment {
   store::ConnectionSettings database;
   events::RedisSettings redis;
   store::TableNames tables;
+  store::Retention retention;
   std::string timezone = "America/New_York";
   std::string program_version;
   std::chrono::milliseconds timeout{900'000};  ///< for a command as a whole

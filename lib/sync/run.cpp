@@ -65,6 +65,7 @@ void Run::work() {
   if (report_.has_outbox && !options_.dry_run) open_record();
   attempt_until_settled();
   if (report_.committed && options_.events) publish();
+  if (report_.committed && report_.has_outbox) prune();
 }
 
 void Run::prepare() {
@@ -197,6 +198,7 @@ void Run::publish() {
   events::Publisher& publisher = *announcer_.publisher();
   std::optional<Error> failure;
   if (report_.has_outbox) {
+    give_up_old();
     const Delivery delivery =
         deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
                 environment_.redis.publish_timeout, patience_, options_.run_id);

@@ -48,6 +48,7 @@ void Run::apply(store::Transaction& transaction) {
   if (options_.events) {
     messages_.push_back(events::sync_completed(announcer_.facts(), clock_.now(), completion()));
   }
+  events::require_sendable(messages_);
   if (!report_.has_outbox) return;
   std::vector<store::Statement> closing;
   if (options_.events) {

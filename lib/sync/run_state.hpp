@@ -43,6 +43,10 @@ class Run {
   void commit(store::Transaction& transaction);
   [[nodiscard]] bool find_outcome();
 
+  // run_tidy.cpp: what is too old
+  void give_up_old();
+  void prune();
+
   // run_end.cpp: what is written and said at the end
   void fail(const Error& error);
   void record_failure();

@@ -61,7 +61,8 @@ TEST_CASE("the check tells all that is wrong at once") {
         "INSERT ON public.cache_entries", "UPDATE ON public.cache_entries",
         "SELECT ON public.cache_sync_runs", "INSERT ON public.cache_sync_runs",
         "UPDATE ON public.cache_sync_runs", "INSERT ON public.cache_sync_changes",
-        "UPDATE ON public.cache_sync_outbox"}) {
+        "UPDATE ON public.cache_sync_outbox", "DELETE ON public.cache_sync_runs",
+        "DELETE ON public.cache_sync_changes", "DELETE ON public.cache_sync_outbox"}) {
     CHECK_THAT(all, contains("GRANT " + grant + " TO " + role));
   }
   scene.fixture.database().execute("ALTER TABLE symbols DROP sector");
@@ -107,7 +108,8 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
   REQUIRE(run_task(fixture, {"ipo", "--run-id", "night"}, redis_down()).status == 6);
   const std::string all = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
   CHECK_THAT(all, contains("the newest prices are of 2024-06-28") && contains("entry 'odd'") &&
-                      contains("3 events are pending; run 'tickstock-cache deliver'"));
+                      contains("3 events are pending, the oldest for less than an hour; run "
+                               "'tickstock-cache deliver'"));
   CHECK_THAT(fixture.run({"check"}).out, contains("the last run, night, is completed"));
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_outbox "
                                  "WHERE published_at IS NULL") == "3");

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "events/messages.hpp"
 #include "fixture.hpp"
 #include "process.hpp"
 #include "support/catch.hpp"
@@ -317,6 +318,10 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
       {"[security] require_tls", fmt::format("{}", environment.database.require_tls)},
       {"[events] enabled", fmt::format("{}", run.events)},
       {"[events] max_universe_events", fmt::format("{}", run.max_universe_events)},
+      {"[outbox] max_age", fmt::format("{}", environment.retention.outbox_max_age)},
+      {"[outbox] keep_days", fmt::format("{}", environment.retention.outbox_days)},
+      {"[journal] keep_days", fmt::format("{}", environment.retention.journal_days)},
+      {"[journal] keep_runs", fmt::format("{}", environment.retention.journal_runs)},
       {"[ipo] days", fmt::format("{}", run.policy.ipo_days)},
       {"[guards] max_vanished_percent", fmt::format("{}", guards.max_vanished_percent)},
       {"[guards] max_appeared_percent", fmt::format("{}", guards.max_appeared_percent)},
@@ -391,6 +396,8 @@ TEST_CASE("the man page names the limits that the program keeps") {
   CHECK_THAT(text, seconds(database.commit_timeout, "for the answer to COMMIT"));
   CHECK_THAT(text, seconds(redis.publish_timeout, "to publish"));
   CHECK_THAT(text, seconds(tickstock::sync::Environment().timeout, "for a command as a whole"));
+  CHECK_THAT(section_text("EVENTS"),
+             contains(fmt::format("more than {} bytes", tickstock::events::largest_message)));
 }
 
 TEST_CASE("every command line among the examples of the man page can be used") {

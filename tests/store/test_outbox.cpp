@@ -1,6 +1,7 @@
 #include "domain/run.hpp"
 #include "store/entry_writer.hpp"
 #include "store/outbox.hpp"
+#include "store/pruning.hpp"
 #include "store/runs.hpp"
 #include "store/schema.hpp"
 #include "support/catch.hpp"
@@ -150,4 +151,19 @@ TEST_CASE("names of any letters go into arrays and come back") {
                      {{"00000000-0000-8000-8000-000000000001", "channel", "event", odd}}));
   transaction.commit();
   CHECK(scene.database.value("SELECT message FROM cache_sync_outbox") == odd);
+}
+
+TEST_CASE("however old they are, running records and the newest that committed stay") {
+  const Retention retention = GENERATE(Retention{.journal_days = 30}, Retention{.journal_runs = 1});
+  Scene scene;
+  scene.database.execute(R"(
+    INSERT INTO cache_sync_runs (run_id, entries, mode, triggered_by, status, as_of,
+      events_enabled, approved, started_at, program_version)
+    SELECT r.id, 'public.cache_entries', 'full', 'cron', r.status, '2020-01-01', true, false,
+           now() - make_interval(days => r.days), '1'
+      FROM (VALUES ('1', 'completed', 900), ('2', 'completed_with_errors', 800),
+                   ('3', 'refused', 700), ('4', 'running', 600)) r(id, status, days))");
+  prune(scene.connection, scene.names, retention);
+  CHECK(scene.database.column("SELECT run_id FROM cache_sync_runs ORDER BY 1") ==
+        std::vector<std::string>{"2", "4"});
 }

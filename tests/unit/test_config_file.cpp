@@ -58,6 +58,12 @@ enabled = false
 max_universe_events = 0
 [ipo]
 days = 45
+[outbox]
+max_age = 3
+keep_days = 0
+[journal]
+keep_days = 90
+keep_runs = 100
 [guards]
 max_vanished_percent = 3
 max_removed_percent = 12.5
@@ -67,6 +73,10 @@ max_data_age_days = 4
   const ConfigFile config = read_config_file(file.path());
   CHECK(config.database_url == "postgresql://host/db");
   CHECK_FALSE(config.redis_url.has_value());
+  CHECK(config.outbox_max_age == 3);
+  CHECK(config.outbox_keep_days == 0);
+  CHECK(config.journal_keep_days == 90);
+  CHECK(config.journal_keep_runs == 100);
   CHECK(config.schema == "app");
   CHECK(config.entries == "other.universes");
   CHECK(config.timezone == "UTC");

@@ -42,6 +42,9 @@ TEST_CASE("each command is known") {
   CHECK(parse({"history", "--limit", "5", "--offset", "10"}).offset == 10);
   CHECK(parse({"check"}).command == Command::check);
   CHECK(parse({"deliver"}).command == Command::deliver);
+  CHECK_FALSE(parse({"deliver"}).discard.has_value());
+  CHECK(parse({"deliver", "--discard", "00000000-0000-8000-8000-00000000000A"}).discard ==
+        "00000000-0000-8000-8000-00000000000A");
 }
 
 TEST_CASE("flags of a task are taken") {

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "io/wait.hpp"
+#include "store/catalog.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+
+namespace tickstock::sync {
+
+/// What the beginning of a delivery came to.
+struct OldEvents {
+  std::uint64_t given_up = 0;
+  std::string warning;  ///< counts them and names their runs; empty where there is nothing to say
+};
+
+/// Gives up the events that are pending for more than `max_age` days (0: none is too old), as every
+/// delivery does before it begins. Another publisher at work has done so itself. Never throws.
+OldEvents give_up_old_events(store::Connection& connection, const store::TableNames& names,
+                             const store::Catalog& catalog, const std::string& application_name,
+                             int max_age);
+
+/// Gives up exactly one pending event; another publisher at work is waited for. \throws Error,
+/// (failed) when the event is not pending.
+void discard_event(store::Connection& connection, const store::TableNames& names,
+                   const store::Catalog& catalog, const std::string& application_name,
+                   const std::string& event_id, std::chrono::milliseconds time,
+                   io::Patience& patience);
+
+}  // namespace tickstock::sync

@@ -1,0 +1,23 @@
+#include "store/pruning.hpp"
+#include "sync/giving_up.hpp"
+#include "sync/run_state.hpp"
+
+namespace tickstock::sync {
+
+void Run::give_up_old() {
+  OldEvents old = give_up_old_events(*connection_, environment_.tables, catalog_,
+                                     application_name(), environment_.retention.outbox_max_age);
+  if (!old.warning.empty()) report_.warnings.push_back(std::move(old.warning));
+}
+
+void Run::prune() {
+  // Whoever wants the run to end now does not care for old rows.
+  if (patience_.ending()) return;
+  try {
+    store::prune(*connection_, environment_.tables, environment_.retention);
+  } catch (const Error& error) {
+    report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
+  }
+}
+
+}  // namespace tickstock::sync
