@@ -110,6 +110,15 @@ int run_status(const Options& options, const Settings& settings, io::Patience& p
 int run_history(const Options& options, const Settings& settings, io::Patience& patience) {
   Session session(settings, patience);
   store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
+  if (options.universe || options.symbol) {
+    const store::Changes found =
+        store::read_changes(session.connection, settings.environment.tables,
+                            {options.universe, options.symbol}, options.limit, options.offset);
+    print(options.format == OutputFormat::json
+              ? json_changes(found, options.symbol, options.limit, options.offset)
+              : text_changes(found, options.symbol));
+    return status_done;
+  }
   const store::History history =
       store::read_history(session.connection, settings.environment.tables, session.catalog,
                           options.limit, options.offset);

@@ -296,8 +296,13 @@ class CommandLine {
   }
 
   void history() {
-    CLI::App& app = command("history", "List the last runs", Command::history);
-    number(app, "--limit", "How many runs (20)", 1, largest_page, options_.limit);
+    CLI::App& app =
+        command("history", "List the last runs, or the changes of a universe or a symbol",
+                Command::history);
+    text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
+    text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
+         options_.symbol);
+    number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
     number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
     choice(app, "--format", "Format of the result (text)", options_.format);
     connecting(app);

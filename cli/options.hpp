@@ -55,6 +55,8 @@ struct Options {
   // deliver
   std::optional<std::string> discard;
   // history
+  std::optional<std::string> universe;
+  std::optional<std::string> symbol;
   std::int64_t limit = 20;
   std::int64_t offset = 0;
 };

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "store/changes.hpp"
 #include "store/runs.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
@@ -28,6 +29,11 @@ std::string json_status(const store::RunView& view);
 
 std::string text_history(const store::History& history);
 std::string json_history(const store::History& history, std::int64_t limit, std::int64_t offset);
+
+/// The changes of the journal; with `symbol` what became of it in each.
+std::string text_changes(const store::Changes& found, const std::optional<std::string>& symbol);
+std::string json_changes(const store::Changes& found, const std::optional<std::string>& symbol,
+                         std::int64_t limit, std::int64_t offset);
 
 std::string text_findings(const std::vector<sync::Finding>& findings);
 std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);

@@ -182,6 +182,9 @@ std::string text_status(const store::RunView& view) {
             counted(static_cast<std::uint64_t>(run.universes_changed), "universe", "universes"),
             counted(static_cast<std::uint64_t>(run.members_added), "member", "members"),
             run.members_removed, run.members_moved));
+  if (!view.universes.empty()) {
+    field("universes", fmt::format("{}", fmt::join(view.universes, ", ")));
+  }
   field("events", run.events_enabled ? events_text(view) : "switched off");
   if (run.approved) field("approved", "with --approve-plan");
   if (run.error) field("error", *run.error);

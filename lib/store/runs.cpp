@@ -196,6 +196,12 @@ std::optional<RunView> read_run(Connection& connection, const TableNames& names,
   if (rows.rows() == 0) return std::nullopt;
   RunView view = view_of(rows, 0);
   settle(view, holders, catalog);
+  const Result changed = transaction.run(
+      {"reading " + names.changes().shown(),
+       names.in("SELECT universe FROM {changes} WHERE run_id = $1 GROUP BY universe "
+                "ORDER BY min(id)"),
+       {view.record.run_id}});
+  for (int row = 0; row < changed.rows(); ++row) view.universes.push_back(changed.text(row, 0));
   return view;
 }
 

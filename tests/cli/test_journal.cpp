@@ -101,3 +101,92 @@ TEST_CASE("where no member has a reason of its own the journal keeps none") {
   CHECK(count("cardinality(added) <> cardinality(added_why) OR "
               "cardinality(removed) <> cardinality(removed_why)") == "0");
 }
+
+TEST_CASE("the history of a universe has a line for each run that changed it") {
+  TwoNights scene;
+  CHECK(scene.fixture.run({"history", "--universe", "mid_cap"}).out ==
+        "2024-06-28 mid_cap +2 −1 ~0 Market cap recalculation: 3 symbols, run night-2\n"
+        "2024-06-28 mid_cap +2 −0 ~0 Market cap recalculation: 2 symbols, run night-1\n"
+        "2 of 2 changes\n");
+  CHECK(scene.fixture.run({"history", "--universe", "mid_cap", "--limit", "1", "--offset", "1"})
+            .out ==
+        "2024-06-28 mid_cap +2 −0 ~0 Market cap recalculation: 2 symbols, run night-1\n"
+        "1 of 2 changes\n");
+  CHECK(scene.fixture.run({"history", "--universe", "MID_CAP"}).out == "0 of 0 changes\n");
+}
+
+TEST_CASE("the history of a symbol has a line for each universe and run, and tells why") {
+  TwoNights scene;
+  const auto history = [&scene](const Names& more) {
+    return lines_of(scene.fixture.run(with({"history", "--symbol"}, more)).out);
+  };
+  CHECK(history({"LARGE", "--limit", "5"}) ==
+        Names{"2024-06-28 large_cap - LARGE crossed $10 B downward, run night-2",
+              "2024-06-28 mid_cap + LARGE crossed $10 B downward, run night-2",
+              "2024-06-28 large_cap + LARGE Market cap recalculation: 1 symbols, run night-1",
+              "2024-06-28 top_100 + LARGE Top 100 by market cap, run night-1",
+              "2024-06-28 top_500 + LARGE Top 500 by market cap, run night-1", "5 of 7 changes"});
+  const Names b099 = history({"B099", "--universe", "top_500"});
+  REQUIRE(b099.size() == 3);
+  CHECK(b099[0] == "2024-06-28 top_500 ~ B099 moved, run night-2");
+  CHECK(history({"MID", "--universe", "tech"}) ==
+        Names{"2024-06-28 tech - MID delisted 2024-06-28, run night-2", "1 of 1 change"});
+  // Neither another case nor a part of a name, and no wildcard.
+  for (const std::string other : {"large", "LARG", "LARG%", ".*", "a'b\"c\\{},"}) {
+    CHECK(history({other}) == Names{"0 of 0 changes"});
+  }
+}
+
+TEST_CASE("the documents of changes have numbers, and for a symbol its change and why") {
+  TwoNights scene;
+  const auto document = [&scene](const Names& more) {
+    return Json::parse(
+        scene.fixture.run(with({"history", "--format", "json", "--limit", "3"}, more)).out);
+  };
+  const Json universe = document({"--universe", "mid_cap", "--offset", "1"});
+  CHECK(universe.at("schema_version").integer() == 1);
+  CHECK(universe.at("total").integer() == 2);
+  CHECK(universe.at("limit").integer() == 3);
+  CHECK(universe.at("offset").integer() == 1);
+  REQUIRE(universe.at("changes").size() == 1);
+  const Json first = universe.at("changes").items().front();
+  CHECK(first.at("run_id").str() == "night-1");
+  CHECK(first.at("as_of").str() == "2024-06-28");
+  CHECK(first.at("task").str() == "market_cap_recalculation");
+  CHECK(first.at("universe").str() == "mid_cap");
+  CHECK(first.at("action").str() == "updated");
+  CHECK(first.at("reason").str() == "Market cap recalculation: 2 symbols");
+  CHECK(first.at("added").integer() == 2);
+  CHECK(first.at("removed").integer() == 0);
+  CHECK(first.at("moved").integer() == 0);
+  CHECK_FALSE(first.has("symbol"));
+  CHECK(first.at("changed_at").str() == scene.fixture.content("mega_cap").at("last_updated").str());
+
+  const Json symbol = document({"--symbol", "LARGE"});
+  CHECK(symbol.at("total").integer() == 7);
+  REQUIRE(symbol.at("changes").size() == 3);
+  const auto lines = symbol.at("changes").items();
+  CHECK(lines[0].at("change").str() == "removed");
+  CHECK(lines[0].at("why").str() == "crossed $10 B downward");
+  CHECK(lines[1].at("change").str() == "added");
+  CHECK(lines[1].at("symbol").str() == "LARGE");
+  CHECK(lines[2].at("why").is_null());
+}
+
+TEST_CASE("the history of changes shows those of its own table of entries") {
+  TwoNights scene;
+  scene.fixture.database().execute(
+      "UPDATE cache_sync_runs SET entries = 'trial.cache_entries' WHERE run_id = 'night-1'");
+  CHECK_THAT(scene.fixture.run({"history", "--universe", "mid_cap"}).out,
+             contains("1 of 1 change\n"));
+  CHECK_THAT(scene.fixture.run({"history", "--symbol", "LARGE"}).out, contains("2 of 2 changes\n"));
+}
+
+TEST_CASE("the status names the universes that the run changed") {
+  TwoNights scene;
+  CHECK_THAT(scene.fixture.run({"status", "night-1"}).out,
+             contains("universes     mega_cap, large_cap, mid_cap, small_cap, micro_cap, top_100, "
+                      "top_500, top_1000, top_2000, recent_ipos, tech\n"));
+  REQUIRE(run_task(scene.fixture, {"sync", "--run-id", "night-3"}).status == 0);
+  CHECK_THAT(scene.fixture.run({"status"}).out, !contains("universes  "));
+}

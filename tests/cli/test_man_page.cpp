@@ -369,8 +369,9 @@ TEST_CASE("the man page documents exactly the events") {
 
 TEST_CASE("the man page documents the fields of events, documents and log") {
   const std::string messages = read(root / "lib/events/messages.cpp");
-  const std::string output = read(root / "cli/output_json.cpp") + read(root / "cli/logging.cpp") +
-                             read(root / "lib/sync/report.cpp");
+  const std::string output = read(root / "cli/output_json.cpp") +
+                             read(root / "cli/output_changes.cpp") +
+                             read(root / "cli/logging.cpp") + read(root / "lib/sync/report.cpp");
   for (const auto& [name, code] : {std::pair("EVENTS", messages), std::pair("OUTPUT", output)}) {
     const Strings words = set_of(matches(section_text(name), "\\b(\\w+)\\b"));
     const Strings fields = set_of(matches(code, "key\\(\"(\\w+)\"\\)"));

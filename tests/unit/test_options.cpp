@@ -40,6 +40,8 @@ TEST_CASE("each command is known") {
   CHECK(parse({"init"}).command == Command::init);
   CHECK(parse({"status", "run-1"}).run_id == "run-1");
   CHECK(parse({"history", "--limit", "5", "--offset", "10"}).offset == 10);
+  CHECK(parse({"history", "--universe", "top_100"}).universe == "top_100");
+  CHECK(parse({"history", "--symbol", "BRK.B"}).symbol == "BRK.B");
   CHECK(parse({"check"}).command == Command::check);
   CHECK(parse({"deliver"}).command == Command::deliver);
   CHECK_FALSE(parse({"deliver"}).discard.has_value());
