@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include "domain/error.hpp"
+#include "events/acl.hpp"
 #include "events/publisher.hpp"
 #include "exit_status.hpp"
 #include "output.hpp"
 #include "printable.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
+#include "store/grants.hpp"
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
 #include "store/schema.hpp"
@@ -76,6 +78,14 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
 }
 
 int run_init(const Options& options, const Settings& settings, io::Patience& patience) {
+  if (options.print_grants) {
+    print(store::grants_sql(settings.environment.tables, *options.print_grants));
+    return status_done;
+  }
+  if (options.print_redis_acl) {
+    print(events::redis_acl(*options.print_redis_acl));
+    return status_done;
+  }
   if (options.print_sql) {
     std::string sql;
     for (const std::string& statement : store::schema_sql(settings.environment.tables))

@@ -13,6 +13,7 @@
 #include "domain/error.hpp"
 #include "events/redis_settings.hpp"
 #include "store/connection.hpp"
+#include "store/grants.hpp"
 #include "version.hpp"
 
 namespace tickstock::cli {
@@ -47,6 +48,12 @@ std::string check_digest(const std::string& value) {
   const bool digits =
       value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
   return digits ? "" : "must be the 64 hexadecimal digits that a dry run prints";
+}
+
+/// No character that the command line of Redis could take for more, and not everybody's user.
+std::string check_redis_user(const std::string& value) {
+  if (value == "default") return "must not be default, the user of everybody who does not log in";
+  return check_word(value);
 }
 
 std::string check_uuid(const std::string& value) {
@@ -127,6 +134,10 @@ class CommandLine {
             options_.database_url_file.has_value(), "--database-url-file");
     exclude(options_.redis_url.has_value(), "--redis-url", options_.redis_url_file.has_value(),
             "--redis-url-file");
+    exclude(options_.print_sql, "--print-sql", options_.print_grants.has_value(), "--print-grants");
+    exclude(options_.print_sql || options_.print_grants.has_value(),
+            options_.print_sql ? "--print-sql" : "--print-grants",
+            options_.print_redis_acl.has_value(), "--print-redis-acl");
     return options_;
   }
 
@@ -282,6 +293,10 @@ class CommandLine {
         command("init", "Create the program's own tables, and cache_entries where it is missing",
                 Command::init);
     flag(app, "--print-sql", "Print the SQL instead of running it", options_.print_sql);
+    text(app, "--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
+         options_.print_grants, store::role_problem);
+    text(app, "--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
+         options_.print_redis_acl, check_redis_user);
     connecting(app);
     everywhere(app);
   }

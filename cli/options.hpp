@@ -52,6 +52,8 @@ struct Options {
 
   // init
   bool print_sql = false;
+  std::optional<std::string> print_grants;     ///< for this role
+  std::optional<std::string> print_redis_acl;  ///< for this user
   // deliver
   std::optional<std::string> discard;
   // history

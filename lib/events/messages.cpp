@@ -4,6 +4,7 @@
 #include <set>
 
 #include "domain/change.hpp"
+#include "events/channels.hpp"
 #include "events/sha256.hpp"
 #include "json/writer.hpp"
 
@@ -26,17 +27,16 @@ struct About {
 };
 
 /// The envelope around a payload; `more` adds keys beside it.
-Message envelope(std::string_view channel, std::string_view event, std::string_view source,
-                 const RunFacts& run, const std::string& timestamp, const About& about,
-                 const Fill& payload,
+Message envelope(const EventKind& kind, std::string_view source, const RunFacts& run,
+                 const std::string& timestamp, const About& about, const Fill& payload,
                  const std::function<void(json::Writer&, const std::string&)>& more = {}) {
   Message message;
-  message.channel = channel;
-  message.event = event;
+  message.channel = kind.channel;
+  message.event = kind.event;
   message.event_id = uuid_of(run.run_id, about.task, about.universe, about.symbol, about.position);
   json::Writer json;
   json.begin_object();
-  json.key("event").string(event);
+  json.key("event").string(kind.event);
   json.key("event_id").string(message.event_id);
   json.key("timestamp").string(timestamp);
   json.key("source").string(source);
@@ -52,7 +52,7 @@ Message envelope(std::string_view channel, std::string_view event, std::string_v
 
 Message universe_updated(const RunFacts& run, const std::string& timestamp, Task task,
                          const EntryWrite& write, std::uint64_t position) {
-  return envelope("tickstock:universe:updated", "universe_updated", job_source, run, timestamp,
+  return envelope(kinds::universe_updated, job_source, run, timestamp,
                   {to_string(task), write.universe, {}, position}, [&](json::Writer& json) {
                     json.key("universe").string(write.universe);
                     json.key("action").string(write_action(task));
@@ -69,7 +69,7 @@ Message universe_updated(const RunFacts& run, const std::string& timestamp, Task
 
 Message ipo_assigned(const RunFacts& run, const std::string& timestamp, const EntryWrite& write,
                      SymbolId symbol, const Market& market, std::uint64_t position) {
-  return envelope("tickstock:cache:ipo_assignment", "ipo_assigned", job_source, run, timestamp,
+  return envelope(kinds::ipo_assigned, job_source, run, timestamp,
                   {to_string(Task::ipo), write.universe, market.name(symbol), position},
                   [&](json::Writer& json) {
                     const Company& company = market.company(symbol);
@@ -89,9 +89,8 @@ Message delisting_cleanup(const RunFacts& run, const std::string& timestamp, con
     memberships += write.diff.removed.size();
     for (const Placement& member : write.diff.removed) symbols.insert(market.name(member.symbol));
   }
-  return envelope("tickstock:cache:delisting_cleanup", "delisting_cleanup", job_source, run,
-                  timestamp, {to_string(Task::delisted), {}, {}, position},
-                  [&](json::Writer& json) {
+  return envelope(kinds::delisting_cleanup, job_source, run, timestamp,
+                  {to_string(Task::delisted), {}, {}, position}, [&](json::Writer& json) {
                     json.key("removed_count").number(memberships);
                     json.key("universes").begin_array();
                     for (const EntryWrite& write : task.writes) json.string(write.universe);
@@ -128,8 +127,8 @@ std::uint64_t Completion::total_changes() const {
 }
 
 Message sync_triggered(const RunFacts& run, const std::string& timestamp) {
-  return envelope("tickstock:cache:sync_triggered", "cache_sync_triggered", job_source, run,
-                  timestamp, About{"cache_sync_triggered"}, [&](json::Writer& json) {
+  return envelope(kinds::sync_triggered, job_source, run, timestamp, About{"cache_sync_triggered"},
+                  [&](json::Writer& json) {
                     json.key("job_id").string(run.run_id);
                     json.key("mode").string(to_string(run.mode));
                     json.key("force").boolean(run.force);
@@ -165,8 +164,8 @@ std::vector<Message> task_events(const RunFacts& run, const std::string& timesta
 
 Message sync_completed(const RunFacts& run, const std::string& timestamp,
                        const Completion& completion) {
-  return envelope("tickstock:cache:sync_complete", "cache_sync_completed", job_source, run,
-                  timestamp, {"cache_sync_completed"}, [&](json::Writer& json) {
+  return envelope(kinds::sync_completed, job_source, run, timestamp, {"cache_sync_completed"},
+                  [&](json::Writer& json) {
                     json.key("job_id").string(run.run_id);
                     json.key("mode").string(to_string(run.mode));
                     json.key("status").string(application_status(completion.status));
@@ -193,8 +192,8 @@ Message sync_completed(const RunFacts& run, const std::string& timestamp,
 Message phase_completed(const RunFacts& run, const std::string& timestamp,
                         const Completion& completion) {
   const bool committed = application_status(completion.status) == "completed";
-  return envelope("tickstock:processing:status", "phase_completed", job_source, run, timestamp,
-                  {"phase_completed"}, [&](json::Writer& json) {
+  return envelope(kinds::phase_completed, job_source, run, timestamp, {"phase_completed"},
+                  [&](json::Writer& json) {
                     json.key("phase").string("cache_sync");
                     json.key("status").string(committed ? "completed" : "failed");
                     json.key("stats").begin_object();
@@ -208,7 +207,7 @@ Message phase_completed(const RunFacts& run, const std::string& timestamp,
 }
 
 Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps) {
-  return envelope("tickstock:monitoring", "job_progress_update", progress_source, run, timestamp,
+  return envelope(kinds::progress, progress_source, run, timestamp,
                   {"job_progress_update", {}, {}, static_cast<std::uint64_t>(completed_steps)},
                   [&](json::Writer& json) {
                     json.key("phase").string("cache_sync");
@@ -223,7 +222,7 @@ Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind 
                    const std::string& message) {
   constexpr std::string_view component = "cache_sync_processing";
   return envelope(
-      "tickstock:errors", "cache_sync_error", job_source, run, timestamp, {"cache_sync_error"},
+      kinds::sync_error, job_source, run, timestamp, {"cache_sync_error"},
       [&](json::Writer& json) {
         json.key("component").string(component);
         json.key("severity").string(severity_of(kind));

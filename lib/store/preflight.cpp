@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
+#include "store/columns.hpp"
 #include "store/schema.hpp"
 
 namespace tickstock::store {
@@ -76,24 +78,15 @@ class Inspector {
     }
   }
 
-  void may_select() {
-    if (!all_columns(&Relation::Column::can_select)) grant("SELECT");
+  /// \param columns those that matter; all where empty
+  void may_select(std::span<const std::string_view> columns = {}) {
+    if (!may(&Relation::Column::can_select, columns)) grant("SELECT");
   }
-  void may_insert() {
-    if (!all_columns(&Relation::Column::can_insert)) grant("INSERT");
+  void may_insert(std::span<const std::string_view> columns = {}) {
+    if (!may(&Relation::Column::can_insert, columns)) grant("INSERT");
   }
-  /// \param columns those that are updated; all where empty
-  void may_update(const std::vector<std::string_view>& columns = {}) {
-    const auto matters = [&columns](const auto& column) {
-      return columns.empty() ||
-             std::find(columns.begin(), columns.end(), column.first) != columns.end();
-    };
-    if (std::any_of(relation_.columns.begin(), relation_.columns.end(),
-                    [&matters](const auto& column) {
-                      return matters(column) && !column.second.can_update;
-                    })) {
-      grant("UPDATE");
-    }
+  void may_update(std::span<const std::string_view> columns = {}) {
+    if (!may(&Relation::Column::can_update, columns)) grant("UPDATE");
   }
 
   void may_delete() {
@@ -105,9 +98,12 @@ class Inspector {
  private:
   [[nodiscard]] std::string shown() const { return relation_.name.shown(); }
 
-  bool all_columns(bool Relation::Column::*privilege) {
-    return std::all_of(relation_.columns.begin(), relation_.columns.end(),
-                       [privilege](const auto& column) { return column.second.*privilege; });
+  bool may(bool Relation::Column::*privilege, std::span<const std::string_view> columns) {
+    return std::all_of(relation_.columns.begin(), relation_.columns.end(), [&](const auto& column) {
+      const bool matters = columns.empty() ||
+                           std::find(columns.begin(), columns.end(), column.first) != columns.end();
+      return !matters || column.second.*privilege;
+    });
   }
 
   void grant(const std::string& privilege) {
@@ -162,12 +158,13 @@ void inspect_entries(const Catalog& catalog, bool write, const std::string& role
     return;
   }
   inspector.has_columns(entries_columns);
-  inspector.may_select();
+  inspector.may_select(entries_read);
   if (!write) return;
+  inspector.may_select(entries_updated);
   if (!part.is_table())
     inspector.fail(part.name.shown() + " is not a table; entries can't be written to it");
-  inspector.may_insert();
-  inspector.may_update({"content", "cache_type", "updated_at"});
+  inspector.may_insert(entries_inserted);
+  inspector.may_update(entries_updated);
   if (part.is_table() && !part.unique_universe) {
     inspector.fail(part.name.shown() +
                    " has no unique index on universe; run: CREATE UNIQUE INDEX ON " +

@@ -356,7 +356,7 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
 }
 
 TEST_CASE("the man page documents exactly the events") {
-  const std::string code = read(root / "lib/events/messages.cpp");
+  const std::string code = read(root / "lib/events/channels.hpp");
   const std::string pattern = "\"(tickstock:[a-z_:]+)\",\\s*\"([a-z_]+)\"";
   const auto channels = matches(code, pattern, 1);
   const auto events = matches(code, pattern, 2);
