@@ -50,7 +50,7 @@ struct Journal {
   Names runs() {
     const Names changed = fixture.database().column(
         "SELECT DISTINCT run_id FROM cache_sync_changes WHERE universe = 'recent_ipos' ORDER BY 1");
-    const Names left = fixture.database().column(
+    Names left = fixture.database().column(
         "SELECT run_id FROM cache_sync_runs WHERE run_id <> 'last' ORDER BY 1");
     CHECK(changed == left);
     return left;

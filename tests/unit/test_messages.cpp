@@ -155,3 +155,12 @@ TEST_CASE("progress has a source of its own, and errors repeat themselves at the
   CHECK(error.at("payload.component").str() == "cache_sync_processing");
   CHECK(error.at("context.run_id").str() == "night-1");
 }
+
+TEST_CASE("an event of more than the size that every Redis takes is refused and named") {
+  Message message{"id", "channel", "event", std::string(events::largest_message, 'x')};
+  CHECK_NOTHROW(events::require_sendable({message, message}));
+  message.body += 'x';
+  CHECK_THROWS_WITH(events::require_sendable({message}),
+                    contains("event event on channel channel would have 1048577 bytes") &&
+                        contains("or run once with --no-events"));
+}
