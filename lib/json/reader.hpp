@@ -6,8 +6,8 @@
 namespace tickstock::json {
 
 /// Reads a JSON array of strings as it streams by, without building a document. \return false for
-/// anything else: another type, an element that is no string, or text that is not JSON. `take` may
-/// then have been called for the first elements.
+/// anything else: another type, an element that is no string, or text that PostgreSQL's jsonb does
+/// not take either. `take` may then have been called for the first elements.
 bool read_string_array(std::string_view json, const std::function<void(std::string_view)>& take);
 
 }  // namespace tickstock::json

@@ -70,6 +70,40 @@ TEST_CASE("an array of strings is read, and nothing else") {
   }
 }
 
+TEST_CASE("an array of strings is read exactly where PostgreSQL's jsonb takes it") {
+  CHECK(read(" [\t\"\x7f\"\r,\n\"\\/\\b\\f\\n\\r\\t\\\\\\\"\" ] ") ==
+        (Values{"\x7f", "/\b\f\n\r\t\\\""}));
+  CHECK(read(R"(["\ud83d\uDE00", "\u20aC", ""])") == (Values{"😀", "€", ""}));
+  CHECK(read("[\"\xf4\x8f\xbf\xbf\"]") == Values{"\xf4\x8f\xbf\xbf"});
+  for (const std::string_view bad : {R"(["\u0000"])",  R"(["\ud83d"])",
+                                     R"(["\ude00"])",  R"(["\ude00\ud83d"])",
+                                     R"(["\ud83dx"])", R"(["\ud83d\u0041"])",
+                                     R"(["\x41"])",    R"(["\u12"])",
+                                     R"(["A",])",      R"([,"A"])",
+                                     R"(["A" "B"])",   R"(['A'])",
+                                     R"(["A"]])",      R"(["A"]["B"])",
+                                     "[\"\n\"]",       "[\"\x1f\"]",
+                                     "\xef\xbb\xbf[]", "\v[]",
+                                     "[]\f",           "[] // x"}) {
+    INFO(bad);
+    CHECK_FALSE(read(bad).has_value());
+  }
+}
+
+TEST_CASE("an array with bytes that are not UTF-8, or with a NUL, is refused") {
+  for (const char* bytes : {"\xff", "\xc3", "\xc3(", "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf",
+                            "\xed\xa0\x80", "\xed\xbf\xbf", "\xe2\x82", "\xf0\x8f\xbf\xbf",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x9f\x98"}) {
+    const std::string text = std::string("[\"") + bytes + "\"]";
+    INFO(text);
+    CHECK_FALSE(read(text).has_value());
+  }
+  CHECK_FALSE(read(std::string_view("[\"A\0B\"]", 7)).has_value());
+  CHECK_FALSE(read(std::string_view("[]\0", 3)).has_value());
+  CHECK_FALSE(read(std::string_view("[\"A\"]\0x", 7)).has_value());
+  CHECK_FALSE(read(std::string_view("\0[]", 3)).has_value());
+}
+
 TEST_CASE("deep nesting is refused without exhausting the stack") {
   CHECK_FALSE(read(std::string(1'000'000, '[')).has_value());
 }
