@@ -80,19 +80,10 @@ class ConfigReader {
   std::set<std::string> known_;
 };
 
-bool holds_password(const ConfigFile& config) {
-  const bool database = config.database_url &&
-                        store::conninfo_problem(*config.database_url).empty() &&
-                        store::conninfo_has_password(*config.database_url);
-  return database ||
-         (config.redis_url && !events::parse_redis_url(*config.redis_url).password.empty());
-}
-
 }  // namespace
 
-ConfigFile read_config_file(const std::string& path) {
-  const FileContent content = read_file(path);
-  ConfigReader reader(path, content.text);
+ConfigFile parse_config(const std::string& text, const std::string& path) {
+  ConfigReader reader(path, text);
   ConfigFile config;
   reader.take("database", "url", "a text", config.database_url);
   reader.take("redis", "url", "a text", config.redis_url);
@@ -124,6 +115,20 @@ ConfigFile read_config_file(const std::string& path) {
   reader.take_percent("max_removed_percent", config.max_removed_percent);
   reader.take_whole("guards", "max_data_age_days", 1, 36'500, config.max_data_age_days);
   reader.refuse_unknown();
+  return config;
+}
+
+bool holds_password(const ConfigFile& config) {
+  const bool database = config.database_url &&
+                        store::conninfo_problem(*config.database_url).empty() &&
+                        store::conninfo_has_password(*config.database_url);
+  return database ||
+         (config.redis_url && !events::parse_redis_url(*config.redis_url).password.empty());
+}
+
+ConfigFile read_config_file(const std::string& path) {
+  const FileContent content = read_file(path);
+  ConfigFile config = parse_config(content.text, path);
   if (holds_password(config)) require_private(content, path);
   return config;
 }

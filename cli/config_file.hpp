@@ -47,8 +47,15 @@ struct ConfigFile {
   std::optional<std::int64_t> max_data_age_days;
 };
 
-/// Reads a file in TOML. \throws Error (config) naming the file, and the line or key that is wrong;
-/// a key that is not known is one. A file with a password in it must be private.
+/// Reads the text of a file in TOML. \throws Error (config) naming the file, and the line or key
+/// that is wrong; a key that is not known is one.
+ConfigFile parse_config(const std::string& text, const std::string& path);
+
+/// Whether a URL in it has a password. \throws Error (config) where the Redis URL can't be used.
+bool holds_password(const ConfigFile& config);
+
+/// Reads and parses a file, which must be private where it holds a password. \throws Error
+/// (config).
 ConfigFile read_config_file(const std::string& path);
 
 }  // namespace tickstock::cli

@@ -88,10 +88,15 @@ void take_unix(std::string_view rest, RedisSettings& settings) {
     settings.database = database_of(parameter.substr(3));
     rest = rest.substr(0, query);
   }
-  // A password may hold an encoded slash only, so the path begins at the first one.
+  // A password may hold an encoded slash only, so the path begins at the first one. Where that was
+  // not heeded, the rest of a password must not be shown as a path.
   const std::size_t slash = rest.find('/');
   if (slash == std::string_view::npos) unusable("it names no socket");
-  take_login(rest.substr(0, slash), settings);
+  const std::string_view login = rest.substr(0, slash);
+  if (!take_login(login, settings).empty() ||
+      (!login.empty() && rest.find('@', slash) != std::string_view::npos)) {
+    unusable("a / or @ in user, password or path must be percent-encoded");
+  }
   settings.path = percent_decoded(rest.substr(slash));
   if (settings.path.size() > 107) unusable("the path of the socket is longer than 107 bytes");
 }

@@ -45,16 +45,22 @@ std::size_t BinaryCopyReader::consume(std::string_view bytes) {
     header_read_ = true;
     return size;
   }
+  if (ended_ && !bytes.empty()) malformed();
   if (bytes.size() < 2) return 0;
   const std::uint32_t count = big_endian(bytes.substr(0, 2));
-  if (count == 0xffff) return 2;  // the trailer
+  if (count == 0xffff) {  // the trailer
+    ended_ = true;
+    return 2;
+  }
+  if (count != width_) malformed();
   fields_.clear();
   std::size_t at = 2;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (bytes.size() < at + 4) return 0;
     const std::int32_t size = int32_at(bytes, at);
     at += 4;
-    if (size < 0) {
+    if (size < -1) malformed();
+    if (size == -1) {
       fields_.emplace_back();
       continue;
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,9 +20,9 @@ using CopyField = std::optional<std::string_view>;
 /// arrive.
 class BinaryCopyReader {
  public:
-  /// `take` gets the fields of each row, valid during the call.
-  explicit BinaryCopyReader(std::function<void(std::span<const CopyField>)> take)
-      : take_(std::move(take)) {}
+  /// `take` gets the `width` fields of each row, valid during the call.
+  BinaryCopyReader(std::size_t width, std::function<void(std::span<const CopyField>)> take)
+      : width_(width), take_(std::move(take)) {}
 
   /// \throws Error (failed) for bytes that are not in the format.
   void feed(std::string_view bytes);
@@ -30,10 +31,12 @@ class BinaryCopyReader {
   /// How many bytes of `bytes` were a header or a row; 0 when one is not complete yet.
   std::size_t consume(std::string_view bytes);
 
+  std::size_t width_;
   std::function<void(std::span<const CopyField>)> take_;
   std::vector<CopyField> fields_;
   std::string rest_;
   bool header_read_ = false;
+  bool ended_ = false;
 };
 
 /// A `date` in binary; infinity, and years that no calendar of std::chrono has, become

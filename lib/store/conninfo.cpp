@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include "store/connection.hpp"
@@ -37,6 +38,11 @@ std::string conninfo_problem(const std::string& conninfo) {
     const std::string_view name = std::string_view(conninfo).substr(0, scheme);
     if (name != "postgresql" && name != "postgres") {
       return "its scheme is not postgresql:// or postgres://";
+    }
+    // libpq would take keywords behind a URL, a password among them, for a part of it.
+    if (std::any_of(conninfo.begin(), conninfo.end(),
+                    [](char c) { return c >= '\0' && c <= ' '; })) {
+      return "it is a URL with a blank in it, which must be percent-encoded";
     }
     // libpq takes the first '/' or '@' for an end, and would print the rest of a password as host
     // or port.

@@ -71,7 +71,7 @@ Activity activity_of(const CopyField& field) {
 
 Market read_market(Transaction& transaction, const TableNames& names, Day as_of) {
   Market market(as_of);
-  BinaryCopyReader reader([&market](std::span<const CopyField> row) {
+  BinaryCopyReader reader(5, [&market](std::span<const CopyField> row) {
     const Listing listing{market_cap_of(row[1]), copy_day(row[3]), copy_day(row[4]),
                           activity_of(row[2])};
     market.add(row[0].value_or(std::string_view()), listing);
@@ -85,7 +85,7 @@ Market read_market(Transaction& transaction, const TableNames& names, Day as_of)
 
 Entries read_entries(Transaction& transaction, const TableNames& names, Market& market) {
   Entries entries;
-  BinaryCopyReader reader([&entries, &market](std::span<const CopyField> row) {
+  BinaryCopyReader reader(5, [&entries, &market](std::span<const CopyField> row) {
     auto entry = std::make_shared<Entry>();
     entry->cache_type = *row[1];
     entry->count = *row[3];

@@ -32,7 +32,7 @@ std::string stream() {
 
 std::vector<std::vector<std::string>> read(const std::vector<std::string>& pieces) {
   std::vector<std::vector<std::string>> rows;
-  BinaryCopyReader reader([&rows](std::span<const CopyField> row) {
+  BinaryCopyReader reader(2, [&rows](std::span<const CopyField> row) {
     rows.emplace_back();
     for (const CopyField& each : row) rows.back().push_back(each ? std::string(*each) : "NULL");
   });
@@ -60,6 +60,10 @@ TEST_CASE("a table without rows is a header and a trailer") {
 
 TEST_CASE("bytes in another format are refused") {
   CHECK_THROWS_AS(read({std::string(40, 'x')}), Error);
+  CHECK_THROWS_AS(read({header + number(1, 2) + field("NVDA")}), Error);
+  CHECK_THROWS_AS(read({header + number(2, 2) + field("NVDA") + number(0xfffffffe, 4)}), Error);
+  CHECK_THROWS_AS(read({header + trailer + trailer}), Error);
+  CHECK_THROWS_AS(read({header + trailer, "x"}), Error);
 }
 
 TEST_CASE("dates and booleans are read, infinity among them") {

@@ -14,10 +14,11 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
     INFO(good);
     CHECK(conninfo_problem(good).empty());
   }
-  for (const char* bad : {"postgre://user:CANARY@host/db", "mysql://h/d",
-                          "postgresql://user:CAN@ARY@host/db", "postgresql://user:CAN/ARY@host/db",
-                          "postgresql://user:CANARY%zz@host/db", "postgresql://[::1/CANARY",
-                          "host=h CANARY", "no_such_key=CANARY", "postgresql://u:CANARY"}) {
+  for (const char* bad :
+       {"postgre://user:CANARY@host/db", "mysql://h/d", "postgresql://user:CAN@ARY@host/db",
+        "postgresql://user:CAN/ARY@host/db", "postgresql://user:CANARY%zz@host/db",
+        "postgresql://[::1/CANARY", "host=h CANARY", "postgresql://host password=CANARY",
+        "postgresql://host/db\tpassword=CANARY", "no_such_key=CANARY", "postgresql://u:CANARY"}) {
     INFO(bad);
     const std::string problem = conninfo_problem(bad);
     CHECK_FALSE(problem.empty());

@@ -49,7 +49,8 @@ TEST_CASE("a bad Redis URL is refused without repeating it") {
        {"", "localhost", "http://CANARY", "redis://", "redis://:CANARY@", "redis://h:CANARY",
         "redis://h:0", "redis://h:70000", "redis://h/CANARY", "redis://h/-1", "redis://[::1",
         "redis://u:%zzCANARY@h", "redis://u:%00CANARY@h", "redis://CANARY@h", "unix://",
-        "unix://CANARY", "unix:///s?x=CANARY", longest.c_str()}) {
+        "unix://CANARY", "unix:///s?x=CANARY", "unix://:CAN/CANARY@/s", "unix://:CAN@/CANARY@/s",
+        longest.c_str()}) {
     INFO(bad);
     try {
       parse_redis_url(bad);

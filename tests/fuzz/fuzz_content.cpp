@@ -1,0 +1,44 @@
+#include <optional>
+
+#include "fuzz/targets.hpp"
+#include "json/reader.hpp"
+#include "json/writer.hpp"
+
+namespace tickstock::fuzz {
+
+namespace {
+
+using Elements = std::optional<std::vector<std::string>>;
+
+Elements read(std::string_view json) {
+  std::vector<std::string> elements;
+  const bool good = json::read_string_array(
+      json, [&elements](std::string_view element) { elements.emplace_back(element); });
+  return good ? Elements(std::move(elements)) : std::nullopt;
+}
+
+}  // namespace
+
+/// The members of an entry: read as the plainest reader reads them, and the same again once
+/// written.
+void fuzz_content(std::string_view input) {
+  const std::string text = expanded(input);
+  const Elements elements = read(text);
+  std::vector<std::string> plain;
+  const bool sound = read_plainly(text, plain);
+  require(elements.has_value() == sound, "what is accepted differs from the plain reader");
+  if (!elements) return;
+  require(*elements == plain, "the elements differ from the plain reader's");
+
+  json::Writer json;
+  json.begin_array();
+  for (const std::string& element : *elements) json.string(element);
+  json.end_array();
+  require(read(json.text()) == elements, "written and read again, the elements differ");
+  require(read(" \t\r\n" + text + "\n ") == elements, "blanks around it change the elements");
+  require(!read(text + "x") && !read(text + '\0') && !read("[" + text + "]"),
+          "it is accepted with more around it");
+  require(!read(text.substr(0, text.rfind(']'))), "it is accepted without its end");
+}
+
+}  // namespace tickstock::fuzz

@@ -1,0 +1,119 @@
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "domain/error.hpp"
+#include "events/redis_settings.hpp"
+#include "fuzz/targets.hpp"
+#include "store/connection.hpp"
+#include "store/table_names.hpp"
+
+namespace tickstock::fuzz {
+
+namespace {
+
+// The ends of the secret; what stands between them is the fuzzer's. Nothing else in an input has
+// them, so that either of them tells a leak.
+constexpr std::string_view head = "CAN";
+constexpr std::string_view tail = "ARY";
+
+bool leaks(std::string_view text) {
+  return text.find(head) != std::string_view::npos || text.find(tail) != std::string_view::npos;
+}
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+
+/// What libpq makes of it: the secret is the password, and in no option that a message may show.
+void check_conninfo(const std::string& conninfo) {
+  const std::string problem = store::conninfo_problem(conninfo);
+  require(!leaks(problem), "the problem of a conninfo repeats the password");
+  if (!problem.empty()) return;
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
+      PQconninfoParse(conninfo.c_str(), nullptr));
+  require(options != nullptr, "a conninfo without a problem can't be parsed");
+  for (const PQconninfoOption* each = options.get(); each->keyword != nullptr; ++each) {
+    const std::string_view keyword = each->keyword;
+    if (each->val == nullptr || keyword.ends_with("password")) continue;
+    require(!leaks(each->val), "libpq takes the password for the " + std::string(keyword));
+  }
+  require(store::conninfo_has_password(conninfo) || !leaks(conninfo),
+          "the password of a conninfo is not seen");
+}
+
+void check_redis(const std::string& url) {
+  try {
+    const events::RedisSettings settings = events::parse_redis_url(url);
+    require(!leaks(settings.shown()), "the address that is shown repeats the password");
+    require(!leaks(url) || leaks(settings.password), "the password of a Redis URL is lost");
+    require(!settings.host.empty() && settings.path.size() <= 107, "an address that can't be used");
+    // A path is shown as it is, not as it would have to be written.
+    if (settings.transport != events::RedisSettings::Transport::unix_socket) {
+      const events::RedisSettings again = events::parse_redis_url(settings.shown());
+      require(again.shown() == settings.shown(), "the address that is shown is another one");
+    }
+  } catch (const Error& error) {
+    require(error.kind() == ErrorKind::config, "an error of another kind");
+    require(!leaks(error.what()), "the error of a Redis URL repeats the password");
+  }
+}
+
+void check_table(std::string_view text) {
+  try {
+    const store::TableName name = store::parse_table_name(text, "public", "[tables] symbols");
+    const std::string quoted = name.quoted();
+    require(std::count(quoted.begin(), quoted.end(), '"') == 4 && quoted.size() <= 2 * 63 + 5,
+            "a name breaks out of its quotes");
+    require(store::parse_table_name(name.shown(), "other", "").quoted() == quoted,
+            "a name is read differently with its schema");
+    store::TableNames names;
+    names.symbols = name;
+    require(names.in("{symbols}") == quoted, "a name is not put into a statement as it is");
+  } catch (const Error& error) {
+    require(error.kind() == ErrorKind::config, "an error of another kind");
+    require(std::string_view(error.what()).starts_with("[tables] symbols must be"),
+            "the error doesn't say what it is about");
+  }
+}
+
+/// The text in a list of keywords: within quotes, with what would end them escaped.
+std::string quoted(std::string_view text) {
+  std::string all = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') all += '\\';
+    all += c;
+  }
+  return all + "'";
+}
+
+}  // namespace
+
+/// Addresses of servers and tables. The lines of an input are a form, what stands between the ends
+/// of the password, what stands before the password, and what after it.
+void fuzz_urls(std::string_view input) {
+  const std::string text = expanded(input);
+  std::string_view rest = text;
+  const std::string form(take_line(rest));
+  const std::string_view middle = take_line(rest);
+  const std::string_view before = take_line(rest);
+  const std::string_view after = rest.substr(0, rest.find_last_not_of('\n') + 1);
+  if (form == "table") return check_table(after);
+  if (leaks(form) || leaks(middle) || leaks(before) || leaks(after)) return;
+  const std::string secret = std::string(head) + std::string(middle) + std::string(tail);
+  const std::string login = std::string(before) + ":" + secret + "@" + std::string(after);
+  if (form == "keywords") {
+    check_conninfo(std::string(before) + " password=" + quoted(secret) + " " + std::string(after));
+  } else if (form == "text") {
+    check_conninfo(std::string(after));
+    check_redis(std::string(after));
+  } else if (form.find('=') == std::string::npos &&
+             before.find_first_of("/?") == std::string_view::npos) {
+    // Otherwise it would not be a password but part of a keyword's value, a path or a parameter.
+    check_conninfo(form + "://" + login);
+    check_redis(form + "://" + login);
+  }
+}
+
+}  // namespace tickstock::fuzz
