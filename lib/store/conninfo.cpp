@@ -19,6 +19,18 @@ Options parse(const std::string& conninfo) {
   return options;
 }
 
+/// Whether a value swallowed the keyword behind it, as that of `host= password=…` does.
+bool swallows_password(const Options& options) {
+  for (const PQconninfoOption* option = options.get();
+       option != nullptr && option->keyword != nullptr; ++option) {
+    if (option->val != nullptr && !std::string_view(option->keyword).ends_with("password") &&
+        std::string_view(option->val).find("password=") != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// The value of an option, empty where it has none.
 std::string_view value_of(const Options& options, std::string_view keyword) {
   for (const PQconninfoOption* option = options.get();
@@ -26,6 +38,16 @@ std::string_view value_of(const Options& options, std::string_view keyword) {
     if (keyword == option->keyword && option->val != nullptr) return option->val;
   }
   return "";
+}
+
+/// Whether user and password of a URL end where they seem to. libpq takes the first '/' or '@' for
+/// their end, and would print the rest of a password as host, port or parameter.
+bool is_login_clear(std::string_view url) {
+  const std::size_t end = url.find_first_of("/@");
+  if (end == std::string_view::npos) return true;
+  if (url[end] == '/') return url.substr(0, url.find('?', end)).find('@') == std::string_view::npos;
+  return url.substr(0, end).find_first_of("[]#") == std::string_view::npos &&
+         url.find('@', end + 1) == std::string_view::npos;
 }
 
 }  // namespace
@@ -44,18 +66,13 @@ std::string conninfo_problem(const std::string& conninfo) {
                     [](char c) { return c >= '\0' && c <= ' '; })) {
       return "it is a URL with a blank in it, which must be percent-encoded";
     }
-    // libpq takes the first '/' or '@' for an end, and would print the rest of a password as host
-    // or port.
-    const std::string_view rest =
-        std::string_view(conninfo).substr(scheme + 3, conninfo.find('?') - scheme - 3);
-    const std::size_t at = rest.rfind('@');
-    if (at != std::string_view::npos &&
-        rest.substr(0, at).find_first_of("/@[]# ") != std::string_view::npos) {
+    if (!is_login_clear(std::string_view(conninfo).substr(scheme + 3))) {
       return "its user or password holds a character that must be percent-encoded";
     }
   }
   const Options options = parse(conninfo);
   if (!options) return "libpq can't read it; check quotes, brackets and percent-encoding";
+  if (swallows_password(options)) return "a keyword before the password has no value; write ''";
   // Of a URL that misses its host, the password would be taken for the port, and printed.
   if (value_of(options, "port").find_first_not_of("0123456789,") != std::string_view::npos) {
     return "its port is not a number";

@@ -27,7 +27,7 @@ struct FreeOptions {
 };
 
 /// What libpq makes of it: the secret is the password, and in no option that a message may show.
-void check_conninfo(const std::string& conninfo) {
+void check_conninfo(const std::string& conninfo, bool must_be_seen) {
   const std::string problem = store::conninfo_problem(conninfo);
   require(!leaks(problem), "the problem of a conninfo repeats the password");
   if (!problem.empty()) return;
@@ -39,8 +39,17 @@ void check_conninfo(const std::string& conninfo) {
     if (each->val == nullptr || keyword.ends_with("password")) continue;
     require(!leaks(each->val), "libpq takes the password for the " + std::string(keyword));
   }
-  require(store::conninfo_has_password(conninfo) || !leaks(conninfo),
+  require(store::conninfo_has_password(conninfo) || !must_be_seen || !leaks(conninfo),
           "the password of a conninfo is not seen");
+}
+
+/// Whether nothing around the password takes its place or its keyword: a second one, or a value
+/// that doesn't end before it.
+bool stands_alone(std::string_view before, std::string_view after) {
+  return after.find_first_of("%\\'") == std::string_view::npos &&
+         after.find("password") == std::string_view::npos &&
+         before.find_first_of("\\'") == std::string_view::npos &&
+         !before.substr(0, before.find_last_not_of(" \t\r\v\f") + 1).ends_with('=');
 }
 
 void check_redis(const std::string& url) {
@@ -104,14 +113,15 @@ void fuzz_urls(std::string_view input) {
   const std::string secret = std::string(head) + std::string(middle) + std::string(tail);
   const std::string login = std::string(before) + ":" + secret + "@" + std::string(after);
   if (form == "keywords") {
-    check_conninfo(std::string(before) + " password=" + quoted(secret) + " " + std::string(after));
+    check_conninfo(std::string(before) + " password=" + quoted(secret) + " " + std::string(after),
+                   stands_alone(before, after));
   } else if (form == "text") {
-    check_conninfo(std::string(after));
+    check_conninfo(std::string(after), false);
     check_redis(std::string(after));
-  } else if (form.find('=') == std::string::npos &&
+  } else if (form.find_first_of(":/?=@ ") == std::string::npos &&
              before.find_first_of("/?") == std::string_view::npos) {
     // Otherwise it would not be a password but part of a keyword's value, a path or a parameter.
-    check_conninfo(form + "://" + login);
+    check_conninfo(form + "://" + login, stands_alone("", after));
     check_redis(form + "://" + login);
   }
 }

@@ -10,7 +10,8 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
   for (const char* good :
        {"", "postgresql://host/db", "postgres://user@host:5433/db?sslmode=require",
         "host=h dbname=d", "postgresql:///db?host=/tmp", "dbname='with blank'",
-        "options=-csearch_path=a://b"}) {
+        "options=-csearch_path=a://b", "postgresql://host/db?user=me@server",
+        "postgresql://u:p?w@host/db"}) {
     INFO(good);
     CHECK(conninfo_problem(good).empty());
   }
@@ -18,7 +19,9 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
        {"postgre://user:CANARY@host/db", "mysql://h/d", "postgresql://user:CAN@ARY@host/db",
         "postgresql://user:CAN/ARY@host/db", "postgresql://user:CANARY%zz@host/db",
         "postgresql://[::1/CANARY", "host=h CANARY", "postgresql://host password=CANARY",
-        "postgresql://host/db\tpassword=CANARY", "no_such_key=CANARY", "postgresql://u:CANARY"}) {
+        "postgresql://host/db\tpassword=CANARY", "no_such_key=CANARY",
+        "postgresql://u:CAN@?@ARY@host/db", "postgresql://u:CAN@?host=ARY@h/d",
+        "host= password=CANARY", "host=a\\ password=CANARY", "postgresql://u:CANARY"}) {
     INFO(bad);
     const std::string problem = conninfo_problem(bad);
     CHECK_FALSE(problem.empty());
