@@ -22,7 +22,7 @@ UPDATE symbols SET is_active = true, delisted_date = NULL, listing_date = DATE '
 UPDATE symbols SET market_cap = NULL
  WHERE {1} % 4 = 0 AND symbol IN (SELECT symbol FROM symbols WHERE is_active AND market_cap > 0
                                    ORDER BY md5(symbol || '{0}') LIMIT 2);
-UPDATE symbols SET market_cap = 1000000 * (1 + length(company_name)) * (1 + {1} % 1000)
+UPDATE symbols SET market_cap = 1000000.0 * (1 + length(company_name)) * (1 + {1} % 1000)
  WHERE {1} % 4 = 2 AND symbol IN (SELECT symbol FROM symbols WHERE is_active AND market_cap IS NULL
                                    ORDER BY md5(symbol || '{0}') LIMIT 2);
 WITH renamed AS (
