@@ -46,6 +46,8 @@ OldEvents give_up_old_events(store::Connection& connection, const store::TableNa
     }
     result.warning = words_for(*old, result.given_up, max_age);
   } catch (const Error& error) {
+    // The delivery itself says that a signal ended it.
+    if (error.kind() == ErrorKind::interrupted) return result;
     result.warning = std::string("old events could not be given up: ") + error.what();
   }
   return result;

@@ -16,6 +16,7 @@ void Run::prune() {
   try {
     store::prune(*connection_, environment_.tables, environment_.retention);
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) return;
     report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
   }
 }
