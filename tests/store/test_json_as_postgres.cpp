@@ -10,6 +10,7 @@
 #include "store/odd_json.hpp"
 #include "store/schema.hpp"
 #include "support/catch.hpp"
+#include "support/patience.hpp"
 #include "support/postgres.hpp"
 
 using namespace tickstock;
@@ -115,7 +116,7 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   Database database;
   store::ConnectionSettings settings;
   settings.conninfo = database.url();
-  auto connection = store::Connection::open(settings, io::Interrupt());
+  auto connection = store::Connection::open(settings, test::unlimited());
   const store::TableNames names;
   create_schema(connection, names);
   give(database, texts);
