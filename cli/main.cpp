@@ -1,3 +1,5 @@
+#include <sys/prctl.h>
+
 #include <cstdlib>
 #include <exception>
 #include <string>
@@ -67,6 +69,8 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A core dump would hold passwords.
+  ::prctl(PR_SET_DUMPABLE, 0);
   // They would change what the server takes for a day, an encoding or an option behind our back.
   for (const char* name : {"PGOPTIONS", "PGTZ", "PGCLIENTENCODING", "PGDATESTYLE"})
     ::unsetenv(name);

@@ -44,6 +44,13 @@ std::string check_day(const std::string& value) {
   return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
 }
 
+/// Only PostgreSQL knows the names; what can't be one would garble its answer.
+std::string check_zone(const std::string& value) {
+  const bool plain =
+      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  return plain && value.size() <= 64 ? "" : "must be a time zone such as America/New_York";
+}
+
 std::string check_digest(const std::string& value) {
   const bool digits =
       value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -246,7 +253,8 @@ class CommandLine {
          options_.redis_url_file);
     text(app, "--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
          options_.config_file);
-    text(app, "--timezone", "ZONE", "Zone of the as-of day (America/New_York)", options_.timezone);
+    text(app, "--timezone", "ZONE", "Zone of the as-of day (America/New_York)", options_.timezone,
+         check_zone);
     number(app, "--timeout", "Seconds for the command as a whole (900)", 1, longest_wait,
            options_.timeout_seconds);
   }

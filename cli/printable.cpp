@@ -2,26 +2,68 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
+#include <cstdint>
 
 namespace tickstock::cli {
+
+namespace {
+
+/// The first character of a text in UTF-8 and its bytes; a byte that begins none stands alone, as a
+/// character that does not exist.
+struct Character {
+  char32_t code;
+  std::size_t size;
+};
+constexpr char32_t no_character = 0xffffffff;
+
+Character first_character(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return {no_character, 1};
+  char32_t code = lead & (0x7fU >> size);
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {no_character, 1};
+    code = (code << 6) | (byte(i) & 0x3fU);
+  }
+  constexpr std::array<char32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xd800 && code < 0xe000;
+  if (code < least[size] || code > 0x10ffff || surrogate) return {no_character, 1};
+  return {code, size};
+}
+
+/// Control characters, and those that turn the direction of writing, which make a line read as
+/// another one.
+bool commands_terminal(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+}  // namespace
 
 std::string printable(std::string_view text) {
   std::string safe;
   safe.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte == '\n') {
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    if (character.code == '\n') {
       safe += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      safe += fmt::format("\\x{:02x}", byte);
-    } else if (byte == 0xc2 && i + 1 < text.size() &&
-               static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      // C1 controls, among them a one-character escape of terminals.
-      safe += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[++i]));
+    } else if (character.code == no_character || character.code < 0x80) {
+      const auto byte = static_cast<unsigned char>(text.front());
+      if (character.code == no_character || commands_terminal(character.code)) {
+        safe += fmt::format("\\x{:02x}", byte);
+      } else {
+        safe += text.front();
+      }
+    } else if (commands_terminal(character.code)) {
+      safe += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(character.code));
     } else {
-      safe += text[i];
+      safe += text.substr(0, character.size);
     }
+    text.remove_prefix(character.size);
   }
   return safe;
 }

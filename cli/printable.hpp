@@ -6,8 +6,9 @@
 
 namespace tickstock::cli {
 
-/// `text` with every control character written as an escape, so that a name or message from outside
-/// can neither forge a line nor command the terminal. Letters of any script stay as they are.
+/// `text` with every control character, every turn of the direction of writing and every byte that
+/// is no UTF-8 written as an escape, so that a name or message from outside can neither forge a
+/// line nor command the terminal. Letters of any script stay as they are.
 std::string printable(std::string_view text);
 
 /// `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`; `-` for what is no finite number.

@@ -7,7 +7,6 @@ namespace {
 // Each letter that a URL must escape is in it, and a word that nothing else says.
 const std::string postgres_password = "CANARY-pg/@%:x";
 const std::string postgres_password_in_url = "CANARY-pg%2F%40%25%3Ax";
-const std::string hold_lock = "4711";
 
 /// An entry as it should be, but for the time of its writing.
 Names rows_of(Fixture& fixture) {
@@ -71,9 +70,9 @@ Redis& guarded_redis() {
 Night::Night(Postgres& postgres, Redis& redis) : fixture({}, postgres, redis), redis_(redis) {
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
-  database().execute(
-      "GRANT ALL ON ALL TABLES IN SCHEMA public TO job; GRANT ALL ON ALL SEQUENCES IN SCHEMA "
-      "public TO job");
+  const ProcessResult grants = fixture.run({"init", "--print-grants", "job"});
+  REQUIRE(grants.status == 0);
+  database().execute(grants.out);
   listen();
   before_ = fixture.entries_dump();
 }

@@ -64,6 +64,9 @@ class Night {
   /// stored event was sent, in order.
   void heal();
 
+  /// The entries count as unchanged from here on.
+  void forget() { before_ = fixture.entries_dump(); }
+
   /// What is listened to begins anew, e.g. because Redis did.
   void listen();
   /// The ids of the stored events, in order, and of those that have arrived, in order and each

@@ -19,10 +19,10 @@ class HeldMark {
   explicit HeldMark(Night& night) : holder_(night.database().connect()) {
     night.database().execute(
         "CREATE FUNCTION hold_mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$");
+        "PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$");
     night.database().execute(
         "CREATE TRIGGER hold_mark BEFORE UPDATE ON cache_sync_outbox "
-        "FOR EACH STATEMENT EXECUTE FUNCTION hold_mark()");
+        "FOR EACH ROW EXECUTE FUNCTION hold_mark()");
     holder_.execute("BEGIN");
     holder_.execute("SELECT pg_advisory_xact_lock(4711)");
   }

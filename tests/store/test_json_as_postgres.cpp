@@ -124,8 +124,8 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
       "INSERT INTO cache_entries (universe, cache_type, content) "
       "SELECT id, 'theme', value FROM given WHERE value IS NOT NULL");
   const auto rows = database.rows(
-      "SELECT id, read_array(value->'symbols'), coalesce((value->'count')::text, ''), "
-      "       coalesce((value->'metadata')::text, '') "
+      "SELECT id, read_array(value->'symbols'), left(coalesce((value->'count')::text, ''), 4096), "
+      "       left(coalesce((value->'metadata')::text, ''), 4096) "
       "  FROM given WHERE value IS NOT NULL");
 
   store::Transaction transaction(connection, {});

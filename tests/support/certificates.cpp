@@ -7,6 +7,7 @@
 namespace tickstock::test {
 
 Certificates::Certificates() {
+  directory_.open_to_services();
   for (const std::string authority : {"ca", "other"}) {
     shell("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -addext " +
           std::string("basicConstraints=critical,CA:true") + " -subj /CN=" + authority +

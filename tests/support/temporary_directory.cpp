@@ -25,6 +25,10 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
+void TemporaryDirectory::open_to_services() const {
+  std::filesystem::permissions(path_, std::filesystem::perms(0711));
+}
+
 std::string TemporaryDirectory::write(const std::string& name, const std::string& text,
                                       unsigned mode) const {
   std::string path = file(name);

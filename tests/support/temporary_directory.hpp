@@ -22,6 +22,9 @@ class TemporaryDirectory {
   /// The path of an entry of this directory, whether it exists or not.
   std::string file(const std::string& name) const { return (path_ / name).string(); }
 
+  /// Lets servers that run as somebody else in.
+  void open_to_services() const;
+
   /// Writes a file into this directory and returns its path; mode as for chmod.
   std::string write(const std::string& name, const std::string& text, unsigned mode = 0644) const;
 

@@ -13,6 +13,20 @@ TEST_CASE("control characters are shown, letters are kept") {
                   "31m") == "\\u009b31m");
   CHECK(printable("\xc2\xa0") == "\xc2\xa0");
   CHECK(printable(std::string("a\0b", 3)) == "a\\x00b");
+  CHECK(printable("\U0001F4C8 \u05d0\u05d1") == "\U0001F4C8 \u05d0\u05d1");
+}
+
+TEST_CASE("a turn of the direction of writing is shown, so that no line reads as another") {
+  CHECK(printable("A\u202eB\u2066C\u200f") == "A\\u202eB\\u2066C\\u200f");
+  CHECK(printable("one\u2028two") == "one\\u2028two");
+}
+
+TEST_CASE("bytes that are no UTF-8 are shown one by one") {
+  CHECK(printable("a\xff\xfe") == "a\\xff\\xfe");
+  CHECK(printable("\xe2\x82") == "\\xe2\\x82");
+  CHECK(printable("\xc0\xaf") == "\\xc0\\xaf");
+  CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");
+  CHECK(printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
 }
 
 TEST_CASE("caps are written in the unit that a person says") {

@@ -1,0 +1,164 @@
+// Faults 50 to 53: poolers, clocks and zones, and a poor environment.
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+
+#include "faults/night.hpp"
+#include "network.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+/// A pooler that gives out one server connection, a transaction at a time.
+class PgBouncer {
+ public:
+  explicit PgBouncer(Night& night) {
+    directory_.open_to_services();
+    RunOptions options;
+    // It refuses to run as root.
+    if (const passwd* user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr) {
+      options.user = User{user->pw_uid, user->pw_gid};
+    }
+    const std::string config = directory_.write(
+        "pgbouncer.ini",
+        fmt::format("[databases]\n* = host={} port={} user=postgres\n[pgbouncer]\n"
+                    "listen_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\n"
+                    "auth_type = any\npool_mode = transaction\ndefault_pool_size = 1\n"
+                    "max_client_conn = 40\nlogfile =\npidfile =\n",
+                    guarded_postgres().socket_directory(), guarded_postgres().port(), port_));
+    process_ = std::make_unique<Process>(std::vector<std::string>{"pgbouncer", config}, options);
+    wait_until("the pooler to answer", [&] {
+      try {
+        return Session(url(night)).value("SELECT 1") == "1";
+      } catch (const std::exception&) {
+        return false;
+      }
+    });
+  }
+
+  std::string url(Night& night) const {
+    return fmt::format("postgresql://postgres@127.0.0.1:{}/{}", port_, night.database().name());
+  }
+
+ private:
+  int port_ = free_port();
+  TemporaryDirectory directory_;
+  std::unique_ptr<Process> process_;
+};
+
+ProcessResult limited(Night& night, const std::string& limit) {
+  return run_process(with({"sh", "-c", limit + " && exec \"$0\" \"$@\""},
+                          Fixture::command({"sync", "--as-of", market_day})),
+                     night.fixture.options(night.job()));
+}
+
+}  // namespace
+
+TEST_CASE("fault 50: a pooler stands between, with one connection, which others have used before") {
+  Night night;
+  const PgBouncer pooler(night);
+  const Environment pooled{{"DATABASE_URL", pooler.url(night)}};
+  {
+    // What another client leaves in the session that the run will get.
+    Session stranger(pooler.url(night));
+    stranger.execute(
+        "CREATE TEMPORARY TABLE symbols (symbol text); "
+        "CREATE TEMPORARY TABLE cache_entries (universe text); "
+        "SET search_path = pg_temp, public; SET lock_timeout = 7777; SET extra_float_digits = -15");
+  }
+  night.check(night.sync({}, pooled), 0, Entries::fresh, Sent::all, "");
+  // Nothing of the run is left to the next client.
+  Session next(pooler.url(night));
+  CHECK(next.value("SHOW lock_timeout") == "7777ms");
+  CHECK(next.value("SHOW statement_timeout") == "0");
+  CHECK(night.database().value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0");
+  for (const Names& command : {Names{"check"}, {"history"}, {"status"}, {"deliver"}}) {
+    INFO(command.front());
+    CHECK(night.run(command, pooled).status == 0);
+  }
+  night.heal();
+}
+
+TEST_CASE(
+    "fault 51: the zone of the environment is not that of the market, and the clock is that "
+    "of PostgreSQL") {
+  Night night;
+  const auto day_in = [&night](const std::string& zone) {
+    return night.database().value("SELECT (now() AT TIME ZONE $1)::date", {zone});
+  };
+  // Between the two it is another day at every moment.
+  for (const std::string zone : {"Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"}) {
+    for (const Environment& environment :
+         {Environment{}, {{"TZ", "Asia/Tokyo"}}, {{"PGTZ", "Asia/Tokyo"}}, {{"TZ", "no zone"}}}) {
+      std::string before;
+      std::string day;
+      // Midnight may lie between the questions.
+      do {
+        before = day_in(zone);
+        const ProcessResult result =
+            night.run({"dry-run", "--timezone", zone, "--format", "json"}, environment);
+        day = Json::parse(result.out).at("as_of").str();
+      } while (before != day_in(zone));
+      CHECK(day == before);
+    }
+  }
+  CHECK(day_in("Pacific/Kiritimati") != day_in("Pacific/Pago_Pago"));
+  night.check(night.sync({"--timezone", "America/Nowhere"}), 78, Entries::same, Sent::none,
+              "PostgreSQL knows no time zone 'America/Nowhere'");
+  // A year's end, and the days on which the clock jumps.
+  for (const std::string day : {"2024-12-31", "2025-01-01", "2026-03-08", "2026-11-01"}) {
+    const ProcessResult result = night.run({"dry-run", "--as-of", day, "--format", "json"});
+    CHECK(Json::parse(result.out).at("as_of").str() == day);
+  }
+  night.heal();
+}
+
+TEST_CASE("fault 52: the same day once more changes nothing") {
+  Night night;
+  night.check(night.sync(), 0, Entries::fresh, Sent::all, "");
+  const Names before = night.fixture.entries_dump();
+  const ProcessResult result = night.sync();
+  CHECK(result.status == 0);
+  CHECK_THAT(result.out, contains("0 universes changed, 11 unchanged"));
+  CHECK(night.fixture.entries_dump() == before);
+  night.heal();
+}
+
+TEST_CASE("fault 53: no standard input, few descriptors, a small stack, and nothing to write to") {
+  {
+    Night night;
+    RunOptions options = night.fixture.options(night.job());
+    options.closed_fds = {0};
+    night.check(run_process(Fixture::command({"sync", "--as-of", market_day}), options), 0,
+                Entries::fresh, Sent::all, "");
+    night.heal();
+  }
+  {
+    Night night;
+    night.check(limited(night, "ulimit -n 16"), 0, Entries::fresh, Sent::all, "");
+    night.heal();
+  }
+#ifndef __SANITIZE_ADDRESS__
+  {
+    Night night;
+    night.check(limited(night, "ulimit -s 256"), 0, Entries::fresh, Sent::all, "");
+    night.heal();
+  }
+#endif
+  {
+    // Without one for the socket there is no connection, and that is said.
+    Night night;
+    night.check(limited(night, "ulimit -n 5"), 5, Entries::same, Sent::none, "error: ");
+    night.heal();
+  }
+  Night night;
+  RunOptions options = night.fixture.options(night.job());
+  options.stdout_path = "/dev/full";
+  night.check(run_process(Fixture::command({"sync", "--as-of", market_day}), options), 74,
+              Entries::fresh, Sent::all, "could not be written to standard output");
+  night.heal();
+}

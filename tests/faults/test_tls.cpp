@@ -1,0 +1,107 @@
+// Encryption to PostgreSQL: a server that is not proven to be the right one gets nothing.
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include "certificates.hpp"
+#include "faults/night.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+/// A server that takes the job over TLS only, with one of the test's certificates.
+class TlsPostgres {
+ public:
+  explicit TlsPostgres(const std::string& certificate) {
+    // The server refuses a key that others could read.
+    const std::string key = directory_.file("server.key");
+    const std::string owner = ::geteuid() == 0 ? "postgres" : std::to_string(::geteuid());
+    REQUIRE(run_process({"install", "-m", "0600", "-o", owner,
+                         certificates_.file(certificate + ".key"), key})
+                .status == 0);
+    directory_.open_to_services();
+    PostgresOptions options{
+        .settings = {"ssl = on", "ssl_key_file = '" + key + "'",
+                     "ssl_cert_file = '" + certificates_.file(certificate + ".crt") + "'"},
+        .access_rules = {"hostssl all job 127.0.0.1/32 scram-sha-256",
+                         "host all job 127.0.0.1/32 reject"}};
+    postgres_ = std::make_unique<Postgres>(options);
+    admit_job(*postgres_);
+    night = std::make_unique<Night>(*postgres_);
+  }
+
+  /// Runs the night against a host name, with what libpq is told of certificates.
+  ProcessResult sync(const std::string& host, const std::string& mode,
+                     const std::string& authority) {
+    const std::string url = fmt::format(
+        "postgresql://job:CANARY-pg%2F%40%25%3Ax@{}:{}/{}?sslmode={}&sslrootcert={}", host,
+        postgres_->port(), night->database().name(), mode, certificates_.file(authority + ".crt"));
+    return night->sync({}, {{"DATABASE_URL", url}});
+  }
+
+ private:
+  Certificates certificates_;
+  TemporaryDirectory directory_;
+  std::unique_ptr<Postgres> postgres_;
+
+ public:
+  std::unique_ptr<Night> night;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "PostgreSQL over TLS is used where its certificate is trusted and made out for the host") {
+  TlsPostgres server("good");
+  Night& night = *server.night;
+  night.check(server.sync("127.0.0.1", "verify-full", "other"), 5, Entries::same, Sent::none,
+              "certificate verify failed");
+  night.check(server.sync("127.0.0.1", "disable", "ca"), 5, Entries::same, Sent::none,
+              "pg_hba.conf rejects connection");
+  night.check(server.sync("127.0.0.1", "verify-full", "no-such-file"), 5, Entries::same, Sent::none,
+              "does not exist");
+  night.check(server.sync("localhost", "verify-full", "ca"), 0, Entries::fresh, Sent::all, "");
+  night.check(server.sync("127.0.0.1", "verify-full", "ca"), 0, Entries::fresh, Sent::all, "");
+}
+
+TEST_CASE("a certificate of PostgreSQL for another host, or one that has expired, is refused") {
+  {
+    TlsPostgres server("wrong_host");
+    server.night->check(server.sync("localhost", "verify-full", "ca"), 5, Entries::same, Sent::none,
+                        "does not match host name");
+  }
+  TlsPostgres server("expired");
+  server.night->check(server.sync("localhost", "verify-full", "ca"), 5, Entries::same, Sent::none,
+                      "certificate verify failed");
+}
+
+TEST_CASE("a PostgreSQL without TLS is refused where TLS is asked for") {
+  const Certificates certificates;
+  Night night;
+  for (const std::string mode : {"require", "verify-full"}) {
+    const std::string url = night.database().tcp_url("job:CANARY-pg%2F%40%25%3Ax") +
+                            "?sslmode=" + mode + "&sslrootcert=" + certificates.file("ca.crt");
+    night.check(night.sync({}, {{"DATABASE_URL", url}}), 5, Entries::same, Sent::none,
+                "server does not support SSL");
+  }
+  night.heal();
+}
+
+TEST_CASE("require_tls refuses unverified servers on other machines before anything is sent") {
+  Night night;
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("tls.toml", "[security]\nrequire_tls = true\n");
+  // Addresses of documentation: whoever tried them would wait.
+  for (const std::string parameters : {"", "?sslmode=require", "?sslmode=verify-ca"}) {
+    const std::string url = "postgresql://job:CANARY@192.0.2.1/x" + parameters;
+    night.check(night.sync({"--config", config}, {{"DATABASE_URL", url}}), 78, Entries::same,
+                Sent::none, "[security] require_tls: the connection to PostgreSQL at 192.0.2.1");
+  }
+  night.check(night.sync({"--config", config}, {{"REDIS_URL", "redis://:CANARY@192.0.2.1:6379/0"}}),
+              78, Entries::same, Sent::none,
+              "[security] require_tls: the connection to Redis at redis://192.0.2.1:6379/0");
+  // On this machine nobody listens in between.
+  night.check(night.sync({"--config", config}), 0, Entries::fresh, Sent::all, "");
+  night.heal();
+}
