@@ -83,6 +83,24 @@ TEST_CASE("fault 50: a pooler stands between, with one connection, which others 
   night.heal();
 }
 
+TEST_CASE("what a run has in its memory, passwords among it, is never dumped") {
+  Night night;
+  RunOptions options = night.fixture.options(night.job());
+  options.environment["ASAN_OPTIONS"] = "detect_leaks=0";
+  const TemporaryDirectory directory;
+  const std::string trace = directory.file("trace");
+  const ProcessResult result =
+      run_process(with({"strace", "-o", trace, "-e", "trace=prctl,connect"},
+                       Fixture::command({"sync", "--as-of", market_day})),
+                  options);
+  CHECK(result.status == 0);
+  std::ifstream file(trace);
+  const std::string calls{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t protection = calls.find("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0");
+  CHECK(protection != std::string::npos);
+  CHECK(protection < calls.find("connect("));
+}
+
 TEST_CASE(
     "fault 51: the zone of the environment is not that of the market, and the clock is that "
     "of PostgreSQL") {
