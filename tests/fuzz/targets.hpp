@@ -24,8 +24,9 @@ std::string expanded(std::string_view input);
 /// Takes the first line off the input.
 std::string_view take_line(std::string_view& input);
 
-/// Cuts bytes into pieces whose sizes are 1 to 64, each chosen by the next character of `sizes`, and
-/// what is left after a few hundred into large ones; into a single one where there are no sizes.
+/// Cuts bytes into pieces whose sizes are 1 to 64, each chosen by the next character of `sizes`,
+/// and what is left after a few hundred into large ones; into a single one where there are no
+/// sizes.
 std::vector<std::string_view> pieces(std::string_view bytes, std::string_view sizes);
 
 /// An array of strings read in the plainest way, to be compared with what the project reads.
