@@ -222,4 +222,14 @@ inline void break_universe(Fixture& fixture, const std::string& universe,
                                          universe, sqlstate));
 }
 
+/// Every write to this table runs this body of a trigger function at COMMIT.
+inline void at_commit(Fixture& fixture, const std::string& table, const std::string& body) {
+  fixture.database().execute(
+      "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " + body +
+      " RETURN NULL; END $$");
+  fixture.database().execute(
+      "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON " + table +
+      " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()");
+}
+
 }  // namespace tickstock::test

@@ -29,15 +29,6 @@ struct Spoilt {
   CommitProxy proxy;
 };
 
-/// Every write to this table runs this body of a trigger function at COMMIT.
-void at_commit(Database& database, const std::string& body) {
-  database.execute("CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " +
-                   body + " RETURN NULL; END $$");
-  database.execute(
-      "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON cache_entries DEFERRABLE "
-      "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()");
-}
-
 /// A server whose commits of entries, and no others, wait for a standby that is not there.
 struct WaitingForStandby {
   WaitingForStandby() {
@@ -166,12 +157,12 @@ TEST_CASE("fault 16: another transaction is in the way at COMMIT, once and alway
   Night night;
   night.database().execute("CREATE SEQUENCE attempts");
   night.database().execute("GRANT ALL ON attempts TO job");
-  at_commit(night.database(),
+  at_commit(night.fixture, "cache_entries",
             "IF nextval('public.attempts') = 1 THEN RAISE EXCEPTION 'once' USING ERRCODE = "
             "'40001'; END IF;");
   night.check(night.sync(), 0, Entries::fresh, Sent::all, "(SQLSTATE 40001); beginning anew");
 
   Night other;
-  at_commit(other.database(), "RAISE EXCEPTION 'always' USING ERRCODE = '40001';");
+  at_commit(other.fixture, "cache_entries", "RAISE EXCEPTION 'always' USING ERRCODE = '40001';");
   other.check(other.sync(), 5, Entries::same, Sent::none, "given up after 6 attempts");
 }
