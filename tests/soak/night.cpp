@@ -192,7 +192,7 @@ std::vector<int> Nights::meet(Fault fault, const std::string& day) {
                        "-e",
                        fmt::format("trace={}", call),
                        "-e",
-                       fmt::format("inject={}:signal=KILL:when={}", call, 1 + below(70))};
+                       fmt::format("inject={}:signal=KILL:when={}", call, 1 + below(150))};
     command.insert(command.begin(), traced.begin(), traced.end());
   }
   test::RunOptions wishes = options();
