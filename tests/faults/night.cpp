@@ -174,6 +174,7 @@ void Night::check(const ProcessResult& result, int status, Entries left, Sent se
   INFO("standard output: " << result.out.substr(0, 600));
   CHECK(result.status == status);
   CHECK_THAT(result.err, contains(says));
+  CHECK_THAT(result.out + result.err, !contains("CANARY"));
   if (left == Entries::same) {
     CHECK(fixture.entries_dump() == before_);
     CHECK(stored().empty());

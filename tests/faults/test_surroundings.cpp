@@ -1,9 +1,11 @@
 // Faults 50 to 53: poolers, clocks and zones, and a poor environment.
 
+#include <hiredis/hiredis.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <fstream>
 
 #include "faults/night.hpp"
@@ -81,6 +83,21 @@ TEST_CASE("fault 50: a pooler stands between, with one connection, which others 
     CHECK(night.run(command, pooled).status == 0);
   }
   night.heal();
+}
+
+TEST_CASE("the servers' logs and what Redis' monitor shows hold no password") {
+  Night night;
+  RedisConnection monitor(guarded_redis(), redis_password);
+  monitor.command({"MONITOR"});
+  night.check(night.sync({"-v"}), 0, Entries::fresh, Sent::all, "");
+  std::string seen;
+  while (seen.find("phase_completed") == std::string::npos) {
+    const auto line = monitor.next(std::chrono::seconds(30));
+    seen.append(line->str, static_cast<std::size_t>(line->len)) += '\n';
+  }
+  CHECK_THAT(seen, contains("\"ROLE\""));
+  CHECK_THAT(seen, !contains("CANARY"));
+  CHECK_THAT(guarded_redis().log() + guarded_postgres().log(), !contains("CANARY"));
 }
 
 TEST_CASE("what a run has in its memory, passwords among it, is never dumped") {
