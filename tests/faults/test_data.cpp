@@ -16,7 +16,7 @@ void change_content(Night& night, const std::string& universe, const std::string
 /// Runs a sync with little memory. The sanitizers need more address space than any limit.
 ProcessResult sync_in(Night& night, const std::string& megabytes) {
   RunOptions options = night.fixture.options(night.job());
-#ifdef __SANITIZE_ADDRESS__
+#ifdef TICKSTOCK_CACHE_SANITIZED
   const std::string limit = megabytes.empty() ? "" : "true";
 #else
   const std::string limit = "ulimit -v " + megabytes + "000";

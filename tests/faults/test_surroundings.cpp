@@ -172,7 +172,7 @@ TEST_CASE("fault 53: no standard input, few descriptors, a small stack, and noth
                 Entries::fresh, Sent::all, "");
     night.heal();
   }
-#ifndef __SANITIZE_ADDRESS__
+#ifndef TICKSTOCK_CACHE_SANITIZED
   // The sanitizers themselves need more than this.
   for (const std::string limit : {"ulimit -n 16", "ulimit -s 256"}) {
     INFO(limit);

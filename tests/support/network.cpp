@@ -1,12 +1,16 @@
 #include "network.hpp"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
 #include <stdexcept>
+#include <string>
 
 namespace tickstock::test {
 
@@ -26,15 +30,45 @@ bool can_bind(int port) {
   return bound;
 }
 
+constexpr int first_port = 15'000;
+constexpr int ports_of_a_block = 100;
+constexpr int blocks = 50;
+
+/// Whether this process has the block from now to its end: an abstract socket has one owner, and
+/// goes with it.
+bool claim(int block) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const std::string name = fmt::format("tickstock-test-ports-{}", block);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0) {
+    return true;
+  }
+  ::close(fd);
+  return false;
+}
+
+/// The first port of a block that no other process hands ports out of: a port that one suite
+/// leaves closed must not be taken by a server of another.
+int claimed_block() {
+  for (int block = 0; block < blocks; ++block) {
+    if (claim(block)) {
+      return first_port + block * ports_of_a_block;
+    }
+  }
+  throw std::runtime_error("too many tests at once: no block of ports is left");
+}
+
 }  // namespace
 
 int free_port() {
-  constexpr int first = 15000;
-  constexpr int count = 17000;
-  // Processes that start together begin far from each other, and no port is handed out twice.
-  static std::atomic<int> next{static_cast<int>(::getpid()) * 61};
-  for (int tries = 0; tries < count; ++tries) {
-    const int port = first + static_cast<int>(static_cast<unsigned>(next++) % count);
+  static const int first = claimed_block();
+  // The oldest come round again when all were handed out.
+  static std::atomic<unsigned> next{0};
+  for (int tries = 0; tries < ports_of_a_block; ++tries) {
+    const int port = first + static_cast<int>(next++ % ports_of_a_block);
     if (can_bind(port)) {
       return port;
     }

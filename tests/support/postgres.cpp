@@ -189,7 +189,14 @@ bool Postgres::try_start(bool refusing) {
 }
 
 void Postgres::start() {
-  if (!running() && !try_start()) {
+  // What a killed server has started takes a moment to end, and a new one refuses until it has.
+  wait_until(
+      "what a killed PostgreSQL has left to end",
+      [this] {
+        return running() || try_start() || log().find("is still in use") == std::string::npos;
+      },
+      service_limit);
+  if (!running()) {
     throw std::runtime_error("PostgreSQL doesn't start: " + log());
   }
 }
