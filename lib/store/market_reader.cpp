@@ -17,10 +17,10 @@ constexpr std::string_view market_sql = R"(
 COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date
         FROM {symbols}) TO STDOUT (FORMAT binary))";
 
-// The parts that a rule reads, picked by the server: other keys of a content can be of any size, and
-// so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64 MB
-// are unreadable; a count or metadata of more than 4,096 letters is not what it should be anyway.
-// OFFSET 0 keeps the text from being made twice.
+// The parts that a rule reads, picked by the server: other keys of a content can be of any size,
+// and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
+// MB are unreadable; a count or metadata of more than 4,096 letters is not what it should be
+// anyway. OFFSET 0 keeps the text from being made twice.
 constexpr std::string_view entries_sql = R"(
 COPY (SELECT universe::text, coalesce(cache_type::text, ''),
              CASE WHEN octet_length(s.symbols) <= 67108864 THEN s.symbols END,

@@ -45,12 +45,26 @@ TEST_CASE("user and password are never shown") {
 
 TEST_CASE("a bad Redis URL is refused without repeating it") {
   const std::string longest = "unix:///" + std::string(107, 'a');
-  for (const char* bad :
-       {"", "localhost", "http://CANARY", "redis://", "redis://:CANARY@", "redis://h:CANARY",
-        "redis://h:0", "redis://h:70000", "redis://h/CANARY", "redis://h/-1", "redis://[::1",
-        "redis://u:%zzCANARY@h", "redis://u:%00CANARY@h", "redis://CANARY@h", "unix://",
-        "unix://CANARY", "unix:///s?x=CANARY", "unix://:CAN/CANARY@/s", "unix://:CAN@/CANARY@/s",
-        longest.c_str()}) {
+  for (const char* bad : {"",
+                          "localhost",
+                          "http://CANARY",
+                          "redis://",
+                          "redis://:CANARY@",
+                          "redis://h:CANARY",
+                          "redis://h:0",
+                          "redis://h:70000",
+                          "redis://h/CANARY",
+                          "redis://h/-1",
+                          "redis://[::1",
+                          "redis://u:%zzCANARY@h",
+                          "redis://u:%00CANARY@h",
+                          "redis://CANARY@h",
+                          "unix://",
+                          "unix://CANARY",
+                          "unix:///s?x=CANARY",
+                          "unix://:CAN/CANARY@/s",
+                          "unix://:CAN@/CANARY@/s",
+                          longest.c_str()}) {
     INFO(bad);
     try {
       parse_redis_url(bad);
