@@ -15,7 +15,7 @@ struct Spoilt {
   explicit Spoilt(Mode mode) : proxy(night.database().postgres().port(), mode, commit_of_entries) {}
 
   ProcessResult sync(const Names& arguments = {}) {
-    const ProcessResult result =
+    ProcessResult result =
         night.sync(with({"--run-id", "night", "--config", night.config()}, arguments),
                    night.job(proxy.port()));
     CHECK(proxy.spoilt());
