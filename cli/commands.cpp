@@ -185,14 +185,16 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
   int status = status_done;
   if (delivery.failure) {
     log.error(fmt::format("{} still pending: {}",
-                          counted(delivery.pending, "event is", "events are"),
+                          delivery.pending ? counted(*delivery.pending, "event is", "events are")
+                                           : "it is not known how many events are",
                           delivery.failure->what()));
     status = status_of(delivery.failure->kind(), caught_signal());
   }
+  const std::string pending = delivery.pending ? std::to_string(*delivery.pending) : "unknown";
   const std::string text =
       fmt::format("{}{} published, {} pending\n",
                   given_up > 0 ? counted(given_up, "event", "events") + " given up, " : "",
-                  counted(delivery.sent, "event", "events"), delivery.pending);
+                  counted(delivery.sent, "event", "events"), pending);
   return options.quiet && status == status_done ? status : print_result(text, status, log);
 }
 

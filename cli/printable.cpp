@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <cstdint>
+
+#include "domain/utf8.hpp"
 
 namespace tickstock::cli {
 
@@ -19,19 +20,11 @@ struct Character {
 constexpr char32_t no_character = 0xffffffff;
 
 Character first_character(std::string_view text) {
+  const std::size_t size = utf8_size(text);
+  if (size == 0) return {no_character, 1};
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return {no_character, 1};
-  char32_t code = lead & (0x7fU >> size);
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {no_character, 1};
-    code = (code << 6) | (byte(i) & 0x3fU);
-  }
-  constexpr std::array<char32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xd800 && code < 0xe000;
-  if (code < least[size] || code > 0x10ffff || surrogate) return {no_character, 1};
+  char32_t code = size == 1 ? byte(0) : byte(0) & (0x7fU >> size);
+  for (std::size_t i = 1; i < size; ++i) code = (code << 6) | (byte(i) & 0x3fU);
   return {code, size};
 }
 

@@ -162,8 +162,11 @@ Settings resolve_settings(const Options& options) {
   settings.run = run_options(options, file);
   take_timeouts(options, file, settings.environment);
   settings.environment.database.require_tls = file.require_tls.value_or(false);
+  const bool talks_to_redis =
+      options.command == Command::deliver || options.command == Command::check ||
+      (options.command == Command::task && !options.dry_run && settings.run.events);
   if (const std::string weakness = settings.environment.redis.transport_weakness();
-      settings.environment.database.require_tls && settings.run.events && !weakness.empty()) {
+      settings.environment.database.require_tls && talks_to_redis && !weakness.empty()) {
     throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
   }
   return settings;

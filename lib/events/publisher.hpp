@@ -38,10 +38,9 @@ class Publisher {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience);
 
-  /// What went wrong, or is only worth a warning (a server that doesn't tell its role).
-  [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
   /// Whether Redis answered the last event with an error, and may take others.
   [[nodiscard]] bool refused() const { return conversation_.refused(); }
+  /// What is only worth a warning: a server that doesn't tell its role.
   [[nodiscard]] const std::string& warning() const { return conversation_.warning(); }
 
  private:

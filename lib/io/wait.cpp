@@ -31,6 +31,7 @@ Readiness Patience::wait(int fd, short events, Deadline deadline) {
   for (;;) {
     // Whoever settles hears of a signal once.
     const bool listens = settling_ == 0 || !signalled_;
+    if (!listens) deadline = deadline.earlier(Deadline::after(last_words / 3));
     const Readiness readiness =
         wait_for(fd, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
     if (readiness != Readiness::interrupted) return readiness;

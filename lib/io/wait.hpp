@@ -50,8 +50,9 @@ Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& int
 class Patience {
  public:
   /// What is left for the last words (a rollback, the record, the closing events) once a signal
-  /// came or the budget is over.
-  static constexpr std::chrono::milliseconds last_words{1'500};
+  /// came or the budget is over; no single wait gets more than a third of it, so that a COMMIT
+  /// without an answer leaves time to ask for its outcome.
+  static constexpr std::chrono::milliseconds last_words{1'100};
 
   /// Without a limit and never interrupted.
   Patience() : Patience(Interrupt(), Deadline::never()) {}
@@ -71,6 +72,8 @@ class Patience {
   }
   /// Nothing is left, so a wait that timed out did so for the command as a whole.
   [[nodiscard]] bool over() const { return budget_.over(); }
+  /// A wait has ended by a signal, or was cut short by it.
+  [[nodiscard]] bool signalled() const { return signalled_; }
   /// A signal came or nothing is left: what can wait for another time should.
   [[nodiscard]] bool ending() const;
 

@@ -64,17 +64,19 @@ void take_server(const Result& rows, Catalog& catalog) {
   catalog.server_encoding = rows.text(0, 5);
 }
 
-/// A 32-bit tag of the program above the oid of the entries, so that neither installations nor
+/// A 32-bit tag of the program above the oid of what is locked, so that neither installations nor
 /// programs collide.
-std::int64_t lock_key(std::int64_t tag, const Catalog& catalog) {
-  return (tag << 32) | std::int64_t{catalog.entries.oid};
+std::int64_t lock_key(std::int64_t tag, const Relation& relation) {
+  return (tag << 32) | std::int64_t{relation.oid};
 }
 
 }  // namespace
 
-std::int64_t run_lock_key(const Catalog& catalog) { return lock_key(1953063787, catalog); }
+std::int64_t run_lock_key(const Catalog& catalog) { return lock_key(1953063787, catalog.entries); }
 
-std::int64_t publish_lock_key(const Catalog& catalog) { return lock_key(1953457003, catalog); }
+std::int64_t publish_lock_key(const Catalog& catalog) {
+  return lock_key(1953457003, catalog.outbox);
+}
 
 Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone) {
   Catalog catalog;

@@ -63,7 +63,8 @@ struct Catalog {
 /// unknown zone.
 Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone);
 
-/// The keys of the two advisory locks: a tag of the program, and the oid of the entries.
+/// The keys of the two advisory locks: a tag of the program, and the oid of the entries for a run,
+/// of the outbox for a publisher, since several tables of entries may share one.
 std::int64_t run_lock_key(const Catalog& catalog);
 std::int64_t publish_lock_key(const Catalog& catalog);
 

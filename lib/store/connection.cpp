@@ -191,20 +191,23 @@ Result Connection::next_result(Deadline deadline, const std::string& doing) {
 
 void Connection::give_up(Readiness why, const std::string& doing) {
   if (!notices_->committing) {
-    cancel();
-    drain(Deadline::after(drain_time));
+    // A cancel that is still under way could hit a later statement, such as the record's COMMIT.
+    if (!cancel()) connection_.reset();
+    if (connection_) drain(Deadline::after(drain_time));
   }
   if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
   if (why == Readiness::interrupted) throw Error(ErrorKind::interrupted, interrupted_text);
-  throw Error(ErrorKind::unavailable,
-              doing + " failed: " +
-                  (patience_->over()
-                       ? "the time for the whole command is over; give it more with --timeout, or "
-                         "look at the load and the locks of PostgreSQL"
-                       : "PostgreSQL did not answer in time; look at its load and its locks"));
+  throw Error(
+      ErrorKind::unavailable,
+      doing + " failed: " +
+          (patience_->signalled() ? "PostgreSQL did not answer in the time that a signal leaves"
+           : patience_->over()
+               ? "the time for the whole command is over; give it more with --timeout, or "
+                 "look at the load and the locks of PostgreSQL"
+               : "PostgreSQL did not answer in time; look at its load and its locks"));
 }
 
-void Connection::cancel() noexcept {
+bool Connection::cancel() noexcept {
   struct FreeCancel {
     void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
   };
@@ -212,23 +215,25 @@ void Connection::cancel() noexcept {
     // libpq waits for the server to close the second connection, without a limit. So it does that
     // beside us, and is left to itself when it takes too long.
     std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), FreeCancel());
-    if (!cancel) return;
+    if (!cancel) return false;
     std::packaged_task<void()> task([cancel] {
       std::array<char, 256> ignored{};
       PQcancel(cancel.get(), ignored.data(), static_cast<int>(ignored.size()));
     });
     const std::future<void> done = task.get_future();
     std::thread(std::move(task)).detach();
-    done.wait_for(cancel_time);
+    return done.wait_for(cancel_time) == std::future_status::ready;
   } catch (const std::exception&) {
     // Without memory or a thread: the server notices when the connection is closed.
+    return false;
   }
 }
 
 void Connection::drain(Deadline deadline) noexcept {
   PGconn* raw = connection_.get();
   const auto more_arrives = [raw, deadline] {
-    return io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt()) == Readiness::ready &&
+    return !deadline.over() &&
+           io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt()) == Readiness::ready &&
            PQconsumeInput(raw) == 1;
   };
   bool statement_ended = false;
@@ -249,6 +254,7 @@ void Connection::drain(Deadline deadline) noexcept {
         const int size = PQgetCopyData(raw, &bytes, 1);
         PQfreemem(bytes);
         if (size < 0) break;
+        if (deadline.over()) return;
         if (size == 0 && !more_arrives()) return;
       }
     }

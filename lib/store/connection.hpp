@@ -57,6 +57,10 @@ struct PipelineOutcome {
 /// would echo parts of a password. Empty when it can; otherwise what is wrong.
 std::string conninfo_problem(const std::string& conninfo);
 
+/// Whether the name of a database looks like a URL or conninfo, which libpq would not read as such
+/// but print, with a password that may be in it.
+bool holds_conninfo(std::string_view database);
+
 /// Whether a conninfo holds a password. It must be one without a conninfo_problem.
 bool conninfo_has_password(const std::string& conninfo);
 
@@ -137,7 +141,8 @@ class Connection {
   Result next_result(io::Deadline deadline, const std::string& doing);
   /// Cancels what runs, waits a little for it to end, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
-  void cancel() noexcept;
+  /// \return whether the request is delivered.
+  bool cancel() noexcept;
   void drain(io::Deadline deadline) noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
   [[nodiscard]] Error lost(const std::string& doing) const;

@@ -52,6 +52,11 @@ bool is_login_clear(std::string_view url) {
 
 }  // namespace
 
+bool holds_conninfo(std::string_view database) {
+  return database.find("://") != std::string_view::npos ||
+         database.find('=') != std::string_view::npos;
+}
+
 std::string conninfo_problem(const std::string& conninfo) {
   if (conninfo.find('\0') != std::string::npos) return "it holds a NUL byte";
   const std::size_t scheme = conninfo.find("://");
@@ -72,6 +77,9 @@ std::string conninfo_problem(const std::string& conninfo) {
   }
   const Options options = parse(conninfo);
   if (!options) return "libpq can't read it; check quotes, brackets and percent-encoding";
+  if (holds_conninfo(value_of(options, "dbname"))) {
+    return "its name of the database is a URL or conninfo itself";
+  }
   if (swallows_password(options)) return "a keyword before the password has no value; write ''";
   // Of a URL that misses its host, the password would be taken for the port, and printed.
   if (value_of(options, "port").find_first_not_of("0123456789,") != std::string_view::npos) {

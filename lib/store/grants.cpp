@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "domain/utf8.hpp"
 #include "store/columns.hpp"
 
 namespace tickstock::store {
@@ -20,19 +21,12 @@ std::string quoted(std::string_view text, char quote) {
   return result + quote;
 }
 
-/// Multi-byte characters must be whole, or psql would refuse the script.
+/// psql would refuse a script that is no UTF-8.
 bool is_utf8(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i++]);
-    const std::size_t more = lead < 0x80                   ? 0
-                             : lead >= 0xc2 && lead < 0xe0 ? 1
-                             : lead >= 0xe0 && lead < 0xf0 ? 2
-                             : lead >= 0xf0 && lead < 0xf5 ? 3
-                                                           : text.size();
-    for (std::size_t n = 0; n < more; ++n, ++i) {
-      if (i >= text.size() || (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
-    }
+  while (!text.empty()) {
+    const std::size_t size = utf8_size(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
   }
   return true;
 }
@@ -63,7 +57,7 @@ class Grants {
     entries();
     text_ += "-- history, guaranteed delivery, and the deletion of what is too old\n";
     grant("SELECT, INSERT, UPDATE, DELETE", names_.runs(), text_);
-    grant("SELECT, INSERT, DELETE", names_.changes(), text_);
+    grant("SELECT, INSERT", names_.changes(), text_);
     grant("SELECT, INSERT, UPDATE, DELETE", names_.outbox(), text_);
     return std::move(text_);
   }
@@ -80,7 +74,10 @@ class Grants {
         " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE\n"
         "--     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;\n"
         "--   ALTER ROLE " +
-        name + " SET client_connection_check_interval = '5s';\n";
+        name +
+        " SET client_connection_check_interval = '5s';\n"
+        "-- and, where not everybody may connect to the database, GRANT CONNECT ON DATABASE … TO "
+        "it.\n";
   }
 
   void use_schema(const std::string& schema, std::string& target) {

@@ -37,11 +37,12 @@ std::vector<PendingMessage> read_pending(Transaction& transaction, const TableNa
 
 BatchOutcome publish_batch(
     Connection& connection, const TableNames& names, std::int64_t publish_lock,
-    const std::string& application_name,
+    const std::string& application_name, std::chrono::milliseconds time,
     const std::function<std::size_t(const std::vector<PendingMessage>&)>& send) {
   Transaction transaction(connection, {.isolation = Isolation::read_committed,
                                        .lock = publish_lock,
-                                       .application_name = application_name});
+                                       .application_name = application_name,
+                                       .idle_time = time});
   BatchOutcome outcome;
   if (!transaction.has_lock()) {
     outcome.locked = true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -27,10 +28,10 @@ struct BatchOutcome {
 
 /// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
 /// read, hand over to `send`, mark what it took, COMMIT. `send` returns how many of them, from the
-/// front, were sent. \throws Error.
+/// front, were sent; it may take `time`. \throws Error.
 BatchOutcome publish_batch(
     Connection& connection, const TableNames& names, std::int64_t publish_lock,
-    const std::string& application_name,
+    const std::string& application_name, std::chrono::milliseconds time,
     const std::function<std::size_t(const std::vector<PendingMessage>&)>& send);
 
 /// How many events are not published yet: all, or those of one run.

@@ -176,16 +176,21 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
                  std::vector<Error>& problems) {
   struct Own {
     const Relation* relation;
-    bool update;
+    bool changes;  ///< rows are updated, and deleted when they are old
   };
   const std::array<Own, 3> own{
       {{&catalog.runs, true}, {&catalog.changes, false}, {&catalog.outbox, true}}};
-  for (const auto& [relation, update] : own) {
+  for (const auto& [relation, changes] : own) {
     Inspector inspector(*relation, role, problems);
     if (!inspector.exists("run 'tickstock-cache init'")) continue;
     if (relation->comment != version_comment()) {
-      if (schema_version_in(relation->comment).value_or(1) > schema_version) {
+      const auto version = schema_version_in(relation->comment);
+      if (version.value_or(1) > schema_version) {
         problems.push_back(newer_version(*relation));
+      } else if (!version && !relation->comment.empty()) {
+        inspector.fail("the table " + relation->name.shown() +
+                       " is not marked as one of this program (its comment says '" +
+                       relation->comment + "'); rename it, or name other tables in [tables]");
       } else {
         inspector.fail("the table " + relation->name.shown() +
                        " belongs to an older version of this program; run 'tickstock-cache init'");
@@ -195,8 +200,8 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
     inspector.may_select();
     if (!write) continue;
     inspector.may_insert();
-    if (update) inspector.may_update();
-    // Old rows are deleted by the runs themselves.
+    if (!changes) continue;
+    inspector.may_update();
     inspector.may_delete();
   }
 }

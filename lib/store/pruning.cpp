@@ -57,9 +57,7 @@ void prune(Connection& connection, const TableNames& names, const Retention& ret
   std::vector<Statement> statements;
   if (const auto runs = old_runs(transaction, names, retention); !runs.empty()) {
     const Params which{array_literal(runs)};
-    statements.push_back({"deleting from " + names.changes().shown(),
-                          names.in("DELETE FROM {changes} WHERE run_id = ANY ($1::text[])"),
-                          which});
+    // Its changes go with a record.
     statements.push_back({"deleting from " + names.runs().shown(),
                           names.in("DELETE FROM {runs} WHERE run_id = ANY ($1::text[])"), which});
   }

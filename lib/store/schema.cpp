@@ -239,7 +239,19 @@ std::vector<std::string> create_schema(Connection& connection, const TableNames&
   transaction.run({"waiting for another init",
                    "SELECT pg_advisory_xact_lock($1::bigint)",
                    {std::to_string(init_lock_key)}});
-  for (const std::string& sql : schema_sql(names)) transaction.run({"creating the tables", sql});
+  try {
+    for (const std::string& sql : schema_sql(names)) {
+      transaction.run({"creating or upgrading the tables", sql});
+    }
+  } catch (const Error& error) {
+    if (error.sqlstate() != "42501") throw;
+    throw Error(error.kind(),
+                std::string(error.what()) +
+                    "; run init as the owner of the tables, who may create "
+                    "others in schema " +
+                    names.entries.schema,
+                error.sqlstate());
+  }
   transaction.commit();
   return done;
 }

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "domain/error.hpp"
 #include "io/lookup.hpp"
+#include "store/connection.hpp"
 
 namespace tickstock::store {
 
@@ -24,8 +26,9 @@ constexpr std::chrono::milliseconds lookup_pause{5};
 /// What libpq makes of the conninfo, its environment and its service file. It alone knows how, and
 /// tells it of a connection too: so it is given a value that stops it before its first look-up.
 std::map<std::string, std::string, std::less<>> effective_options(const std::string& conninfo) {
-  const std::array<const char*, 3> keywords{"dbname", "channel_binding", nullptr};
-  const std::array<const char*, 3> values{conninfo.c_str(), "?", nullptr};
+  // Nor does it need to look for a password, of whose file it could complain.
+  const std::array<const char*, 4> keywords{"dbname", "channel_binding", "passfile", nullptr};
+  const std::array<const char*, 4> values{conninfo.c_str(), "?", "/no/password/file", nullptr};
   const std::unique_ptr<PGconn, Finish> probe(
       PQconnectStartParams(keywords.data(), values.data(), 1));
   const std::unique_ptr<PQconninfoOption, Finish> options(PQconninfo(probe.get()));
@@ -97,6 +100,21 @@ std::vector<Target> find_targets(const std::string& conninfo, io::Deadline deadl
   const bool by_address = !value("hostaddr").empty();
   const std::size_t count = by_address ? addresses.size() : hosts.size();
 
+  const auto has_gap = [](const std::vector<std::string>& list) {
+    return list.size() > 1 && std::find(list.begin(), list.end(), "") != list.end();
+  };
+  // libpq would go its own way there, and look names up without a limit.
+  if (has_gap(hosts) || has_gap(addresses) ||
+      (by_address && !value("host").empty() && hosts.size() != addresses.size())) {
+    throw Error(ErrorKind::config,
+                "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
+                "match the addresses; name each of them");
+  }
+  if (holds_conninfo(value("dbname"))) {
+    throw Error(ErrorKind::config,
+                "the name of the database, in the URL, PGDATABASE or the service file, is a URL or "
+                "conninfo itself, which could hold a password; give the name alone");
+  }
   if (ports.size() > 1 && ports.size() != count) {
     throw Error(ErrorKind::config, "the database URL has " + std::to_string(ports.size()) +
                                        " ports for " + std::to_string(count) +

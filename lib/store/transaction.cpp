@@ -17,13 +17,14 @@ Statement settings(const Connection& connection, const TransactionOptions& optio
       "setting up the transaction",
       "SELECT set_config('TimeZone', $1, true), set_config('statement_timeout', $2, true), "
       "set_config('lock_timeout', $3, true), "
-      "set_config('idle_in_transaction_session_timeout', $2, true), "
+      "set_config('idle_in_transaction_session_timeout', $4, true), "
       "set_config('row_security', 'off', true), set_config('extra_float_digits', '1', true), "
       "set_config('DateStyle', 'ISO', true)",
       {options.timezone, std::to_string(connection.settings().statement_timeout.count()),
-       std::to_string(options.lock_timeout.value_or(connection.settings().lock_timeout).count())}};
+       std::to_string(options.lock_timeout.value_or(connection.settings().lock_timeout).count()),
+       std::to_string((connection.settings().statement_timeout + options.idle_time).count())}};
   if (!options.application_name.empty()) {
-    statement.sql += ", set_config('application_name', $4, true)";
+    statement.sql += ", set_config('application_name', $5, true)";
     statement.params.emplace_back(options.application_name);
   }
   return statement;

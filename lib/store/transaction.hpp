@@ -23,6 +23,8 @@ struct TransactionOptions {
   std::string application_name = {};
   /// Instead of the connection's.
   std::optional<std::chrono::milliseconds> lock_timeout = {};
+  /// How long the transaction may do nothing, beyond the time of a statement.
+  std::chrono::milliseconds idle_time{0};
 };
 
 /// A transaction that rolls back unless it was committed. All settings are local to it, so that a

@@ -38,8 +38,14 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
       }
       return done;
     };
-    const store::BatchOutcome batch =
-        store::publish_batch(connection, names, publish_lock, application_name, send);
+    store::BatchOutcome batch;
+    try {
+      batch = store::publish_batch(connection, names, publish_lock, application_name,
+                                   deadline.left(), send);
+    } catch (const Error&) {
+      // Why the sending stopped counts more than what became of the marks.
+      if (!failure) throw;
+    }
     sent += batch.sent;
     if (failure) throw Error(*failure);
     if (!batch.locked) {
@@ -84,8 +90,6 @@ Delivery deliver(store::Connection& connection, const store::TableNames& names,
     delivery.pending = static_cast<std::uint64_t>(store::count_pending(connection, names, run_id));
   } catch (const Error& error) {
     if (!delivery.failure) delivery.failure = error;
-    // Not known; at least one, so that nobody takes them for delivered.
-    delivery.pending = 1;
   }
   if (delivery.pending == 0) delivery.failure.reset();
   return delivery;

@@ -15,7 +15,8 @@ namespace tickstock::sync {
 /// What a delivery came to.
 struct Delivery {
   std::uint64_t sent = 0;
-  std::uint64_t pending = 0;     ///< of the run that was asked for, or of all
+  /// Of the run that was asked for, or of all; nothing where PostgreSQL could not be asked.
+  std::optional<std::uint64_t> pending = {};
   std::optional<Error> failure;  ///< why events are still pending
 };
 

@@ -202,7 +202,9 @@ void Run::publish() {
     const Delivery delivery =
         deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
                 environment_.redis.publish_timeout, patience_, options_.run_id);
-    report_.events_pending = std::min<std::uint64_t>(delivery.pending, messages_.size());
+    // What is not known counts as pending, so that nobody takes it for delivered.
+    report_.events_pending =
+        std::min<std::uint64_t>(delivery.pending.value_or(messages_.size()), messages_.size());
     failure = delivery.failure;
   } else {
     report_.events_pending = messages_.size();

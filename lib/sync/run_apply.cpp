@@ -80,6 +80,7 @@ void Run::commit(store::Transaction& transaction) {
 }
 
 bool Run::find_outcome() {
+  const io::Settling settling(patience_);
   const bool can_tell = report_.has_outbox;
   const io::Deadline deadline = patience_.step(environment_.database.commit_timeout);
   while (can_tell && !deadline.over() && !patience_.over()) {

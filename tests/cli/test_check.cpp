@@ -62,7 +62,7 @@ TEST_CASE("the check tells all that is wrong at once") {
         "SELECT ON public.cache_sync_runs", "INSERT ON public.cache_sync_runs",
         "UPDATE ON public.cache_sync_runs", "INSERT ON public.cache_sync_changes",
         "UPDATE ON public.cache_sync_outbox", "DELETE ON public.cache_sync_runs",
-        "DELETE ON public.cache_sync_changes", "DELETE ON public.cache_sync_outbox"}) {
+        "DELETE ON public.cache_sync_outbox"}) {
     CHECK_THAT(all, contains("GRANT " + grant + " TO " + role));
   }
   scene.fixture.database().execute("ALTER TABLE symbols DROP sector");

@@ -92,7 +92,7 @@ std::string Night::redis_url(int port) const {
 
 std::string Night::config(int statement_seconds, int publish_seconds) {
   return directory_.write("config.toml",
-                          fmt::format("[timeouts]\nconnect = 1\nlock = 1\ncommit = 1\nredis = 1\n"
+                          fmt::format("[timeouts]\nconnect = 2\nlock = 1\ncommit = 2\nredis = 2\n"
                                       "statement = {}\npublish = {}\n",
                                       statement_seconds, publish_seconds));
 }

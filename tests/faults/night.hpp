@@ -40,9 +40,9 @@ class Night {
   Environment job(int postgres_port = 0) const;
   std::string redis_url(int port = 0) const;
 
-  /// A configuration whose limits are short: a second to connect, to lock, for COMMIT and for
+  /// A configuration whose limits are short: a second to lock, two to connect, for COMMIT and for
   /// Redis, and these for the rest.
-  std::string config(int statement_seconds = 20, int publish_seconds = 1);
+  std::string config(int statement_seconds = 20, int publish_seconds = 2);
 
   /// Runs `sync` for the day of the small market as the job.
   ProcessResult sync(const Names& arguments = {}, const Environment& extra = {});

@@ -144,6 +144,22 @@ TEST_CASE("fault 5: the password is wrong, or there is none") {
   night.heal();
 }
 
+TEST_CASE("fault 5: the environment of libpq has a gap, or a URL in the wrong place") {
+  Night night;
+  const auto with_variable = [](const std::string& name, const std::string& value) {
+    return Environment{{"DATABASE_URL", std::nullopt}, {name, value}};
+  };
+  night.check(night.sync({}, with_variable("PGHOST", ",localhost")), 78, Entries::same, Sent::none,
+              "name each of them");
+  night.check(night.sync({}, with_variable("PGDATABASE", "postgresql://job:CANARY@db/market")), 78,
+              Entries::same, Sent::none, "give the name alone");
+  night.check(night.sync({}, at("postgresql://job@a,b/x?port=1,2,3")), 78, Entries::same,
+              Sent::none, "3 ports for 2 hosts");
+  night.check(night.sync({"--database-url", "host=db dbname=postgresql://job:CANARY@db/x"}), 64,
+              Entries::same, Sent::none, "its name of the database is a URL or conninfo itself");
+  night.heal();
+}
+
 TEST_CASE("fault 6: the server is a standby, or only reads") {
   Postgres primary(guarded());
   admit_job(primary);

@@ -82,7 +82,7 @@ TEST_CASE("fault 8: the server's process is killed, or the server is stopped, fa
 TEST_CASE("fault 9: the server's process hangs") {
   Night night;
   auto holder = night.hold();
-  const auto process = night.start({"--timeout", "2"});
+  const auto process = night.start({"--timeout", "5"});
   night.wait_until_held();
   const pid_t backend = std::stoi(night.backend());
   ::kill(backend, SIGSTOP);
@@ -190,7 +190,7 @@ TEST_CASE("fault 19: another run holds the lock") {
   night.check(night.sync(), 11, Entries::same, Sent::none, words);
   night.check(night.sync({"--lock-wait", "1"}), 11, Entries::same, Sent::none, words);
   // The limit for everything counts for this wait too.
-  night.check(night.sync({"--lock-wait", "600", "--timeout", "1"}), 11, Entries::same, Sent::none,
+  night.check(night.sync({"--lock-wait", "600", "--timeout", "4"}), 11, Entries::same, Sent::none,
               words);
   CHECK(night.database().value("SELECT count(*) FROM cache_sync_runs") == "0");
   holder.execute("ROLLBACK");
@@ -254,7 +254,9 @@ TEST_CASE("fault 25: a role's time limit for idle transactions is not ours, and 
   Night other;
   // The program stops within its transaction, for longer than a statement may take.
   auto holder = other.hold();
-  const auto process = other.start({"--config", other.config(1)});
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("idle.toml", "[timeouts]\nstatement = 5\nlock = 60\n");
+  const auto process = other.start({"--config", config});
   other.wait_until_held();
   process->send_signal(SIGSTOP);
   holder.reset();

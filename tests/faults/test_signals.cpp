@@ -87,7 +87,8 @@ TEST_CASE("fault 30: a signal while COMMIT is under way") {
   process->send_signal(SIGTERM);
   const ProcessResult result = night.finish(*process);
   INFO(result.err);
-  CHECK((result.status == 0 || result.status == 6 || result.status == 8));
+  // The outcome is asked for in the time that is left; then there may be none to publish in.
+  CHECK((result.status == 0 || result.status == 6));
   night.check(result, result.status, Entries::fresh, result.status == 0 ? Sent::all : Sent::none,
               "asking for the outcome");
   night.heal();

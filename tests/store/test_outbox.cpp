@@ -76,16 +76,16 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
     return batch.size();
   };
   CHECK(count_pending(scene.connection, scene.names) == 3);
-  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", send).sent == 3);
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).sent == 3);
   CHECK(sent == std::vector<std::string>{"1", "2", "3"});
   CHECK(count_pending(scene.connection, scene.names) == 0);
-  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", send).read == 0);
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).read == 0);
 }
 
 TEST_CASE("what was not sent stays pending, from the first failure on") {
   Scene scene;
   scene.store({"1", "2", "3"});
-  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", [](const auto&) {
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, [](const auto&) {
           return std::size_t{1};
         }).sent == 1);
   CHECK(scene.database.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
@@ -98,8 +98,8 @@ TEST_CASE("two publishers don't work at once") {
   Scene scene;
   scene.store({"1"});
   Connection other = Scene::open(scene.database);
-  publish_batch(scene.connection, scene.names, publish_lock, "", [&](const auto& batch) {
-    CHECK(publish_batch(other, scene.names, publish_lock, "", [](const auto&) {
+  publish_batch(scene.connection, scene.names, publish_lock, "", {}, [&](const auto& batch) {
+    CHECK(publish_batch(other, scene.names, publish_lock, "", {}, [](const auto&) {
             return std::size_t{0};
           }).locked);
     return batch.size();
