@@ -1,5 +1,6 @@
 // Faults 1 to 7: PostgreSQL can't be reached, or is not the one to write to.
 
+#include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -23,14 +24,14 @@ std::string job_at(const std::string& hosts, const std::string& rest) {
 }
 
 /// A port for name servers that takes questions and never answers, and a file that makes it the
-/// name server.
+/// name server. Its address is this process's own, for others may run these tests as well.
 class SilentNameServer {
  public:
   SilentNameServer() : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(53);
-    address.sin_addr.s_addr = htonl(0x7f4d4d4d);  // 127.77.77.77
+    REQUIRE(::inet_pton(AF_INET, address_.c_str(), &address.sin_addr) == 1);
     REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   }
   ~SilentNameServer() { ::close(fd_); }
@@ -38,11 +39,13 @@ class SilentNameServer {
   SilentNameServer& operator=(const SilentNameServer&) = delete;
 
  private:
+  std::string address_ =
+      fmt::format("127.77.{}.{}", ::getpid() / 250 % 250 + 1, ::getpid() % 250 + 1);
   int fd_;
   TemporaryDirectory directory_;
   PrivateMount names_ = PrivateMount::over(
-      "/etc/resolv.conf",
-      directory_.write("resolv.conf", "nameserver 127.77.77.77\noptions timeout:60 attempts:5\n"));
+      "/etc/resolv.conf", directory_.write("resolv.conf", "nameserver " + address_ +
+                                                              "\noptions timeout:60 attempts:5\n"));
 };
 
 }  // namespace
@@ -120,7 +123,8 @@ TEST_CASE("fault 4: PostgreSQL is starting, or has no connection left") {
   postgres.start_refusing();
   const ProcessResult result = night.sync();
   CHECK(result.status == 5);
-  CHECK_THAT(result.err, contains("not accepting connections"));
+  // First that it is starting up, then that it is not accepting connections.
+  CHECK_THAT(result.err, contains("FATAL:  the database system is "));
   postgres.stop();
   std::filesystem::remove(signal_file);
   postgres.start();
