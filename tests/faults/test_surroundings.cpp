@@ -52,7 +52,7 @@ class PgBouncer {
   std::unique_ptr<Process> process_;
 };
 
-ProcessResult limited(Night& night, const std::string& limit) {
+[[maybe_unused]] ProcessResult limited(Night& night, const std::string& limit) {
   return run_process(with({"sh", "-c", limit + " && exec \"$0\" \"$@\""},
                           Fixture::command({"sync", "--as-of", market_day})),
                      night.fixture.options(night.job()));
