@@ -2,7 +2,9 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "domain/error.hpp"
 #include "events/redis_settings.hpp"
@@ -13,10 +15,13 @@ namespace tickstock::cli {
 
 namespace {
 
+constexpr std::size_t longest_line = 4096;
+
 /// Takes keys out of a parsed file, and knows which were never asked for.
 class ConfigReader {
  public:
   ConfigReader(std::string path, const std::string& text) : path_(std::move(path)) {
+    refuse_long_lines(text);
     try {
       table_ = toml::parse(text);
     } catch (const toml::parse_error& error) {
@@ -67,6 +72,19 @@ class ConfigReader {
                name + "] " + std::string(key.str()));
         }
       }
+    }
+  }
+
+  /// A key with a hundred thousand dots would be a table as deep, and toml++ takes one down by
+  /// recursion.
+  void refuse_long_lines(std::string_view text) const {
+    for (int line = 1; !text.empty(); ++line) {
+      const std::size_t size = std::min(text.find('\n'), text.size());
+      if (size > longest_line) {
+        fail("line " + std::to_string(line) + " is longer than " + std::to_string(longest_line) +
+             " bytes");
+      }
+      text.remove_prefix(std::min(size + 1, text.size()));
     }
   }
 

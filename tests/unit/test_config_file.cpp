@@ -108,6 +108,14 @@ TEST_CASE("what is wrong in a file is named by line or key") {
   CHECK_THAT(refusal("[events]\nenabled = 1\n"), contains("true or false"));
 }
 
+TEST_CASE("a key as deep as a file is long is refused instead of exhausting the stack") {
+  std::string key;
+  for (int i = 0; i < 200'000; ++i) key += "a.";
+  CHECK_THAT(refusal("# deep\n[" + key + "b]\nc = 1\n"),
+             contains("line 2 is longer than 4096 bytes"));
+  CHECK_THAT(refusal("[run]\n" + key + "b = 1"), contains("line 2 is longer than 4096 bytes"));
+}
+
 TEST_CASE("a file with a password is for its owner's eyes only") {
   const std::string secret = "[database]\nurl = \"postgresql://u:CANARY@h/d\"\n";
   CHECK_THAT(refusal(secret, 0644), contains("chmod 600"));
