@@ -32,7 +32,10 @@ class PgBouncer {
                     "auth_type = any\npool_mode = transaction\ndefault_pool_size = 1\n"
                     "max_client_conn = 40\nlogfile =\npidfile =\n",
                     guarded_postgres().socket_directory(), guarded_postgres().port(), port_));
-    process_ = std::make_unique<Process>(std::vector<std::string>{"pgbouncer", config}, options);
+    // Debian keeps it off an ordinary user's PATH.
+    const std::string debian = "/usr/sbin/pgbouncer";
+    const std::string program = ::access(debian.c_str(), X_OK) == 0 ? debian : "pgbouncer";
+    process_ = std::make_unique<Process>(std::vector<std::string>{program, config}, options);
     wait_until("the pooler to answer", [&] {
       try {
         return Session(url(night)).value("SELECT 1") == "1";
