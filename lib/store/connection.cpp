@@ -137,6 +137,7 @@ Result Connection::commit() {
     notices_->committing = false;
     return result;
   } catch (const Error& error) {
+    notices_->committing = false;
     if (usable() && !error.sqlstate().empty()) throw;
     // It may still happen, and must not be cancelled: the server would call it done, standby or
     // not.

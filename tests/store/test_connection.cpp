@@ -185,6 +185,28 @@ TEST_CASE("an error at COMMIT keeps its SQLSTATE") {
   CHECK(database.value("SELECT count(*) FROM child") == "0");
 }
 
+TEST_CASE("after an error at COMMIT a statement is cancelled like any other") {
+  const Database database;
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe(pipe.data()) == 0);
+  io::Patience patience(io::Interrupt{pipe[0]}, io::Deadline::never());
+  Connection connection = Connection::open(settings_of(database), patience);
+  connection.run({"making a table", "CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)"});
+  {
+    Transaction transaction(connection, {});
+    transaction.run({"filling it", "INSERT INTO public.t VALUES (1), (1)"});
+    CHECK(failure_of([&] { transaction.commit(); }).sqlstate() == "23505");
+  }
+  REQUIRE(::write(pipe[1], "x", 1) == 1);
+  CHECK(failure_of([&] {
+          connection.run({"sleeping", "SELECT pg_sleep(600)"});
+        }).kind() == ErrorKind::interrupted);
+  // What is only left, and not cancelled, costs the connection.
+  CHECK(connection.usable());
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+}
+
 TEST_CASE("a transaction that is left without a commit is rolled back") {
   Database database;
   database.execute("CREATE TABLE t (a int)");
