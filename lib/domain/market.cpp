@@ -1,11 +1,47 @@
 #include "domain/market.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "domain/error.hpp"
 
 namespace tickstock {
+
+namespace {
+
+/// A symbol and its cap as an integer: those above zero order like their bytes.
+struct Ranked {
+  std::uint64_t cap;
+  SymbolId id;
+};
+
+/// Largest cap first, equal caps in the order in which they stand. A radix sort from the lowest
+/// digit: it takes the same steps for whatever order the table has, and about a third of the time
+/// of a sort by comparison at a million symbols.
+void sort_by_cap(std::vector<Ranked>& ranked) {
+  constexpr std::size_t digits = 6;
+  constexpr unsigned bits = 11;
+  constexpr std::size_t buckets = std::size_t{1} << bits;
+  const auto bucket = [](const Ranked& each, std::size_t digit) {
+    return ~(each.cap >> (digit * bits)) & (buckets - 1);
+  };
+  std::vector<std::array<std::uint32_t, buckets>> counts(digits);
+  for (const Ranked& each : ranked) {
+    for (std::size_t digit = 0; digit < digits; ++digit) ++counts[digit][bucket(each, digit)];
+  }
+  std::vector<Ranked> sorted(ranked.size());
+  for (std::size_t digit = 0; digit < digits; ++digit) {
+    std::array<std::uint32_t, buckets>& next = counts[digit];
+    std::exclusive_scan(next.begin(), next.end(), next.begin(), 0U);
+    for (const Ranked& each : ranked) sorted[next[bucket(each, digit)]++] = each;
+    ranked.swap(sorted);
+  }
+}
+
+}  // namespace
 
 void Market::add(std::string_view name, const Listing& listing) {
   if (name.empty()) {
@@ -13,46 +49,83 @@ void Market::add(std::string_view name, const Listing& listing) {
                 "the symbols table holds a row whose symbol is NULL or empty; remove or name it, "
                 "then run again");
   }
-  const SymbolId id = symbols_.intern(name);
-  if (id != listings_.size()) {
-    throw Error(ErrorKind::failed, "the symbols table holds two rows of symbol '" +
-                                       std::string(name) + "'; remove one of them, then run again");
+  pending_.names += name;
+  pending_.ends.push_back(pending_.names.size());
+  pending_.listings.push_back(listing);
+  constexpr std::size_t many = 256;
+  if (pending_.listings.size() == many) take_in_pending();
+}
+
+void Market::take_in_pending() {
+  std::vector<std::string_view> names;
+  std::size_t begin = 0;
+  for (const std::size_t end : pending_.ends) {
+    names.push_back(std::string_view(pending_.names).substr(begin, end - begin));
+    begin = end;
   }
+  std::vector<SymbolId> ids;
+  symbols_.intern(names, ids);
+  for (std::size_t i = 0; i < ids.size(); ++i) take_in(ids[i], pending_.listings[i]);
+  pending_.names.clear();
+  pending_.ends.clear();
+  pending_.listings.clear();
+}
+
+void Market::take_in(SymbolId id, const Listing& listing) {
+  if (find(id) != nullptr) {
+    throw Error(ErrorKind::failed, "the symbols table holds two rows of symbol '" +
+                                       std::string(name(id)) +
+                                       "'; remove one of them, then run again");
+  }
+  if (id >= listings_.size()) {
+    listings_.resize(id + 1);
+    states_.resize(id + 1);
+  }
+  listings_[id] = listing;
+  states_[id] = state_of(listing);
+  ++size_;
   if (listing.activity == Activity::unknown) ++unknown_activity_;
-  listings_.push_back(listing);
+}
+
+unsigned char Market::state_of(const Listing& listing) const {
+  if (listing.activity == Activity::inactive || (listing.delisted && *listing.delisted <= as_of_)) {
+    return known | has_left;
+  }
+  if (listing.activity == Activity::unknown) return known;
+  const bool has_cap = std::isfinite(listing.market_cap) && listing.market_cap > 0;
+  return static_cast<unsigned char>(known | trades | (has_cap ? counts : 0));
 }
 
 void Market::rank() {
-  ranking_.clear();
-  for (SymbolId id = 0; id < listings_.size(); ++id) {
-    if (eligible(id)) ranking_.push_back(id);
+  take_in_pending();
+  std::vector<Ranked> ranked;
+  for (SymbolId id = 0; id < states_.size(); ++id) {
+    if (eligible(id))
+      ranked.push_back({std::bit_cast<std::uint64_t>(listings_[id].market_cap), id});
   }
-  std::sort(ranking_.begin(), ranking_.end(), [this](SymbolId a, SymbolId b) {
-    const double cap_a = listings_[a].market_cap;
-    const double cap_b = listings_[b].market_cap;
-    return cap_a != cap_b ? cap_a > cap_b : symbols_.name(a) < symbols_.name(b);
-  });
-  rank_of_.assign(listings_.size(), 0);
-  std::uint32_t rank = 0;
-  for (const SymbolId id : ranking_) rank_of_[id] = ++rank;
+  sort_by_cap(ranked);
+  for (auto first = ranked.begin(); first != ranked.end();) {
+    const auto last = std::find_if(first, ranked.end(),
+                                   [first](const Ranked& each) { return each.cap != first->cap; });
+    std::sort(first, last, [this](const Ranked& a, const Ranked& b) {
+      return symbols_.name(a.id) < symbols_.name(b.id);
+    });
+    first = last;
+  }
+  ranking_.clear();
+  ranking_.reserve(ranked.size());
+  rank_of_.assign(states_.size(), 0);
+  for (const Ranked& each : ranked) {
+    ranking_.push_back(each.id);
+    rank_of_[each.id] = static_cast<std::uint32_t>(ranking_.size());
+  }
 }
 
-bool Market::delisted(SymbolId id) const {
-  const Listing* listing = find(id);
-  if (listing == nullptr) return false;
-  return listing->activity == Activity::inactive ||
-         (listing->delisted && *listing->delisted <= as_of_);
-}
-
-bool Market::active(SymbolId id) const {
-  const Listing* listing = find(id);
-  return listing != nullptr && listing->activity == Activity::active && !delisted(id);
-}
-
-bool Market::eligible(SymbolId id) const {
-  if (!active(id)) return false;
-  const double cap = listings_[id].market_cap;
-  return std::isfinite(cap) && cap > 0;
+std::span<const SymbolId> Market::ranked_from(double bound) const {
+  const auto end = std::partition_point(
+      ranking_.begin(), ranking_.end(),
+      [this, bound](SymbolId id) { return listings_[id].market_cap >= bound; });
+  return {ranking_.begin(), end};
 }
 
 const Company& Market::company(SymbolId id) const {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,17 +34,19 @@ struct Company {
   std::optional<std::string> sector;
 };
 
-/// The symbols table as one night sees it. The listings are the first symbols of the table of
-/// names; whatever name an entry holds beyond them is a symbol the market does not know.
+/// The symbols table as one night sees it. Its names share one table with those that the entries
+/// hold, in whatever order they are read; a name without a row is a symbol the market does not
+/// know.
 class Market {
  public:
   explicit Market(Day as_of) : as_of_(as_of) {}
 
-  /// Adds a row. \throws Error (failed) for an empty name, or a name that was added before.
+  /// Adds a row; it counts from rank() on. \throws Error (failed) for an empty name, or a name that
+  /// was added before.
   void add(std::string_view name, const Listing& listing);
 
   /// Ranks the eligible symbols: market cap descending, equal caps by name in byte order. Call it
-  /// once all rows are in.
+  /// once all rows are in. \throws Error as add() does.
   void rank();
 
   /// Counts a cap that is NaN or infinite: it is not eligible, and worth a warning.
@@ -52,23 +55,26 @@ class Market {
   [[nodiscard]] Day as_of() const { return as_of_; }
   [[nodiscard]] SymbolTable& symbols() { return symbols_; }
   [[nodiscard]] const SymbolTable& symbols() const { return symbols_; }
-  [[nodiscard]] std::size_t size() const { return listings_.size(); }
+  /// How many rows it has.
+  [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::string_view name(SymbolId id) const { return symbols_.name(id); }
 
   /// Null for a symbol that only an entry names.
   [[nodiscard]] const Listing* find(SymbolId id) const {
-    return id < listings_.size() ? &listings_[id] : nullptr;
+    return is(id, known) ? &listings_[id] : nullptr;
   }
 
   /// `is_active` is false, or the delisting date is not after the as-of day.
-  [[nodiscard]] bool delisted(SymbolId id) const;
+  [[nodiscard]] bool delisted(SymbolId id) const { return is(id, has_left); }
   /// `is_active` is true and the symbol is not delisted.
-  [[nodiscard]] bool active(SymbolId id) const;
+  [[nodiscard]] bool active(SymbolId id) const { return is(id, trades); }
   /// Active, with a market cap that is a finite number above zero.
-  [[nodiscard]] bool eligible(SymbolId id) const;
+  [[nodiscard]] bool eligible(SymbolId id) const { return is(id, counts); }
 
   /// The eligible symbols in rank order.
   [[nodiscard]] const std::vector<SymbolId>& ranking() const { return ranking_; }
+  /// The front part of the ranking, down to caps of at least `bound` US dollars.
+  [[nodiscard]] std::span<const SymbolId> ranked_from(double bound) const;
   /// Counted from 1; 0 for a symbol that is not eligible.
   [[nodiscard]] std::size_t rank_of(SymbolId id) const {
     return id < rank_of_.size() ? rank_of_[id] : 0;
@@ -82,9 +88,29 @@ class Market {
   void describe(SymbolId id, Company company) { companies_[id] = std::move(company); }
 
  private:
+  /// What a rule asks of a symbol, in one byte: a million of them fit into a cache, and a million
+  /// listings don't.
+  enum State : unsigned char { known = 1, has_left = 2, trades = 4, counts = 8 };
+
+  [[nodiscard]] bool is(SymbolId id, State state) const {
+    return id < states_.size() && (states_[id] & state) != 0;
+  }
+  [[nodiscard]] unsigned char state_of(const Listing& listing) const;
+  void take_in_pending();
+  void take_in(SymbolId id, const Listing& listing);
+
   Day as_of_;
   SymbolTable symbols_;
-  std::vector<Listing> listings_;
+  /// Rows that wait for their numbers, which many get faster than one.
+  struct Pending {
+    std::string names;
+    std::vector<std::size_t> ends;
+    std::vector<Listing> listings;
+  };
+  Pending pending_;
+  std::vector<Listing> listings_;  ///< by SymbolId, with gaps where only an entry names a symbol
+  std::vector<unsigned char> states_;
+  std::size_t size_ = 0;
   std::vector<SymbolId> ranking_;
   std::vector<std::uint32_t> rank_of_;
   std::unordered_map<SymbolId, Company> companies_;

@@ -1,19 +1,55 @@
 #include "domain/membership_diff.hpp"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
+#include <bit>
+#include <cstdint>
+#include <optional>
 
 namespace tickstock {
 
 namespace {
 
-using Places = std::unordered_map<SymbolId, std::size_t>;
+/// Where each symbol of a list stands: open addressing, a power of two, at most half full.
+class Places {
+ public:
+  explicit Places(std::size_t size)
+      : slots_(std::bit_ceil(2 * size + 2)), shift_(64 - std::countr_zero(slots_.size())) {}
+
+  /// \return whether the symbol had no place.
+  bool add(SymbolId symbol, std::size_t place) {
+    Slot& slot = slot_of(symbol);
+    if (slot.place != 0) return false;
+    slot = {symbol, place + 1};
+    return true;
+  }
+
+  [[nodiscard]] std::optional<std::size_t> find(SymbolId symbol) {
+    const Slot& slot = slot_of(symbol);
+    if (slot.place == 0) return std::nullopt;
+    return slot.place - 1;
+  }
+
+ private:
+  struct Slot {
+    SymbolId symbol = 0;
+    std::size_t place = 0;  ///< counted from 1; 0 for an empty slot
+  };
+
+  Slot& slot_of(SymbolId symbol) {
+    // Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
+    std::size_t at = (std::uint64_t{symbol} * 0x9e3779b97f4a7c15ULL) >> shift_;
+    while (slots_[at].place != 0 && slots_[at].symbol != symbol)
+      at = (at + 1) & (slots_.size() - 1);
+    return slots_[at];
+  }
+
+  std::vector<Slot> slots_;
+  int shift_;
+};
 
 Places places_of(const std::vector<SymbolId>& list) {
-  Places places;
-  places.reserve(list.size());
-  for (std::size_t i = 0; i < list.size(); ++i) places.emplace(list[i], i);
+  Places places(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) places.add(list[i], i);
   return places;
 }
 
@@ -43,12 +79,11 @@ std::vector<bool> on_longest_increase(const std::vector<std::size_t>& values) {
 }  // namespace
 
 std::vector<SymbolId> distinct(const std::vector<SymbolId>& list) {
-  std::unordered_set<SymbolId> seen;
-  seen.reserve(list.size());
+  Places seen(list.size());
   std::vector<SymbolId> once;
   once.reserve(list.size());
   for (const SymbolId id : list) {
-    if (seen.insert(id).second) once.push_back(id);
+    if (seen.add(id, 0)) once.push_back(id);
   }
   return once;
 }
@@ -57,22 +92,21 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
                                 const std::vector<SymbolId>& after) {
   const std::vector<SymbolId> old_list = distinct(before);
   const std::vector<SymbolId> new_list = distinct(after);
-  const Places old_places = places_of(old_list);
-  const Places new_places = places_of(new_list);
+  Places old_places = places_of(old_list);
+  Places new_places = places_of(new_list);
 
   MembershipDiff diff;
   for (std::size_t i = 0; i < old_list.size(); ++i) {
-    if (!new_places.contains(old_list[i])) diff.removed.push_back({old_list[i], i, 0});
+    if (!new_places.find(old_list[i])) diff.removed.push_back({old_list[i], i, 0});
   }
   std::vector<Placement> kept;
   std::vector<std::size_t> kept_from;
   for (std::size_t i = 0; i < new_list.size(); ++i) {
-    const auto old_place = old_places.find(new_list[i]);
-    if (old_place == old_places.end()) {
-      diff.added.push_back({new_list[i], 0, i});
+    if (const auto old_place = old_places.find(new_list[i])) {
+      kept.push_back({new_list[i], *old_place, i});
+      kept_from.push_back(*old_place);
     } else {
-      kept.push_back({new_list[i], old_place->second, i});
-      kept_from.push_back(old_place->second);
+      diff.added.push_back({new_list[i], 0, i});
     }
   }
   const std::vector<bool> stays = on_longest_increase(kept_from);

@@ -54,12 +54,18 @@ std::string listing_window_reason(const Market& market, SymbolId symbol, int ipo
 }
 
 MemberReasons::MemberReasons(const Market& market, const Entries& before, int ipo_days)
-    : market_(market), ipo_days_(ipo_days) {
-  for (std::size_t i = 0; i < categories.size(); ++i) {
-    const Entry* entry = find_entry(before, categories[i].universe);
+    : market_(market), ipo_days_(ipo_days), old_category_(market.symbols().size()) {
+  for (std::size_t i = categories.size(); i > 0; --i) {
+    const Entry* entry = find_entry(before, categories[i - 1].universe);
     if (entry == nullptr) continue;
-    for (const SymbolId id : entry->members) old_category_.emplace(id, i);
+    // The highest one counts.
+    for (const SymbolId id : entry->members) old_category_[id] = static_cast<unsigned char>(i);
   }
+}
+
+std::optional<std::size_t> MemberReasons::old_category(SymbolId symbol) const {
+  if (old_category_[symbol] == 0) return std::nullopt;
+  return old_category_[symbol] - std::size_t{1};
 }
 
 bool MemberReasons::listed_lately(SymbolId symbol) const {
@@ -72,10 +78,8 @@ std::string MemberReasons::added(Task task, const EntryWrite& write, SymbolId sy
   // In a new universe everyone is new.
   if (!write.before && task == Task::market_cap) return "";
   const auto category = category_index(write.universe);
-  const auto old = old_category_.find(symbol);
-  if (category && old != old_category_.end() && old->second != *category) {
-    return crossing_into(old->second, *category);
-  }
+  const auto old = old_category(symbol);
+  if (category && old && *old != *category) return crossing_into(*old, *category);
   if (task == Task::ipo || listed_lately(symbol)) {
     return "listed " + to_string(*market_.find(symbol)->listed);
   }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 #include "domain/market.hpp"
 #include "domain/plan.hpp"
@@ -28,11 +30,12 @@ class MemberReasons {
   [[nodiscard]] static std::string moved(const Placement& member);
 
  private:
+  [[nodiscard]] std::optional<std::size_t> old_category(SymbolId symbol) const;
   [[nodiscard]] bool listed_lately(SymbolId symbol) const;
 
   const Market& market_;
   int ipo_days_;
-  std::unordered_map<SymbolId, std::size_t> old_category_;
+  std::vector<unsigned char> old_category_;  ///< by SymbolId, counted from 1; 0 for none
 };
 
 }  // namespace tickstock

@@ -22,7 +22,7 @@ bool is_text(std::string_view text) {
 class StringArrayHandler
     : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, StringArrayHandler> {
  public:
-  explicit StringArrayHandler(const std::function<void(std::string_view)>& take) : take_(take) {}
+  explicit StringArrayHandler(std::vector<std::string_view>& strings) : strings_(strings) {}
 
   // RapidJSON calls these by name.
   // NOLINTBEGIN(readability-identifier-naming)
@@ -32,26 +32,29 @@ class StringArrayHandler
   bool String(const char* text, rapidjson::SizeType length, bool /*copy*/) {
     const std::string_view value(text, length);
     if (depth_ != 1 || !is_text(value)) return false;
-    take_(value);
+    strings_.push_back(value);
     return true;
   }
   // NOLINTEND(readability-identifier-naming)
 
  private:
-  const std::function<void(std::string_view)>& take_;
+  std::vector<std::string_view>& strings_;
   int depth_ = 0;
 };
 
 }  // namespace
 
-bool read_string_array(std::string_view json, const std::function<void(std::string_view)>& take) {
+bool StringArrayReader::read(std::string_view json) {
+  strings_.clear();
   // RapidJSON takes a NUL for the end of the text.
   if (json.find('\0') != std::string_view::npos) return false;
-  rapidjson::MemoryStream input(json.data(), json.size());
-  StringArrayHandler handler(take);
+  buffer_ = json;
+  rapidjson::InsituStringStream input(buffer_.data());
+  StringArrayHandler handler(strings_);
   rapidjson::Reader reader;
   // Iterative: a deeply nested value must not exhaust the stack before the handler refuses it.
-  return !reader.Parse<rapidjson::kParseIterativeFlag>(input, handler).IsError();
+  constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag;
+  return !reader.Parse<flags>(input, handler).IsError();
 }
 
 }  // namespace tickstock::json

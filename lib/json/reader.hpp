@@ -1,13 +1,26 @@
 #pragma once
 
-#include <functional>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace tickstock::json {
 
-/// Reads a JSON array of strings as it streams by, without building a document. \return false for
-/// anything else: another type, an element that is no string, or text that PostgreSQL's jsonb does
-/// not take either. `take` may then have been called for the first elements.
-bool read_string_array(std::string_view json, const std::function<void(std::string_view)>& take);
+/// Reads JSON arrays of strings, without building a document. The memory for one is used again for
+/// the next.
+class StringArrayReader {
+ public:
+  /// \return false for anything else: another type, an element that is no string, or text that
+  /// PostgreSQL's jsonb does not take either.
+  bool read(std::string_view json);
+
+  /// The elements of the array that was read last; valid until the next one.
+  [[nodiscard]] std::span<const std::string_view> strings() const { return strings_; }
+
+ private:
+  std::string buffer_;  ///< in which escapes are resolved in place
+  std::vector<std::string_view> strings_;
+};
 
 }  // namespace tickstock::json

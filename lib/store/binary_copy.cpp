@@ -1,6 +1,10 @@
 #include "store/binary_copy.hpp"
 
+#include <array>
+#include <charconv>
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include "domain/error.hpp"
 
@@ -20,8 +24,56 @@ std::int32_t int32_at(std::string_view bytes, std::size_t at) {
   return static_cast<std::int32_t>(big_endian(bytes.substr(at, 4)));
 }
 
+std::int16_t int16_at(std::string_view bytes, std::size_t at) {
+  return static_cast<std::int16_t>(big_endian(bytes.substr(at, 2)));
+}
+
 [[noreturn]] void malformed() {
   throw Error(ErrorKind::failed, "PostgreSQL sent rows in a format that can't be read");
+}
+
+/// The digits of a numeric, four in each group, and what power of ten the last one stands for.
+struct Decimal {
+  std::string_view groups;
+  int exponent;
+
+  [[nodiscard]] std::size_t size() const { return groups.size() / 2; }
+  [[nodiscard]] std::uint32_t group(std::size_t i) const {
+    const std::uint32_t group = big_endian(groups.substr(2 * i, 2));
+    if (group > 9999) malformed();
+    return group;
+  }
+};
+
+/// Exact where both the digits and the power of ten are doubles themselves, so that one operation
+/// rounds once (Clinger, How to Read Floating Point Numbers Accurately, 1990).
+std::optional<double> exactly(const Decimal& decimal) {
+  constexpr std::uint64_t limit = std::uint64_t{1} << 53;
+  constexpr std::array<double, 23> powers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                          1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                          1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  if (decimal.size() > 4) return std::nullopt;
+  std::uint64_t digits = 0;
+  for (std::size_t i = 0; i < decimal.size(); ++i) digits = digits * 10'000 + decimal.group(i);
+  const auto power = static_cast<std::size_t>(std::abs(decimal.exponent));
+  if (digits > limit || power >= powers.size()) return std::nullopt;
+  const auto whole = static_cast<double>(digits);
+  return decimal.exponent < 0 ? whole / powers[power] : whole * powers[power];
+}
+
+double by_text(const Decimal& decimal) {
+  std::string text = "0";
+  for (std::size_t i = 0; i < decimal.size(); ++i) {
+    const std::string group = std::to_string(decimal.group(i));
+    text.append(4 - group.size(), '0').append(group);
+  }
+  text += "e" + std::to_string(decimal.exponent);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc::result_out_of_range) return value;
+  // Too large, or so small that it is zero.
+  const int leading = decimal.exponent + 4 * static_cast<int>(decimal.size());
+  return leading > 0 ? std::numeric_limits<double>::infinity() : 0.0;
 }
 
 }  // namespace
@@ -83,6 +135,30 @@ std::optional<Day> copy_day(const CopyField& field) {
   if (days > (last - epoch).count()) return Day::max();
   if (days < (first - epoch).count()) return Day::min();
   return epoch + std::chrono::days{days};
+}
+
+double copy_numeric(const CopyField& field) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (!field) return nan;
+  if (field->size() < 8) malformed();
+  // How many groups, the place of the first one, the sign, and how many digits are shown.
+  const auto count = static_cast<std::uint16_t>(int16_at(*field, 0));
+  const int weight = int16_at(*field, 2);
+  const auto sign = static_cast<std::uint16_t>(int16_at(*field, 4));
+  if (field->size() != 8 + std::size_t{2} * count) malformed();
+  switch (sign) {
+    case 0x0000:
+    case 0x4000: break;
+    case 0xc000: return nan;
+    case 0xd000: return infinity;
+    case 0xf000: return -infinity;
+    default: malformed();
+  }
+  const Decimal decimal{field->substr(8), 4 * (weight - count + 1)};
+  const auto exact = exactly(decimal);
+  const double value = exact ? *exact : by_text(decimal);
+  return sign == 0 ? value : -value;
 }
 
 std::optional<bool> copy_boolean(const CopyField& field) {

@@ -43,6 +43,10 @@ class BinaryCopyReader {
 /// Day::max() or Day::min().
 std::optional<Day> copy_day(const CopyField& field);
 
+/// A `numeric` in binary as the nearest double: infinite where no double can hold it, NaN for NULL
+/// and for NaN.
+double copy_numeric(const CopyField& field);
+
 /// A `boolean` in binary.
 std::optional<bool> copy_boolean(const CopyField& field);
 

@@ -12,8 +12,12 @@ namespace tickstock::store {
 
 namespace {
 
-// As text, a numeric that no double can hold is still a row and not an error of the whole query.
 constexpr std::string_view market_sql = R"(
+COPY (SELECT symbol::text, market_cap, is_active, listing_date::date, delisted_date::date
+        FROM {symbols}) TO STDOUT (FORMAT binary))";
+
+// What is no numeric is read as text, in which every type says all it knows.
+constexpr std::string_view market_as_text_sql = R"(
 COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date
         FROM {symbols}) TO STDOUT (FORMAT binary))";
 
@@ -53,17 +57,10 @@ SELECT max(newest)::date::text
  CROSS JOIN LATERAL (SELECT p.date AS newest FROM {prices} p WHERE p.symbol = s.symbol
                       ORDER BY p.date DESC LIMIT 1) n)";
 
-/// NaN for NULL; infinite where no double can hold the number.
-double market_cap_of(const CopyField& field) {
-  if (!field) return std::numeric_limits<double>::quiet_NaN();
+/// NaN for NULL. The types that are read as text hold nothing that no double can.
+double cap_of_text(const CopyField& field) {
   double cap = std::numeric_limits<double>::quiet_NaN();
-  const auto [end, error] = std::from_chars(field->data(), field->data() + field->size(), cap);
-  if (error == std::errc::result_out_of_range) {
-    // Too large, or so small that it is zero: a text without a decimal point's lead tells which.
-    const bool small = field->starts_with("0.") || field->starts_with("-0.") ||
-                       field->find("e-") != std::string_view::npos;
-    return small ? 0.0 : std::numeric_limits<double>::infinity();
-  }
+  if (field) std::from_chars(field->data(), field->data() + field->size(), cap);
   return cap;
 }
 
@@ -75,32 +72,33 @@ Activity activity_of(const CopyField& field) {
 
 }  // namespace
 
-Market read_market(Transaction& transaction, const TableNames& names, Day as_of) {
+Market read_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
+                   Day as_of) {
+  const bool numeric = symbols.columns.at("market_cap").type == "numeric";
   Market market(as_of);
-  BinaryCopyReader reader(5, [&market](std::span<const CopyField> row) {
-    const Listing listing{market_cap_of(row[1]), copy_day(row[3]), copy_day(row[4]),
-                          activity_of(row[2])};
+  BinaryCopyReader reader(5, [&market, numeric](std::span<const CopyField> row) {
+    const Listing listing{numeric ? copy_numeric(row[1]) : cap_of_text(row[1]), copy_day(row[3]),
+                          copy_day(row[4]), activity_of(row[2])};
     market.add(row[0].value_or(std::string_view()), listing);
     if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
   });
-  transaction.connection().copy_out({"reading " + names.symbols.shown(), names.in(market_sql)},
-                                    [&reader](std::string_view bytes) { reader.feed(bytes); });
+  transaction.connection().copy_out(
+      {"reading " + names.symbols.shown(), names.in(numeric ? market_sql : market_as_text_sql)},
+      [&reader](std::string_view bytes) { reader.feed(bytes); });
   market.rank();
   return market;
 }
 
 Entries read_entries(Transaction& transaction, const TableNames& names, Market& market) {
   Entries entries;
-  BinaryCopyReader reader(5, [&entries, &market](std::span<const CopyField> row) {
+  json::StringArrayReader members;
+  BinaryCopyReader reader(5, [&entries, &market, &members](std::span<const CopyField> row) {
     auto entry = std::make_shared<Entry>();
     entry->cache_type = *row[1];
     entry->count = *row[3];
     entry->metadata = *row[4];
-    entry->readable =
-        row[2] && json::read_string_array(*row[2], [&entry, &market](std::string_view name) {
-          entry->members.push_back(market.symbols().intern(name));
-        });
-    if (!entry->readable) entry->members.clear();
+    entry->readable = row[2] && members.read(*row[2]);
+    if (entry->readable) market.symbols().intern(members.strings(), entry->members);
     entries.emplace(std::string(*row[0]), std::move(entry));
   });
   transaction.connection().copy_out({"reading " + names.entries.shown(), names.in(entries_sql)},

@@ -4,6 +4,7 @@
 
 #include "domain/market.hpp"
 #include "domain/universe.hpp"
+#include "store/catalog.hpp"
 #include "store/table_names.hpp"
 #include "store/transaction.hpp"
 
@@ -11,7 +12,8 @@ namespace tickstock::store {
 
 /// Reads the symbols table as rows arrive, and ranks it. The transaction's zone tells which day a
 /// timestamptz shows. \throws Error (failed) for two rows of a symbol, or one without a name.
-Market read_market(Transaction& transaction, const TableNames& names, Day as_of);
+Market read_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
+                   Day as_of);
 
 /// Reads the ten owned entries and those of the cleaned types. Their members get numbers in the
 /// market's table of names.

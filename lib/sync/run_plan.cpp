@@ -19,7 +19,7 @@ void Run::make_plan(store::Transaction& transaction) {
                                  to_string(*last));
     }
   }
-  Market market = store::read_market(transaction, names, *report_.as_of);
+  Market market = store::read_market(transaction, names, catalog_.symbols, *report_.as_of);
   Entries entries = store::read_entries(transaction, names, market);
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =

@@ -75,8 +75,8 @@ GuardResult appeared(const GuardInput& input, const std::vector<bool>& stood) {
   std::size_t fresh = 0;
   for (const TaskPlan& task : input.plan.tasks) {
     if (task.task != Task::market_cap) continue;
-    for (const SymbolId id : input.market.ranking()) {
-      if (input.market.find(id)->market_cap >= categories.back().bound && !stood[id]) ++fresh;
+    for (const SymbolId id : input.market.ranked_from(categories.back().bound)) {
+      if (!stood[id]) ++fresh;
     }
   }
   const double share = percent(fresh, base);

@@ -9,11 +9,10 @@ namespace tickstock::tasks {
 TaskPlan ipo(const Market& market, const Entries& entries, const Policy& policy) {
   const Day first = market.as_of() - std::chrono::days{policy.ipo_days - 1};
   std::vector<SymbolId> members;
-  for (SymbolId id = 0; id < market.size(); ++id) {
+  for (SymbolId id = 0; id < market.symbols().size(); ++id) {
+    if (!market.active(id)) continue;
     const auto listed = market.find(id)->listed;
-    if (listed && *listed >= first && *listed <= market.as_of() && market.active(id)) {
-      members.push_back(id);
-    }
+    if (listed && *listed >= first && *listed <= market.as_of()) members.push_back(id);
   }
   std::sort(members.begin(), members.end(), [&market](SymbolId a, SymbolId b) {
     const Day day_a = *market.find(a)->listed;

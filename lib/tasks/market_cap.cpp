@@ -6,22 +6,6 @@
 
 namespace tickstock::tasks {
 
-namespace {
-
-/// The part of the ranking whose caps are in [lowest, below), which is one piece since the ranking
-/// descends.
-std::vector<SymbolId> ranked_between(const Market& market, double lowest, double below) {
-  const std::vector<SymbolId>& ranking = market.ranking();
-  const auto first_below = [&market, &ranking](double bound) {
-    return std::partition_point(ranking.begin(), ranking.end(), [&market, bound](SymbolId id) {
-      return market.find(id)->market_cap >= bound;
-    });
-  };
-  return {first_below(below), first_below(lowest)};
-}
-
-}  // namespace
-
 TaskPlan market_cap(const Market& market, const Entries& entries) {
   TaskPlan plan{Task::market_cap, {}, {}};
   const auto add = [&plan, &entries](Wanted wanted) {
@@ -29,15 +13,17 @@ TaskPlan market_cap(const Market& market, const Entries& entries) {
       plan.writes.push_back(*std::move(write));
     }
   };
-  double above = std::numeric_limits<double>::infinity();
+  std::size_t above = 0;
   for (const Category& category : categories) {
-    std::vector<SymbolId> members = ranked_between(market, category.bound, above);
+    const auto from_here = market.ranked_from(category.bound);
+    std::vector<SymbolId> members(from_here.begin() + static_cast<std::ptrdiff_t>(above),
+                                  from_here.end());
     const bool create = !members.empty();
     add({category.universe, cache_type::market_cap,
          metadata_text({{"type", "market_cap_category"},
                         {"market_cap_range", std::string(category.universe)}}),
          std::move(members), create});
-    above = category.bound;
+    above = from_here.size();
   }
   const std::vector<SymbolId>& ranking = market.ranking();
   for (const Leader& leader : leaders) {

@@ -11,10 +11,9 @@ namespace {
 using Elements = std::optional<std::vector<std::string>>;
 
 Elements read(std::string_view json) {
-  std::vector<std::string> elements;
-  const bool good = json::read_string_array(
-      json, [&elements](std::string_view element) { elements.emplace_back(element); });
-  return good ? Elements(std::move(elements)) : std::nullopt;
+  json::StringArrayReader reader;
+  if (!reader.read(json)) return std::nullopt;
+  return std::vector<std::string>(reader.strings().begin(), reader.strings().end());
 }
 
 }  // namespace

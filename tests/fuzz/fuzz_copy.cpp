@@ -1,3 +1,4 @@
+#include <cmath>
 #include <optional>
 
 #include "domain/error.hpp"
@@ -28,6 +29,13 @@ void look(const store::CopyField& field) {
       require(field && field->size() != size, "a value of the right size is refused");
     }
   };
+  try {
+    const double number = store::copy_numeric(field);
+    require(field || std::isnan(number), "NULL is read as a number");
+  } catch (const Error& error) {
+    require(error.kind() == ErrorKind::failed, "an error of another kind");
+    require(field.has_value(), "NULL is refused");
+  }
   read(store::copy_day, 4);
   read(store::copy_boolean, 1);
 }

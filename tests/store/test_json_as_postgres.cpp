@@ -40,10 +40,9 @@ std::string line_of(const Texts& elements) {
 
 /// The line of the elements, or that it is no array of strings.
 std::string read(const std::string& json) {
-  Texts elements;
-  const bool good = json::read_string_array(
-      json, [&elements](std::string_view element) { elements.emplace_back(element); });
-  return good ? "array " + line_of(elements) : "other";
+  json::StringArrayReader reader;
+  if (!reader.read(json)) return "other";
+  return "array " + line_of(Texts(reader.strings().begin(), reader.strings().end()));
 }
 
 /// Makes a table `given` of texts, and beside each what PostgreSQL makes of it: NULL where it takes

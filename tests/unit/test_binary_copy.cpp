@@ -80,3 +80,19 @@ TEST_CASE("dates and booleans are read, infinity among them") {
   CHECK(copy_boolean(CopyField(std::string_view("\0", 1))) == std::optional<bool>(false));
   CHECK_FALSE(copy_boolean(CopyField()).has_value());
 }
+
+TEST_CASE("a numeric of the wrong form is refused") {
+  // How many groups of four digits, the place of the first, sign, digits shown, the groups.
+  const auto numeric = [](std::uint32_t groups, std::uint32_t sign, const std::string& digits) {
+    return number(groups, 2) + number(0, 2) + number(sign, 2) + number(0, 2) + digits;
+  };
+  const auto read_as_numeric = [](const std::string& bytes) {
+    return copy_numeric(CopyField(bytes));
+  };
+  CHECK(read_as_numeric(numeric(1, 0, number(7, 2))) == 7);
+  CHECK(read_as_numeric(numeric(1, 0x4000, number(7, 2))) == -7);
+  CHECK_THROWS_AS(read_as_numeric(""), Error);
+  CHECK_THROWS_AS(read_as_numeric(numeric(2, 0, number(7, 2))), Error);
+  CHECK_THROWS_AS(read_as_numeric(numeric(1, 0x1234, number(7, 2))), Error);
+  CHECK_THROWS_AS(read_as_numeric(numeric(1, 0, number(10'000, 2))), Error);
+}

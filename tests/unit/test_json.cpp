@@ -10,11 +10,9 @@ using namespace tickstock;
 namespace {
 
 std::optional<std::vector<std::string>> read(std::string_view json) {
-  std::vector<std::string> values;
-  if (!json::read_string_array(json,
-                               [&values](std::string_view value) { values.emplace_back(value); }))
-    return std::nullopt;
-  return values;
+  json::StringArrayReader reader;
+  if (!reader.read(json)) return std::nullopt;
+  return std::vector<std::string>(reader.strings().begin(), reader.strings().end());
 }
 
 using Values = std::vector<std::string>;

@@ -1,5 +1,10 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
+#include <tuple>
 
 #include "domain/error.hpp"
 #include "support/catch.hpp"
@@ -50,6 +55,7 @@ TEST_CASE("an infinite delisting date never comes, or has always been") {
   Market market(*parse_day("2026-08-21"));
   market.add("NEVER", {1e9, {}, Day::max(), Activity::active});
   market.add("ALWAYS", {1e9, {}, Day::min(), Activity::active});
+  market.rank();
   CHECK(market.active(0));
   CHECK(market.delisted(1));
 }
@@ -62,11 +68,50 @@ TEST_CASE("rank order is by cap, then by bytes of the symbol") {
   CHECK(market.rank_of(*market.symbols().find("zero")) == 0);
 }
 
+TEST_CASE("many caps are ranked as a sort by comparison ranks them") {
+  std::mt19937_64 random(7);
+  std::vector<Row> rows;
+  for (int i = 0; i < 20'000; ++i) {
+    // From a cent to more than all the world's companies are worth, every fifth one shared by many.
+    const double cap = std::exp(std::uniform_real_distribution<>(-4.6, 36)(random));
+    rows.push_back({fmt::format("S{}", random()), i % 5 == 0 ? std::floor(std::log(cap)) : cap});
+  }
+  const Market market = market_of(rows);
+  std::vector<Row> sorted;
+  for (const Row& row : rows) {
+    if (row.market_cap > 0) sorted.push_back(row);
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const Row& a, const Row& b) {
+    return std::tie(b.market_cap, a.symbol) < std::tie(a.market_cap, b.symbol);
+  });
+  std::vector<std::string> expected;
+  for (const Row& row : sorted) expected.push_back(row.symbol);
+  CHECK(names(market, market.ranking()) == expected);
+  CHECK(market.ranked_from(1e9).size() ==
+        static_cast<std::size_t>(std::count_if(
+            sorted.begin(), sorted.end(), [](const Row& row) { return row.market_cap >= 1e9; })));
+}
+
 TEST_CASE("two rows of a symbol, and one without a name, end the run and are named") {
   Market market(*parse_day("2026-08-21"));
   market.add("NVDA", {1e9, {}, {}, Activity::active});
-  CHECK_THROWS_WITH(market.add("NVDA", {}), contains("two rows of symbol 'NVDA'"));
+  market.add("NVDA", {});
+  CHECK_THROWS_WITH(market.rank(), contains("two rows of symbol 'NVDA'"));
   CHECK_THROWS_WITH(market.add("", {}), contains("NULL or empty"));
+}
+
+TEST_CASE("rows and entries may come in any order") {
+  Market market(*parse_day("2026-08-21"));
+  const SymbolId stranger = market.symbols().intern("STRANGER");
+  const SymbolId late = market.symbols().intern("LATE");
+  market.add("EARLY", {2e9, {}, {}, Activity::active});
+  market.add("LATE", {1e9, {}, {}, Activity::active});
+  market.rank();
+  CHECK(market.size() == 2);
+  CHECK(names(market, market.ranking()) == std::vector<std::string>{"EARLY", "LATE"});
+  CHECK(market.rank_of(late) == 2);
+  CHECK(market.find(stranger) == nullptr);
+  CHECK(market.rank_of(stranger) == 0);
 }
 
 TEST_CASE("a symbol that only an entry names is nothing but a name") {

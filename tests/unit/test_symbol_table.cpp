@@ -36,3 +36,21 @@ TEST_CASE("a name longer than a block of the arena, and an empty one, are names 
   CHECK(table.name(empty).empty());
   CHECK(table.find("") == std::optional<SymbolId>(empty));
 }
+
+TEST_CASE("many names at once get the numbers that they would get one by one") {
+  SymbolTable one_by_one;
+  SymbolTable at_once;
+  std::vector<std::string> names;
+  for (int i = 0; i < 5'000; ++i) {
+    // Some come again, some are longer than what stands in the table itself.
+    names.push_back("S" + std::string(static_cast<std::size_t>(i % 23), 'x') +
+                    std::to_string(i * i % 3'001));
+  }
+  std::vector<SymbolId> expected;
+  for (const std::string& name : names) expected.push_back(one_by_one.intern(name));
+  std::vector<SymbolId> ids;
+  at_once.intern(std::vector<std::string_view>(names.begin(), names.end()), ids);
+  CHECK(ids == expected);
+  CHECK(at_once.size() == one_by_one.size());
+  for (std::size_t i = 0; i < names.size(); ++i) CHECK(at_once.name(ids[i]) == names[i]);
+}
