@@ -104,6 +104,7 @@ ConfigFile parse_config(const std::string& text, const std::string& path) {
   ConfigReader reader(path, text);
   ConfigFile config;
   reader.take("database", "url", "a text", config.database_url);
+  reader.take_whole("database", "connections", 1, 2, config.connections);
   reader.take("redis", "url", "a text", config.redis_url);
   reader.take("redis", "ca_file", "a text", config.redis_ca_file);
   reader.take("tables", "schema", "a text", config.schema);

@@ -20,6 +20,7 @@ struct ConfigFile {
   std::optional<std::string> timezone;
   std::optional<std::string> triggered_by;
   std::optional<std::int64_t> lock_wait;
+  std::optional<std::int64_t> connections;
   std::optional<std::int64_t> timeout;
   std::optional<std::int64_t> max_universe_events;
   std::optional<bool> events;

@@ -30,9 +30,9 @@ void change_metadata(json::Writer& json, const Change& change, Task task, const 
     json.key("removed_symbols");
     names(json, write.diff.removed, market);
   } else if (task == Task::ipo && change.symbol) {
-    const Listing* listing = market.find(*change.symbol);
+    const auto listing = market.find(*change.symbol);
     json.key("listing_date")
-        .text_or_null(listing != nullptr && listing->listed ? to_string(*listing->listed) : "");
+        .text_or_null(listing && listing->listed ? to_string(*listing->listed) : "");
     json.key("sector").string_or_null(market.company(*change.symbol).sector);
   } else {
     json.key("count").number(std::uint64_t{write.after->members.size()});

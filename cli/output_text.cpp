@@ -79,11 +79,11 @@ class ReportText {
     for (std::size_t i = 0; i < shown; ++i) {
       const SymbolId symbol = list[i].symbol;
       const Market& market = report_.snapshot->market;
-      const Listing* listing = market.find(symbol);
+      const auto listing = market.find(symbol);
       const std::size_t rank = market.rank_of(symbol);
       const std::string reason = why(list[i]);
       line("  {} {:<8} {:>10} {:>7}{}{}", sign, printable(market.name(symbol)),
-           listing == nullptr ? "-" : dollars(listing->market_cap),
+           !listing ? "-" : dollars(listing->market_cap),
            rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
     }
     if (shown < list.size()) line("  {} … and {} more", sign, list.size() - shown);

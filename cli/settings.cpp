@@ -153,6 +153,7 @@ Settings resolve_settings(const Options& options) {
   const ConfigFile file = load_config(options);
   Settings settings;
   settings.environment.database.conninfo = database_url(options, file);
+  settings.environment.database.connections = file.connections;
   settings.environment.redis = redis_settings(options, file);
   settings.environment.tables = table_names(file);
   take_retention(file, settings.environment.retention);

@@ -72,36 +72,52 @@ void Market::take_in_pending() {
 }
 
 void Market::take_in(SymbolId id, const Listing& listing) {
-  if (find(id) != nullptr) {
+  if (knows(id)) {
     throw Error(ErrorKind::failed, "the symbols table holds two rows of symbol '" +
                                        std::string(name(id)) +
                                        "'; remove one of them, then run again");
   }
-  if (id >= listings_.size()) {
-    listings_.resize(id + 1);
+  if (id >= rows_.size()) {
+    rows_.resize(id + 1);
     states_.resize(id + 1);
   }
-  listings_[id] = listing;
+  rows_[id] = {listing.market_cap, listing.listed.value_or(Day()),
+               listing.delisted.value_or(Day())};
   states_[id] = state_of(listing);
   ++size_;
   if (listing.activity == Activity::unknown) ++unknown_activity_;
 }
 
 unsigned char Market::state_of(const Listing& listing) const {
+  unsigned state = known;
+  if (listing.listed) state |= has_listing_day;
+  if (listing.delisted) state |= has_delisting_day;
+  if (listing.activity == Activity::inactive) state |= is_inactive;
   if (listing.activity == Activity::inactive || (listing.delisted && *listing.delisted <= as_of_)) {
-    return known | has_left;
+    state |= has_left;
+  } else if (listing.activity == Activity::active) {
+    state |= trades;
+    if (std::isfinite(listing.market_cap) && listing.market_cap > 0) state |= counts;
   }
-  if (listing.activity == Activity::unknown) return known;
-  const bool has_cap = std::isfinite(listing.market_cap) && listing.market_cap > 0;
-  return static_cast<unsigned char>(known | trades | (has_cap ? counts : 0));
+  return static_cast<unsigned char>(state);
+}
+
+std::optional<Listing> Market::find(SymbolId id) const {
+  if (!knows(id)) return std::nullopt;
+  const Row& row = rows_[id];
+  Listing listing{row.market_cap, {}, {}, Activity::unknown};
+  if (is(id, has_listing_day)) listing.listed = row.listed;
+  if (is(id, has_delisting_day)) listing.delisted = row.delisted;
+  if (is(id, is_inactive)) listing.activity = Activity::inactive;
+  if (is(id, trades)) listing.activity = Activity::active;
+  return listing;
 }
 
 void Market::rank() {
   take_in_pending();
   std::vector<Ranked> ranked;
   for (SymbolId id = 0; id < states_.size(); ++id) {
-    if (eligible(id))
-      ranked.push_back({std::bit_cast<std::uint64_t>(listings_[id].market_cap), id});
+    if (eligible(id)) ranked.push_back({std::bit_cast<std::uint64_t>(rows_[id].market_cap), id});
   }
   sort_by_cap(ranked);
   for (auto first = ranked.begin(); first != ranked.end();) {
@@ -122,9 +138,9 @@ void Market::rank() {
 }
 
 std::span<const SymbolId> Market::ranked_from(double bound) const {
-  const auto end = std::partition_point(
-      ranking_.begin(), ranking_.end(),
-      [this, bound](SymbolId id) { return listings_[id].market_cap >= bound; });
+  const auto end =
+      std::partition_point(ranking_.begin(), ranking_.end(),
+                           [this, bound](SymbolId id) { return rows_[id].market_cap >= bound; });
   return {ranking_.begin(), end};
 }
 

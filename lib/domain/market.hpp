@@ -59,10 +59,10 @@ class Market {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::string_view name(SymbolId id) const { return symbols_.name(id); }
 
-  /// Null for a symbol that only an entry names.
-  [[nodiscard]] const Listing* find(SymbolId id) const {
-    return is(id, known) ? &listings_[id] : nullptr;
-  }
+  /// Whether the symbol has a row; not when only an entry names it.
+  [[nodiscard]] bool knows(SymbolId id) const { return is(id, known); }
+  /// The row of a symbol; nothing where it has none.
+  [[nodiscard]] std::optional<Listing> find(SymbolId id) const;
 
   /// `is_active` is false, or the delisting date is not after the as-of day.
   [[nodiscard]] bool delisted(SymbolId id) const { return is(id, has_left); }
@@ -90,7 +90,21 @@ class Market {
  private:
   /// What a rule asks of a symbol, in one byte: a million of them fit into a cache, and a million
   /// listings don't.
-  enum State : unsigned char { known = 1, has_left = 2, trades = 4, counts = 8 };
+  enum State : unsigned char {
+    known = 1,
+    has_left = 2,
+    trades = 4,
+    counts = 8,
+    has_listing_day = 16,
+    has_delisting_day = 32,
+    is_inactive = 64
+  };
+  /// The rest of a listing.
+  struct Row {
+    double market_cap;
+    Day listed;
+    Day delisted;
+  };
 
   [[nodiscard]] bool is(SymbolId id, State state) const {
     return id < states_.size() && (states_[id] & state) != 0;
@@ -108,7 +122,7 @@ class Market {
     std::vector<Listing> listings;
   };
   Pending pending_;
-  std::vector<Listing> listings_;  ///< by SymbolId, with gaps where only an entry names a symbol
+  std::vector<Row> rows_;  ///< by SymbolId, with gaps where only an entry names a symbol
   std::vector<unsigned char> states_;
   std::size_t size_ = 0;
   std::vector<SymbolId> ranking_;

@@ -37,8 +37,8 @@ std::string crossing_into(std::size_t from, std::size_t to) {
 }  // namespace
 
 std::string departure_reason(const Market& market, SymbolId symbol) {
-  const Listing* listing = market.find(symbol);
-  if (listing == nullptr) return "not in the symbols table";
+  const auto listing = market.find(symbol);
+  if (!listing) return "not in the symbols table";
   if (market.delisted(symbol)) {
     return listing->delisted ? "delisted " + to_string(*listing->delisted) : "no longer active";
   }
@@ -47,8 +47,8 @@ std::string departure_reason(const Market& market, SymbolId symbol) {
 }
 
 std::string listing_window_reason(const Market& market, SymbolId symbol, int ipo_days) {
-  const Listing* listing = market.find(symbol);
-  if (listing == nullptr || !listing->listed) return "without a listing date";
+  const auto listing = market.find(symbol);
+  if (!listing || !listing->listed) return "without a listing date";
   if (*listing->listed > market.as_of()) return "not listed before " + to_string(*listing->listed);
   return "listed more than " + std::to_string(ipo_days) + " days ago";
 }
@@ -69,8 +69,8 @@ std::optional<std::size_t> MemberReasons::old_category(SymbolId symbol) const {
 }
 
 bool MemberReasons::listed_lately(SymbolId symbol) const {
-  const Listing* listing = market_.find(symbol);
-  return listing != nullptr && listing->listed && *listing->listed <= market_.as_of() &&
+  const auto listing = market_.find(symbol);
+  return listing && listing->listed && *listing->listed <= market_.as_of() &&
          *listing->listed > market_.as_of() - std::chrono::days{ipo_days_};
 }
 

@@ -15,25 +15,27 @@ std::chrono::milliseconds Deadline::left() const {
   return std::max(std::chrono::ceil<milliseconds>(end_ - Clock::now()), milliseconds{0});
 }
 
-Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt) {
-  std::array<pollfd, 2> fds{{{fd, events, 0}, {interrupt.fd(), POLLIN, 0}}};
+Readiness wait_for(std::span<const int> fds, short events, Deadline deadline,
+                   const Interrupt& interrupt) {
+  std::array<pollfd, 3> polled{{{interrupt.fd(), POLLIN, 0}, {-1, events, 0}, {-1, events, 0}}};
+  for (std::size_t i = 0; i < fds.size(); ++i) polled.at(i + 1).fd = fds[i];
   for (;;) {
     const auto limit = std::min<std::chrono::milliseconds::rep>(deadline.left().count(),
                                                                 std::numeric_limits<int>::max());
-    const int count = ::poll(fds.data(), fds.size(), static_cast<int>(limit));
-    if (count > 0) return fds[1].revents != 0 ? Readiness::interrupted : Readiness::ready;
+    const int count = ::poll(polled.data(), polled.size(), static_cast<int>(limit));
+    if (count > 0) return polled[0].revents != 0 ? Readiness::interrupted : Readiness::ready;
     if (count == 0 && deadline.over()) return Readiness::timed_out;
     if (count < 0 && errno != EINTR) return Readiness::timed_out;
   }
 }
 
-Readiness Patience::wait(int fd, short events, Deadline deadline) {
+Readiness Patience::wait(std::span<const int> fds, short events, Deadline deadline) {
   for (;;) {
     // Whoever settles hears of a signal once.
     const bool listens = settling_ == 0 || !signalled_;
     if (!listens) deadline = deadline.earlier(Deadline::after(last_words / 3));
     const Readiness readiness =
-        wait_for(fd, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
+        wait_for(fds, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
     if (readiness != Readiness::interrupted) return readiness;
     if (!signalled_) {
       signalled_ = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <span>
 
 namespace tickstock::io {
 
@@ -41,9 +42,13 @@ class Interrupt {
 
 enum class Readiness { ready, timed_out, interrupted };
 
-/// Waits until `fd` has one of the poll(2) `events`, the deadline is over, or the interrupt is
-/// raised; `fd` -1 only waits.
-Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt);
+/// Waits until one of `fds`, at most two, has one of the poll(2) `events`, the deadline is over, or
+/// the interrupt is raised; without a descriptor, or with -1, it only waits.
+Readiness wait_for(std::span<const int> fds, short events, Deadline deadline,
+                   const Interrupt& interrupt);
+inline Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt) {
+  return wait_for(std::span(&fd, 1), events, deadline, interrupt);
+}
 
 /// How long a command may still wait: one budget for all of it, which a signal cuts short. Every
 /// wait for a server goes through the one object of the command.
@@ -60,8 +65,11 @@ class Patience {
   Patience(const Patience&) = delete;
   Patience& operator=(const Patience&) = delete;
 
-  /// Waits for a descriptor, as wait_for does, until `deadline` or the end of the budget.
-  Readiness wait(int fd, short events, Deadline deadline);
+  /// Waits for descriptors, as wait_for does, until `deadline` or the end of the budget.
+  Readiness wait(std::span<const int> fds, short events, Deadline deadline);
+  Readiness wait(int fd, short events, Deadline deadline) {
+    return wait(std::span(&fd, 1), events, deadline);
+  }
 
   /// Sleeps, for as long as the budget lasts. \return false when interrupted.
   bool pause(std::chrono::milliseconds time);

@@ -16,11 +16,13 @@ SELECT r.ord, c.oid, c.relkind, coalesce(has_schema_privilege(n.oid, 'USAGE'), f
                 WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
                   AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1
                   AND a.attnum = i.indkey[0] AND a.attname = 'universe'),
-       coalesce(has_table_privilege(c.oid, 'DELETE'), false)
+       coalesce(has_table_privilege(c.oid, 'DELETE'), false),
+       coalesce(c.relpages, 0) + coalesce(t.relpages, 0)
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(nspname, relname, ord)
   LEFT JOIN pg_namespace n ON n.nspname = r.nspname
   LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.relname
                       AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
  ORDER BY r.ord)";
 
 constexpr const char* columns_sql = R"(
@@ -53,6 +55,7 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   relation.comment = rows.text(row, 4);
   relation.unique_universe = rows.boolean(row, 5);
   relation.can_delete = rows.boolean(row, 6);
+  relation.pages = std::max<std::int64_t>(rows.integer(row, 7), 0);
 }
 
 void take_server(const Result& rows, Catalog& catalog) {

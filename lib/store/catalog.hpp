@@ -25,6 +25,9 @@ struct Relation {
   std::uint32_t oid = 0;  ///< 0 where it does not exist
   char kind = ' ';        ///< pg_class.relkind
   bool schema_usage = false;
+  /// How large the last VACUUM or ANALYZE found it, in pages of 8 KB, with what is stored out of
+  /// line; 0 for what is no plain table.
+  std::int64_t pages = 0;
   std::string comment;
   bool can_delete = false;
   bool unique_universe = false;  ///< a unique index on exactly `universe` stands behind ON CONFLICT

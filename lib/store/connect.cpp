@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <variant>
 
 #include "store/connection.hpp"
@@ -60,6 +61,14 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
   }
   throw Error(ErrorKind::unavailable, "cannot connect to PostgreSQL at " + failures +
                                           "; check the server, the URL and the login");
+}
+
+std::optional<Connection> Connection::open_another(std::chrono::milliseconds time) const {
+  ConnectionSettings settings = settings_;
+  settings.connect_timeout = std::min(settings.connect_timeout, time);
+  auto outcome = open_at(target_, settings, *patience_);
+  if (auto* opened = std::get_if<Connection>(&outcome)) return std::move(*opened);
+  return std::nullopt;
 }
 
 std::variant<Connection, Connection::ConnectFailure> Connection::open_at(

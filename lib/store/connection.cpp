@@ -33,11 +33,6 @@ std::vector<const char*> c_strings(const Params& params) {
   return values;
 }
 
-bool is_failure(ExecStatusType status) {
-  return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
-         status == PGRES_NONFATAL_ERROR;
-}
-
 }  // namespace
 
 std::vector<Result>& PipelineOutcome::value() {
@@ -58,7 +53,7 @@ Result Connection::run_until(const Statement& statement, Deadline deadline) {
     last = std::move(result);
   }
   if (last.get() == nullptr) throw lost(statement.doing);
-  if (is_failure(last.status())) {
+  if (last.failed()) {
     if (!usable()) throw lost(statement.doing);
     throw error_of(last.get(), statement.doing);
   }
@@ -88,7 +83,7 @@ void Connection::read_pipeline(const std::vector<Statement>& statements, Pipelin
     for (;;) {
       Result result = next_result(deadline, doing);
       if (result.get() == nullptr) break;
-      if (is_failure(result.status()) && !outcome.failure) {
+      if (result.failed() && !outcome.failure) {
         outcome.failure = {i, error_of(result.get(), doing)};
       }
       if (!outcome.failure) outcome.results.push_back(std::move(result));
@@ -99,34 +94,6 @@ void Connection::read_pipeline(const std::vector<Statement>& statements, Pipelin
       PQexitPipelineMode(connection_.get()) != 1) {
     throw lost("ending a pipeline");
   }
-}
-
-void Connection::copy_out(const Statement& statement,
-                          const std::function<void(std::string_view)>& take) {
-  send(statement);
-  const Result start = next_result(statement_deadline(), statement.doing);
-  if (start.get() == nullptr || !usable()) throw lost(statement.doing);
-  if (start.status() != PGRES_COPY_OUT) {
-    drain(Deadline::after(drain_time));
-    throw error_of(start.get(), statement.doing);
-  }
-  const Deadline deadline = statement_deadline();
-  for (;;) {
-    char* bytes = nullptr;
-    const int size = PQgetCopyData(connection_.get(), &bytes, 1);
-    if (size > 0) {
-      const std::unique_ptr<char, decltype(&PQfreemem)> owner(bytes, &PQfreemem);
-      take(std::string_view(bytes, static_cast<std::size_t>(size)));
-    } else if (size == 0) {
-      wait_readable(deadline, statement.doing);
-    } else {
-      break;
-    }
-  }
-  const Result end = next_result(deadline, statement.doing);
-  if (end.get() == nullptr || !usable()) throw lost(statement.doing);
-  drain(Deadline::after(drain_time));
-  if (is_failure(end.status())) throw error_of(end.get(), statement.doing);
 }
 
 Result Connection::commit() {
@@ -174,13 +141,17 @@ void Connection::flush(Deadline deadline, const std::string& doing) {
     const Readiness readiness =
         patience_->wait(PQsocket(connection_.get()), POLLIN | POLLOUT, deadline);
     if (readiness != Readiness::ready) give_up(readiness, doing);
-    if (PQconsumeInput(connection_.get()) != 1) throw lost(doing);
+    consume_input(doing);
   }
 }
 
 void Connection::wait_readable(Deadline deadline, const std::string& doing) {
   const Readiness readiness = patience_->wait(PQsocket(connection_.get()), POLLIN, deadline);
   if (readiness != Readiness::ready) give_up(readiness, doing);
+  consume_input(doing);
+}
+
+void Connection::consume_input(const std::string& doing) {
   if (PQconsumeInput(connection_.get()) != 1) throw lost(doing);
 }
 
@@ -191,10 +162,13 @@ Result Connection::next_result(Deadline deadline, const std::string& doing) {
 }
 
 void Connection::give_up(Readiness why, const std::string& doing) {
-  if (!notices_->committing) {
+  if (answer_by_) {
+    // Nobody depends on this connection, so nobody waits for a cancel.
+    connection_.reset();
+  } else if (!notices_->committing) {
     // A cancel that is still under way could hit a later statement, such as the record's COMMIT.
     if (!cancel()) connection_.reset();
-    if (connection_) drain(Deadline::after(drain_time));
+    if (connection_) drain_rest();
   }
   if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
   if (why == Readiness::interrupted) throw Error(ErrorKind::interrupted, interrupted_text);
@@ -207,6 +181,8 @@ void Connection::give_up(Readiness why, const std::string& doing) {
                  "look at the load and the locks of PostgreSQL"
                : "PostgreSQL did not answer in time; look at its load and its locks"));
 }
+
+void Connection::drain_rest() noexcept { drain(Deadline::after(drain_time)); }
 
 bool Connection::cancel() noexcept {
   struct FreeCancel {
@@ -264,7 +240,8 @@ void Connection::drain(Deadline deadline) noexcept {
 }
 
 Deadline Connection::statement_deadline() const {
-  return Deadline::after(settings_.statement_timeout + grace);
+  const Deadline limit = Deadline::after(settings_.statement_timeout + grace);
+  return answer_by_ ? limit.earlier(*answer_by_) : limit;
 }
 
 Error Connection::lost(const std::string& doing) const {

@@ -3,7 +3,6 @@
 #include <libpq-fe.h>
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +36,8 @@ struct ConnectionSettings {
   std::chrono::milliseconds statement_timeout{60'000};
   std::chrono::milliseconds lock_timeout{10'000};
   std::chrono::milliseconds commit_timeout{30'000};
+  /// How many connections reading may use; nothing for two where the tables are large.
+  std::optional<std::int64_t> connections = {};
   bool require_tls = false;  ///< refuse a server on another machine that is not verified
 };
 
@@ -73,6 +74,9 @@ class Connection {
   /// (interrupted).
   static Connection open(const ConnectionSettings& settings, io::Patience& patience);
 
+  /// Connects once more to where this one leads. \return nothing when that fails.
+  [[nodiscard]] std::optional<Connection> open_another(std::chrono::milliseconds time) const;
+
   Connection(Connection&&) noexcept = default;
   Connection& operator=(Connection&&) noexcept = default;
   Connection(const Connection&) = delete;
@@ -86,8 +90,9 @@ class Connection {
   /// explicit transaction they are one.
   PipelineOutcome run_pipeline(const std::vector<Statement>& statements);
 
-  /// Runs a `COPY … TO STDOUT` and hands over the bytes as they arrive.
-  void copy_out(const Statement& statement, const std::function<void(std::string_view)>& take);
+  /// Gives up whatever has no answer by then, and closes the connection. For one that nothing
+  /// depends on.
+  void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
 
   /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) when the connection
   /// is lost meanwhile, or no answer comes in time.
@@ -107,6 +112,8 @@ class Connection {
   [[nodiscard]] const Target& target() const { return target_; }
 
  private:
+  friend class CopyOut;
+
   struct Finish {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
@@ -138,12 +145,14 @@ class Connection {
   void read_pipeline(const std::vector<Statement>& statements, PipelineOutcome& outcome);
   void flush(io::Deadline deadline, const std::string& doing);
   void wait_readable(io::Deadline deadline, const std::string& doing);
+  void consume_input(const std::string& doing);
   Result next_result(io::Deadline deadline, const std::string& doing);
   /// Cancels what runs, waits a little for it to end, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
   /// \return whether the request is delivered.
   bool cancel() noexcept;
   void drain(io::Deadline deadline) noexcept;
+  void drain_rest() noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
   [[nodiscard]] Error lost(const std::string& doing) const;
 
@@ -152,6 +161,7 @@ class Connection {
   Target target_;
   std::string user_;
   io::Patience* patience_;
+  std::optional<io::Deadline> answer_by_;
   std::unique_ptr<Notices> notices_;  ///< libpq keeps its address
 };
 

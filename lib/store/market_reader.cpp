@@ -7,6 +7,7 @@
 #include "json/reader.hpp"
 #include "store/arrays.hpp"
 #include "store/binary_copy.hpp"
+#include "store/copy_out.hpp"
 
 namespace tickstock::store {
 
@@ -70,40 +71,59 @@ Activity activity_of(const CopyField& field) {
   return *active ? Activity::active : Activity::inactive;
 }
 
-}  // namespace
-
-Market read_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
-                   Day as_of) {
+/// The COPY that fills a market.
+CopyOut copy_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
+                    Market& market) {
   const bool numeric = symbols.columns.at("market_cap").type == "numeric";
-  Market market(as_of);
   BinaryCopyReader reader(5, [&market, numeric](std::span<const CopyField> row) {
     const Listing listing{numeric ? copy_numeric(row[1]) : cap_of_text(row[1]), copy_day(row[3]),
                           copy_day(row[4]), activity_of(row[2])};
     market.add(row[0].value_or(std::string_view()), listing);
     if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
   });
-  transaction.connection().copy_out(
-      {"reading " + names.symbols.shown(), names.in(numeric ? market_sql : market_as_text_sql)},
-      [&reader](std::string_view bytes) { reader.feed(bytes); });
-  market.rank();
-  return market;
+  return {transaction.connection(),
+          {"reading " + names.symbols.shown(), names.in(numeric ? market_sql : market_as_text_sql)},
+          [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
-Entries read_entries(Transaction& transaction, const TableNames& names, Market& market) {
-  Entries entries;
-  json::StringArrayReader members;
-  BinaryCopyReader reader(5, [&entries, &market, &members](std::span<const CopyField> row) {
+/// The COPY that fills the entries.
+CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTable& symbols,
+                     Entries& entries) {
+  BinaryCopyReader reader(5, [&entries, &symbols, members = json::StringArrayReader()](
+                                 std::span<const CopyField> row) mutable {
     auto entry = std::make_shared<Entry>();
     entry->cache_type = *row[1];
     entry->count = *row[3];
     entry->metadata = *row[4];
     entry->readable = row[2] && members.read(*row[2]);
-    if (entry->readable) market.symbols().intern(members.strings(), entry->members);
+    if (entry->readable) symbols.intern(members.strings(), entry->members);
     entries.emplace(std::string(*row[0]), std::move(entry));
   });
-  transaction.connection().copy_out({"reading " + names.entries.shown(), names.in(entries_sql)},
-                                    [&reader](std::string_view bytes) { reader.feed(bytes); });
-  return entries;
+  return {transaction.connection(),
+          {"reading " + names.entries.shown(), names.in(entries_sql)},
+          [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
+}
+
+}  // namespace
+
+Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
+                     const Relation& symbols, Day as_of) {
+  Sources read{Market(as_of), {}};
+  CopyOut market = copy_market(transaction, names, symbols, read.market);
+  market.begin();
+  bool has_entries = false;
+  if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {
+    CopyOut entries = copy_entries(*beside, names, read.market.symbols(), read.entries);
+    has_entries = !CopyOut::finish_both(market, entries);
+  } else {
+    market.finish();
+  }
+  read.market.rank();
+  if (!has_entries) {
+    read.entries.clear();
+    copy_entries(transaction, names, read.market.symbols(), read.entries).finish();
+  }
+  return read;
 }
 
 void describe_companies(Transaction& transaction, const TableNames& names, Market& market,

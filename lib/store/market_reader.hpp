@@ -5,19 +5,23 @@
 #include "domain/market.hpp"
 #include "domain/universe.hpp"
 #include "store/catalog.hpp"
+#include "store/companion.hpp"
 #include "store/table_names.hpp"
 #include "store/transaction.hpp"
 
 namespace tickstock::store {
 
-/// Reads the symbols table as rows arrive, and ranks it. The transaction's zone tells which day a
-/// timestamptz shows. \throws Error (failed) for two rows of a symbol, or one without a name.
-Market read_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
-                   Day as_of);
+/// What a plan is made of.
+struct Sources {
+  Market market;  ///< ranked
+  Entries entries;
+};
 
-/// Reads the ten owned entries and those of the cleaned types. Their members get numbers in the
-/// market's table of names.
-Entries read_entries(Transaction& transaction, const TableNames& names, Market& market);
+/// Reads the symbols table, and the ten owned entries and those of the cleaned types, as rows
+/// arrive; both tables at once where a companion can join. The transaction's zone tells which day a
+/// timestamptz shows. \throws Error (failed) for two rows of a symbol, or one without a name.
+Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
+                     const Relation& symbols, Day as_of);
 
 /// Reads name and sector of some symbols into the market.
 void describe_companies(Transaction& transaction, const TableNames& names, Market& market,

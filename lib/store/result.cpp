@@ -28,6 +28,11 @@ double Result::real(int row, int column) const {
   return is_null(row, column) ? 0 : parse<double>(view(row, column));
 }
 
+bool Result::failed() const {
+  return status() == PGRES_FATAL_ERROR || status() == PGRES_BAD_RESPONSE ||
+         status() == PGRES_NONFATAL_ERROR;
+}
+
 std::int64_t Result::affected() const {
   const std::string_view count = PQcmdTuples(result_.get());
   return count.empty() ? 0 : parse<std::int64_t>(count);

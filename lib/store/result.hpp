@@ -44,6 +44,9 @@ class Result {
   [[nodiscard]] std::int64_t integer(int row, int column) const;
   [[nodiscard]] double real(int row, int column) const;
 
+  /// The statement ended with an error.
+  [[nodiscard]] bool failed() const;
+
   /// How many rows an INSERT or UPDATE wrote.
   [[nodiscard]] std::int64_t affected() const;
   /// `COMMIT`, `UPDATE 1` …

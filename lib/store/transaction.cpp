@@ -12,6 +12,14 @@ std::string begin_sql(const TransactionOptions& options) {
   return sql;
 }
 
+/// The statement takes no parameters. PostgreSQL's names for snapshots are digits and dashes.
+std::string snapshot_literal(const std::string& snapshot) {
+  if (snapshot.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
+    throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
+  }
+  return "'" + snapshot + "'";
+}
+
 Statement settings(const Connection& connection, const TransactionOptions& options) {
   Statement statement{
       "setting up the transaction",
@@ -32,22 +40,55 @@ Statement settings(const Connection& connection, const TransactionOptions& optio
 
 }  // namespace
 
-Transaction::Transaction(Connection& connection, const TransactionOptions& options)
-    : connection_(connection) {
+Transaction::Transaction(Connection& connection, TransactionOptions options)
+    : connection_(connection), options_(std::move(options)) {
+  begin();
+}
+
+void Transaction::begin() {
   std::vector<Statement> statements;
-  statements.push_back({"beginning a transaction", begin_sql(options)});
+  statements.push_back({"beginning a transaction", begin_sql(options_)});
+  if (options_.snapshot) {
+    statements.push_back({"taking the snapshot of another transaction",
+                          "SET TRANSACTION SNAPSHOT " + snapshot_literal(options_.snapshot->name)});
+  }
   // A utility command: it takes no snapshot.
   statements.push_back(
       {"setting up the transaction", "SET LOCAL search_path = pg_catalog, pg_temp"});
-  if (options.lock) {
+  const std::size_t lock = statements.size();
+  if (options_.lock) {
     statements.push_back({"trying the lock",
                           "SELECT pg_try_advisory_xact_lock($1::bigint)",
-                          {std::to_string(*options.lock)}});
+                          {std::to_string(*options_.lock)}});
   }
-  statements.push_back(settings(connection, options));
+  statements.push_back(settings(connection_, options_));
+  if (options_.export_snapshot) {
+    statements.push_back({"exporting the snapshot",
+                          "SELECT pg_export_snapshot(), pg_postmaster_start_time()::text, "
+                          "pg_current_snapshot()::text"});
+  } else if (options_.snapshot) {
+    statements.push_back({"looking at the snapshot",
+                          "SELECT pg_postmaster_start_time()::text = $1 AND "
+                          "pg_current_snapshot()::text = $2",
+                          {options_.snapshot->server_start, options_.snapshot->contents}});
+  }
   try {
-    const std::vector<Result> results = std::move(connection_.run_pipeline(statements).value());
-    has_lock_ = options.lock && results[2].boolean(0, 0);
+    PipelineOutcome outcome = connection_.run_pipeline(statements);
+    if (outcome.failure && options_.export_snapshot &&
+        outcome.failure->index == statements.size() - 1 && connection_.usable()) {
+      // A server that has no snapshots to export is read through one connection.
+      connection_.rollback();
+      options_.export_snapshot = false;
+      begin();
+      return;
+    }
+    const std::vector<Result>& results = outcome.value();
+    has_lock_ = options_.lock && results[lock].boolean(0, 0);
+    const Result& last = results.back();
+    if (options_.export_snapshot) snapshot_ = {last.text(0, 0), last.text(0, 1), last.text(0, 2)};
+    if (options_.snapshot && !last.boolean(0, 0)) {
+      throw Error(ErrorKind::failed, "the snapshot is that of another server");
+    }
   } catch (const Error&) {
     connection_.rollback();
     throw;

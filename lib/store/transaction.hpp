@@ -10,6 +10,14 @@
 
 namespace tickstock::store {
 
+/// A snapshot that a transaction has exported. A name alone could be that of another snapshot, on
+/// another server behind the same address.
+struct ExportedSnapshot {
+  std::string name;
+  std::string server_start;
+  std::string contents;  ///< as pg_current_snapshot() shows it
+};
+
 enum class Isolation { repeatable_read, read_committed };
 
 struct TransactionOptions {
@@ -23,6 +31,10 @@ struct TransactionOptions {
   std::string application_name = {};
   /// Instead of the connection's.
   std::optional<std::chrono::milliseconds> lock_timeout = {};
+  /// Whether to export the snapshot, for a second connection; done where the server can.
+  bool export_snapshot = false;
+  /// The exported snapshot of another transaction, to be read instead of an own one.
+  std::optional<ExportedSnapshot> snapshot = {};
   /// How long the transaction may do nothing, beyond the time of a statement.
   std::chrono::milliseconds idle_time{0};
 };
@@ -34,13 +46,17 @@ struct TransactionOptions {
 class Transaction {
  public:
   /// Begins in one round trip. \throws Error.
-  Transaction(Connection& connection, const TransactionOptions& options);
+  Transaction(Connection& connection, TransactionOptions options);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
   /// Whether the lock was free.
   [[nodiscard]] bool has_lock() const { return has_lock_; }
+
+  /// The exported snapshot, where there is one.
+  [[nodiscard]] const std::optional<ExportedSnapshot>& snapshot() const { return snapshot_; }
+  [[nodiscard]] const TransactionOptions& options() const { return options_; }
 
   [[nodiscard]] Connection& connection() { return connection_; }
   Result run(const Statement& statement) { return connection_.run(statement); }
@@ -54,7 +70,11 @@ class Transaction {
   void commit();
 
  private:
+  void begin();
+
   Connection& connection_;
+  TransactionOptions options_;
+  std::optional<ExportedSnapshot> snapshot_;
   bool has_lock_ = false;
   bool open_ = true;
 };

@@ -81,9 +81,8 @@ class Preflight {
   void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
     store::Transaction transaction(connection,
                                    {.read_only = true, .timezone = environment_.timezone});
-    Market market =
-        store::read_market(transaction, environment_.tables, catalog.symbols, catalog.today);
-    const Entries entries = store::read_entries(transaction, environment_.tables, market);
+    const auto [market, entries] = store::read_sources(transaction, nullptr, environment_.tables,
+                                                       catalog.symbols, catalog.today);
     const std::string counts = std::to_string(market.size()) + " symbols, of which " +
                                std::to_string(market.ranking().size()) + " are eligible";
     if (market.ranking().empty()) {

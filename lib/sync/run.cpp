@@ -20,6 +20,9 @@ constexpr milliseconds pause_between_tries{100};
 /// Once a run had the lock, it waits this long for it again, should another run come in between.
 constexpr milliseconds patience_for_main_lock{10'000};
 constexpr milliseconds last_words_time{1'000};
+/// From how many pages of 8 KB on, in each of the two tables, reading them at once saves more than
+/// a second connection costs.
+constexpr std::int64_t pages_worth_two_connections = 128;
 
 }  // namespace
 
@@ -88,6 +91,8 @@ void Run::prepare() {
   can_read_history_ =
       store::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
 
+  open_companion();
+
   if (*report_.as_of > catalog_.today) {
     early_warnings_.push_back("the as-of day " + to_string(*report_.as_of) +
                               " lies after today, which is " + to_string(catalog_.today));
@@ -99,6 +104,15 @@ void Run::prepare() {
   }
 }
 
+void Run::open_companion() {
+  const std::optional<std::int64_t>& connections = environment_.database.connections;
+  const bool large = catalog_.symbols.pages >= pages_worth_two_connections &&
+                     catalog_.entries.pages >= pages_worth_two_connections;
+  if (connections ? *connections > 1 : large) {
+    companion_ = store::Companion::open(*connection_);
+  }
+}
+
 std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait) {
   const std::int64_t key = store::run_lock_key(catalog_);
   const io::Deadline deadline = patience_.step(lock_wait);
@@ -106,7 +120,8 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait) {
     auto transaction = std::make_unique<store::Transaction>(
         *connection_, store::TransactionOptions{.timezone = environment_.timezone,
                                                 .lock = key,
-                                                .application_name = application_name()});
+                                                .application_name = application_name(),
+                                                .export_snapshot = companion_.has_value()});
     if (transaction->has_lock()) {
       had_lock_ = true;
       return transaction;
@@ -177,8 +192,9 @@ void Run::attempt() {
   omitted_universe_events_ = 0;
   begin_step(1);
   if (options_.dry_run) {
-    store::Transaction transaction(*connection_,
-                                   {.read_only = true, .timezone = environment_.timezone});
+    store::Transaction transaction(*connection_, {.read_only = true,
+                                                  .timezone = environment_.timezone,
+                                                  .export_snapshot = companion_.has_value()});
     make_plan(transaction);
     report_.status = RunStatus::completed;
     check_guards();

@@ -19,8 +19,9 @@ void Run::make_plan(store::Transaction& transaction) {
                                  to_string(*last));
     }
   }
-  Market market = store::read_market(transaction, names, catalog_.symbols, *report_.as_of);
-  Entries entries = store::read_entries(transaction, names, market);
+  auto [market, entries] = store::read_sources(transaction, companion_ ? &*companion_ : nullptr,
+                                               names, catalog_.symbols, *report_.as_of);
+  companion_.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
       !limits.max_data_age_days ||

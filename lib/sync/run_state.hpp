@@ -7,6 +7,7 @@
 
 #include "events/messages.hpp"
 #include "store/catalog.hpp"
+#include "store/companion.hpp"
 #include "store/connection.hpp"
 #include "store/transaction.hpp"
 #include "sync/announcer.hpp"
@@ -54,6 +55,7 @@ class Run {
   [[nodiscard]] RunRecord record() const;
   [[nodiscard]] events::Completion completion() const;
 
+  void open_companion();
   std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait);
   void begin_step(int step);
   [[nodiscard]] std::string application_name() const;
@@ -67,6 +69,7 @@ class Run {
   Announcer announcer_;
   std::optional<store::Connection> connection_;
   store::Catalog catalog_;
+  std::optional<store::Companion> companion_;  ///< until the tables are read
   Report report_;
   std::vector<std::string> early_warnings_;  ///< those that a retry does not find again
   std::vector<Message> messages_;

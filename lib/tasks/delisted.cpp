@@ -44,7 +44,7 @@ TaskPlan delisted(const Market& market, const Entries& entries) {
     bool holds_unknown = false;
     for (const SymbolId id : entry->members) {
       holds_delisted = holds_delisted || market.delisted(id);
-      if (market.find(id) == nullptr) {
+      if (!market.knows(id)) {
         holds_unknown = true;
         unknown.insert(id);
       }

@@ -96,7 +96,7 @@ GuardResult appeared(const GuardInput& input, const std::vector<bool>& stood) {
 
 /// A member leaves `recent_ipos` by age when nothing else is against it.
 bool leaves_by_age(const GuardInput& input, SymbolId id) {
-  const Listing* listing = input.market.find(id);
+  const auto listing = input.market.find(id);
   return input.market.active(id) && listing->listed &&
          *listing->listed <= input.market.as_of() - std::chrono::days{input.ipo_days};
 }

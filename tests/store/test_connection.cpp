@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "store/connection.hpp"
+#include "store/copy_out.hpp"
 #include "store/transaction.hpp"
 #include "support/catch.hpp"
 #include "support/patience.hpp"
@@ -111,19 +112,16 @@ TEST_CASE("COPY hands over all bytes, and an error in its middle is an error") {
   Connection connection = connect(database);
   std::size_t bytes = 0;
   const auto count = [&bytes](std::string_view piece) { bytes += piece.size(); };
-  connection.copy_out({"copying", "COPY (SELECT 'abc' FROM generate_series(1, 100000)) TO STDOUT"},
-                      count);
+  const auto copy = [&connection, &count](const std::string& sql) {
+    CopyOut(connection, {"copying", sql}, count).finish();
+  };
+  copy("COPY (SELECT 'abc' FROM generate_series(1, 100000)) TO STDOUT");
   CHECK(bytes == 400'000);
-  const Error error = failure_of([&] {
-    connection.copy_out(
-        {"copying", "COPY (SELECT 1 / (50000 - i) FROM generate_series(1, 100000) i) TO STDOUT"},
-        count);
-  });
+  const Error error = failure_of(
+      [&] { copy("COPY (SELECT 1 / (50000 - i) FROM generate_series(1, 100000) i) TO STDOUT"); });
   CHECK(error.sqlstate() == "22012");
   CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
-  CHECK(failure_of([&] {
-          connection.copy_out({"copying", "COPY no_such_table TO STDOUT"}, count);
-        }).sqlstate() == "42P01");
+  CHECK(failure_of([&] { copy("COPY no_such_table TO STDOUT"); }).sqlstate() == "42P01");
   CHECK(connection.run({"going on", "SELECT 8"}).integer(0, 0) == 8);
 }
 

@@ -127,9 +127,15 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
       "       left(coalesce((value->'metadata')::text, ''), 4096) "
       "  FROM given WHERE value IS NOT NULL");
 
+  database.execute(
+      "CREATE TABLE symbols (symbol text, market_cap numeric, is_active boolean, "
+      "listing_date date, delisted_date date)");
+  store::Relation symbols;
+  symbols.columns["market_cap"].type = "numeric";
+
   store::Transaction transaction(connection, {});
-  Market market(*parse_day("2026-08-21"));
-  const Entries entries = read_entries(transaction, names, market);
+  const auto [market, entries] =
+      read_sources(transaction, nullptr, names, symbols, *parse_day("2026-08-21"));
   REQUIRE(entries.size() == rows.size());
   std::size_t readable = 0;
   for (const auto& row : rows) {

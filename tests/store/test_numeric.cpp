@@ -5,6 +5,7 @@
 
 #include "store/binary_copy.hpp"
 #include "store/connection.hpp"
+#include "store/copy_out.hpp"
 #include "support/catch.hpp"
 #include "support/patience.hpp"
 #include "support/postgres.hpp"
@@ -71,9 +72,9 @@ TEST_CASE("a numeric in binary is the double nearest to its text") {
     INFO(text);
     REQUIRE((value == nearest || (std::isnan(value) && std::isnan(nearest))));
   });
-  connection.copy_out({"copying",
-                       "COPY (SELECT value, value::text FROM given) TO STDOUT "
-                       "(FORMAT binary)"},
-                      [&reader](std::string_view bytes) { reader.feed(bytes); });
+  CopyOut(connection,
+          {"copying", "COPY (SELECT value, value::text FROM given) TO STDOUT (FORMAT binary)"},
+          [&reader](std::string_view bytes) { reader.feed(bytes); })
+      .finish();
   CHECK(seen == texts.size() + 1);
 }

@@ -110,14 +110,14 @@ TEST_CASE("rows and entries may come in any order") {
   CHECK(market.size() == 2);
   CHECK(names(market, market.ranking()) == std::vector<std::string>{"EARLY", "LATE"});
   CHECK(market.rank_of(late) == 2);
-  CHECK(market.find(stranger) == nullptr);
+  CHECK_FALSE(market.find(stranger));
   CHECK(market.rank_of(stranger) == 0);
 }
 
 TEST_CASE("a symbol that only an entry names is nothing but a name") {
   Market market = market_of({{"NVDA"}});
   const SymbolId stranger = market.symbols().intern("STRANGER");
-  CHECK(market.find(stranger) == nullptr);
+  CHECK_FALSE(market.find(stranger));
   CHECK_FALSE(market.delisted(stranger));
   CHECK_FALSE(market.active(stranger));
   CHECK(market.rank_of(stranger) == 0);
