@@ -1,5 +1,6 @@
 #include "store/market_reader.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -44,19 +45,22 @@ constexpr std::string_view companies_sql =
     "WHERE symbol::text = ANY ($1::text[])";
 
 // The bounds are dates, which compare to date, timestamp and timestamptz alike through an index.
+// The GROUP BY keeps it to one look into that index for each symbol until one is found, as a LIMIT
+// within would; that one, and an EXISTS around it, Citus refuses between distributed tables.
 constexpr std::string_view prices_sql = R"(
-SELECT EXISTS (SELECT FROM {symbols} s
-                CROSS JOIN LATERAL (SELECT FROM {prices} p
-                                     WHERE p.symbol = s.symbol
-                                       AND p.date >= $1::date - $2::int + 1 AND p.date < $1::date + 1
-                                     LIMIT 1) hit))";
+SELECT true
+  FROM {symbols} s
+ CROSS JOIN LATERAL (SELECT p.symbol FROM {prices} p
+                      WHERE p.symbol = s.symbol
+                        AND p.date >= $1::date - $2::int + 1 AND p.date < $1::date + 1
+                      GROUP BY p.symbol) hit
+ LIMIT 1)";
 
-constexpr std::string_view newest_price_sql = R"(
-SELECT max(newest)::date::text
-  FROM (SELECT symbol FROM {symbols} WHERE is_active AND market_cap > 0
-         ORDER BY market_cap DESC LIMIT 20) s
- CROSS JOIN LATERAL (SELECT p.date AS newest FROM {prices} p WHERE p.symbol = s.symbol
-                      ORDER BY p.date DESC LIMIT 1) n)";
+// Of one symbol, so that it is the end of an index, and a matter of one shard.
+constexpr std::string_view newest_price_sql =
+    "SELECT max(date)::date::text FROM {prices} WHERE symbol = $1";
+/// Of so many symbols, the largest, one at least should have a price of the last trading day.
+constexpr std::size_t symbols_with_newest_price = 20;
 
 /// NaN for NULL. The types that are read as text hold nothing that no double can.
 double cap_of_text(const CopyField& field) {
@@ -142,19 +146,29 @@ void describe_companies(Transaction& transaction, const TableNames& names, Marke
   }
 }
 
-std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names) {
-  const Result rows =
-      transaction.run({"reading " + names.prices.shown(), names.in(newest_price_sql)});
-  if (rows.is_null(0, 0)) return std::nullopt;
-  return parse_day(rows.view(0, 0));
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
+                                    const Market& market) {
+  const std::vector<SymbolId>& ranking = market.ranking();
+  std::vector<Statement> statements;
+  for (std::size_t i = 0; i < std::min(ranking.size(), symbols_with_newest_price); ++i) {
+    statements.push_back({"reading " + names.prices.shown(),
+                          names.in(newest_price_sql),
+                          {std::string(market.name(ranking[i]))}});
+  }
+  PipelineOutcome outcome = transaction.run_pipeline(statements);
+  std::optional<Day> newest;
+  for (const Result& result : outcome.value()) {
+    if (!result.is_null(0, 0)) newest = std::max(newest, parse_day(result.view(0, 0)));
+  }
+  return newest;
 }
 
 bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days) {
   return transaction
-      .run({"looking for recent rows in " + names.prices.shown(),
-            names.in(prices_sql),
-            {to_string(as_of), std::to_string(days)}})
-      .boolean(0, 0);
+             .run({"looking for recent rows in " + names.prices.shown(),
+                   names.in(prices_sql),
+                   {to_string(as_of), std::to_string(days)}})
+             .rows() > 0;
 }
 
 }  // namespace tickstock::store

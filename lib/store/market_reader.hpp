@@ -32,6 +32,7 @@ void describe_companies(Transaction& transaction, const TableNames& names, Marke
 bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days);
 
 /// The newest day of prices among the largest symbols; nothing where they have none.
-std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names);
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
+                                    const Market& market);
 
 }  // namespace tickstock::store

@@ -101,7 +101,7 @@ class Preflight {
            " can't be read");
       return;
     }
-    const auto newest = store::newest_price_day(transaction, environment_.tables);
+    const auto newest = store::newest_price_day(transaction, environment_.tables, market);
     if (!newest) {
       warn(environment_.tables.prices.shown() + " has no row of the largest symbols");
     } else if (*newest + stale_after < catalog.today) {
