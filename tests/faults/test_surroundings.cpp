@@ -1,59 +1,17 @@
 // Faults 50 to 53: poolers, clocks and zones, and a poor environment.
 
 #include <hiredis/hiredis.h>
-#include <pwd.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <fstream>
 
 #include "faults/night.hpp"
-#include "network.hpp"
+#include "pgbouncer.hpp"
 
 using namespace tickstock::test;
 
 namespace {
-
-/// A pooler that gives out one server connection, a transaction at a time.
-class PgBouncer {
- public:
-  explicit PgBouncer(Night& night) {
-    directory_.open_to_services();
-    RunOptions options;
-    // It refuses to run as root.
-    if (const passwd* user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr) {
-      options.user = User{user->pw_uid, user->pw_gid};
-    }
-    const std::string config = directory_.write(
-        "pgbouncer.ini",
-        fmt::format("[databases]\n* = host={} port={} user=postgres\n[pgbouncer]\n"
-                    "listen_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\n"
-                    "auth_type = any\npool_mode = transaction\ndefault_pool_size = 1\n"
-                    "max_client_conn = 40\nlogfile =\npidfile =\n",
-                    guarded_postgres().socket_directory(), guarded_postgres().port(), port_));
-    // Debian keeps it off an ordinary user's PATH.
-    const std::string debian = "/usr/sbin/pgbouncer";
-    const std::string program = ::access(debian.c_str(), X_OK) == 0 ? debian : "pgbouncer";
-    process_ = std::make_unique<Process>(std::vector<std::string>{program, config}, options);
-    wait_until("the pooler to answer", [&] {
-      try {
-        return Session(url(night)).value("SELECT 1") == "1";
-      } catch (const std::exception&) {
-        return false;
-      }
-    });
-  }
-
-  std::string url(Night& night) const {
-    return fmt::format("postgresql://postgres@127.0.0.1:{}/{}", port_, night.database().name());
-  }
-
- private:
-  int port_ = free_port();
-  TemporaryDirectory directory_;
-  std::unique_ptr<Process> process_;
-};
 
 [[maybe_unused]] ProcessResult limited(Night& night, const std::string& limit) {
   return run_process(with({"sh", "-c", limit + " && exec \"$0\" \"$@\""},
@@ -65,11 +23,12 @@ class PgBouncer {
 
 TEST_CASE("fault 50: a pooler stands between, with one connection, which others have used before") {
   Night night;
-  const PgBouncer pooler(night);
-  const Environment pooled{{"DATABASE_URL", pooler.url(night)}};
+  const PgBouncer pooler(guarded_postgres());
+  const std::string url = pooler.url(night.database().name());
+  const Environment pooled{{"DATABASE_URL", url}};
   {
     // What another client leaves in the session that the run will get.
-    Session stranger(pooler.url(night));
+    Session stranger(url);
     stranger.execute(
         "CREATE TEMPORARY TABLE symbols (symbol text); "
         "CREATE TEMPORARY TABLE cache_entries (universe text); "
@@ -77,7 +36,7 @@ TEST_CASE("fault 50: a pooler stands between, with one connection, which others 
   }
   night.check(night.sync({}, pooled), 0, Entries::fresh, Sent::all, "");
   // Nothing of the run is left to the next client.
-  Session next(pooler.url(night));
+  Session next(url);
   CHECK(next.value("SHOW lock_timeout") == "7777ms");
   CHECK(next.value("SHOW statement_timeout") == "0");
   CHECK(night.database().value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0");

@@ -84,4 +84,16 @@ class CommitProxy {
   TcpServer server_;
 };
 
+/// A proxy before a PostgreSQL server, without TLS, that keeps from its clients what they are told
+/// at login of its being a standby, as servers before version 14 and some poolers do.
+class ReticentProxy {
+ public:
+  explicit ReticentProxy(int server_port);
+
+  int port() const { return server_.port(); }
+
+ private:
+  TcpServer server_;
+};
+
 }  // namespace tickstock::test

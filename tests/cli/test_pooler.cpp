@@ -1,0 +1,216 @@
+// Nights through PgBouncer, which gives out its server connections a transaction at a time, are the
+// same as without.
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <set>
+
+#include "cli/scene.hpp"
+#include "pgbouncer.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+const std::set<std::string> times{"sync_start", "sync_end",         "start_time", "end_time",
+                                  "timestamp",  "duration_seconds", "changed_at"};
+
+/// A market whose commands go through a pooler, or straight to the server.
+class Market {
+ public:
+  explicit Market(int pool_size) {
+    if (pool_size > 0) pooler_ = std::make_unique<PgBouncer>(Postgres::shared(), pool_size);
+    add_small_market(fixture);
+    // On PostgreSQL's clock, so that the check has nothing to warn of.
+    fixture.database().execute("INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', now())");
+    subscriber_ = std::make_unique<Subscriber>(fixture.redis());
+  }
+
+  std::string url() const {
+    return pooler_ ? pooler_->url(fixture_name()) : Postgres::shared().url(fixture_name());
+  }
+
+  /// Runs every command of two nights and a quiet one, and remembers what each said.
+  void live() {
+    run({"init"}, 0);
+    run({"init"}, 0);
+    nights();
+    for (const Names& command :
+         {Names{"status"}, {"status", "night-1"}, {"history"}, {"history", "--symbol", "MID"}}) {
+      run(with(command, {"--format", "json"}), 0);
+    }
+    CHECK(lines_of(fixture.run({"check", "-q"}, environment({})).out).empty());
+  }
+
+  /// Everything that was left in the database, but for times.
+  Names rows() {
+    Names all;
+    for (const std::string sql :
+         {"SELECT universe, cache_type, content - 'last_updated' FROM cache_entries ORDER BY 1",
+          "SELECT run_id, mode, status, as_of, plan_digest, guards, task_results, symbols, "
+          "eligible, total_changes, universes_changed, members_added, members_removed, "
+          "members_moved, events, error FROM cache_sync_runs ORDER BY started_at",
+          "SELECT id, run_id, task, universe, action, added, removed, moved, reason, added_why, "
+          "removed_why, content_before - 'last_updated', cache_type_before "
+          "FROM cache_sync_changes ORDER BY id",
+          "SELECT id, event_id, run_id, channel, event, published_at IS NULL, given_up_at IS NULL "
+          "FROM cache_sync_outbox ORDER BY id"}) {
+      for (const auto& row : fixture.database().rows(sql)) {
+        all.push_back(fmt::format("{}", fmt::join(row, " | ")));
+      }
+    }
+    return all;
+  }
+
+  /// What arrived, but for times.
+  Names events() {
+    Names all;
+    for (const Event& event : subscriber_->drain()) {
+      all.push_back(event.channel + " " + Json::parse(event.message).text_without(times));
+    }
+    return all;
+  }
+
+  Environment environment(Environment extra) const {
+    extra["DATABASE_URL"] = url();
+    return extra;
+  }
+
+  Fixture fixture;
+  Names said;
+
+ private:
+  std::string fixture_name() const { return const_cast<Market*>(this)->fixture.database().name(); }
+
+  void nights() {
+    const Names json{"--format", "json", "--as-of", market_day};
+    run(with({"dry-run"}, json), 0);
+    run(with({"sync", "--run-id", "night-1"}, json), 0);
+    change("MID", "400000000");
+    run(with({"dry-run"}, json), 0);
+    run(with({"sync", "--run-id", "night-2"}, json), 0);
+    run(with({"sync", "--run-id", "night-3"}, json), 0);
+    change("MID", "5000000000");
+    run(with({"market-cap", "--run-id", "deaf"}, json), 6, redis_down());
+    run({"deliver"}, 0);
+    // A task that fails is rolled back alone.
+    break_universe(fixture, "top_500", "22000");
+    change("MID", "400000000");
+    fixture.add_symbol({.symbol = "NEXT", .listing_date = "2024-06-27"});
+    run(with({"sync", "--run-id", "broken"}, json), 3);
+    fixture.database().execute("DROP TRIGGER refuse ON cache_entries");
+    fixture.database().execute("UPDATE symbols SET is_active = false");
+    run(with({"sync", "--run-id", "refused"}, json), 4);
+  }
+
+  void change(const std::string& symbol, const std::string& cap) {
+    fixture.database().execute("UPDATE symbols SET market_cap = $2 WHERE symbol = $1",
+                               {symbol, cap});
+  }
+
+  void run(const Names& arguments, int status, const Environment& extra = {}) {
+    const ProcessResult result = fixture.run(arguments, environment(extra));
+    INFO(fmt::format("{}: {}{}", fmt::join(arguments, " "), result.out, result.err));
+    CHECK(result.status == status);
+    const bool document = result.out.starts_with('{');
+    said.push_back(document ? Json::parse(result.out).text_without(times) : result.out);
+  }
+
+  std::unique_ptr<PgBouncer> pooler_;
+  std::unique_ptr<Subscriber> subscriber_;
+};
+
+/// All that a client can leave in a session.
+Names session_state(Session& session) {
+  Names state = session.column(
+      "SELECT name || ' ' || setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%' "
+      "UNION ALL SELECT 'prepared ' || name FROM pg_prepared_statements "
+      "UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c "
+      "UNION ALL SELECT 'held cursor ' || name FROM pg_cursors WHERE is_holdable "
+      "UNION ALL SELECT 'temporary schema ' || pg_my_temp_schema() "
+      "UNION ALL SELECT 'process ' || pg_backend_pid() "
+      "UNION ALL SELECT 'lock ' || locktype FROM pg_locks WHERE locktype = 'advisory'");
+  std::sort(state.begin(), state.end());
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE("through a pooler all is done, recorded, said and announced as without") {
+  Market straight(0);
+  straight.live();
+  const Names rows = straight.rows();
+  const Names events = straight.events();
+  for (const int pool_size : {1, 4}) {
+    INFO("a pool of " << pool_size);
+    Market pooled(pool_size);
+    pooled.live();
+    REQUIRE(pooled.said.size() == straight.said.size());
+    for (std::size_t i = 0; i < straight.said.size(); ++i)
+      CHECK(pooled.said[i] == straight.said[i]);
+    CHECK(pooled.rows() == rows);
+    CHECK(pooled.events() == events);
+  }
+}
+
+TEST_CASE("nothing of a run is left in the session that a pooler gives to the next client") {
+  Market market(1);
+  // The pooler itself tells the server the name of a client, where it has one.
+  const std::string named = market.url() + "?application_name=next";
+  Names before;
+  {
+    Session client(named);
+    before = session_state(client);
+  }
+  market.live();
+  // One without a name finds that of the last client, but no step of a run.
+  CHECK(Session(market.url()).value("SHOW application_name") == "tickstock-cache");
+  Session client(named);
+  const Names after = session_state(client);
+  Names differences;
+  std::set_symmetric_difference(before.begin(), before.end(), after.begin(), after.end(),
+                                std::back_inserter(differences));
+  CHECK(differences == Names{});
+}
+
+TEST_CASE("of several runs behind one pooler one works, and the others end with 11 or wait") {
+  for (const int pool_size : {1, 8}) {
+    INFO("a pool of " << pool_size);
+    Market market(pool_size);
+    Fixture& fixture = market.fixture;
+    REQUIRE(fixture.run({"init"}).status == 0);
+    const TemporaryDirectory directory;
+    const std::string config = directory.write("c.toml", "[timeouts]\nlock = 60\n");
+    const auto start = [&](const std::string& id, const std::string& wait) {
+      return std::make_unique<Process>(
+          Fixture::command({"sync", "--as-of", market_day, "--run-id", id, "--lock-wait", wait,
+                            "--config", config}),
+          fixture.options(market.environment({})));
+    };
+    Session holder = fixture.database().connect();
+    holder.execute("BEGIN");
+    // The last universe that is written.
+    holder.execute("SELECT FROM cache_entries WHERE universe = 'tech' FOR UPDATE");
+    const auto first = start("first", "0");
+    wait_until("the first run to be held", [&] {
+      return fixture.database().value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                 "AND wait_event_type = 'Lock'") == "1";
+    });
+    const auto second = start("second", "0");
+    const auto patient = start("patient", "60");
+    // In a pool of one the others do not even get a connection, and so never meet the lock.
+    if (pool_size > 1) check_failure(second->wait(), 11, "another run holds the lock");
+    holder.execute("ROLLBACK");
+    CHECK(first->wait().status == 0);
+    CHECK(patient->wait().status == 0);
+    if (pool_size == 1) CHECK(second->wait().status == 0);
+    CHECK(fixture.database().column("SELECT run_id FROM cache_sync_runs WHERE total_changes > 0") ==
+          Names{"first"});
+    CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_runs "
+                                   "WHERE status <> 'completed'") == "0");
+    CHECK(fixture.database().value("SELECT count(*) FROM pg_locks "
+                                   "WHERE locktype = 'advisory'") == "0");
+  }
+}

@@ -1,0 +1,225 @@
+// The page of statements lists what the program sends to PostgreSQL: all of it, and nothing else.
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+
+#include "cli/scene.hpp"
+#include "peers.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+using Statements = std::set<std::string>;
+
+std::string file_text(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// One white space is as good as another, and a name as good with its quotes as without.
+std::string normalised(const std::string& sql) {
+  static const std::regex quoted_name(R"re("([a-z_]+)"\."([a-z_]+)")re");
+  static const std::regex space(R"(\s+)");
+  static const std::regex edge(R"(^ | $|(\() | (?=\)))");
+  return std::regex_replace(
+      std::regex_replace(std::regex_replace(sql, quoted_name, "$1.$2"), space, " "), edge, "$1");
+}
+
+/// The literal blocks of the page, and which of them it says that a command sends that only reads.
+struct Page {
+  Statements all, read;
+
+  Page() {
+    const std::string text = file_text(TICKSTOCK_SOURCE_DIR "/man/tickstock-cache-statements.7.in");
+    REQUIRE_FALSE(text.empty());
+    static const std::regex kind(
+        "(session|catalog|market|entries|own|entries and own)(, reads)?\\.");
+    std::string block;
+    std::smatch match;
+    bool reads = false;
+    for (const std::string& line : lines_of(text)) {
+      if (std::regex_match(line, match, kind)) reads = match[2].matched;
+      if (line == ".Bd -literal") block.clear();
+      if (line == ".Ed") {
+        CHECK(all.insert(normalised(block)).second);
+        if (reads) read.insert(normalised(block));
+      }
+      if (!line.starts_with('.'))
+        block += std::regex_replace(line, std::regex(R"(\\&)"), "") + "\n";
+    }
+  }
+};
+
+/// A server that logs every statement.
+class Logging {
+ public:
+  Logging() {
+    Session(postgres.url("postgres")).execute("CREATE ROLE job LOGIN; CREATE ROLE reader LOGIN");
+  }
+
+  Statements sent_by(const std::string& role) const {
+    Session(postgres.url("postgres")).execute("SELECT 'the end of the log'");
+    std::string log;
+    wait_until("the log to be written", [&] {
+      log = file_text(postgres.data_directory() + "/log/statements.json");
+      return log.find("the end of the log") != std::string::npos;
+    });
+    Statements statements;
+    for (const std::string& line : lines_of(log.substr(0, log.rfind('\n') + 1))) {
+      const Json entry = Json::parse(line);
+      const auto field = [&entry](const std::string& name) {
+        return entry.has(name) ? entry.at(name).str() : std::string();
+      };
+      if (field("user") != role) continue;
+      for (const std::string prefix : {"execute <unnamed>: ", "statement: "}) {
+        if (field("message").starts_with(prefix)) {
+          statements.insert(normalised(field("message").substr(prefix.size())));
+        }
+      }
+    }
+    return statements;
+  }
+
+  Postgres postgres{PostgresOptions{
+      .settings = {"logging_collector = on", "log_destination = 'jsonlog'", "log_directory = 'log'",
+                   "log_filename = 'statements.log'", "log_statement = 'all'"}}};
+};
+
+/// Runs every command so that it sends each statement that it knows.
+class Tour {
+ public:
+  explicit Tour(Postgres& postgres) : fixture_({.entries = false}, postgres) {
+    fixture_.database().execute(
+        "GRANT CREATE ON SCHEMA public TO job; GRANT SELECT ON symbols, ohlcv_daily TO job; "
+        "GRANT pg_read_all_data TO reader");
+  }
+
+  void set_up() {
+    expect({"init"}, 0);
+    fixture_.database().execute("COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 1'");
+    expect({"init"}, 0);
+    add_small_market(fixture_);
+    fixture_.database().execute("INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', $1)",
+                                {market_day});
+  }
+
+  void nights() {
+    task({"sync", "--run-id", "night-1", "--config", config_}, 0);
+    change("MID", "400000000");
+    task({"sync"}, 0);
+    task({"sync"}, 0);
+    fixture_.add_symbol({.symbol = "NEXT", .listing_date = "2024-06-27"});
+    look();
+    fixture_.database().execute("DELETE FROM ohlcv_daily");
+    task({"sync", "--config", config_}, 4);
+  }
+
+  /// What only reads, by a role of its own.
+  void look() {
+    const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
+    task({"dry-run", "--config", config_}, 0, reader);
+    expect({"check"}, 1, reader);
+    expect({"status"}, 0, reader);
+    expect({"status", "night-1"}, 0, reader);
+    expect({"history"}, 0, reader);
+    expect({"history", "--universe", "mid_cap", "--symbol", "MID"}, 0, reader);
+    // What libpq asks a server that does not tell it.
+    const ReticentProxy proxy(fixture_.database().postgres().port());
+    const std::string url = fixture_.database().tcp_url("reader", proxy.port());
+    for (const std::string wanted : {"read-write", "primary"}) {
+      task({"dry-run"}, 0, {{"DATABASE_URL", url + "?target_session_attrs=" + wanted}});
+    }
+  }
+
+  void in_the_way() {
+    {
+      Session holder = fixture_.database().connect();
+      holder.execute("BEGIN");
+      holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+      task({"sync"}, 11);
+    }
+    change("MID", "3000000000");
+    break_universe(fixture_, "top_500", "22000");
+    task({"sync"}, 3);
+    fixture_.database().execute("DROP TRIGGER refuse ON cache_entries");
+  }
+
+  void events() {
+    change("MID", "400000000");
+    task({"sync"}, 6, redis_down());
+    const std::string pending = fixture_.database().value(
+        "SELECT event_id FROM cache_sync_outbox WHERE published_at IS NULL LIMIT 1");
+    expect({"deliver", "--discard", pending}, 0);
+    expect({"deliver", "--discard", pending}, 1);
+    expect({"deliver"}, 0);
+  }
+
+  void old_rows() {
+    fixture_.database().execute("UPDATE cache_sync_runs SET started_at = '2000-01-01'");
+    change("MID", "3000000000");
+    task({"sync"}, 0);
+  }
+
+  void lost_commit() {
+    at_commit(fixture_, "cache_entries",
+              "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60);");
+    change("MID", "400000000");
+    task({"sync"}, 5);
+    fixture_.database().execute("DROP TRIGGER at_commit ON cache_entries");
+  }
+
+ private:
+  void expect(const Names& arguments, int status, Environment extra = {}) {
+    extra.emplace("DATABASE_URL", fixture_.database().url("job"));
+    const ProcessResult result = fixture_.run(arguments, extra);
+    INFO(fmt::format("{}: {}{}", fmt::join(arguments, " "), result.out, result.err));
+    CHECK(result.status == status);
+  }
+
+  void task(const Names& arguments, int status, const Environment& extra = {}) {
+    expect(with(arguments, {"--as-of", market_day}), status, extra);
+  }
+
+  void change(const std::string& symbol, const std::string& cap) {
+    fixture_.database().execute("UPDATE symbols SET market_cap = $2 WHERE symbol = $1",
+                                {symbol, cap});
+  }
+
+  Fixture fixture_;
+  TemporaryDirectory directory_;
+  std::string config_ = directory_.write("c.toml", "[guards]\nmax_data_age_days = 3\n");
+};
+
+/// What is in the first and not in the second.
+Names beyond(const Statements& first, const Statements& second) {
+  Names more;
+  std::set_difference(first.begin(), first.end(), second.begin(), second.end(),
+                      std::back_inserter(more));
+  return more;
+}
+
+}  // namespace
+
+TEST_CASE("the page of statements lists what the program sends to PostgreSQL, and nothing else") {
+  Logging server;
+  Tour tour(server.postgres);
+  tour.set_up();
+  tour.nights();
+  tour.in_the_way();
+  tour.events();
+  tour.old_rows();
+  tour.lost_commit();
+
+  const Page page;
+  const Statements read = server.sent_by("reader");
+  Statements all = server.sent_by("job");
+  all.insert(read.begin(), read.end());
+  CHECK(beyond(all, page.all) == Names{});
+  CHECK(beyond(page.all, all) == Names{});
+  CHECK(beyond(read, page.read) == Names{});
+  CHECK(beyond(page.read, read) == Names{});
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "postgres.hpp"
+#include "process.hpp"
+#include "temporary_directory.hpp"
+
+namespace tickstock::test {
+
+/// A PgBouncer that gives out its connections to a server a transaction at a time. It lets
+/// everybody in and logs in as `postgres`.
+class PgBouncer {
+ public:
+  /// \param pool_size how many connections to the server it has for one database
+  explicit PgBouncer(const Postgres& postgres, int pool_size = 1);
+
+  /// `postgresql://postgres@127.0.0.1:PORT/DATABASE`
+  std::string url(const std::string& database) const;
+
+ private:
+  int port_;
+  TemporaryDirectory directory_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace tickstock::test
