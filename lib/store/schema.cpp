@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "store/catalog.hpp"
+#include "store/preflight.hpp"
 #include "store/transaction.hpp"
 
 namespace tickstock::store {
@@ -233,6 +234,7 @@ std::vector<std::string> create_schema(Connection& connection, const TableNames&
     }
   }
   if (done.empty()) return done;
+  require(catalog, {Need::writable_server}, connection.user());
 
   Transaction transaction(connection, {.isolation = Isolation::read_committed});
   // Two at once would both find a table missing.

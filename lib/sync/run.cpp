@@ -170,9 +170,13 @@ void Run::attempt_until_settled() {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::retryable) throw;
       if (number == max_attempts) {
+        // Nobody is in the way of one who only reads, but the clean-up that a standby replays.
         throw Error(ErrorKind::unavailable,
                     std::string(error.what()) + "; given up after " + std::to_string(number) +
-                        " attempts, another program writes the same rows",
+                        " attempts, " +
+                        (options_.dry_run ? "set hot_standby_feedback on this standby, or ask the "
+                                            "primary"
+                                          : "another program writes the same rows"),
                     error.sqlstate());
       }
       observer_.note("another transaction was in the way (SQLSTATE " + error.sqlstate() +
