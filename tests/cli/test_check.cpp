@@ -13,7 +13,8 @@ struct Checked {
     add_small_market(fixture);
     REQUIRE(fixture.run({"init"}).status == 0);
     fixture.database().execute(
-        "INSERT INTO ohlcv_daily (symbol, date, close) SELECT 'MEGA', now()::date, 1");
+        "INSERT INTO ohlcv_daily (symbol, date, close) "
+        "VALUES ('LARGE', '2020-01-02', 1), ('MEGA', now()::date, 1), ('MID', '2020-01-03', 1)");
   }
 
   /// The findings of one level, with this exit status.
@@ -103,7 +104,7 @@ TEST_CASE("the check ends with the first that applies of 78, 5, 1 and 6") {
 TEST_CASE("the check warns of old prices, pending events and unreadable contents") {
   Checked scene;
   Fixture& fixture = scene.fixture;
-  fixture.database().execute("UPDATE ohlcv_daily SET date = '2024-06-28'");
+  fixture.database().execute("UPDATE ohlcv_daily SET date = '2024-06-28' WHERE symbol = 'MEGA'");
   fixture.set_entry("odd", "theme", "[]");
   REQUIRE(run_task(fixture, {"ipo", "--run-id", "night"}, redis_down()).status == 6);
   const std::string all = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
