@@ -58,6 +58,11 @@ class Market {
   /// How many rows it has.
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::string_view name(SymbolId id) const { return symbols_.name(id); }
+  /// Hands over the names of many symbols, in their order.
+  template <typename Take>
+  void each_name(std::span<const SymbolId> ids, Take take) const {
+    symbols_.each_name(ids, take);
+  }
 
   /// Whether the symbol has a row; not when only an entry names it.
   [[nodiscard]] bool knows(SymbolId id) const { return is(id, known); }

@@ -6,12 +6,6 @@
 
 namespace tickstock {
 
-namespace {
-
-void fetch(const void* place) { __builtin_prefetch(place); }
-
-}  // namespace
-
 SymbolTable::Name::Name(std::string_view text) {
   if (text.size() <= longest_inside) {
     std::copy(text.begin(), text.end(), bytes_.begin());
@@ -25,8 +19,7 @@ SymbolTable::Name::Name(std::string_view text) {
   bytes_.back() = outside;
 }
 
-std::string_view SymbolTable::Name::text() const {
-  if (!is_outside()) return {bytes_.data(), static_cast<std::size_t>(bytes_.back())};
+std::string_view SymbolTable::Name::text_outside() const {
   const char* bytes = nullptr;
   std::uint32_t size = 0;
   std::memcpy(&bytes, bytes_.data(), sizeof bytes);

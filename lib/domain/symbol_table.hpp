@@ -34,6 +34,16 @@ class SymbolTable {
   /// Valid as long as the table lives.
   [[nodiscard]] std::string_view name(SymbolId id) const { return name_at(id).text(); }
 
+  /// Hands over the name of each of `ids`, in their order; the next ones are fetched meanwhile.
+  template <typename Take>
+  void each_name(std::span<const SymbolId> ids, Take take) const {
+    constexpr std::size_t ahead = 16;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i + ahead < ids.size()) fetch(&name_at(ids[i + ahead]));
+      take(name(ids[i]));
+    }
+  }
+
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
@@ -47,7 +57,11 @@ class SymbolTable {
     explicit Name(std::string_view text);
 
     /// Valid as long as the name stays where it is.
-    [[nodiscard]] std::string_view text() const;
+    [[nodiscard]] std::string_view text() const {
+      return is_outside()
+                 ? text_outside()
+                 : std::string_view(bytes_.data(), static_cast<unsigned char>(bytes_.back()));
+    }
     [[nodiscard]] std::uint32_t hash() const;
     [[nodiscard]] bool operator==(const Name& other) const {
       const Words a = words();
@@ -61,6 +75,7 @@ class SymbolTable {
     using Words = std::array<std::uint64_t, 2>;
 
     [[nodiscard]] Words words() const { return std::bit_cast<Words>(bytes_); }
+    [[nodiscard]] std::string_view text_outside() const;
     [[nodiscard]] bool is_outside() const { return bytes_.back() == outside; }
 
     alignas(8) std::array<char, 16> bytes_{};  ///< the last one is the size
@@ -73,6 +88,9 @@ class SymbolTable {
 
   static constexpr std::size_t names_in_block = 4096;
   static constexpr SymbolId empty_slot = 0xffffffff;
+
+  /// Begins to bring a place into the cache.
+  static void fetch(const void* place) { __builtin_prefetch(place); }
 
   [[nodiscard]] const Name& name_at(SymbolId id) const {
     return blocks_[id / names_in_block][id % names_in_block];

@@ -28,28 +28,34 @@ Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   }
 }
 
-void Sha256::update(const void* data, std::size_t size) {
-  if (EVP_DigestUpdate(context_.get(), data, size) != 1) {
+void Sha256::update(std::string_view bytes) {
+  constexpr std::size_t enough = 4096;
+  buffer_ += bytes;
+  if (buffer_.size() >= enough) flush();
+}
+
+void Sha256::flush() {
+  if (EVP_DigestUpdate(context_.get(), buffer_.data(), buffer_.size()) != 1) {
     throw Error(ErrorKind::failed, "OpenSSL can't compute SHA-256");
   }
+  buffer_.clear();
 }
 
 Sha256& Sha256::add(std::string_view text) {
   add(std::uint64_t{text.size()});
-  update(text.data(), text.size());
+  update(text);
   return *this;
 }
 
 Sha256& Sha256::add(std::uint64_t number) {
-  std::array<unsigned char, 8> bytes{};
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<unsigned char>(number >> (8 * i));
-  }
-  update(bytes.data(), bytes.size());
+  std::array<char, 8> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(number >> (8 * i));
+  update({bytes.data(), bytes.size()});
   return *this;
 }
 
 std::array<unsigned char, 32> Sha256::bytes() {
+  flush();
   std::array<unsigned char, 32> digest{};
   if (EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) != 1) {
     throw Error(ErrorKind::failed, "OpenSSL can't compute SHA-256");

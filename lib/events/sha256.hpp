@@ -26,9 +26,11 @@ class Sha256 {
   struct FreeContext {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
   };
-  void update(const void* data, std::size_t size);
+  void update(std::string_view bytes);
+  void flush();
 
   std::unique_ptr<EVP_MD_CTX, FreeContext> context_;
+  std::string buffer_;  ///< a call of OpenSSL for each short text would take longer than the hash
 };
 
 /// A UUID (version 8, RFC 9562) computed from texts: the same for the same texts.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tickstock::store {
@@ -12,13 +13,14 @@ std::string array_literal(const std::vector<Text>& values) {
   for (const auto& value : values) {
     if (literal.size() > 1) literal += ',';
     literal += '"';
-    for (const char c : value) {
-      if (c == '"' || c == '\\') literal += '\\';
-      literal += c;
+    std::string_view rest = value;
+    for (std::size_t at; (at = rest.find_first_of("\"\\")) != std::string_view::npos;) {
+      literal.append(rest.substr(0, at)).append({'\\', rest[at]});
+      rest.remove_prefix(at + 1);
     }
-    literal += '"';
+    literal.append(rest) += '"';
   }
-  return literal + "}";
+  return literal += '}';
 }
 
 }  // namespace tickstock::store

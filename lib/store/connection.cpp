@@ -61,24 +61,48 @@ Result Connection::run_until(const Statement& statement, Deadline deadline) {
 }
 
 PipelineOutcome Connection::run_pipeline(const std::vector<Statement>& statements) {
+  auto statement = statements.begin();
+  return run_pipeline([&statement, &statements]() -> std::optional<Statement> {
+    if (statement == statements.end()) return std::nullopt;
+    return *statement++;
+  });
+}
+
+PipelineOutcome Connection::run_pipeline(const std::function<std::optional<Statement>()>& next) {
   if (PQenterPipelineMode(connection_.get()) != 1) throw lost("opening a pipeline");
-  for (const Statement& statement : statements) send(statement);
+  std::vector<std::string> sent;
+  std::optional<Error> not_made;
+  for (;;) {
+    std::optional<Statement> statement;
+    try {
+      statement = next();
+    } catch (const Error& error) {
+      not_made = error;
+    }
+    if (!statement) break;
+    // The one before goes out, while the server works on the one before that.
+    flush(statement_deadline(), statement->doing);
+    send(*statement);
+    sent.push_back(std::move(statement->doing));
+    if (PQflush(connection_.get()) < 0) throw lost(sent.back());
+  }
   if (PQpipelineSync(connection_.get()) != 1) throw lost("sending a pipeline");
 
   PipelineOutcome outcome;
   try {
-    read_pipeline(statements, outcome);
+    read_pipeline(sent, outcome);
   } catch (const Error&) {
     // A server that ends the connection says why before it does.
     if (outcome.failure && !usable()) throw Error(outcome.failure->error);
     throw;
   }
+  if (not_made) throw Error(*not_made);
   return outcome;
 }
 
-void Connection::read_pipeline(const std::vector<Statement>& statements, PipelineOutcome& outcome) {
-  for (std::size_t i = 0; i < statements.size(); ++i) {
-    const std::string& doing = statements[i].doing;
+void Connection::read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome) {
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    const std::string& doing = sent[i];
     const Deadline deadline = statement_deadline();
     for (;;) {
       Result result = next_result(deadline, doing);

@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -89,6 +90,9 @@ class Connection {
   /// Sends all statements before it reads the first answer, which costs one round trip. Outside an
   /// explicit transaction they are one.
   PipelineOutcome run_pipeline(const std::vector<Statement>& statements);
+  /// The same for statements that are made one by one until there is none: while the server works
+  /// on one, the next is made, and no more than two are held.
+  PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next);
 
   /// Gives up whatever has no answer by then, and closes the connection. For one that nothing
   /// depends on.
@@ -142,7 +146,7 @@ class Connection {
 
   Result run_until(const Statement& statement, io::Deadline deadline);
   void send(const Statement& statement);
-  void read_pipeline(const std::vector<Statement>& statements, PipelineOutcome& outcome);
+  void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
   void flush(io::Deadline deadline, const std::string& doing);
   void wait_readable(io::Deadline deadline, const std::string& doing);
   void consume_input(const std::string& doing);

@@ -39,9 +39,12 @@ constexpr std::string_view outbox_sql =
     "AS m(event_id, channel, event, message, position) ORDER BY position";
 
 std::string names_literal(const std::vector<Placement>& members, const Market& market) {
+  std::vector<SymbolId> symbols;
+  symbols.reserve(members.size());
+  for (const Placement& member : members) symbols.push_back(member.symbol);
   std::vector<std::string_view> names;
   names.reserve(members.size());
-  for (const Placement& member : members) names.push_back(market.name(member.symbol));
+  market.each_name(symbols, [&names](std::string_view name) { names.push_back(name); });
   return array_literal(names);
 }
 
@@ -64,7 +67,7 @@ std::optional<std::string> reasons_literal(const std::vector<Placement>& members
 std::string content_json(const Entry& entry, const WriteContext& context, bool with_metadata) {
   json::Writer json;
   json.begin_object().key("symbols").begin_array();
-  for (const SymbolId id : entry.members) json.string(context.market.name(id));
+  context.market.each_name(entry.members, [&json](std::string_view name) { json.string(name); });
   json.end_array().key("count").raw(entry.count);
   json.key("last_updated").string(context.written_at);
   if (with_metadata) json.key("metadata").raw(entry.metadata);
@@ -72,14 +75,15 @@ std::string content_json(const Entry& entry, const WriteContext& context, bool w
   return json.text();
 }
 
+std::string doing(const EntryWrite& write) { return "writing universe '" + write.universe + "'"; }
+
 Statement write_statement(const WriteContext& context, Task task, const EntryWrite& write) {
-  const std::string doing = "writing universe '" + write.universe + "'";
   if (task == Task::delisted) {
-    return {doing,
+    return {doing(write),
             context.names.in(clean_sql),
             {write.universe, content_json(*write.after, context, false), context.written_at}};
   }
-  return {doing,
+  return {doing(write),
           context.names.in(write.before ? update_sql : insert_sql),
           {write.universe, content_json(*write.after, context, true), write.after->cache_type,
            context.written_at}};
@@ -100,38 +104,66 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
        context.written_at}};
 }
 
+/// The statements of one task, each made when it is asked for.
+class TaskStatements {
+ public:
+  TaskStatements(const WriteContext& context, const TaskPlan& task,
+                 const std::string& application_name)
+      : context_(context), task_(task), application_name_(application_name) {}
+
+  std::optional<Statement> next() {
+    const std::size_t at = next_++;
+    if (at == 0) {
+      return Statement{"naming the step",
+                       "SELECT set_config('application_name', $1, true)",
+                       {application_name_}};
+    }
+    if (at == 1) return Statement{"opening a savepoint", "SAVEPOINT task"};
+    if (is_write(at)) return write_statement(context_, task_.task, write_at(at));
+    if (at < end()) return journal_statement(context_, task_.task, write_at(at));
+    if (at == end()) return Statement{"releasing a savepoint", "RELEASE SAVEPOINT task"};
+    return std::nullopt;
+  }
+
+  [[nodiscard]] bool is_write(std::size_t at) const {
+    return at >= first && at < end() && (at - first) % per_write() == per_write() - 1;
+  }
+  [[nodiscard]] const EntryWrite& write_at(std::size_t at) const {
+    return task_.writes[(at - first) / per_write()];
+  }
+
+ private:
+  static constexpr std::size_t first = 2;
+
+  /// The journal's line comes before the entry changes.
+  [[nodiscard]] std::size_t per_write() const { return context_.journal ? 2 : 1; }
+  [[nodiscard]] std::size_t end() const { return first + per_write() * task_.writes.size(); }
+
+  const WriteContext& context_;
+  const TaskPlan& task_;
+  const std::string& application_name_;
+  std::size_t next_ = 0;
+};
+
 }  // namespace
 
 std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
                                 const TaskPlan& task, const std::string& application_name) {
   if (task.writes.empty()) return std::nullopt;
-  std::vector<Statement> statements;
-  std::vector<bool> is_write;
-  const auto add = [&statements, &is_write](Statement statement, bool write) {
-    statements.push_back(std::move(statement));
-    is_write.push_back(write);
-  };
-  add({"naming the step", "SELECT set_config('application_name', $1, true)", {application_name}},
-      false);
-  add({"opening a savepoint", "SAVEPOINT task"}, false);
-  for (const EntryWrite& write : task.writes) {
-    if (context.journal) add(journal_statement(context, task.task, write), false);
-    add(write_statement(context, task.task, write), true);
-  }
-  add({"releasing a savepoint", "RELEASE SAVEPOINT task"}, false);
-
-  PipelineOutcome outcome = transaction.run_pipeline(statements);
+  TaskStatements statements(context, task, application_name);
+  PipelineOutcome outcome = transaction.run_pipeline([&statements] { return statements.next(); });
   if (outcome.failure) {
     const Error& error = outcome.failure->error;
-    if (!is_write[outcome.failure->index] || !is_error_of_entry(error.sqlstate()))
+    if (!statements.is_write(outcome.failure->index) || !is_error_of_entry(error.sqlstate())) {
       throw Error(error);
+    }
     transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
     return error;
   }
-  for (std::size_t i = 0; i < statements.size(); ++i) {
-    if (is_write[i] && outcome.results[i].affected() != 1) {
+  for (std::size_t i = 0; i < outcome.results.size(); ++i) {
+    if (statements.is_write(i) && outcome.results[i].affected() != 1) {
       throw Error(ErrorKind::failed,
-                  statements[i].doing +
+                  doing(statements.write_at(i)) +
                       " failed: the row was not written; look for a trigger or a "
                       "rule on " +
                       context.names.entries.shown());

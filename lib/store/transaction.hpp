@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,6 +63,9 @@ class Transaction {
   Result run(const Statement& statement) { return connection_.run(statement); }
   PipelineOutcome run_pipeline(const std::vector<Statement>& statements) {
     return connection_.run_pipeline(statements);
+  }
+  PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next) {
+    return connection_.run_pipeline(next);
   }
 
   /// Commits. The server answers the COMMIT of a failed transaction with success and the tag

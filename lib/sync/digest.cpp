@@ -20,7 +20,7 @@ void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
   }
   hash.add(entry->readable ? "entry" : "unreadable entry").add(entry->cache_type);
   hash.add(std::uint64_t{entry->members.size()});
-  for (const SymbolId id : entry->members) hash.add(market.name(id));
+  market.each_name(entry->members, [&hash](std::string_view name) { hash.add(name); });
   hash.add(entry->count).add(entry->metadata);
 }
 

@@ -21,8 +21,14 @@ void Run::apply(store::Transaction& transaction) {
   const store::WriteContext context{environment_.tables, snapshot.market,    reasons,
                                     options_.run_id,     report_.written_at, report_.has_outbox};
   if (!snapshot.plan.empty()) {
-    // A `timestamp` column shows UTC, whatever the zone of the as-of day.
-    transaction.run({"setting the time zone", "SET LOCAL TimeZone = 'UTC'"});
+    // A `timestamp` column shows UTC, whatever the zone of the as-of day. Of the two ways to
+    // compress what is large, the newer one takes a fifth of the time; not every server has it.
+    transaction
+        .run_pipeline({{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"},
+                       {"choosing a compression",
+                        "SELECT set_config(name, 'lz4', true) FROM pg_settings "
+                        "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"}})
+        .value();
   }
   for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
     const TaskPlan& task = snapshot.plan.tasks[i];
