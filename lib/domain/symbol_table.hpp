@@ -4,9 +4,11 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,8 +20,8 @@ using SymbolId = std::uint32_t;
 /// Every symbol name of a run, kept once, and a hash from name to number. Memberships are lists of
 /// numbers, so that they are small and comparing two names is comparing two integers.
 ///
-/// What costs is memory that is not in a cache: a known name is found by looking at two places, its
-/// slot and the name itself, which stands in the table when it is short.
+/// A name of up to seven bytes, as nearly all are, is one integer itself: made, hashed and compared
+/// in registers, and found with two looks into memory.
 class SymbolTable {
  public:
   /// The number of `name`, which is added when it is new. The bytes are copied.
@@ -32,7 +34,10 @@ class SymbolTable {
   [[nodiscard]] std::optional<SymbolId> find(std::string_view name) const;
 
   /// Valid as long as the table lives.
-  [[nodiscard]] std::string_view name(SymbolId id) const { return name_at(id).text(); }
+  [[nodiscard]] std::string_view name(SymbolId id) const {
+    const Name& name = name_at(id);
+    return name.is_long() ? std::string_view(long_names_[name.place()]) : name.text();
+  }
 
   /// Hands over the name of each of `ids`, in their order; the next ones are fetched meanwhile.
   template <typename Take>
@@ -47,38 +52,62 @@ class SymbolTable {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  /// 16 bytes: a name of up to 15 bytes itself, or where a longer one is.
+  /// Up to seven bytes and their number, or the place of a longer name and a mark.
   class Name {
    public:
-    static constexpr std::size_t longest_inside = 15;
-
     Name() = default;
-    /// `text` must stay where it is when it is longer than `longest_inside`.
-    explicit Name(std::string_view text);
+    static bool is_short(std::string_view text) { return text.size() < sizeof(Word); }
+    static Name of_short(std::string_view text) {
+      Word word = at_byte(sizeof(Word) - 1, static_cast<unsigned char>(text.size()));
+      for (std::size_t i = 0; i < text.size(); ++i) {
+        word |= at_byte(i, static_cast<unsigned char>(text[i]));
+      }
+      return Name(word);
+    }
+    static Name of_long(std::size_t place) {
+      Word word = at_byte(sizeof(Word) - 1, long_mark);
+      for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i) {
+        word |= at_byte(i, static_cast<unsigned char>(place >> (8 * i)));
+      }
+      return Name(word);
+    }
 
-    /// Valid as long as the name stays where it is.
+    [[nodiscard]] bool is_long() const { return byte(sizeof(Word) - 1) == long_mark; }
+    /// Of a long one.
+    [[nodiscard]] std::size_t place() const {
+      std::size_t place = 0;
+      for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i)
+        place |= std::size_t{byte(i)} << (8 * i);
+      return place;
+    }
+    /// Of a short one; valid as long as the name stays where it is.
     [[nodiscard]] std::string_view text() const {
-      return is_outside()
-                 ? text_outside()
-                 : std::string_view(bytes_.data(), static_cast<unsigned char>(bytes_.back()));
+      return {reinterpret_cast<const char*>(&word_), byte(sizeof(Word) - 1)};
     }
-    [[nodiscard]] std::uint32_t hash() const;
-    [[nodiscard]] bool operator==(const Name& other) const {
-      const Words a = words();
-      const Words b = other.words();
-      if (a[0] == b[0] && a[1] == b[1]) return true;
-      return is_outside() && other.is_outside() && text() == other.text();
+    [[nodiscard]] std::uint32_t hash() const {
+      constexpr Word odd_a = 0x9e3779b97f4a7c15;
+      constexpr Word odd_b = 0xbf58476d1ce4e5b9;
+      const Word mixed = word_ * odd_a;
+      return static_cast<std::uint32_t>(((mixed ^ (mixed >> 29)) * odd_b) >> 32);
     }
+    bool operator==(const Name&) const = default;
 
    private:
-    static constexpr char outside = 16;
-    using Words = std::array<std::uint64_t, 2>;
+    using Word = std::uint64_t;
+    static constexpr unsigned char long_mark = 0xff;
 
-    [[nodiscard]] Words words() const { return std::bit_cast<Words>(bytes_); }
-    [[nodiscard]] std::string_view text_outside() const;
-    [[nodiscard]] bool is_outside() const { return bytes_.back() == outside; }
+    explicit Name(Word word) : word_(word) {}
+    static constexpr unsigned shift_of(std::size_t byte) {
+      const std::size_t place = std::endian::native == std::endian::little ? byte : 7 - byte;
+      return static_cast<unsigned>(8 * place);
+    }
+    /// In memory the bytes stand in their order.
+    static Word at_byte(std::size_t i, unsigned char byte) { return Word{byte} << shift_of(i); }
+    [[nodiscard]] unsigned char byte(std::size_t i) const {
+      return static_cast<unsigned char>(word_ >> shift_of(i));
+    }
 
-    alignas(8) std::array<char, 16> bytes_{};  ///< the last one is the size
+    Word word_ = 0;
   };
 
   struct Slot {
@@ -95,15 +124,19 @@ class SymbolTable {
   [[nodiscard]] const Name& name_at(SymbolId id) const {
     return blocks_[id / names_in_block][id % names_in_block];
   }
-  [[nodiscard]] std::size_t slot_of(const Name& name, std::uint32_t hash) const;
-  SymbolId intern(const Name& name, std::uint32_t hash);
+  [[nodiscard]] std::size_t home_of(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
+  /// The slot of the name with this hash that `is_it`, or the empty one in which it belongs.
+  template <typename IsIt>
+  [[nodiscard]] std::size_t slot_of(std::uint32_t hash, IsIt is_it) const;
+  SymbolId intern_short(Name name, std::uint32_t hash);
+  SymbolId intern_long(std::string_view name);
+  SymbolId add(Slot& slot, std::uint32_t hash, Name name);
   void grow();
-  void store(const Name& name);
 
   std::size_t size_ = 0;
   std::vector<std::unique_ptr<Name[]>> blocks_;  ///< they stay where they are
   std::vector<Slot> slots_;  ///< open addressing, a power of two, at most half full
-  std::vector<std::unique_ptr<char[]>> long_names_;
+  std::deque<std::string> long_names_;
 };
 
 }  // namespace tickstock

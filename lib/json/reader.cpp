@@ -44,7 +44,29 @@ class StringArrayHandler
 
 }  // namespace
 
-bool StringArrayReader::read(std::string_view json) {
+bool StringArrayReader::read(std::string_view json) { return read_plain(json) || read_any(json); }
+
+bool StringArrayReader::read_plain(std::string_view json) {
+  constexpr std::string_view between = "\", \"";
+  strings_.clear();
+  if (!json.starts_with("[\"") || !json.ends_with("\"]")) return false;
+  std::size_t begin = 2;
+  for (std::size_t at = begin; at < json.size(); ++at) {
+    const char c = json[at];
+    if (c == '"') {
+      strings_.push_back(json.substr(begin, at - begin));
+      if (at == json.size() - 2) return true;
+      if (json.substr(at, between.size()) != between) return false;
+      begin = at + between.size();
+      at = begin - 1;
+    } else if (c < ' ' || c > '~' || c == '\\') {
+      return false;
+    }
+  }
+  return false;
+}
+
+bool StringArrayReader::read_any(std::string_view json) {
   strings_.clear();
   // RapidJSON takes a NUL for the end of the text.
   if (json.find('\0') != std::string_view::npos) return false;
@@ -52,9 +74,8 @@ bool StringArrayReader::read(std::string_view json) {
   rapidjson::InsituStringStream input(buffer_.data());
   StringArrayHandler handler(strings_);
   rapidjson::Reader reader;
-  // Iterative: a deeply nested value must not exhaust the stack before the handler refuses it.
-  constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag;
-  return !reader.Parse<flags>(input, handler).IsError();
+  // The handler refuses a second level as it begins, so the recursion has no depth.
+  return !reader.Parse<rapidjson::kParseInsituFlag>(input, handler).IsError();
 }
 
 }  // namespace tickstock::json
