@@ -41,6 +41,9 @@ class Market {
  public:
   explicit Market(Day as_of) : as_of_(as_of) {}
 
+  /// Makes room for about so many rows.
+  void reserve(std::size_t rows);
+
   /// Adds a row; it counts from rank() on. \throws Error (failed) for an empty name, or a name that
   /// was added before.
   void add(std::string_view name, const Listing& listing);
@@ -66,6 +69,11 @@ class Market {
 
   /// Whether the symbol has a row; not when only an entry names it.
   [[nodiscard]] bool knows(SymbolId id) const { return is(id, known); }
+  /// When it was listed.
+  [[nodiscard]] std::optional<Day> listed(SymbolId id) const {
+    if (!is(id, has_listing_day)) return std::nullopt;
+    return rows_[id].listed;
+  }
   /// The row of a symbol; nothing where it has none.
   [[nodiscard]] std::optional<Listing> find(SymbolId id) const;
 

@@ -21,8 +21,13 @@ std::size_t SymbolTable::slot_of(std::uint32_t hash, IsIt is_it) const {
   }
 }
 
+void SymbolTable::reserve(std::size_t names) {
+  const std::size_t slots = std::bit_ceil(2 * names + 1);
+  if (slots > slots_.size()) grow(slots);
+}
+
 SymbolId SymbolTable::intern(std::string_view name) {
-  if (size_ * 2 >= slots_.size()) grow();
+  if (size_ * 2 >= slots_.size()) grow(slots_.size() * 2);
   if (!Name::is_short(name)) return intern_long(name);
   const Name wanted = Name::of_short(name);
   return intern_short(wanted, wanted.hash());
@@ -36,7 +41,7 @@ void SymbolTable::intern(std::span<const std::string_view> names, std::vector<Sy
     const auto some = names.first(std::min(batch, names.size()));
     names = names.subspan(some.size());
     // All can be new, and the slots must stay where they are meanwhile.
-    while ((size_ + batch) * 2 > slots_.size()) grow();
+    while ((size_ + batch) * 2 > slots_.size()) grow(slots_.size() * 2);
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (!Name::is_short(some[i])) continue;
       wanted[i] = Name::of_short(some[i]);
@@ -92,8 +97,8 @@ SymbolId SymbolTable::add(Slot& slot, std::uint32_t hash, Name name) {
   return slot.id;
 }
 
-void SymbolTable::grow() {
-  std::vector<Slot> old(std::max<std::size_t>(1024, slots_.size() * 2), Slot{0, empty_slot});
+void SymbolTable::grow(std::size_t slots) {
+  std::vector<Slot> old(std::max<std::size_t>(1024, slots), Slot{0, empty_slot});
   old.swap(slots_);
   for (const Slot& slot : old) {
     if (slot.id == empty_slot) continue;

@@ -24,6 +24,9 @@ using SymbolId = std::uint32_t;
 /// in registers, and found with two looks into memory.
 class SymbolTable {
  public:
+  /// Makes room for about so many names.
+  void reserve(std::size_t names);
+
   /// The number of `name`, which is added when it is new. The bytes are copied.
   SymbolId intern(std::string_view name);
 
@@ -131,7 +134,7 @@ class SymbolTable {
   SymbolId intern_short(Name name, std::uint32_t hash);
   SymbolId intern_long(std::string_view name);
   SymbolId add(Slot& slot, std::uint32_t hash, Name name);
-  void grow();
+  void grow(std::size_t slots);
 
   std::size_t size_ = 0;
   std::vector<std::unique_ptr<Name[]>> blocks_;  ///< they stay where they are

@@ -17,7 +17,7 @@ SELECT r.ord, c.oid, c.relkind, coalesce(has_schema_privilege(n.oid, 'USAGE'), f
                   AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1
                   AND a.attnum = i.indkey[0] AND a.attname = 'universe'),
        coalesce(has_table_privilege(c.oid, 'DELETE'), false),
-       coalesce(c.relpages, 0) + coalesce(t.relpages, 0)
+       coalesce(c.relpages, 0) + coalesce(t.relpages, 0), coalesce(c.reltuples, 0)::bigint
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(nspname, relname, ord)
   LEFT JOIN pg_namespace n ON n.nspname = r.nspname
   LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.relname
@@ -56,6 +56,7 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   relation.unique_universe = rows.boolean(row, 5);
   relation.can_delete = rows.boolean(row, 6);
   relation.pages = std::max<std::int64_t>(rows.integer(row, 7), 0);
+  relation.rows = std::max<std::int64_t>(rows.integer(row, 8), 0);
 }
 
 void take_server(const Result& rows, Catalog& catalog) {

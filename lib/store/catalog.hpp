@@ -28,6 +28,8 @@ struct Relation {
   /// How large the last VACUUM or ANALYZE found it, in pages of 8 KB, with what is stored out of
   /// line; 0 for what is no plain table.
   std::int64_t pages = 0;
+  /// How many rows it found; 0 where it did not look.
+  std::int64_t rows = 0;
   std::string comment;
   bool can_delete = false;
   bool unique_universe = false;  ///< a unique index on exactly `universe` stands behind ON CONFLICT

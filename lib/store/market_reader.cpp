@@ -113,6 +113,9 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
                      const Relation& symbols, Day as_of) {
   Sources read{Market(as_of), {}};
+  // Whatever the statistics say, it is no reason to ask for all the memory there is.
+  constexpr std::int64_t most_rows = 10'000'000;
+  read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
   CopyOut market = copy_market(transaction, names, symbols, read.market);
   market.begin();
   bool has_entries = false;

@@ -11,12 +11,12 @@ TaskPlan ipo(const Market& market, const Entries& entries, const Policy& policy)
   std::vector<SymbolId> members;
   for (SymbolId id = 0; id < market.symbols().size(); ++id) {
     if (!market.active(id)) continue;
-    const auto listed = market.find(id)->listed;
+    const auto listed = market.listed(id);
     if (listed && *listed >= first && *listed <= market.as_of()) members.push_back(id);
   }
   std::sort(members.begin(), members.end(), [&market](SymbolId a, SymbolId b) {
-    const Day day_a = *market.find(a)->listed;
-    const Day day_b = *market.find(b)->listed;
+    const Day day_a = *market.listed(a);
+    const Day day_b = *market.listed(b);
     return day_a != day_b ? day_a > day_b : market.name(a) < market.name(b);
   });
   TaskPlan plan{Task::ipo, {}, {}};
