@@ -69,7 +69,7 @@ void Conversation::announce(const Message& message) {
 }
 
 void Conversation::publish(const Message& message) {
-  refusal_.reset();
+  if (answered_ == expected_.size()) refusal_.reset();
   command({"PUBLISH", message.channel, message.body}, Expected::publication);
 }
 
@@ -128,10 +128,14 @@ void Conversation::take(const redisReply& reply, Expected expected) {
     case Expected::role: take_role(reply); break;
     case Expected::announcement: break;
     case Expected::publication:
+      if (!refused && reply.type != REDIS_REPLY_INTEGER) {
+        fail("its answer to PUBLISH is not a number");
+      }
+      if (refusal_) break;
       if (refused) {
         refusal_ = words;
-      } else if (reply.type != REDIS_REPLY_INTEGER) {
-        fail("its answer to PUBLISH is not a number");
+      } else {
+        ++taken_;
       }
       break;
   }

@@ -26,9 +26,11 @@ class Conversation {
   void announce(const Message& message);
   /// Says an event that must be taken.
   void publish(const Message& message);
-  /// Whether the answer to the last publish() was an error.
+  /// How many events that must be taken were taken, none of them behind one that was refused.
+  [[nodiscard]] std::size_t taken() const { return taken_; }
+  /// Whether an answer to the last publish(), or to one that had no answer yet then, was an error.
   [[nodiscard]] bool refused() const { return refusal_.has_value(); }
-  /// \throws Error (redis) where the answer to the last publish() refused it.
+  /// \throws Error (redis) where one was; `message` is the event that it was about.
   void require_published(const Message& message) const;
 
   /// Takes what has arrived, in whatever pieces. \throws Error (redis) where Redis refuses the
@@ -68,8 +70,9 @@ class Conversation {
   std::size_t greetings_ = 0;
   std::size_t answered_ = 0;
   std::unique_ptr<redisReader, FreeReader> reader_;
-  std::size_t held_ = 0;                ///< bytes that have arrived of the next answer
-  std::optional<std::string> refusal_;  ///< Redis' words against the last publication
+  std::size_t held_ = 0;  ///< bytes that have arrived of the next answer
+  std::size_t taken_ = 0;
+  std::optional<std::string> refusal_;  ///< Redis' words against a publication
   std::string warning_;
 };
 

@@ -28,16 +28,39 @@ void Publisher::connect(Deadline deadline, io::Patience& patience) {
           patience);
 }
 
-void Publisher::publish(const Message& message, Deadline deadline, io::Patience& patience) {
-  if (failure_) throw Error(*failure_);
-  conversation_.publish(message);
+Publisher::Published Publisher::publish(std::span<const Message> messages, Deadline deadline,
+                                        io::Patience& patience) {
+  Published published;
+  if (messages.empty()) return published;
+  const std::size_t before = conversation_.taken();
   try {
-    advance(conversation_.asked(), deadline, patience);
-  } catch (const Error&) {
-    // A server that closes the connection over an event says why before.
-    if (!conversation_.refused()) throw;
+    say(messages, deadline, patience);
+  } catch (const Error& error) {
+    published.failure = error;
   }
-  conversation_.require_published(message);
+  published.taken = conversation_.taken() - before;
+  if (!conversation_.refused()) return published;
+  try {
+    // A server that closes the connection over an event says why before.
+    conversation_.require_published(messages[published.taken]);
+  } catch (const Error& error) {
+    published.failure = error;
+  }
+  return published;
+}
+
+void Publisher::say(std::span<const Message> messages, Deadline deadline, io::Patience& patience) {
+  if (failure_) throw Error(*failure_);
+  for (const Message& message : messages) {
+    const bool is_first = !open_channels_.contains(message.channel);
+    if (is_first) advance(conversation_.asked(), deadline, patience);
+    conversation_.publish(message);
+    if (!is_first) continue;
+    advance(conversation_.asked(), deadline, patience);
+    if (conversation_.refused()) return;
+    open_channels_.insert(message.channel);
+  }
+  advance(conversation_.asked(), deadline, patience);
 }
 
 bool Publisher::flush(Deadline deadline, io::Patience& patience) noexcept {

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 
 #include "domain/error.hpp"
@@ -27,9 +29,17 @@ class Publisher {
   /// Moves on without waiting.
   void nudge() noexcept;
 
-  /// Publishes one event behind all that were queued, and waits for Redis' answer to it. \throws
-  /// Error (redis), (interrupted).
-  void publish(const Message& message, io::Deadline deadline, io::Patience& patience);
+  /// What came of some events.
+  struct Published {
+    std::size_t taken = 0;  ///< how many of them, from the front, Redis has taken
+    std::optional<Error> failure;
+  };
+
+  /// Publishes events behind all that were queued, in their order, and waits for Redis' answers.
+  /// They go out without waiting for each other, except that the first on a channel is waited for:
+  /// what the user may not publish there must not be overtaken. Never throws.
+  Published publish(std::span<const Message> messages, io::Deadline deadline,
+                    io::Patience& patience);
 
   /// Waits until what was queued is answered. \return false where Redis failed or the time was
   /// over.
@@ -38,13 +48,14 @@ class Publisher {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience);
 
-  /// Whether Redis answered the last event with an error, and may take others.
+  /// Whether Redis answered an event of the last publish() with an error, and may take others.
   [[nodiscard]] bool refused() const { return conversation_.refused(); }
   /// What is only worth a warning: a server that doesn't tell its role.
   [[nodiscard]] const std::string& warning() const { return conversation_.warning(); }
 
  private:
   /// Moves on until `answered` replies have come or the deadline is over.
+  void say(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
   void advance(std::size_t answered, io::Deadline deadline, io::Patience& patience);
   Transport::Progress step();
   /// What came before the connection broke.
@@ -54,6 +65,7 @@ class Publisher {
   Transport transport_;
   bool connected_ = false;
   Conversation conversation_;
+  std::set<std::string> open_channels_;  ///< on which Redis has taken an event
   std::optional<Error> failure_;
 };
 

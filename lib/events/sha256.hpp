@@ -37,7 +37,7 @@ class Sha256 {
 std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe,
                     std::string_view symbol, std::uint64_t position);
 
-/// `bytes` random bytes as hexadecimal digits. \throws Error (failed).
+/// Up to 256 random bytes as hexadecimal digits. \throws Error (failed).
 std::string random_hex(std::size_t bytes);
 
 }  // namespace tickstock::events

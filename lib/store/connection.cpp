@@ -33,6 +33,12 @@ std::vector<const char*> c_strings(const Params& params) {
   return values;
 }
 
+std::size_t size_of(const Statement& statement) {
+  std::size_t size = statement.sql.size();
+  for (const auto& param : statement.params) size += param ? param->size() : 0;
+  return size;
+}
+
 }  // namespace
 
 std::vector<Result>& PipelineOutcome::value() {
@@ -72,6 +78,7 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
   if (PQenterPipelineMode(connection_.get()) != 1) throw lost("opening a pipeline");
   std::vector<std::string> sent;
   std::optional<Error> not_made;
+  std::size_t held = 0;
   for (;;) {
     std::optional<Statement> statement;
     try {
@@ -80,11 +87,17 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
       not_made = error;
     }
     if (!statement) break;
-    // The one before goes out, while the server works on the one before that.
-    flush(statement_deadline(), statement->doing);
+    // What was made before goes out, while the server works on what came before that. What is small
+    // goes out together.
+    constexpr std::size_t enough = std::size_t{64} * 1024;
+    const std::size_t size = size_of(*statement);
+    if (held > 0 && held + size > enough) {
+      flush(statement_deadline(), statement->doing);
+      held = 0;
+    }
     send(*statement);
+    held += size;
     sent.push_back(std::move(statement->doing));
-    if (PQflush(connection_.get()) < 0) throw lost(sent.back());
   }
   if (PQpipelineSync(connection_.get()) != 1) throw lost("sending a pipeline");
 

@@ -7,38 +7,46 @@ namespace tickstock::store {
 
 namespace {
 
-// At most 500 rows and 4 MiB of text, but at least one row, however long.
+// At most 500 rows and 4 MiB of text, but at least one row, however long; ids ascend in the order
+// of commit. The last column tells whether there are more.
 constexpr std::string_view pending_sql = R"(
-SELECT id, event_id, channel, event, message
+SELECT id, event_id, channel, event, message, found
   FROM (SELECT *, row_number() OVER oldest_first AS place,
-               sum(octet_length(message)) OVER oldest_first AS bytes
+               sum(octet_length(message)) OVER oldest_first AS bytes, count(*) OVER () AS found
           FROM (SELECT id, event_id, channel, event, message FROM {outbox}
                  WHERE published_at IS NULL AND given_up_at IS NULL
-                 ORDER BY id LIMIT 500) oldest
+                 ORDER BY id LIMIT 501) oldest
         WINDOW oldest_first AS (ORDER BY id)) batch
- WHERE place = 1 OR bytes <= 4194304
+ WHERE place = 1 OR bytes <= 4194304 AND place <= 500
  ORDER BY id)";
 
 constexpr std::string_view mark_sql =
     "UPDATE {outbox} SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])";
 
-std::vector<PendingMessage> read_pending(Transaction& transaction, const TableNames& names) {
+struct Pending {
+  std::vector<std::string> ids;
+  std::vector<Message> messages;
+  bool more = false;
+};
+
+Pending read_pending(Transaction& transaction, const TableNames& names) {
   const Result rows = transaction.run({"reading " + names.outbox().shown(), names.in(pending_sql)});
-  std::vector<PendingMessage> pending;
+  Pending pending;
   for (int row = 0; row < rows.rows(); ++row) {
-    pending.push_back(
-        {rows.integer(row, 0),
-         {rows.text(row, 1), rows.text(row, 2), rows.text(row, 3), rows.text(row, 4)}});
+    pending.ids.push_back(rows.text(row, 0));
+    pending.messages.push_back(
+        {rows.text(row, 1), rows.text(row, 2), rows.text(row, 3), rows.text(row, 4)});
+    pending.more = rows.integer(row, 5) > rows.rows();
   }
   return pending;
 }
 
 }  // namespace
 
-BatchOutcome publish_batch(
-    Connection& connection, const TableNames& names, std::int64_t publish_lock,
-    const std::string& application_name, std::chrono::milliseconds time,
-    const std::function<std::size_t(const std::vector<PendingMessage>&)>& send) {
+BatchOutcome publish_batch(Connection& connection, const TableNames& names,
+                           std::int64_t publish_lock, const std::string& application_name,
+                           std::chrono::milliseconds time,
+                           const std::function<std::size_t(const std::vector<Message>&)>& send) {
   Transaction transaction(connection, {.isolation = Isolation::read_committed,
                                        .lock = publish_lock,
                                        .application_name = application_name,
@@ -48,16 +56,17 @@ BatchOutcome publish_batch(
     outcome.locked = true;
     return outcome;
   }
-  const std::vector<PendingMessage> pending = read_pending(transaction, names);
-  outcome.read = pending.size();
-  if (pending.empty()) return outcome;
-  outcome.sent = send(pending);
+  Pending pending = read_pending(transaction, names);
+  outcome.read = pending.messages.size();
+  outcome.more = pending.more;
+  if (outcome.read == 0) return outcome;
+  outcome.sent = send(pending.messages);
   // What is sent gets its mark, in spite of a signal.
   const io::Settling settling(connection.patience());
-  std::vector<std::string> sent;
-  for (std::size_t i = 0; i < outcome.sent; ++i) sent.push_back(std::to_string(pending[i].id));
-  if (!sent.empty()) {
-    transaction.run({"marking events as published", names.in(mark_sql), {array_literal(sent)}});
+  pending.ids.resize(outcome.sent);
+  if (!pending.ids.empty()) {
+    transaction.run(
+        {"marking events as published", names.in(mark_sql), {array_literal(pending.ids)}});
   }
   transaction.commit();
   return outcome;

@@ -13,26 +13,21 @@
 
 namespace tickstock::store {
 
-/// An event that waits in the outbox.
-struct PendingMessage {
-  std::int64_t id;  ///< ids ascend in the order of commit
-  Message message;
-};
-
 /// What one batch came to.
 struct BatchOutcome {
   bool locked = false;  ///< another publisher was at work; nothing was read
   std::size_t read = 0;
   std::size_t sent = 0;
+  bool more = false;  ///< behind what was read
 };
 
 /// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
 /// read, hand over to `send`, mark what it took, COMMIT. `send` returns how many of them, from the
 /// front, were sent; it may take `time`. \throws Error.
-BatchOutcome publish_batch(
-    Connection& connection, const TableNames& names, std::int64_t publish_lock,
-    const std::string& application_name, std::chrono::milliseconds time,
-    const std::function<std::size_t(const std::vector<PendingMessage>&)>& send);
+BatchOutcome publish_batch(Connection& connection, const TableNames& names,
+                           std::int64_t publish_lock, const std::string& application_name,
+                           std::chrono::milliseconds time,
+                           const std::function<std::size_t(const std::vector<Message>&)>& send);
 
 /// How many events are not published yet: all, or those of one run.
 std::int64_t count_pending(Connection& connection, const TableNames& names,

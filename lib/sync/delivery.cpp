@@ -12,31 +12,26 @@ namespace {
 constexpr std::chrono::milliseconds pause_between_tries{50};
 
 /// The way past an event that Redis refuses.
-std::string discard_hint(const store::PendingMessage& refused) {
-  return ", or give the event up: tickstock-cache deliver --discard " + refused.message.event_id;
+std::string discard_hint(const Message& refused) {
+  return ", or give the event up: tickstock-cache deliver --discard " + refused.event_id;
 }
 
-/// Sends one batch after the other. \throws Error where it can't go on.
-void send_batches(store::Connection& connection, const store::TableNames& names,
+/// Sends one batch after the other. \return whether nothing is pending any more, as far as the last
+/// one told. \throws Error where it can't go on.
+bool send_batches(store::Connection& connection, const store::TableNames& names,
                   std::int64_t publish_lock, const std::string& application_name,
                   events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
                   const std::optional<std::string>& run_id, std::uint64_t& sent) {
   publisher.connect(deadline, patience);
   for (;;) {
     std::optional<Error> failure;
-    const auto send = [&](const std::vector<store::PendingMessage>& batch) {
-      std::size_t done = 0;
-      try {
-        for (const store::PendingMessage& pending : batch) {
-          publisher.publish(pending.message, deadline, patience);
-          ++done;
-        }
-      } catch (const Error& error) {
-        failure = publisher.refused()
-                      ? Error(error.kind(), error.what() + discard_hint(batch[done]))
-                      : error;
+    const auto send = [&](const std::vector<Message>& batch) {
+      events::Publisher::Published published = publisher.publish(batch, deadline, patience);
+      failure = std::move(published.failure);
+      if (failure && publisher.refused()) {
+        failure = Error(failure->kind(), failure->what() + discard_hint(batch[published.taken]));
       }
-      return done;
+      return published.taken;
     };
     store::BatchOutcome batch;
     try {
@@ -49,10 +44,10 @@ void send_batches(store::Connection& connection, const store::TableNames& names,
     sent += batch.sent;
     if (failure) throw Error(*failure);
     if (!batch.locked) {
-      if (batch.read == 0) return;
+      if (!batch.more) return true;
       continue;
     }
-    if (run_id && store::count_pending(connection, names, run_id) == 0) return;
+    if (run_id && store::count_pending(connection, names, run_id) == 0) return false;
     if (deadline.over()) {
       throw Error(ErrorKind::redis,
                   "another publisher is still at work; run 'tickstock-cache deliver' later");
@@ -71,8 +66,11 @@ Delivery deliver(store::Connection& connection, const store::TableNames& names,
                  io::Patience& patience, const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
-    send_batches(connection, names, store::publish_lock_key(catalog), application_name, publisher,
-                 patience.step(time), patience, run_id, delivery.sent);
+    if (send_batches(connection, names, store::publish_lock_key(catalog), application_name,
+                     publisher, patience.step(time), patience, run_id, delivery.sent)) {
+      delivery.pending = 0;
+      return delivery;
+    }
   } catch (const Error& error) {
     switch (error.kind()) {
       // Events that are not marked are sent once more, whatever became of the COMMIT.

@@ -229,14 +229,9 @@ void Run::publish() {
   } else {
     report_.events_pending = messages_.size();
     const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
-    try {
-      for (const Message& message : messages_) {
-        publisher.publish(message, deadline, patience_);
-        --report_.events_pending;
-      }
-    } catch (const Error& error) {
-      failure = error;
-    }
+    events::Publisher::Published published = publisher.publish(messages_, deadline, patience_);
+    report_.events_pending -= published.taken;
+    failure = std::move(published.failure);
   }
   report_.events_published = messages_.size() - report_.events_pending;
   if (report_.events_pending > 0) {

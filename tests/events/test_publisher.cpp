@@ -22,11 +22,20 @@ Message message(const std::string& body) {
   return {"00000000-0000-8000-8000-000000000001", "tickstock:test", "test", body};
 }
 
+void publish(Publisher& publisher, const std::string& body,
+             io::Deadline deadline = io::Deadline::after(seconds(10)),
+             io::Patience& patience = unlimited()) {
+  const Publisher::Published published =
+      publisher.publish(std::vector<Message>{message(body)}, deadline, patience);
+  CHECK(published.taken == (published.failure ? 0U : 1U));
+  if (published.failure) throw Error(*published.failure);
+}
+
 void publish(const std::string& url, const std::string& body, const std::string& ca_file = "") {
   RedisSettings settings = parse_redis_url(url);
   settings.ca_file = ca_file;
   Publisher publisher(settings);
-  publisher.publish(message(body), io::Deadline::after(seconds(10)), unlimited());
+  publish(publisher, body);
 }
 
 std::string failure_of(const std::string& url, const std::string& ca_file = "") {
@@ -94,7 +103,7 @@ TEST_CASE("announcements never wait, keep their order, and come before what is p
   Publisher publisher(parse_redis_url(Redis::shared().url()));
   publisher.announce(message("1"));
   publisher.announce(message("2"));
-  publisher.publish(message("3"), io::Deadline::after(seconds(10)), unlimited());
+  publish(publisher, "3");
   publisher.announce(message("4"));
   CHECK(publisher.flush(io::Deadline::after(seconds(10)), unlimited()));
   CHECK(received(subscriber) == std::vector<std::string>{"1", "2", "3", "4"});
@@ -133,11 +142,38 @@ TEST_CASE("a channel that is denied stops the delivery with the remedy") {
              contains("channel tickstock:test is refused: NOPERM"));
 }
 
+TEST_CASE(
+    "many events go out at once and in their order, and none behind a channel that is denied") {
+  Redis redis(
+      {.settings = {"user job on >CANARY resetchannels &tickstock:* -@all +publish +role +auth"}});
+  Subscriber subscriber(redis);
+  Publisher publisher(
+      parse_redis_url("redis://job:CANARY@127.0.0.1:" + std::to_string(redis.port())));
+  std::vector<Message> messages;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 1'000; ++i) {
+    messages.push_back(message(std::to_string(i)));
+    if (i % 3 == 0) messages.back().channel = "tickstock:other";
+    if (i < 700) expected.push_back(messages.back().body);
+  }
+  messages[700].channel = "elsewhere";
+  const Publisher::Published published =
+      publisher.publish(messages, io::Deadline::after(seconds(10)), unlimited());
+  CHECK(published.taken == 700);
+  REQUIRE(published.failure);
+  CHECK_THAT(published.failure->what(), contains("on channel elsewhere is refused: NOPERM"));
+  CHECK(received(subscriber) == expected);
+  CHECK(publisher.refused());
+
+  const std::vector<Message> rest(messages.begin() + 701, messages.end());
+  CHECK(publisher.publish(rest, io::Deadline::after(seconds(10)), unlimited()).taken == 299);
+}
+
 TEST_CASE("a server that doesn't tell its role gets a warning, a replica is refused") {
   Redis shy({.settings = {"user job on >CANARY resetchannels &tickstock:* -@all +publish +auth"}});
   Publisher publisher(
       parse_redis_url("redis://job:CANARY@127.0.0.1:" + std::to_string(shy.port())));
-  publisher.publish(message("told"), io::Deadline::after(seconds(10)), unlimited());
+  publish(publisher, "told");
   CHECK_THAT(publisher.warning(), contains("does not tell its role"));
 
   Redis replica({.settings = {"replicaof 127.0.0.1 1"}});
@@ -150,16 +186,14 @@ TEST_CASE(
   redis.send_signal(SIGSTOP);
   Publisher publisher(parse_redis_url(redis.url()));
   const auto deadline = io::Deadline::after(std::chrono::milliseconds(200));
-  CHECK_THROWS_WITH(publisher.publish(message("lost"), deadline, unlimited()),
-                    contains("no answer in time"));
+  CHECK_THROWS_WITH(publish(publisher, "lost", deadline), contains("no answer in time"));
 
   std::array<int, 2> pipe{};
   REQUIRE(::pipe(pipe.data()) == 0);
   REQUIRE(::write(pipe[1], "x", 1) == 1);
   io::Patience interrupted(io::Interrupt{pipe[0]}, io::Deadline::never());
-  CHECK_THROWS_WITH(
-      publisher.publish(message("lost"), io::Deadline::after(seconds(60)), interrupted),
-      contains("interrupted"));
+  CHECK_THROWS_WITH(publish(publisher, "lost", io::Deadline::after(seconds(60)), interrupted),
+                    contains("interrupted"));
   ::close(pipe[0]);
   ::close(pipe[1]);
   redis.send_signal(SIGCONT);
@@ -168,12 +202,10 @@ TEST_CASE(
 TEST_CASE("a server that goes away in between is an error, not the end of the process") {
   Redis redis;
   Publisher publisher(parse_redis_url(redis.url()));
-  publisher.publish(message("first"), io::Deadline::after(seconds(10)), unlimited());
+  publish(publisher, "first");
   redis.stop();
-  CHECK_THROWS_AS(
-      publisher.publish(message("second"), io::Deadline::after(seconds(10)), unlimited()), Error);
-  CHECK_THROWS_AS(
-      publisher.publish(message("third"), io::Deadline::after(seconds(10)), unlimited()), Error);
+  CHECK_THROWS_AS(publish(publisher, "second"), Error);
+  CHECK_THROWS_AS(publish(publisher, "third"), Error);
 }
 
 TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {

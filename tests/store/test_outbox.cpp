@@ -23,6 +23,7 @@ struct Scene {
   Database database;
   TableNames names;
   Connection connection;
+  int stored = 0;
 
   Scene() : connection(open(database)) { create_schema(connection, names); }
 
@@ -35,7 +36,9 @@ struct Scene {
   void store(const std::vector<std::string>& bodies) {
     std::vector<Message> messages;
     for (const std::string& body : bodies) {
-      const std::string id = "00000000-0000-8000-8000-" + std::string(12 - body.size(), '0') + body;
+      const std::string number = std::to_string(++stored);
+      const std::string id =
+          "00000000-0000-8000-8000-" + std::string(12 - number.size(), '0') + number;
       messages.push_back({id, "channel", "event", body});
     }
     Transaction transaction(connection, {});
@@ -71,8 +74,8 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
   scene.store({"1", "2"});
   scene.store({"3"});
   std::vector<std::string> sent;
-  const auto send = [&sent](const std::vector<PendingMessage>& batch) {
-    for (const PendingMessage& each : batch) sent.push_back(each.message.body);
+  const auto send = [&sent](const std::vector<Message>& batch) {
+    for (const Message& each : batch) sent.push_back(each.body);
     return batch.size();
   };
   CHECK(count_pending(scene.connection, scene.names) == 3);
@@ -80,6 +83,24 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
   CHECK(sent == std::vector<std::string>{"1", "2", "3"});
   CHECK(count_pending(scene.connection, scene.names) == 0);
   CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).read == 0);
+}
+
+TEST_CASE("a batch tells whether there is more behind it") {
+  Scene scene;
+  const auto send = [](const std::vector<Message>& batch) { return batch.size(); };
+  const auto batch = [&scene, &send] {
+    return publish_batch(scene.connection, scene.names, publish_lock, "", {}, send);
+  };
+  scene.store(std::vector<std::string>(500, "x"));
+  CHECK_FALSE(batch().more);
+  scene.store(std::vector<std::string>(501, "x"));
+  CHECK(batch().more);
+  CHECK_FALSE(batch().more);
+  // By the bytes: two of these are more than a batch holds.
+  scene.store(std::vector<std::string>(2, std::string(3'000'000, 'x')));
+  CHECK(batch().more);
+  CHECK_FALSE(batch().more);
+  CHECK(batch().read == 0);
 }
 
 TEST_CASE("what was not sent stays pending, from the first failure on") {

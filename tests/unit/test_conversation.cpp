@@ -111,6 +111,23 @@ TEST_CASE("a refused event is forgotten with the next one") {
   CHECK_NOTHROW(conversation.require_published(event));
 }
 
+TEST_CASE("what is taken behind a refused event does not count") {
+  Conversation conversation(settings());
+  for (int i = 0; i < 4; ++i) conversation.publish(event);
+  conversation.receive(primary + ":1\r\n-NOPERM no access\r\n:1\r\n");
+  CHECK(conversation.taken() == 1);
+  CHECK(conversation.refused());
+  // One answer is still to come, so this event belongs to the same ones.
+  conversation.publish(event);
+  conversation.receive(":1\r\n:1\r\n");
+  CHECK(conversation.taken() == 1);
+  CHECK(conversation.refused());
+  conversation.publish(event);
+  conversation.receive(":1\r\n");
+  CHECK(conversation.taken() == 2);
+  CHECK_FALSE(conversation.refused());
+}
+
 TEST_CASE("a server that doesn't tell its role is only worth a warning") {
   for (const char* answer : {"-NOPERM no\r\n", "-ERR unknown command\r\n"}) {
     INFO(answer);
