@@ -184,7 +184,7 @@ TEST_CASE("an error at COMMIT keeps its SQLSTATE") {
 }
 
 TEST_CASE("after an error at COMMIT a statement is cancelled like any other") {
-  const Database database;
+  Database database;
   std::array<int, 2> pipe{};
   REQUIRE(::pipe(pipe.data()) == 0);
   io::Patience patience(io::Interrupt{pipe[0]}, io::Deadline::never());
@@ -195,10 +195,16 @@ TEST_CASE("after an error at COMMIT a statement is cancelled like any other") {
     transaction.run({"filling it", "INSERT INTO public.t VALUES (1), (1)"});
     CHECK(failure_of([&] { transaction.commit(); }).sqlstate() == "23505");
   }
-  REQUIRE(::write(pipe[1], "x", 1) == 1);
-  CHECK(failure_of([&] {
-          connection.run({"sleeping", "SELECT pg_sleep(600)"});
-        }).kind() == ErrorKind::interrupted);
+  // A request to cancel that comes before the statement has begun would hit nothing.
+  std::thread signal([&database, &pipe] {
+    while (database.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
+           "0") {
+    }
+    CHECK(::write(pipe[1], "x", 1) == 1);
+  });
+  const Error error = failure_of([&] { connection.run({"sleeping", "SELECT pg_sleep(600)"}); });
+  signal.join();
+  CHECK(error.kind() == ErrorKind::interrupted);
   // What is only left, and not cancelled, costs the connection.
   CHECK(connection.usable());
   ::close(pipe[0]);
