@@ -38,7 +38,7 @@ WHERE t.symbol = s.symbol;
 SELECT count(*) + 1 AS first_new, count(*) + greatest(3, count(*) / 1000) AS last_new FROM symbols \gset
 
 CREATE TEMPORARY TABLE listed ON COMMIT DROP AS
-SELECT * FROM pg_temp.companies(:'seed', :first_new, :last_new, :'as_of'::date);
+SELECT * FROM pg_temp.companies(:'seed', :first_new, :last_new, :'as_of'::date, :recent);
 
 INSERT INTO symbols
 SELECT symbol, company_name, market_cap, sector, industry, :'as_of'::date, true, NULL, shares_outstanding

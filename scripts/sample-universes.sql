@@ -4,7 +4,7 @@
 --   psql -v themes=12 -v as_of=2026-08-20 -f scripts/sample-universes.sql
 --
 -- Needs sample-market.sql's tables, and cache_entries from `tickstock-cache init`. Variables: themes (how many, 12),
--- as_of (2026-08-20), seed.
+-- as_of (2026-08-20), seed, theme_min and theme_max (how many members a theme has, 15 to 75).
 
 \ir lib/sample.sql
 
@@ -29,10 +29,11 @@ WITH sectors AS (
     'online_travel', 'dividend_growth'])[k], lpad(k::text, 5, '0')) AS name
   FROM generate_series(1, :themes) AS k
 ), picked AS (
-  -- 15 to 75 members each; one that is drawn twice counts once.
+  -- One that is drawn twice counts once.
   SELECT k, name, 1 + floor(pg_temp.uniform(md5(hash || draw), 0) * (SELECT count(*) FROM candidate))::bigint AS number,
     min(draw) AS draw
-  FROM theme CROSS JOIN LATERAL generate_series(1, 15 + floor(pg_temp.uniform(hash, 0) * 61)::int) AS draw
+  FROM theme CROSS JOIN LATERAL generate_series(1,
+    :theme_min + floor(pg_temp.uniform(hash, 0) * (:theme_max - :theme_min + 1))::int) AS draw
   GROUP BY k, name, 3
 ), themes AS (
   SELECT 'theme_' || name AS universe, 'theme' AS cache_type,

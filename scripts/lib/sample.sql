@@ -9,6 +9,9 @@
 \if :{?themes} \else \set themes 12 \endif
 \if :{?as_of} \else \set as_of 2026-08-20 \endif
 \if :{?seed} \else \set seed tickstock \endif
+\if :{?recent} \else \set recent '1.0 / 120' \endif
+\if :{?theme_min} \else \set theme_min 15 \endif
+\if :{?theme_max} \else \set theme_max 75 \endif
 
 SET client_min_messages = warning;
 -- Neither pays here: every row is computed once, and from keys that never return.
@@ -129,9 +132,9 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- The rows numbered first_n to last_n as they stand on a day: `symbols`' columns, and the closing price. Caps are
--- log-normal (median 700 million) and exactly price times shares. About 8 in 100 are delisted, 1 in 120 was listed
--- within 30 days; 1 in 70 has no cap, 1 in 200 a cap of zero, 1 in 60 no sector, 1 in 500 a delisting announced.
-CREATE OR REPLACE FUNCTION pg_temp.companies(seed text, first_n bigint, last_n bigint, as_of date)
+-- log-normal (median 700 million) and exactly price times shares. About 8 in 100 are delisted, the share `recent` was
+-- listed within 30 days; 1 in 70 has no cap, 1 in 200 a cap of zero, 1 in 60 no sector, 1 in 500 a delisting announced.
+CREATE OR REPLACE FUNCTION pg_temp.companies(seed text, first_n bigint, last_n bigint, as_of date, recent numeric)
 RETURNS TABLE (symbol text, company_name text, market_cap numeric, sector text, industry text, listing_date date,
   is_active boolean, delisted_date date, shares_outstanding bigint, close numeric)
 LANGUAGE sql STABLE AS $$
@@ -143,7 +146,7 @@ LANGUAGE sql STABLE AS $$
     CASE WHEN pg_temp.uniform(b, 3) >= 0.017 THEN i.sector END,
     CASE WHEN pg_temp.uniform(b, 3) >= 0.017 THEN i.industry END,
     as_of - CASE
-      WHEN recent THEN floor(pg_temp.uniform(c, 0) * 30)::int
+      WHEN listed_lately THEN floor(pg_temp.uniform(c, 0) * 30)::int
       ELSE 60 + floor(pg_temp.uniform(c, 0) ^ 2 * 15000)::int + CASE WHEN delisted THEN 1100 ELSE 0 END
     END,
     -- Some feeds set the date and leave the flag, others the flag without a date.
@@ -161,7 +164,7 @@ LANGUAGE sql STABLE AS $$
   CROSS JOIN LATERAL (SELECT md5(seed || ':cap:' || n) AS a, md5(seed || ':name:' || n) AS b,
     md5(seed || ':dates:' || n) AS c, md5(seed || ':state:' || n) AS d OFFSET 0) AS hashes
   CROSS JOIN LATERAL (SELECT pg_temp.uniform(d, 0) < 0.08 AS delisted,
-    pg_temp.uniform(d, 0) >= 1 - 1.0 / 120 AS recent,
+    pg_temp.uniform(d, 0) >= 1 - companies.recent AS listed_lately,
     pg_temp.uniform(d, 1) >= 1.0 / 70 AS cap_known,
     pg_temp.uniform(d, 2) >= 1.0 / 200 AS cap_positive,
     2.2 * pg_temp.normal(pg_temp.uniform(a, 0), pg_temp.uniform(a, 1)) AS size OFFSET 0) AS state

@@ -6,9 +6,11 @@
 #   services_stop    stops and removes both; runs by itself when the script ends, in whatever way
 #
 # The database asks for no password, so it listens only on a socket that nobody else on the machine can reach.
-# A script with an EXIT trap of its own sets it after services_start and calls services_stop in it.
+# A script with an EXIT trap of its own sets it after services_start and calls services_stop in it. One that needs other
+# settings of PostgreSQL has the lines for postgresql.conf in "$services_settings" before services_start.
 
 services_dir=
+services_settings=
 services_redis=
 # How the servers are run: from a folder that everyone may enter, and in a session of their own, so that a Ctrl-C
 # reaches this script alone, which then stops them in order. Root adds who they run as.
@@ -88,6 +90,7 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 timezone = 'UTC'
+$services_settings
 EOF
       "${services_run[@]}" pg_ctl start --wait --timeout=30 --pgdata="$dir/data" --log="$dir/server.log" &&
       psql -X -q -h "$dir" -U tickstock -d postgres -c 'CREATE DATABASE tickstock'
