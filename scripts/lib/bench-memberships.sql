@@ -1,0 +1,10 @@
+-- A line for each universe: name, type, how many members, and a digest of the members in their order.
+
+\set ON_ERROR_STOP on
+\pset format unaligned
+\pset tuples_only on
+
+SELECT universe, cache_type, jsonb_array_length(content->'symbols'), content->>'count',
+  md5((content->'symbols')::text), md5((content->'metadata')::text)
+FROM cache_entries
+ORDER BY universe COLLATE "C";

@@ -1,0 +1,71 @@
+BEGIN;
+SET LOCAL work_mem = '256MB';
+SET LOCAL jit = off;
+SET LOCAL enable_nestloop = off;
+SET LOCAL min_parallel_table_scan_size = 0;
+SET LOCAL parallel_setup_cost = 0;
+
+CREATE TEMPORARY TABLE wanted ON COMMIT DROP AS
+WITH market AS MATERIALIZED (
+  SELECT array_agg(symbol) AS ranked,
+    count(*) FILTER (WHERE market_cap >= 200e9) AS mega,
+    count(*) FILTER (WHERE market_cap >= 10e9) AS large,
+    count(*) FILTER (WHERE market_cap >= 2e9) AS mid,
+    count(*) FILTER (WHERE market_cap >= 300e6) AS small,
+    count(*) FILTER (WHERE market_cap >= 50e6) AS micro
+  FROM (
+    SELECT symbol, market_cap
+    FROM symbols
+    WHERE is_active AND market_cap > 0 AND (delisted_date IS NULL OR delisted_date > :'as_of')
+    ORDER BY market_cap DESC, symbol COLLATE "C"
+  ) AS eligible
+)
+SELECT universe, 'market_cap' AS cache_type, to_jsonb(ranked[above + 1:upto]) AS symbols,
+  jsonb_build_object('type', 'market_cap_category', 'market_cap_range', universe) AS metadata
+FROM market CROSS JOIN LATERAL (VALUES ('mega_cap', 0, mega), ('large_cap', mega, large), ('mid_cap', large, mid),
+  ('small_cap', mid, small), ('micro_cap', small, micro)) AS category (universe, above, upto)
+WHERE upto > above OR EXISTS (SELECT FROM cache_entries AS e WHERE e.universe = category.universe)
+UNION ALL
+SELECT universe, 'market_leader', to_jsonb(ranked[1:size]), jsonb_build_object('type', 'market_leader', 'rank', universe)
+FROM market CROSS JOIN (VALUES ('top_100', 100), ('top_500', 500), ('top_1000', 1000), ('top_2000', 2000))
+  AS leader (universe, size)
+UNION ALL
+SELECT 'recent_ipos', 'ipo', coalesce(jsonb_agg(symbol ORDER BY listing_date DESC, symbol COLLATE "C"), '[]'),
+  '{"type": "ipo", "period": "last_30_days"}'
+FROM symbols
+WHERE is_active AND (delisted_date IS NULL OR delisted_date > :'as_of')
+  AND listing_date BETWEEN :'as_of'::date - 29 AND :'as_of'::date
+HAVING count(*) > 0 OR EXISTS (SELECT FROM cache_entries WHERE universe = 'recent_ipos');
+
+INSERT INTO cache_entries (universe, cache_type, content, created_at, updated_at)
+SELECT universe, cache_type, jsonb_build_object('symbols', symbols, 'count', jsonb_array_length(symbols),
+  'metadata', metadata, 'last_updated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+  now(), now()
+FROM wanted AS w
+WHERE NOT EXISTS (SELECT FROM cache_entries AS e WHERE e.universe = w.universe AND e.cache_type = w.cache_type
+  AND e.content->'symbols' = w.symbols)
+ON CONFLICT (universe) DO UPDATE
+SET content = EXCLUDED.content, cache_type = EXCLUDED.cache_type, updated_at = EXCLUDED.updated_at;
+
+CREATE TEMPORARY TABLE holding ON COMMIT DROP AS
+SELECT universe, array_agg(member) AS gone
+FROM (SELECT universe, jsonb_array_elements_text(content->'symbols') AS member FROM cache_entries
+      WHERE cache_type IN ('market_cap', 'market_leader', 'sector', 'theme')) AS members
+JOIN symbols ON symbol = member
+WHERE NOT is_active OR delisted_date <= :'as_of'
+GROUP BY universe;
+
+UPDATE cache_entries AS e
+SET content = content || jsonb_build_object('symbols', symbols, 'count', jsonb_array_length(symbols),
+      'last_updated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')), updated_at = now()
+FROM (
+  SELECT universe, CASE
+      WHEN cardinality(gone) < 100 THEN (content->'symbols') - gone
+      ELSE to_jsonb(ARRAY(SELECT member FROM jsonb_array_elements_text(content->'symbols') AS member
+                          WHERE member NOT IN (SELECT unnest(gone))))
+    END AS symbols
+  FROM holding JOIN cache_entries USING (universe)
+  OFFSET 0
+) AS cleaned
+WHERE e.universe = cleaned.universe;
+COMMIT;

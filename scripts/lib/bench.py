@@ -1,0 +1,127 @@
+"""Measures the built program; scripts/bench runs this."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bench_callgrind import Instructions, count
+from bench_contest import Contest, Result
+from bench_market import Markets, Size
+from bench_plot import plot
+from bench_report import document, machine, smoke_text, text
+from bench_servers import LIB, SCRIPTS, BenchError, Servers, say
+
+SIZES = {
+    "small": "10000,13000,100000",
+    "all": "10000,13000,100000,1000000,1000000x10000",
+}
+COUNTED = (Size(10_000, 30), Size(100_000, 40))
+PLOTTED = "1000,3000,10000,30000,100000,300000,1000000"
+DEFAULT_PLOT = SCRIPTS.parent / "man" / "cost-over-size.svg"
+PROGRAM = SCRIPTS.parent / "build" / "tickstock-cache"
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with 64 where the command line is unusable, as the program itself does."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"bench: {message}; see scripts/bench --help", file=sys.stderr)
+        sys.exit(64)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Reads the command line. Its help is scripts/bench's own."""
+    parser = Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--sizes")
+    parser.add_argument("--pairs", type=int)
+    parser.add_argument("--days", default=os.environ.get("TICKSTOCK_MARKET_DAYS"))
+    parser.add_argument("--sql", type=Path, default=LIB / "bench-sync.sql")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--plot", type=Path, nargs="?", const=DEFAULT_PLOT)
+    parser.add_argument("--from", dest="source", type=Path)
+    options = parser.parse_args(arguments)
+    if options.smoke and (options.plot or options.sizes or options.pairs):
+        parser.error("--smoke goes with neither --sizes, --pairs nor --plot")
+    if options.source and not options.plot:
+        parser.error("--from goes with --plot")
+    if options.pairs is not None and not 1 <= options.pairs <= 1000:
+        parser.error("--pairs is a number from 1 to 1000")
+    chosen = options.sizes or ("10000" if options.smoke else PLOTTED if options.plot else "all")
+    try:
+        options.sizes = [Size.parse(size) for size in SIZES.get(chosen, chosen).split(",")]
+    except ValueError as error:
+        parser.error(f"--sizes {error}")
+    options.pairs = options.pairs or (3 if options.smoke or options.plot else 7)
+    return options
+
+
+def prepare() -> None:
+    """Installs what is missing and builds the program."""
+    say("building, where anything has changed")
+    for command in (["setup", "--bench"], ["build"]):
+        done = subprocess.run([str(SCRIPTS / command[0]), *command[1:]], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode != 0:
+            sys.stderr.buffer.write(done.stdout)
+            raise BenchError(f"scripts/{' '.join(command)} failed")
+
+
+def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], list[Instructions]]:
+    """Measures all sizes. A plot shows neither the typical night nor instructions, and smoke is to be quick."""
+    program = str(PROGRAM)
+    results, counted = [], []
+    with tempfile.TemporaryDirectory(prefix="tickstock-cache-bench.") as folder, Servers() as servers:
+        scratch = Path(folder)
+        markets = Markets(servers, program, options.days)
+        contest = Contest(servers, program, options.sql, scratch)
+        for size in options.sizes:
+            say(f"{size.symbols:,} symbols, {size.entries:,} entries: making the market")
+            market = markets.make(size)
+            results.append(contest.measure(market, options.pairs, with_night=not options.plot))
+            if size in COUNTED and not (options.plot or options.smoke):
+                counted.append(count(servers, program, market, scratch))
+        return machine(servers), results, counted
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures or reads what was measured, and says or draws what it came to."""
+    if options.source:
+        measured = json.loads(options.source.read_text(encoding="utf-8"))
+    else:
+        prepare()
+        about, results, counted = measure(options)
+        measured = document(about, options.pairs, results, counted)
+        print(smoke_text(results) if options.smoke else text(about, options.pairs, results, counted))
+    if options.json:
+        options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        options.plot.write_text(plot(measured), encoding="utf-8")
+
+
+def end(number: int, _: Any) -> NoReturn:
+    """Lets a signal end this process in the way of an exception, so that the servers are stopped."""
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    """Runs what the command line asks for."""
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)
+    options = parse(sys.argv[1:])
+    try:
+        run(options)
+    except (BenchError, OSError, ValueError, KeyError) as error:
+        sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Counts the instructions of the pure part of a run, which repeat exactly, as times never do."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_market import Market
+from bench_servers import BenchError, Database, Servers, say
+
+# From the rows to the plan: what reads, writes or waits is left out.
+PURE = ("tickstock::Market::rank()", "tickstock::tasks::make_plan(*")
+
+
+@dataclass
+class Instructions:
+    """Instructions of the pure part for one market."""
+
+    symbols: int
+    members: int
+    first: int
+    idle: int
+
+
+def count(servers: Servers, program: str, market: Market, scratch: Path) -> Instructions:
+    """Counts what ranking and planning take before a first run, and where nothing is to be done."""
+    say(f"{market.size.symbols:,} symbols: counting instructions")
+    database = servers.database("counted").copy_of(market.base)
+    first = run(servers, program, database, market.as_of, scratch)
+    subprocess.run([program, "sync", "-q", "--no-events", "--as-of", market.as_of], env=database.environment,
+                   stdin=subprocess.DEVNULL, check=True)
+    idle = run(servers, program, database, market.as_of, scratch)
+    symbols, members = (int(database.query(sql)) for sql in (
+        "SELECT count(*) FROM symbols", "SELECT sum(jsonb_array_length(content->'symbols')) FROM cache_entries"))
+    database.drop()
+    return Instructions(symbols, members, first, idle)
+
+
+def run(servers: Servers, program: str, database: Database, as_of: str, scratch: Path) -> int:
+    """Returns the instructions of one dry run."""
+    out = scratch / "callgrind"
+    command = [servers.program("valgrind"), "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
+               *(f"--toggle-collect={function}" for function in PURE), program, "dry-run", "-q", "--as-of", as_of]
+    done = subprocess.run(command, env=database.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, check=False, text=True, errors="replace")
+    if done.returncode != 0:
+        raise BenchError(f"valgrind ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+    total = total_of(out.read_text(encoding="utf-8", errors="replace"))
+    if total == 0:
+        raise BenchError(f"valgrind has met none of {', '.join(PURE)}; is {program} stripped?")
+    return total
+
+
+def total_of(text: str) -> int:
+    """Returns the total of a file that callgrind has written."""
+    for line in text.splitlines():
+        if line.startswith("totals:"):
+            return int(line.split()[1])
+    raise BenchError("what callgrind has written has no totals")

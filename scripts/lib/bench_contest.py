@@ -1,0 +1,178 @@
+"""The contest: the program, the SQL script and the floor do the same night, alternating, on copies of one database."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from bench_market import Market
+from bench_run import Command, Costs, costs, wall_time
+from bench_servers import LIB, BenchError, Database, Servers, say
+
+
+@dataclass
+class Measured:
+    """What one contestant took in one scenario, one number a run."""
+
+    seconds: list[float] = field(default_factory=list)
+    wal_bytes: list[int] = field(default_factory=list)
+    costs: Optional[Costs] = None
+
+
+@dataclass
+class Scenario:
+    """The contestants in one scenario; the n-th runs of all belong together."""
+
+    changed: int
+    contestants: dict[str, Measured]
+
+
+@dataclass
+class Result:
+    """What was measured of one market."""
+
+    symbols: int
+    entries: int
+    members: int
+    as_of: str
+    real: bool
+    psql_seconds: list[float]
+    scenarios: dict[str, Scenario]
+
+
+@dataclass
+class Contestant:
+    """A command, the database that it works on, and what makes that ready for a run."""
+
+    command: Command
+    database: Database
+    prepare: Callable[[], None]
+    measured: Measured = field(default_factory=Measured)
+
+
+class Contest:
+    """Measures markets."""
+
+    def __init__(self, servers: Servers, program: str, script: Path, scratch: Path) -> None:
+        self._servers = servers
+        self._program = program
+        self._script = script
+        self._scratch = scratch
+        self._ours = servers.database("ours")
+        self._by_sql = servers.database("by_sql")
+        self._floor = servers.database("floor")
+
+    def measure(self, market: Market, pairs: int, with_night: bool) -> Result:
+        """Measures a first run, a run that finds nothing to do and, if that is asked for, a typical night."""
+        def announce(scenario: str) -> None:
+            say(f"{market.size.symbols:,} symbols, {market.size.entries:,} entries: {scenario}")
+
+        bare = self._command(self._servers.program("psql"), "-Xq", market.base.url, "-c", "", database=market.base)
+        psql_seconds = [wall_time(bare, self._scratch) for _ in range(3 * pairs)]
+        announce("first run")
+        scenarios = {"first": self._with_changes(market.base, market.as_of, pairs)}
+        self._ours.settle()
+        self._by_sql.settle()
+        announce("nothing to do")
+        scenarios["idle"] = self._without_changes(market.as_of, pairs)
+        symbols, entries, members = (int(self._ours.query(sql)) for sql in (
+            "SELECT count(*) FROM symbols", "SELECT count(*) FROM cache_entries",
+            "SELECT sum(jsonb_array_length(content->'symbols')) FROM cache_entries"))
+        if with_night:
+            announce("typical night")
+            night = self._servers.database("night").copy_of(self._ours)
+            night.script(LIB / "bench-night.sql")
+            night.settle()
+            scenarios["night"] = self._with_changes(night, market.next_day, pairs)
+            night.drop()
+        for database in (self._ours, self._by_sql, self._floor):
+            database.drop()
+        return Result(symbols, entries, members, market.as_of, market.real, psql_seconds, scenarios)
+
+    def _with_changes(self, template: Database, as_of: str, pairs: int) -> Scenario:
+        """Each run that changes something gets a fresh copy of the same database. What the first runs of the program
+        and of the script come to must be equal, and tells the floor which rows change."""
+        changed = self._scratch / "changed"
+        contestants = {
+            "ours": Contestant(self._sync(as_of), self._ours, lambda: self._ours.copy_of(template).ready()),
+            "sql": Contestant(self._sql(as_of), self._by_sql, lambda: self._by_sql.copy_of(template).ready()),
+            "floor": Contestant(self._copy(self._floor, changed), self._floor, self._empty_floor),
+        }
+        before = f"xmin::text::bigint >= {template.query('SELECT pg_current_xact_id()')}"
+        self._cost(contestants["ours"])
+        self._cost(contestants["sql"])
+        expect_same(self._ours, self._by_sql)
+        count = self._changed_since(self._ours, before)
+        with open(changed, "wb") as file:
+            self._ours.psql("-c", f"COPY (SELECT * FROM cache_entries WHERE {before}) TO STDOUT (FORMAT binary)",
+                            stdout=file)
+        self._floor.copy_of(template)
+        self._cost(contestants["floor"])
+        return self._race(contestants, pairs, count)
+
+    def _without_changes(self, as_of: str, pairs: int) -> Scenario:
+        """Runs again where a run was made. Not one entry may be written."""
+        contestants = {
+            "ours": Contestant(self._sync(as_of), self._ours, self._ours.ready),
+            "sql": Contestant(self._sql(as_of), self._by_sql, self._by_sql.ready),
+            "floor": Contestant(self._copy(self._ours), self._ours, self._ours.ready),
+        }
+        before = f"xmin::text::bigint >= {self._ours.query('SELECT pg_current_xact_id()')}"
+        for contestant in contestants.values():
+            self._cost(contestant)
+        scenario = self._race(contestants, pairs, 0)
+        for database in (self._ours, self._by_sql):
+            scenario.changed += self._changed_since(database, before)
+        if scenario.changed:
+            raise BenchError(f"where there was nothing to do, entries were written {scenario.changed} times")
+        return scenario
+
+    def _race(self, contestants: dict[str, Contestant], pairs: int, changed: int) -> Scenario:
+        for _ in range(pairs):
+            for contestant in contestants.values():
+                contestant.prepare()
+                position = contestant.database.wal_position()
+                contestant.measured.seconds.append(wall_time(contestant.command, self._scratch))
+                contestant.measured.wal_bytes.append(contestant.database.wal_position() - position)
+        return Scenario(changed, {name: contestant.measured for name, contestant in contestants.items()})
+
+    def _cost(self, contestant: Contestant) -> None:
+        contestant.prepare()
+        contestant.measured.costs = costs(contestant.command, self._servers.program("strace"),
+                                          self._servers.program("time"), self._scratch)
+
+    def _empty_floor(self) -> None:
+        self._floor.query("TRUNCATE changed")
+        self._floor.ready()
+
+    @staticmethod
+    def _changed_since(database: Database, before: str) -> int:
+        return int(database.query(f"SELECT count(*) FROM cache_entries WHERE {before}"))
+
+    def _sync(self, as_of: str) -> Command:
+        """As cron has it: journal, outbox and events are on."""
+        return self._command(self._program, "sync", "-q", "--triggered-by", "cron", "--as-of", as_of,
+                             database=self._ours)
+
+    def _sql(self, as_of: str) -> Command:
+        return self._command(self._servers.program("psql"), "-Xq", "-v", "ON_ERROR_STOP=1", "-v", f"as_of={as_of}",
+                             "-f", str(self._script), self._by_sql.url, database=self._by_sql)
+
+    def _copy(self, database: Database, changed: Optional[Path] = None) -> Command:
+        options = ["-v", "changed=1"] if changed else []
+        return self._command(self._servers.program("psql"), "-Xq", *options, "-f", str(LIB / "bench-floor.sql"),
+                             database.url, database=database, stdin=changed)
+
+    @staticmethod
+    def _command(*arguments: str, database: Database, stdin: Optional[Path] = None) -> Command:
+        return Command(arguments, database.environment, str(stdin or "/dev/null"))
+
+
+def expect_same(ours: Database, by_sql: Database) -> None:
+    """Ends the benchmark unless both hold the same universes with the same members in the same order."""
+    lines = [database.script(LIB / "bench-memberships.sql").splitlines() for database in (ours, by_sql)]
+    for mine, its in zip(*lines):
+        if mine != its:
+            raise BenchError(f"the memberships differ: ours {mine}, the script's {its}")
+    if len(lines[0]) != len(lines[1]):
+        raise BenchError(f"the program left {len(lines[0])} entries, the script {len(lines[1])}")

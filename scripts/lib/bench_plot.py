@@ -1,0 +1,3 @@
+"""Draws."""
+def plot(measured):
+    return ""

@@ -1,0 +1,167 @@
+"""What a benchmark came to, as JSON and as tables of at most 100 columns."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from bench_callgrind import Instructions
+from bench_contest import Measured, Result, Scenario
+from bench_servers import Servers, memory_kb, settings
+
+SCENARIOS = {"first": "first run", "idle": "nothing to do", "night": "typical night"}
+
+WHO = ("ours", "sql", "floor")
+
+# What the Python job that this program replaces took for its night, by number of symbols.
+OLD_JOB = {10_000: 0.42, 100_000: 9.7}
+
+# Bounds of the smoke version, wide enough for a machine that does something else meanwhile.
+SMOKE_TIMES_SQL = 0.7
+SMOKE_TIMES_FLOOR = 6.0
+
+
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """Returns the median of the ratios of each pair of runs: what slows both runs of a pair down leaves it as it is."""
+    return median(n / d for n, d in zip(numerators, denominators, strict=True))
+
+
+def ratios(scenario: Scenario) -> dict[str, float]:
+    """Returns how many times faster than the script the program is, and how many times the floor it takes."""
+    ours, sql, floor = (scenario.contestants[name].seconds for name in ("ours", "sql", "floor"))
+    return {"sql_over_ours": ratio(sql, ours), "ours_over_floor": ratio(ours, floor)}
+
+
+def machine(servers: Servers) -> dict[str, str]:
+    """Returns what the numbers depend on."""
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{memory_kb() / 1024 / 1024:.0f} GB",
+        "postgresql": servers.version("postgres"),
+        "redis": servers.version("redis-server"),
+        "settings": ", ".join(f"{name} = {value}" for name, value in settings().items()),
+    }
+
+
+def document(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions]) -> dict[str, Any]:
+    """Returns all that was measured, ready to be written as JSON."""
+    measured = []
+    for result in results:
+        entry = asdict(result)
+        for name, scenario in result.scenarios.items():
+            entry["scenarios"][name]["ratios"] = ratios(scenario)
+        measured.append(entry)
+    return {"schema_version": 1, "machine": about, "pairs": pairs, "results": measured,
+            "plan_instructions": [asdict(instructions) for instructions in counted]}
+
+
+def seconds(value: float) -> str:
+    """Returns a time in three digits or so."""
+    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def size(value: float) -> str:
+    """Returns a number of bytes."""
+    return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
+
+
+def wall_table(results: list[Result]) -> list[str]:
+    """Returns the table of times."""
+    lines = ["  symbols entries    members                    ours        SQL      floor   vs. SQL  vs. floor"]
+    for result in results:
+        head = f"{result.symbols:>9,} {result.entries:>7,} {result.members:>10,}"
+        for name, scenario in result.scenarios.items():
+            times = "".join(f"{seconds(median(scenario.contestants[who].seconds)):>11}" for who in WHO)
+            found = ratios(scenario)
+            lines.append(f"{head}  {SCENARIOS[name]:<13} {times} {found['sql_over_ours']:>8.1f}×"
+                         f" {found['ours_over_floor']:>10.2f}")
+            head = " " * len(head)
+    return lines
+
+
+def cost_table(results: list[Result]) -> list[str]:
+    """Returns the table of what else a run takes."""
+    lines = ["                                     memory       round trips    system calls            WAL",
+             "  symbols entries                  ours    SQL    ours  SQL    ours     SQL       ours        SQL"]
+    for result in results:
+        head = f"{result.symbols:>9,} {result.entries:>7,}"
+        for name, scenario in result.scenarios.items():
+            ours, sql = (numbers(scenario.contestants[who]) for who in ("ours", "sql"))
+            lines.append(f"{head}  {SCENARIOS[name]:<13} {ours[0]:>5} {sql[0]:>6} {ours[1]:>6} {sql[1]:>5}"
+                         f" {ours[2]:>7} {sql[2]:>7} {ours[3]:>10} {sql[3]:>10}")
+            head = " " * len(head)
+    return lines
+
+
+def numbers(measured: Measured) -> tuple[str, str, str, str]:
+    """Returns one contestant's memory, round trips, system calls and WAL as text."""
+    assert measured.costs is not None
+    return (f"{measured.costs.memory_kb / 1024:.0f} MB", f"{measured.costs.round_trips:,}",
+            f"{measured.costs.system_calls:,}", size(median(measured.wal_bytes)))
+
+
+def instructions_table(counted: list[Instructions]) -> list[str]:
+    """Returns the table of instruction counts."""
+    lines = ["  symbols    members   first run               nothing to do"]
+    for one in counted:
+        things = one.symbols + one.members
+        lines.append(f"{one.symbols:>9,} {one.members:>10,} {one.first:>11,} ({one.first / things:>5.1f} each)"
+                     f" {one.idle:>11,} ({one.idle / things:>5.1f} each)")
+    return lines
+
+
+def old_job(results: list[Result]) -> list[str]:
+    """Returns how a first run, which writes everything, compares with the job that the program replaces."""
+    found = []
+    for result in results:
+        given = OLD_JOB.get(result.symbols)
+        if given is not None and not result.real:
+            ours = median(result.scenarios["first"].contestants["ours"].seconds)
+            found.append(f"{result.symbols:,} symbols: {given} s, our first run {seconds(ours)}, {given / ours:.0f}×")
+    return found
+
+
+def text(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions]) -> str:
+    """Returns the whole report."""
+    bare = median(value for result in results for value in result.psql_seconds)
+    lines = [
+        f"{about['cores']} cores of {about['cpu']}, {about['memory']}; PostgreSQL {about['postgresql']}, "
+        f"Redis {about['redis']}",
+        f"PostgreSQL durable as in production; {about['settings'].split('full_page_writes = on, ')[1]}",
+        "",
+        f"Wall time, medians of {pairs} pairs. vs. SQL: how many times faster than the script; vs. floor: ours ÷ floor.",
+        "",
+        *wall_table(results),
+        "",
+        f"psql's start and login, which SQL and floor contain: {seconds(bare)}.",
+        "",
+        "Peak memory of the client, round trips to PostgreSQL, system calls of the client, bytes of WAL.",
+        "",
+        *cost_table(results),
+    ]
+    if counted:
+        lines += ["", "Instructions of the pure part, ranking and planning, and for each symbol and member:", "",
+                  *instructions_table(counted)]
+    if found := old_job(results):
+        lines += ["", "The Python job that this replaces (given figures, from another machine):",
+                  *(f"  {line}" for line in found)]
+    return "\n".join(lines)
+
+
+def smoke_text(results: list[Result]) -> str:
+    """Returns the ratios, each with whether it is within generous bounds."""
+    lines = []
+    for result in results:
+        for name, scenario in result.scenarios.items():
+            found = ratios(scenario)
+            within = found["sql_over_ours"] >= SMOKE_TIMES_SQL and found["ours_over_floor"] <= SMOKE_TIMES_FLOOR
+            lines.append(
+                f"{result.symbols:,} symbols, {SCENARIOS[name]}: {found['sql_over_ours']:.1f}× as fast as SQL, "
+                f"{found['ours_over_floor']:.2f} of the floor: {'within' if within else 'beyond'} the bounds "
+                f"({SMOKE_TIMES_SQL}, {SMOKE_TIMES_FLOOR})")
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""The servers of a benchmark, and what has to be asked of PostgreSQL besides what is measured."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Optional, Union
+
+LIB = Path(__file__).resolve().parent
+SCRIPTS = LIB.parent
+
+# Starts the servers, tells their environment, and stops them once nobody holds the other end of its standard input any
+# more: whatever becomes of this process, a kill too, it lets go of that.
+KEEPER = """
+source "$1/services.sh"
+services_settings=$2
+services_start || exit
+env -0
+exec >&-
+read -r _ || true
+"""
+
+# As durable as in production: fsync, synchronous_commit and full_page_writes stand as PostgreSQL has them. No checkpoint
+# and no vacuum falls into one measurement and not into another: both are done before.
+SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "1GB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "1h",
+    "autovacuum": "off",
+}
+
+
+class BenchError(Exception):
+    """What ends the benchmark, in one line for whoever runs it."""
+
+
+def say(text: str) -> None:
+    """Tells whoever waits what is being done."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def memory_kb() -> int:
+    """Returns how much memory the machine has."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:"))
+
+
+def settings() -> dict[str, str]:
+    """Returns PostgreSQL's settings for this machine."""
+    chosen = dict(SETTINGS)
+    if memory_kb() < 8 * 1024 * 1024:
+        chosen["shared_buffers"] = f"{memory_kb() // 8 // 1024}MB"
+    return chosen
+
+
+class Servers:
+    """A PostgreSQL and a Redis of the benchmark's own, gone when it ends."""
+
+    def __init__(self) -> None:
+        self.environment: dict[str, str] = {}
+        self._keeper: Optional[subprocess.Popen[bytes]] = None
+
+    def __enter__(self) -> "Servers":
+        lines = "".join(f"{name} = {value}\n" for name, value in settings().items())
+        # In a session of its own: a Ctrl-C is for this process, which then stops the servers in order.
+        self._keeper = subprocess.Popen(
+            ["bash", "-c", KEEPER, "bash", str(LIB), lines],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        try:
+            assert self._keeper.stdout is not None
+            told = self._keeper.stdout.read().decode()
+            self.environment = dict(line.split("=", 1) for line in told.split("\0") if line)
+            if "REDIS_URL" not in self.environment:
+                raise BenchError("the servers did not start")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stops the servers and waits until their files are gone."""
+        if self._keeper is not None and self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+            self._keeper.wait()
+            self._keeper = None
+
+    def program(self, name: str) -> str:
+        """Returns the path of a program. PostgreSQL's own psql comes before the distribution's wrapper around it."""
+        path = shutil.which(name, path=self.environment["PATH"])
+        if path is None:
+            raise BenchError(f"there is no {name} here; run scripts/setup --bench")
+        return path
+
+    def database(self, name: str) -> "Database":
+        """Returns the database of that name, which need not exist yet."""
+        return Database(self, name)
+
+    def version(self, name: str) -> str:
+        """Returns the version of `postgres` or `redis-server`."""
+        said = subprocess.run([self.program(name), "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout
+        words = said.replace("v=", "").split()
+        return words[2]
+
+
+class Database:
+    """One database of the throwaway PostgreSQL."""
+
+    def __init__(self, servers: Servers, name: str) -> None:
+        self._servers = servers
+        self.name = name
+        server = servers.environment["DATABASE_URL"]
+        self.url = server.replace("/tickstock?", f"/{name}?")
+        self.environment = {**servers.environment, "DATABASE_URL": self.url}
+
+    def psql(self, *options: str, stdin: Union[int, BinaryIO] = subprocess.DEVNULL,
+             stdout: Union[int, BinaryIO] = subprocess.PIPE) -> str:
+        """Runs psql and returns what it prints."""
+        done = subprocess.run([self._servers.program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", *options, self.url],
+                              stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=self.environment, check=False)
+        if done.returncode != 0:
+            raise BenchError(f"{self.name}: {' '.join(options)}: {done.stderr.decode().strip()}")
+        return (done.stdout or b"").decode().strip()
+
+    def query(self, sql: str) -> str:
+        """Returns the result of a query as text."""
+        return self.psql("-c", sql)
+
+    def script(self, path: Path, stdin: Union[int, BinaryIO] = subprocess.DEVNULL, **variables: object) -> str:
+        """Runs a file of SQL with psql variables, and returns what it prints."""
+        options = [word for name, value in variables.items() for word in ("-v", f"{name}={value}")]
+        return self.psql(*options, "-f", str(path), stdin=stdin)
+
+    def copy_of(self, template: "Database") -> "Database":
+        """Makes this database a new copy of another one. The server makes a checkpoint before and after."""
+        self.drop()
+        self._maintenance().query(f"CREATE DATABASE {self.name} TEMPLATE {template.name} STRATEGY file_copy")
+        return self
+
+    def create(self) -> "Database":
+        """Makes this database an empty one."""
+        self.drop()
+        self._maintenance().query(f"CREATE DATABASE {self.name}")
+        return self
+
+    def drop(self) -> None:
+        """Drops the database if it exists."""
+        self._maintenance().psql("-c", "SET client_min_messages = warning",
+                                 "-c", f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+
+    def settle(self) -> None:
+        """Does what autovacuum would have done since the last night."""
+        self.query("VACUUM (ANALYZE)")
+
+    def ready(self) -> None:
+        """Puts the tables into PostgreSQL's memory, and has nothing left to be written from it."""
+        self.query("SELECT warm()")
+        self.query("CHECKPOINT")
+
+    def wal_position(self) -> int:
+        """Returns how many bytes of WAL the server has written."""
+        return int(self.query("SELECT pg_current_wal_lsn() - '0/0'"))
+
+    def _maintenance(self) -> "Database":
+        return Database(self._servers, "postgres")
+
