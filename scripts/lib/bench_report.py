@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
+from textwrap import wrap
 from typing import Any
 
 from bench_callgrind import Instructions
@@ -14,6 +15,8 @@ from bench_servers import Servers, memory_kb, settings
 SCENARIOS = {"first": "first run", "idle": "nothing to do", "night": "typical night"}
 
 WHO = ("ours", "sql", "floor")
+
+TABLE_WIDTH = 100
 
 # What the Python job that this program replaces took for its night, by number of symbols.
 OLD_JOB = {10_000: 0.42, 100_000: 9.7}
@@ -72,13 +75,13 @@ def size(value: float) -> str:
 
 def wall_table(results: list[Result]) -> list[str]:
     """Returns the table of times."""
-    lines = ["  symbols entries    members                    ours        SQL      floor   vs. SQL  vs. floor"]
+    lines = ["   symbols entries    members                   ours        SQL      floor   vs. SQL  vs. floor"]
     for result in results:
-        head = f"{result.symbols:>9,} {result.entries:>7,} {result.members:>10,}"
+        head = f"{result.symbols:>10,} {result.entries:>7,} {result.members:>10,}"
         for name, scenario in result.scenarios.items():
             times = "".join(f"{seconds(median(scenario.contestants[who].seconds)):>11}" for who in WHO)
             found = ratios(scenario)
-            lines.append(f"{head}  {SCENARIOS[name]:<13} {times} {found['sql_over_ours']:>8.1f}×"
+            lines.append(f"{head}  {SCENARIOS[name]:<13}{times} {found['sql_over_ours']:>8.1f}×"
                          f" {found['ours_over_floor']:>10.2f}")
             head = " " * len(head)
     return lines
@@ -86,10 +89,10 @@ def wall_table(results: list[Result]) -> list[str]:
 
 def cost_table(results: list[Result]) -> list[str]:
     """Returns the table of what else a run takes."""
-    lines = ["                                     memory       round trips    system calls            WAL",
-             "  symbols entries                  ours    SQL    ours  SQL    ours     SQL       ours        SQL"]
+    lines = ["                                      memory       round trips    system calls            WAL",
+             "   symbols entries                  ours    SQL    ours  SQL    ours     SQL       ours        SQL"]
     for result in results:
-        head = f"{result.symbols:>9,} {result.entries:>7,}"
+        head = f"{result.symbols:>10,} {result.entries:>7,}"
         for name, scenario in result.scenarios.items():
             ours, sql = (numbers(scenario.contestants[who]) for who in ("ours", "sql"))
             lines.append(f"{head}  {SCENARIOS[name]:<13} {ours[0]:>5} {sql[0]:>6} {ours[1]:>6} {sql[1]:>5}"
@@ -107,11 +110,11 @@ def numbers(measured: Measured) -> tuple[str, str, str, str]:
 
 def instructions_table(counted: list[Instructions]) -> list[str]:
     """Returns the table of instruction counts."""
-    lines = ["  symbols    members   first run               nothing to do"]
+    lines = ["   symbols    members                first run            nothing to do"]
     for one in counted:
         things = one.symbols + one.members
-        lines.append(f"{one.symbols:>9,} {one.members:>10,} {one.first:>11,} ({one.first / things:>5.1f} each)"
-                     f" {one.idle:>11,} ({one.idle / things:>5.1f} each)")
+        lines.append(f"{one.symbols:>10,} {one.members:>10,} {one.first:>13,} {one.first / things:>6.1f} each"
+                     f" {one.idle:>13,} {one.idle / things:>6.1f} each")
     return lines
 
 
@@ -130,14 +133,15 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
     """Returns the whole report."""
     bare = median(value for result in results for value in result.psql_seconds)
     lines = [
-        f"{about['cores']} cores of {about['cpu']}, {about['memory']}; PostgreSQL {about['postgresql']}, "
-        f"Redis {about['redis']}",
-        f"PostgreSQL durable as in production; {about['settings'].split('full_page_writes = on, ')[1]}",
+        *wrap(f"{about['cores']} cores of {about['cpu']}, {about['memory']}; PostgreSQL {about['postgresql']}, Redis "
+              f"{about['redis']}. PostgreSQL is as durable as in production, and makes no checkpoint and no vacuum while "
+              f"something is measured: {about['settings']}.", TABLE_WIDTH),
         "",
-        f"Wall time, medians of {pairs} pairs. vs. SQL: how many times faster than the script; vs. floor: ours ÷ floor.",
+        f"Wall time, medians of {pairs} pairs. vs. SQL: how many times faster; vs. floor: ours ÷ floor.",
         "",
         *wall_table(results),
         "",
+        *(f"{result.symbols:,} symbols: the real day {result.as_of}." for result in results if result.real),
         f"psql's start and login, which SQL and floor contain: {seconds(bare)}.",
         "",
         "Peak memory of the client, round trips to PostgreSQL, system calls of the client, bytes of WAL.",
