@@ -1,16 +1,16 @@
 -- The work of one night as one script, the way a database administrator would write it who has an afternoon for it: it
--- leaves the universes as the program does, without diff, guards, journal or events. scripts/bench measures it with psql.
+-- leaves the universes as the program does, without diff, guards, journal or events. scripts/bench has psql run it.
 --
 --   psql -Xq -v as_of=2026-08-20 -f scripts/lib/bench-sync.sql
 --
 -- What was tried, and how it did at 1,000,000 symbols and 10,000 entries of 1,000 members unless it says otherwise:
---   * a temporary table of eligible rows with row_number(), then jsonb_agg(... ORDER BY rank) for each universe: twice as
---     long for the nine lists as sorting once into an array and cutting it up;
+--   * a temporary table of eligible rows with row_number(), then jsonb_agg(... ORDER BY rank) for each universe: for
+--     the nine lists twice as long as sorting once into an array and cutting it up;
 --   * GROUP BY category over sorted rows without ORDER BY in the aggregate: as fast as the array, but a plan that sorts
 --     by category breaks the order, and did;
 --   * jsonb_agg(member ORDER BY position) over WITH ORDINALITY for all entries that hold a delisted name, or for all
---     entries at once: two and ten times as long. `jsonb - text[]` compares every member with every name, which is faster
---     while few leave; where many do, filtering through a hash is;
+--     entries at once: two and ten times as long. `jsonb - text[]` compares every member with every name, which is the
+--     faster way while few leave; where many do, filtering through a hash is;
 --   * a temporary table of the delisted, analysed: keeps the join out of parallel workers, 2.9 s instead of 1.1 s;
 --   * leaving joins to the planner, which takes every entry for 100 members: a nested loop, 5 s instead of 0.3 s at 40
 --     entries;
@@ -49,7 +49,8 @@ FROM market CROSS JOIN LATERAL (VALUES ('mega_cap', 0, mega), ('large_cap', mega
   ('small_cap', mid, small), ('micro_cap', small, micro)) AS category (universe, above, upto)
 WHERE upto > above OR EXISTS (SELECT FROM cache_entries AS e WHERE e.universe = category.universe)
 UNION ALL
-SELECT universe, 'market_leader', to_jsonb(ranked[1:size]), jsonb_build_object('type', 'market_leader', 'rank', universe)
+SELECT universe, 'market_leader', to_jsonb(ranked[1:size]),
+  jsonb_build_object('type', 'market_leader', 'rank', universe)
 FROM market CROSS JOIN (VALUES ('top_100', 100), ('top_500', 500), ('top_1000', 1000), ('top_2000', 2000))
   AS leader (universe, size)
 UNION ALL

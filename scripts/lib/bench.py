@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -77,16 +76,15 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], 
     """Measures all sizes. A plot shows neither the typical night nor instructions, and smoke is to be quick."""
     program = str(PROGRAM)
     results, counted = [], []
-    with tempfile.TemporaryDirectory(prefix="tickstock-cache-bench.") as folder, Servers() as servers:
-        scratch = Path(folder)
+    with Servers() as servers:
         markets = Markets(servers, program, options.days)
-        contest = Contest(servers, program, options.sql, scratch)
+        contest = Contest(servers, program, options.sql)
         for size in options.sizes:
             say(f"{size.symbols:,} symbols, {size.entries:,} entries: making the market")
             market = markets.make(size)
             results.append(contest.measure(market, options.pairs, with_night=not options.plot))
             if size in COUNTED and not (options.plot or options.smoke):
-                counted.append(count(servers, program, market, scratch))
+                counted.append(count(servers, program, market))
         return machine(servers), results, counted
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench_market import Market
 from bench_servers import BenchError, Database, Servers, say
@@ -21,23 +20,23 @@ class Instructions:
     idle: int
 
 
-def count(servers: Servers, program: str, market: Market, scratch: Path) -> Instructions:
+def count(servers: Servers, program: str, market: Market) -> Instructions:
     """Counts what ranking and planning take before a first run, and where nothing is to be done."""
     say(f"{market.size.symbols:,} symbols: counting instructions")
     database = servers.database("counted").copy_of(market.base)
-    first = run(servers, program, database, market.as_of, scratch)
+    first = run(servers, program, database, market.as_of)
     subprocess.run([program, "sync", "-q", "--no-events", "--as-of", market.as_of], env=database.environment,
                    stdin=subprocess.DEVNULL, check=True)
-    idle = run(servers, program, database, market.as_of, scratch)
+    idle = run(servers, program, database, market.as_of)
     symbols, members = (int(database.query(sql)) for sql in (
         "SELECT count(*) FROM symbols", "SELECT sum(jsonb_array_length(content->'symbols')) FROM cache_entries"))
     database.drop()
     return Instructions(symbols, members, first, idle)
 
 
-def run(servers: Servers, program: str, database: Database, as_of: str, scratch: Path) -> int:
+def run(servers: Servers, program: str, database: Database, as_of: str) -> int:
     """Returns the instructions of one dry run."""
-    out = scratch / "callgrind"
+    out = servers.scratch / "callgrind"
     command = [servers.program("valgrind"), "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
                *(f"--toggle-collect={function}" for function in PURE), program, "dry-run", "-q", "--as-of", as_of]
     done = subprocess.run(command, env=database.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -53,11 +53,10 @@ class Contestant:
 class Contest:
     """Measures markets."""
 
-    def __init__(self, servers: Servers, program: str, script: Path, scratch: Path) -> None:
+    def __init__(self, servers: Servers, program: str, script: Path) -> None:
         self._servers = servers
         self._program = program
         self._script = script
-        self._scratch = scratch
         self._ours = servers.database("ours")
         self._by_sql = servers.database("by_sql")
         self._floor = servers.database("floor")
@@ -68,7 +67,7 @@ class Contest:
             say(f"{market.size.symbols:,} symbols, {market.size.entries:,} entries: {scenario}")
 
         bare = self._command(self._servers.program("psql"), "-Xq", market.base.url, "-c", "", database=market.base)
-        psql_seconds = [wall_time(bare, self._scratch) for _ in range(3 * pairs)]
+        psql_seconds = [wall_time(bare, self._servers.scratch) for _ in range(3 * pairs)]
         announce("first run")
         scenarios = {"first": self._with_changes(market.base, market.as_of, pairs)}
         self._ours.settle()
@@ -92,7 +91,7 @@ class Contest:
     def _with_changes(self, template: Database, as_of: str, pairs: int) -> Scenario:
         """Each run that changes something gets a fresh copy of the same database. What the first runs of the program
         and of the script come to must be equal, and tells the floor which rows change."""
-        changed = self._scratch / "changed"
+        changed = self._servers.scratch / "changed"
         contestants = {
             "ours": Contestant(self._sync(as_of), self._ours, lambda: self._ours.copy_of(template).ready()),
             "sql": Contestant(self._sql(as_of), self._by_sql, lambda: self._by_sql.copy_of(template).ready()),
@@ -132,14 +131,14 @@ class Contest:
             for contestant in contestants.values():
                 contestant.prepare()
                 position = contestant.database.wal_position()
-                contestant.measured.seconds.append(wall_time(contestant.command, self._scratch))
+                contestant.measured.seconds.append(wall_time(contestant.command, self._servers.scratch))
                 contestant.measured.wal_bytes.append(contestant.database.wal_position() - position)
         return Scenario(changed, {name: contestant.measured for name, contestant in contestants.items()})
 
     def _cost(self, contestant: Contestant) -> None:
         contestant.prepare()
         contestant.measured.costs = costs(contestant.command, self._servers.program("strace"),
-                                          self._servers.program("time"), self._scratch)
+                                          self._servers.program("time"), self._servers.scratch)
 
     def _empty_floor(self) -> None:
         self._floor.query("TRUNCATE changed")

@@ -87,7 +87,7 @@ def points(measured: dict[str, Any], scenario: str) -> dict[str, list[tuple[floa
 
 
 def spread(places: dict[str, float], apart: float) -> dict[str, float]:
-    """Moves labels away from each other until each is so far from the next, in their order and around where they were."""
+    """Moves labels apart until each is so far from the next, in their order and around where they were."""
     names = sorted(places, key=lambda name: places[name])
     moved = [places[name] for name in names]
     for _ in range(100):

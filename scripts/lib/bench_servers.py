@@ -10,19 +10,20 @@ from typing import BinaryIO, Optional, Union
 LIB = Path(__file__).resolve().parent
 SCRIPTS = LIB.parent
 
-# Starts the servers, tells their environment, and stops them once nobody holds the other end of its standard input any
-# more: whatever becomes of this process, a kill too, it lets go of that.
+# Starts the servers, tells their environment, and stops them once nobody holds the other end of its standard input:
+# whatever becomes of this process, a kill too, it lets go of that.
 KEEPER = """
 source "$1/services.sh"
 services_settings=$2
 services_start || exit
-env -0
+mkdir "$services_dir/scratch"
+env -0 SCRATCH="$services_dir/scratch"
 exec >&-
 read -r _ || true
 """
 
-# As durable as in production: fsync, synchronous_commit and full_page_writes stand as PostgreSQL has them. No checkpoint
-# and no vacuum falls into one measurement and not into another: both are done before.
+# As durable as in production: fsync, synchronous_commit and full_page_writes stand as PostgreSQL has them. Checkpoints
+# and vacuum, which would fall into one measurement and not into another, are done in between.
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -62,6 +63,7 @@ class Servers:
 
     def __init__(self) -> None:
         self.environment: dict[str, str] = {}
+        self.scratch = Path()
         self._keeper: Optional[subprocess.Popen[bytes]] = None
 
     def __enter__(self) -> "Servers":
@@ -74,8 +76,9 @@ class Servers:
             assert self._keeper.stdout is not None
             told = self._keeper.stdout.read().decode()
             self.environment = dict(line.split("=", 1) for line in told.split("\0") if line)
-            if "REDIS_URL" not in self.environment:
+            if "SCRATCH" not in self.environment:
                 raise BenchError("the servers did not start")
+            self.scratch = Path(self.environment.pop("SCRATCH"))
         except BaseException:
             self.stop()
             raise
