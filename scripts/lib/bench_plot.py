@@ -22,18 +22,17 @@ STYLE = """
   .grid { stroke: #d0d7de; stroke-width: 0.6; }
   .guide { stroke: #8c959f; stroke-width: 1; stroke-dasharray: 3 4; }
   .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
-  .ours { stroke: #0969da; } .sql { stroke: #d4720b; } .floor { stroke: #8250df; }
-  circle.ours, .label.ours { fill: #0969da; } circle.sql, .label.sql { fill: #d4720b; }
-  circle.floor, .label.floor { fill: #8250df; }
-  .label { stroke: none; }
+  .line.ours { stroke: #0969da; } .line.sql { stroke: #d4720b; } .line.floor { stroke: #8250df; }
+  .point.ours, .label.ours { fill: #0969da; } .point.sql, .label.sql { fill: #d4720b; }
+  .point.floor, .label.floor { fill: #8250df; }
   @media (prefers-color-scheme: dark) {
     text { fill: #8d96a0; }
     .title { fill: #e6edf3; }
     .grid { stroke: #30363d; }
     .guide { stroke: #6e7681; }
-    .ours { stroke: #58a6ff; } .sql { stroke: #f0883e; } .floor { stroke: #bc8cff; }
-    circle.ours, .label.ours { fill: #58a6ff; } circle.sql, .label.sql { fill: #f0883e; }
-    circle.floor, .label.floor { fill: #bc8cff; }
+    .line.ours { stroke: #58a6ff; } .line.sql { stroke: #f0883e; } .line.floor { stroke: #bc8cff; }
+    .point.ours, .label.ours { fill: #58a6ff; } .point.sql, .label.sql { fill: #f0883e; }
+    .point.floor, .label.floor { fill: #bc8cff; }
   }
 """
 
@@ -128,7 +127,7 @@ def panel(title: str, lines: dict[str, list[tuple[float, float]]], x: LogScale, 
     for name, line in lines.items():
         path = " ".join(f"{x.at(size):.1f},{y.at(seconds):.1f}" for size, seconds in line)
         drawn.append(f'<polyline class="line {name}" points="{path}"/>')
-        drawn += [f'<circle class="{name}" cx="{x.at(size):.1f}" cy="{y.at(seconds):.1f}" r="2.6"/>'
+        drawn += [f'<circle class="point {name}" cx="{x.at(size):.1f}" cy="{y.at(seconds):.1f}" r="2.6"/>'
                   for size, seconds in line]
     places = spread({name: y.at(line[-1][1]) for name, line in lines.items()}, 15)
     right = max(x.at(line[-1][0]) for line in lines.values())

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Optional, Union
@@ -39,9 +40,12 @@ class BenchError(Exception):
     """What ends the benchmark, in one line for whoever runs it."""
 
 
+BEGUN = time.monotonic()
+
+
 def say(text: str) -> None:
-    """Tells whoever waits what is being done."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
+    """Tells whoever waits what is being done, and how long it has taken so far."""
+    print(f"bench: {time.monotonic() - BEGUN:4.0f} s: {text}", file=sys.stderr, flush=True)
 
 
 def memory_kb() -> int:
