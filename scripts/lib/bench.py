@@ -52,6 +52,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("--from goes with --plot")
     if options.pairs is not None and not 1 <= options.pairs <= 1000:
         parser.error("--pairs is a number from 1 to 1000")
+    for written in (options.json, options.plot):
+        if written and not written.parent.is_dir():
+            parser.error(f"{written}: there is no such folder")
     chosen = options.sizes or ("10000" if options.smoke else PLOTTED if options.plot else "all")
     try:
         options.sizes = [Size.parse(size) for size in SIZES.get(chosen, chosen).split(",")]

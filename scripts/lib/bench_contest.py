@@ -172,6 +172,6 @@ def expect_same(ours: Database, by_sql: Database) -> None:
     lines = [database.script(LIB / "bench-memberships.sql").splitlines() for database in (ours, by_sql)]
     for mine, its in zip(*lines):
         if mine != its:
-            raise BenchError(f"the memberships differ: ours {mine}, the script's {its}")
+            raise BenchError(f"program and script come to different memberships: {mine} and {its}")
     if len(lines[0]) != len(lines[1]):
         raise BenchError(f"the program left {len(lines[0])} entries, the script {len(lines[1])}")

@@ -87,7 +87,7 @@ class Markets:
             themes |= {"theme_min": size.theme_members, "theme_max": size.theme_members}
         # Millions of members are drawn where there are many themes.
         base.environment["PGOPTIONS"] = "-c work_mem=256MB"
-        base.script(SCRIPTS / "sample-universes.sql", **themes)
+        base.script(SCRIPTS / "sample-universes.sql", themes)
         base.script(LIB / "bench-base.sql")
         base.settle()
         return Market(base, size, as_of, real is not None)
@@ -101,6 +101,7 @@ class Markets:
                 assert csv.stdout is not None
                 market.script(LIB / "bench-day.sql", stdin=csv.stdout)
         else:
-            market.script(SCRIPTS / "sample-market.sql", symbols=size.symbols, as_of=GENERATED_DAY, recent=0.005)
+            market.script(SCRIPTS / "sample-market.sql",
+                          {"symbols": size.symbols, "as_of": GENERATED_DAY, "recent": 0.005})
         self._made = (size.symbols, market)
         return market

@@ -59,9 +59,9 @@ class LogScale:
 
 def bounds(values: Sequence[float]) -> tuple[float, float]:
     """Returns the powers of ten around numbers, or half way between two where that is close enough."""
-    def halves(value: float, rounded: Any) -> float:
-        return 10.0 ** (rounded(math.log10(value) * 2) / 2)
-    return halves(min(values) * 0.95, math.floor), halves(max(values) * 1.05, math.ceil)
+    low = math.floor(2 * math.log10(min(values) * 0.95)) / 2
+    high = math.ceil(2 * math.log10(max(values) * 1.05)) / 2
+    return 10.0 ** low, 10.0 ** high
 
 
 def count_label(value: float) -> str:

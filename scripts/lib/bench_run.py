@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from bench_servers import BenchError
 class Command:
     """What is run: standard input comes from a file, standard output goes nowhere."""
 
-    arguments: Sequence[str]
+    arguments: tuple[str, ...]
     environment: dict[str, str]
     stdin: str = os.devnull
 

@@ -4,9 +4,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Optional, Union
+from typing import IO, Optional, Union
 
 LIB = Path(__file__).resolve().parent
 SCRIPTS = LIB.parent
@@ -127,8 +128,8 @@ class Database:
         self.url = server.replace("/tickstock?", f"/{name}?")
         self.environment = {**servers.environment, "DATABASE_URL": self.url}
 
-    def psql(self, *options: str, stdin: Union[int, BinaryIO] = subprocess.DEVNULL,
-             stdout: Union[int, BinaryIO] = subprocess.PIPE) -> str:
+    def psql(self, *options: str, stdin: Union[int, IO[bytes]] = subprocess.DEVNULL,
+             stdout: Union[int, IO[bytes]] = subprocess.PIPE) -> str:
         """Runs psql and returns what it prints."""
         done = subprocess.run([self._servers.program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", *options, self.url],
                               stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=self.environment, check=False)
@@ -140,9 +141,10 @@ class Database:
         """Returns the result of a query as text."""
         return self.psql("-c", sql)
 
-    def script(self, path: Path, stdin: Union[int, BinaryIO] = subprocess.DEVNULL, **variables: object) -> str:
+    def script(self, path: Path, variables: Optional[Mapping[str, object]] = None,
+               stdin: Union[int, IO[bytes]] = subprocess.DEVNULL) -> str:
         """Runs a file of SQL with psql variables, and returns what it prints."""
-        options = [word for name, value in variables.items() for word in ("-v", f"{name}={value}")]
+        options = [word for name, value in (variables or {}).items() for word in ("-v", f"{name}={value}")]
         return self.psql(*options, "-f", str(path), stdin=stdin)
 
     def copy_of(self, template: "Database") -> "Database":
@@ -177,4 +179,3 @@ class Database:
 
     def _maintenance(self) -> "Database":
         return Database(self._servers, "postgres")
-
