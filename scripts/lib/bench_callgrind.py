@@ -1,4 +1,7 @@
-"""Counts the instructions of the pure part of a run, which repeat exactly, as times never do."""
+"""Counts the instructions of the pure part of a run, which repeat as times never do: to one in ten thousand.
+
+What is left depends on how the rows arrived, which the allocator's free lists remember.
+"""
 
 import subprocess
 from dataclasses import dataclass

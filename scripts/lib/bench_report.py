@@ -109,12 +109,12 @@ def numbers(measured: Measured) -> tuple[str, str, str, str]:
 
 
 def instructions_table(counted: list[Instructions]) -> list[str]:
-    """Returns the table of instruction counts."""
-    lines = ["   symbols    members                first run            nothing to do"]
+    """Returns the table of instruction counts, in as many digits as repeat."""
+    lines = ["   symbols    members               first run           nothing to do"]
     for one in counted:
         things = one.symbols + one.members
-        lines.append(f"{one.symbols:>10,} {one.members:>10,} {one.first:>13,} {one.first / things:>6.1f} each"
-                     f" {one.idle:>13,} {one.idle / things:>6.1f} each")
+        lines.append(f"{one.symbols:>10,} {one.members:>10,} {one.first / 1e6:>10.2f} M {one.first / things:>6.1f} each"
+                     f" {one.idle / 1e6:>10.2f} M {one.idle / things:>6.1f} each")
     return lines
 
 
