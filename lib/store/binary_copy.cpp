@@ -14,18 +14,23 @@ namespace {
 
 constexpr std::string_view signature("PGCOPY\n\377\r\n\0", 11);
 
-std::uint32_t big_endian(std::string_view bytes) {
-  std::uint32_t value = 0;
-  for (const char byte : bytes) value = (value << 8) | static_cast<unsigned char>(byte);
-  return value;
+// The bytes must be there. Written out, each is one load and one swap.
+
+std::uint32_t byte_at(std::string_view bytes, std::size_t at) {
+  return static_cast<unsigned char>(bytes.data()[at]);
+}
+
+std::uint32_t uint16_at(std::string_view bytes, std::size_t at) {
+  return byte_at(bytes, at) << 8 | byte_at(bytes, at + 1);
+}
+
+std::uint32_t uint32_at(std::string_view bytes, std::size_t at) {
+  return byte_at(bytes, at) << 24 | byte_at(bytes, at + 1) << 16 | byte_at(bytes, at + 2) << 8 |
+         byte_at(bytes, at + 3);
 }
 
 std::int32_t int32_at(std::string_view bytes, std::size_t at) {
-  return static_cast<std::int32_t>(big_endian(bytes.substr(at, 4)));
-}
-
-std::int16_t int16_at(std::string_view bytes, std::size_t at) {
-  return static_cast<std::int16_t>(big_endian(bytes.substr(at, 2)));
+  return static_cast<std::int32_t>(uint32_at(bytes, at));
 }
 
 [[noreturn]] void malformed() {
@@ -39,7 +44,7 @@ struct Decimal {
 
   [[nodiscard]] std::size_t size() const { return groups.size() / 2; }
   [[nodiscard]] std::uint32_t group(std::size_t i) const {
-    const std::uint32_t group = big_endian(groups.substr(2 * i, 2));
+    const std::uint32_t group = uint16_at(groups, 2 * i);
     if (group > 9999) malformed();
     return group;
   }
@@ -92,14 +97,14 @@ std::size_t BinaryCopyReader::consume(std::string_view bytes) {
     // Signature, flags, and an extension area with its length in front.
     if (bytes.size() < 19) return 0;
     if (bytes.substr(0, signature.size()) != signature) malformed();
-    const std::size_t size = 19 + big_endian(bytes.substr(15, 4));
+    const std::size_t size = 19 + std::size_t{uint32_at(bytes, 15)};
     if (bytes.size() < size) return 0;
     header_read_ = true;
     return size;
   }
   if (ended_ && !bytes.empty()) malformed();
   if (bytes.size() < 2) return 0;
-  const std::uint32_t count = big_endian(bytes.substr(0, 2));
+  const std::uint32_t count = uint16_at(bytes, 0);
   if (count == 0xffff) {  // the trailer
     ended_ = true;
     return 2;
@@ -117,7 +122,7 @@ std::size_t BinaryCopyReader::consume(std::string_view bytes) {
       continue;
     }
     if (bytes.size() < at + static_cast<std::size_t>(size)) return 0;
-    fields_.emplace_back(bytes.substr(at, static_cast<std::size_t>(size)));
+    fields_.emplace_back(std::string_view(bytes.data() + at, static_cast<std::size_t>(size)));
     at += static_cast<std::size_t>(size);
   }
   take_(fields_);
@@ -143,10 +148,10 @@ double copy_numeric(const CopyField& field) {
   if (!field) return nan;
   if (field->size() < 8) malformed();
   // How many groups, the place of the first one, the sign, and how many digits are shown.
-  const auto count = static_cast<std::uint16_t>(int16_at(*field, 0));
-  const int weight = int16_at(*field, 2);
-  const auto sign = static_cast<std::uint16_t>(int16_at(*field, 4));
-  if (field->size() != 8 + std::size_t{2} * count) malformed();
+  const auto count = static_cast<int>(uint16_at(*field, 0));
+  const int weight = static_cast<std::int16_t>(uint16_at(*field, 2));
+  const std::uint32_t sign = uint16_at(*field, 4);
+  if (field->size() != 8 + 2 * static_cast<std::size_t>(count)) malformed();
   switch (sign) {
     case 0x0000:
     case 0x4000: break;
