@@ -78,6 +78,7 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
   if (PQenterPipelineMode(connection_.get()) != 1) throw lost("opening a pipeline");
   std::vector<std::string> sent;
   std::optional<Error> not_made;
+  std::string parsed;
   std::size_t held = 0;
   for (;;) {
     std::optional<Statement> statement;
@@ -95,7 +96,12 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
       flush(statement_deadline(), statement->doing);
       held = 0;
     }
-    send(*statement);
+    if (statement->sql == parsed) {
+      send_again(*statement);
+    } else {
+      send(*statement);
+      parsed = std::move(statement->sql);
+    }
     held += size;
     sent.push_back(std::move(statement->doing));
   }
@@ -165,6 +171,14 @@ void Connection::send(const Statement& statement) {
   const std::vector<const char*> values = c_strings(statement.params);
   if (PQsendQueryParams(connection_.get(), statement.sql.c_str(), static_cast<int>(values.size()),
                         nullptr, values.data(), nullptr, nullptr, 0) != 1) {
+    throw lost(statement.doing);
+  }
+}
+
+void Connection::send_again(const Statement& statement) {
+  const std::vector<const char*> values = c_strings(statement.params);
+  if (PQsendQueryPrepared(connection_.get(), "", static_cast<int>(values.size()), values.data(),
+                          nullptr, nullptr, 0) != 1) {
     throw lost(statement.doing);
   }
 }

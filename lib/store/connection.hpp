@@ -91,7 +91,8 @@ class Connection {
   /// explicit transaction they are one.
   PipelineOutcome run_pipeline(const std::vector<Statement>& statements);
   /// The same for statements that are made one by one until there is none: while the server works
-  /// on one, the next is made, and no more than two are held.
+  /// on one, the next is made, and no more than two are held. The server parses once what is the
+  /// same SQL several times in a row.
   PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next);
 
   /// Gives up whatever has no answer by then, and closes the connection. For one that nothing
@@ -146,6 +147,8 @@ class Connection {
 
   Result run_until(const Statement& statement, io::Deadline deadline);
   void send(const Statement& statement);
+  /// The same SQL as the one before, which the server then need not parse and plan anew.
+  void send_again(const Statement& statement);
   void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
   void flush(io::Deadline deadline, const std::string& doing);
   void wait_readable(io::Deadline deadline, const std::string& doing);

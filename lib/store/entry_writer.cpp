@@ -104,7 +104,8 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
        context.written_at}};
 }
 
-/// The statements of one task, each made when it is asked for.
+/// The statements of one task, each made when it is asked for: the journal's lines, while the
+/// entries are as before, then the entries.
 class TaskStatements {
  public:
   TaskStatements(const WriteContext& context, const TaskPlan& task,
@@ -119,25 +120,26 @@ class TaskStatements {
                        {application_name_}};
     }
     if (at == 1) return Statement{"opening a savepoint", "SAVEPOINT task"};
+    if (at < first_write()) {
+      return journal_statement(context_, task_.task, task_.writes[at - first]);
+    }
     if (is_write(at)) return write_statement(context_, task_.task, write_at(at));
-    if (at < end()) return journal_statement(context_, task_.task, write_at(at));
     if (at == end()) return Statement{"releasing a savepoint", "RELEASE SAVEPOINT task"};
     return std::nullopt;
   }
 
-  [[nodiscard]] bool is_write(std::size_t at) const {
-    return at >= first && at < end() && (at - first) % per_write() == per_write() - 1;
-  }
+  [[nodiscard]] bool is_write(std::size_t at) const { return at >= first_write() && at < end(); }
   [[nodiscard]] const EntryWrite& write_at(std::size_t at) const {
-    return task_.writes[(at - first) / per_write()];
+    return task_.writes[at - first_write()];
   }
 
  private:
   static constexpr std::size_t first = 2;
 
-  /// The journal's line comes before the entry changes.
-  [[nodiscard]] std::size_t per_write() const { return context_.journal ? 2 : 1; }
-  [[nodiscard]] std::size_t end() const { return first + per_write() * task_.writes.size(); }
+  [[nodiscard]] std::size_t first_write() const {
+    return first + (context_.journal ? task_.writes.size() : 0);
+  }
+  [[nodiscard]] std::size_t end() const { return first_write() + task_.writes.size(); }
 
   const WriteContext& context_;
   const TaskPlan& task_;
