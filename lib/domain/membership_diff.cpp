@@ -96,6 +96,7 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
   Places new_places = places_of(new_list);
 
   MembershipDiff diff;
+  diff.before = old_list.size();
   for (std::size_t i = 0; i < old_list.size(); ++i) {
     if (!new_places.find(old_list[i])) diff.removed.push_back({old_list[i], i, 0});
   }

@@ -20,7 +20,8 @@ struct MembershipDiff {
   std::vector<Placement> added;    ///< in the order of the new list
   std::vector<Placement> removed;  ///< in the order of the old list
   std::vector<Placement>
-      moved;  ///< in the order of the new list; the fewest that must change place
+      moved;               ///< in the order of the new list; the fewest that must change place
+  std::size_t before = 0;  ///< how many different members the old list has
 
   [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && moved.empty(); }
 };

@@ -39,9 +39,7 @@ struct EntryWrite {
     return before && before->cache_type != after->cache_type;
   }
   /// How many different members stood in the row.
-  [[nodiscard]] std::size_t previous_count() const {
-    return before ? distinct(before->members).size() : 0;
-  }
+  [[nodiscard]] std::size_t previous_count() const { return diff.before; }
 };
 
 /// What one task would do.

@@ -50,8 +50,21 @@ Result Connection::run(const Statement& statement) {
   return run_until(statement, statement_deadline());
 }
 
+void Connection::ask(const Statement& statement) {
+  send(statement);
+  flush(statement_deadline(), statement.doing);
+}
+
+Result Connection::answer(const Statement& statement) {
+  return result_of(statement, statement_deadline());
+}
+
 Result Connection::run_until(const Statement& statement, Deadline deadline) {
   send(statement);
+  return result_of(statement, deadline);
+}
+
+Result Connection::result_of(const Statement& statement, Deadline deadline) {
   Result last;
   for (;;) {
     Result result = next_result(deadline, statement.doing);

@@ -87,6 +87,11 @@ class Connection {
   /// Runs one statement. \throws Error with the kind that its SQLSTATE means.
   Result run(const Statement& statement);
 
+  /// Sends a statement, and then waits for its result: run() in two steps. Between them nothing
+  /// else may be sent. \throws Error.
+  void ask(const Statement& statement);
+  Result answer(const Statement& statement);
+
   /// Sends all statements before it reads the first answer, which costs one round trip. Outside an
   /// explicit transaction they are one.
   PipelineOutcome run_pipeline(const std::vector<Statement>& statements);
@@ -146,6 +151,7 @@ class Connection {
   static void take_notice(void* notices, const PGresult* notice);
 
   Result run_until(const Statement& statement, io::Deadline deadline);
+  Result result_of(const Statement& statement, io::Deadline deadline);
   void send(const Statement& statement);
   /// The same SQL as the one before, which the server then need not parse and plan anew.
   void send_again(const Statement& statement);

@@ -133,15 +133,22 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   return read;
 }
 
-void describe_companies(Transaction& transaction, const TableNames& names, Market& market,
-                        const std::vector<SymbolId>& symbols) {
+CompanyReader::CompanyReader(Transaction& transaction, const TableNames& names,
+                             const Market& market, const std::vector<SymbolId>& symbols)
+    : transaction_(transaction) {
   if (symbols.empty()) return;
   std::vector<std::string_view> wanted;
   wanted.reserve(symbols.size());
   for (const SymbolId id : symbols) wanted.push_back(market.name(id));
-  const Result rows = transaction.run({"reading companies from " + names.symbols.shown(),
-                                       names.in(companies_sql),
-                                       {array_literal(wanted)}});
+  asked_ = {"reading companies from " + names.symbols.shown(),
+            names.in(companies_sql),
+            {array_literal(wanted)}};
+  transaction_.connection().ask(*asked_);
+}
+
+void CompanyReader::take(Market& market) {
+  if (!asked_) return;
+  const Result rows = transaction_.connection().answer(*asked_);
   for (int row = 0; row < rows.rows(); ++row) {
     if (const auto id = market.symbols().find(rows.view(row, 0))) {
       market.describe(*id, {rows.optional_text(row, 1), rows.optional_text(row, 2)});

@@ -23,9 +23,21 @@ struct Sources {
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
                      const Relation& symbols, Day as_of);
 
-/// Reads name and sector of some symbols into the market.
-void describe_companies(Transaction& transaction, const TableNames& names, Market& market,
-                        const std::vector<SymbolId>& symbols);
+/// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
+/// called, nothing else may be asked of the transaction.
+class CompanyReader {
+ public:
+  /// Sends the question; none without symbols.
+  CompanyReader(Transaction& transaction, const TableNames& names, const Market& market,
+                const std::vector<SymbolId>& symbols);
+
+  /// Waits for the answer and puts it into the market. \throws Error.
+  void take(Market& market);
+
+ private:
+  Transaction& transaction_;
+  std::optional<Statement> asked_;
+};
 
 /// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
 /// symbol through the key of that table, until the first hit.

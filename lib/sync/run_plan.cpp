@@ -9,6 +9,23 @@
 
 namespace tickstock::sync {
 
+namespace {
+
+/// The symbols whose companies a plan names: those that come into or leave `recent_ipos`.
+std::vector<SymbolId> described(const Plan& plan) {
+  std::vector<SymbolId> symbols;
+  for (const TaskPlan& task : plan.tasks) {
+    if (task.task != Task::ipo) continue;
+    for (const EntryWrite& write : task.writes) {
+      for (const Placement& member : write.diff.added) symbols.push_back(member.symbol);
+      for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
+    }
+  }
+  return symbols;
+}
+
+}  // namespace
+
 void Run::make_plan(store::Transaction& transaction) {
   const store::TableNames& names = environment_.tables;
   if (can_read_history_) {
@@ -28,7 +45,7 @@ void Run::make_plan(store::Transaction& transaction) {
       store::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
 
   Plan plan = tasks::make_plan(options_.mode, market, entries, options_.policy);
-  describe_listings(transaction, market, plan);
+  store::CompanyReader companies(transaction, names, market, described(plan));
   warn_about_data(market);
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -37,24 +54,13 @@ void Run::make_plan(store::Transaction& transaction) {
       {options_.mode, market, entries, plan, limits, options_.policy.ipo_days, fresh});
   report_.written_at = clock_.now();
   report_.plan_digest = plan_digest(plan, market);
+  companies.take(market);
   report_.snapshot = std::make_unique<const Snapshot>(
       Snapshot{std::move(market), std::move(entries), std::move(plan)});
   for (const TaskPlan& task : report_.snapshot->plan.tasks) {
     report_.tasks.push_back(
         {task.task, changes_of(task, report_.snapshot->market, options_.policy), std::nullopt});
   }
-}
-
-void Run::describe_listings(store::Transaction& transaction, Market& market, const Plan& plan) {
-  std::vector<SymbolId> symbols;
-  for (const TaskPlan& task : plan.tasks) {
-    if (task.task != Task::ipo) continue;
-    for (const EntryWrite& write : task.writes) {
-      for (const Placement& member : write.diff.added) symbols.push_back(member.symbol);
-      for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
-    }
-  }
-  store::describe_companies(transaction, environment_.tables, market, symbols);
 }
 
 void Run::warn_about_data(const Market& market) {

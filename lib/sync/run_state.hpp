@@ -35,7 +35,6 @@ class Run {
 
   // run_plan.cpp: read, plan, guard
   void make_plan(store::Transaction& transaction);
-  void describe_listings(store::Transaction& transaction, Market& market, const Plan& plan);
   void warn_about_data(const Market& market);
   void check_guards() const;
 

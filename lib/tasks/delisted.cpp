@@ -16,6 +16,7 @@ EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const E
   after.members.reserve(before->members.size());
   MembershipDiff diff;
   const std::vector<SymbolId> once = distinct(before->members);
+  diff.before = once.size();
   for (std::size_t i = 0; i < once.size(); ++i) {
     if (market.delisted(once[i])) diff.removed.push_back({once[i], i, 0});
   }
