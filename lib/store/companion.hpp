@@ -14,23 +14,33 @@ namespace tickstock::store {
 /// connection does.
 class Companion {
  public:
-  /// How long the connection and its first answer may take together.
+  /// How long the connection and its first answer may take together, and its last answer.
   static constexpr std::chrono::milliseconds time{100};
+  /// How long its rows may stop once those of the first connection are all there.
+  static constexpr std::chrono::milliseconds longest_silence{1'000};
+  /// How long the transaction of the first connection may have to do nothing because of it, with
+  /// some to spare.
+  static constexpr std::chrono::milliseconds idle_time = 3 * longest_silence;
 
   /// \return nothing when the server takes no second connection in time.
-  static std::optional<Companion> open(const Connection& first);
+  static std::unique_ptr<Companion> open(const Connection& first);
 
-  /// Takes the snapshot of a transaction of the first connection. \return nothing when that fails:
-  /// another server stands behind the address, or a pooler has no connection left. Valid as long as
-  /// the companion stays where it is.
+  /// Lets go of the snapshot before it closes the connection.
+  ~Companion();
+  Companion(const Companion&) = delete;
+  Companion& operator=(const Companion&) = delete;
+
+  /// Takes the snapshot of a transaction of the first connection; to be called once. \return
+  /// nothing when that fails: another server stands behind the address, or a pooler has no
+  /// connection left.
   Transaction* join(const Transaction& transaction);
 
  private:
   Companion(Connection connection, std::chrono::milliseconds left)
-      : connection_(std::make_unique<Connection>(std::move(connection))), left_(left) {}
+      : connection_(std::move(connection)), left_(left) {}
 
-  std::unique_ptr<Connection> connection_;  ///< its transaction keeps the address
-  std::unique_ptr<Transaction> transaction_;
+  Connection connection_;
+  std::optional<Transaction> transaction_;
   std::chrono::milliseconds left_;  ///< for the first answer
 };
 

@@ -66,9 +66,16 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
 std::optional<Connection> Connection::open_another(std::chrono::milliseconds time) const {
   ConnectionSettings settings = settings_;
   settings.connect_timeout = std::min(settings.connect_timeout, time);
-  auto outcome = open_at(target_, settings, *patience_);
-  if (auto* opened = std::get_if<Connection>(&outcome)) return std::move(*opened);
-  return std::nullopt;
+  try {
+    auto outcome = open_at(target_, settings, *patience_);
+    auto* opened = std::get_if<Connection>(&outcome);
+    if (opened == nullptr) return std::nullopt;
+    opened->expendable_ = true;
+    return std::move(*opened);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    return std::nullopt;
+  }
 }
 
 std::variant<Connection, Connection::ConnectFailure> Connection::open_at(

@@ -20,8 +20,9 @@ namespace {
 /// first.
 constexpr milliseconds grace{5'000};
 /// How long to wait until a request to cancel is delivered, and then for the statement to end.
-/// Both, and the last words, fit into the two seconds in which a signal ends a run.
+/// All, and the last words, fit into the two seconds in which a signal ends a run.
 constexpr milliseconds cancel_time{300};
+constexpr milliseconds cancel_time_of_expendable{100};
 constexpr milliseconds drain_time{500};
 
 constexpr const char* interrupted_text = "interrupted by a signal; the transaction was rolled back";
@@ -171,10 +172,11 @@ Result Connection::commit() {
 
 void Connection::rollback() noexcept {
   try {
-    const io::Settling settling(*patience_);
-    if (usable() && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
-      run({"ROLLBACK", "ROLLBACK"});
-    }
+    if (!usable() || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
+    // The time for last words is for those who need it.
+    std::optional<io::Settling> settling;
+    if (!expendable_) settling.emplace(*patience_);
+    run({"ROLLBACK", "ROLLBACK"});
   } catch (const std::exception&) {
     connection_.reset();
   }
@@ -225,15 +227,21 @@ Result Connection::next_result(Deadline deadline, const std::string& doing) {
   return Result(PQgetResult(connection_.get()));
 }
 
-void Connection::give_up(Readiness why, const std::string& doing) {
-  if (answer_by_) {
-    // Nobody depends on this connection, so nobody waits for a cancel.
+void Connection::stop() noexcept {
+  if (expendable_) {
+    // Where an answer was due nothing runs that lasts, and a cancel could take as long.
+    if (!answer_by_) cancel();
     connection_.reset();
-  } else if (!notices_->committing) {
-    // A cancel that is still under way could hit a later statement, such as the record's COMMIT.
-    if (!cancel()) connection_.reset();
-    if (connection_) drain_rest();
+    return;
   }
+  // A cancel that is still under way could hit a later statement, such as the record's COMMIT.
+  if (!cancel()) connection_.reset();
+  if (connection_) drain_rest();
+  if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
+}
+
+void Connection::give_up(Readiness why, const std::string& doing) {
+  if (!notices_->committing) stop();
   if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
   if (why == Readiness::interrupted) throw Error(ErrorKind::interrupted, interrupted_text);
   throw Error(
@@ -263,7 +271,8 @@ bool Connection::cancel() noexcept {
     });
     const std::future<void> done = task.get_future();
     std::thread(std::move(task)).detach();
-    return done.wait_for(cancel_time) == std::future_status::ready;
+    const milliseconds time = expendable_ ? cancel_time_of_expendable : cancel_time;
+    return done.wait_for(time) == std::future_status::ready;
   } catch (const std::exception&) {
     // Without memory or a thread: the server notices when the connection is closed.
     return false;

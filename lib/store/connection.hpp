@@ -75,7 +75,9 @@ class Connection {
   /// (interrupted).
   static Connection open(const ConnectionSettings& settings, io::Patience& patience);
 
-  /// Connects once more to where this one leads. \return nothing when that fails.
+  /// Connects once more to where this one leads, with a connection that nothing depends on: no wait
+  /// for it outlasts a signal, and what it does not do in time closes it. \return nothing when that
+  /// fails. \throws Error (interrupted).
   [[nodiscard]] std::optional<Connection> open_another(std::chrono::milliseconds time) const;
 
   Connection(Connection&&) noexcept = default;
@@ -100,8 +102,7 @@ class Connection {
   /// same SQL several times in a row.
   PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next);
 
-  /// Gives up whatever has no answer by then, and closes the connection. For one that nothing
-  /// depends on.
+  /// Gives up whatever has no answer by then. For a connection that nothing depends on.
   void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
 
   /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) when the connection
@@ -160,7 +161,9 @@ class Connection {
   void wait_readable(io::Deadline deadline, const std::string& doing);
   void consume_input(const std::string& doing);
   Result next_result(io::Deadline deadline, const std::string& doing);
-  /// Cancels what runs, waits a little for it to end, and throws.
+  /// Cancels what runs, waits a little for it to end, and closes the connection where it doesn't.
+  void stop() noexcept;
+  /// Stops what runs, but a COMMIT, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
   /// \return whether the request is delivered.
   bool cancel() noexcept;
@@ -174,6 +177,7 @@ class Connection {
   Target target_;
   std::string user_;
   io::Patience* patience_;
+  bool expendable_ = false;  ///< nothing depends on it
   std::optional<io::Deadline> answer_by_;
   std::unique_ptr<Notices> notices_;  ///< libpq keeps its address
 };

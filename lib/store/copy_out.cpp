@@ -15,18 +15,26 @@ CopyOut::CopyOut(Connection& connection, Statement statement, Take take)
       take_(std::move(take)),
       deadline_(connection.statement_deadline()) {}
 
+CopyOut::~CopyOut() {
+  const bool runs = stage_ != Stage::ready && stage_ != Stage::over;
+  if (runs && PQtransactionStatus(connection_.connection_.get()) == PQTRANS_ACTIVE) {
+    connection_.stop();
+  }
+}
+
 void CopyOut::begin() {
   deadline_ = connection_.statement_deadline();
   connection_.send(statement_);
+  stage_ = Stage::sent;
   connection_.flush(deadline_, statement_.doing);
-  sent_ = true;
 }
 
 void CopyOut::finish() {
   while (advance()) wait();
 }
 
-std::optional<Error> CopyOut::finish_both(CopyOut& first, CopyOut& second) {
+std::optional<Error> CopyOut::finish_both(CopyOut& first, CopyOut& second,
+                                          std::chrono::milliseconds longest_silence) {
   std::optional<Error> failure;
   bool second_runs = true;
   const auto try_second = [&failure, &second_runs](const auto& step) {
@@ -54,44 +62,67 @@ std::optional<Error> CopyOut::finish_both(CopyOut& first, CopyOut& second) {
     first.connection_.consume_input(first.statement_.doing);
     try_second([&] { second.connection_.consume_input(second.statement_.doing); });
   }
-  if (second_runs) try_second([&] { second.finish(); });
+  while (second_runs) {
+    try_second([&] {
+      second_runs = second.advance();
+      if (!second_runs) return;
+      second.connection_.wait_readable(
+          second.deadline_.earlier(io::Deadline::after(longest_silence)), second.statement_.doing);
+    });
+  }
   return failure;
 }
 
 bool CopyOut::advance() {
-  if (!sent_) begin();
+  if (stage_ == Stage::ready) begin();
+  if (stage_ == Stage::sent) start();
+  if (stage_ == Stage::copying) take_rows();
+  if (stage_ != Stage::ending || !take_end()) return true;
+  stage_ = Stage::over;
+  if (failure_) throw Error(*failure_);
+  return false;
+}
+
+void CopyOut::start() {
   PGconn* raw = connection_.connection_.get();
-  if (!started_) {
-    if (PQisBusy(raw) != 0) return true;
-    const Result start(PQgetResult(raw));
-    if (start.get() == nullptr || !connection_.usable()) throw connection_.lost(statement_.doing);
-    if (start.status() != PGRES_COPY_OUT) {
-      connection_.drain_rest();
-      throw error_of(start.get(), statement_.doing);
-    }
-    started_ = true;
+  if (PQisBusy(raw) != 0) return;
+  const Result start(PQgetResult(raw));
+  if (start.get() == nullptr || !connection_.usable()) throw connection_.lost(statement_.doing);
+  if (start.status() == PGRES_COPY_OUT) {
+    stage_ = Stage::copying;
     // The time for the answer is over, the time for the rows begins.
     deadline_ = connection_.statement_deadline();
+  } else {
+    stage_ = Stage::ending;
+    failure_ = error_of(start.get(), statement_.doing);
   }
+}
+
+void CopyOut::take_rows() {
+  PGconn* raw = connection_.connection_.get();
   for (;;) {
     char* bytes = nullptr;
     const int size = PQgetCopyData(raw, &bytes, 1);
-    if (size == 0) return true;
+    if (size == 0) return;
+    if (size < -1) throw connection_.lost(statement_.doing);
     if (size < 0) break;
     const std::unique_ptr<char, decltype(&PQfreemem)> owner(bytes, &PQfreemem);
     take_(std::string_view(bytes, static_cast<std::size_t>(size)));
   }
-  end();
+  stage_ = Stage::ending;
+}
+
+bool CopyOut::take_end() {
+  PGconn* raw = connection_.connection_.get();
+  while (PQisBusy(raw) == 0) {
+    const Result result(PQgetResult(raw));
+    if (!connection_.usable()) throw connection_.lost(statement_.doing);
+    if (result.get() == nullptr) return true;
+    if (result.failed()) failure_ = error_of(result.get(), statement_.doing);
+  }
   return false;
 }
 
 void CopyOut::wait() { connection_.wait_readable(deadline_, statement_.doing); }
-
-void CopyOut::end() {
-  const Result end = connection_.next_result(deadline_, statement_.doing);
-  if (end.get() == nullptr || !connection_.usable()) throw connection_.lost(statement_.doing);
-  connection_.drain_rest();
-  if (end.failed()) throw error_of(end.get(), statement_.doing);
-}
 
 }  // namespace tickstock::store

@@ -121,7 +121,7 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   bool has_entries = false;
   if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {
     CopyOut entries = copy_entries(*beside, names, read.market.symbols(), read.entries);
-    has_entries = !CopyOut::finish_both(market, entries);
+    has_entries = !CopyOut::finish_both(market, entries, Companion::longest_silence);
   } else {
     market.finish();
   }

@@ -113,15 +113,22 @@ void Run::open_companion() {
   }
 }
 
-std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait) {
+store::TransactionOptions Run::joinable(store::TransactionOptions options) const {
+  options.export_snapshot = companion_ != nullptr;
+  if (companion_) options.idle_time += store::Companion::idle_time;
+  return options;
+}
+
+std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait, bool reads) {
   const std::int64_t key = store::run_lock_key(catalog_);
   const io::Deadline deadline = patience_.step(lock_wait);
   for (;;) {
-    auto transaction = std::make_unique<store::Transaction>(
-        *connection_, store::TransactionOptions{.timezone = environment_.timezone,
-                                                .lock = key,
-                                                .application_name = application_name(),
-                                                .export_snapshot = companion_.has_value()});
+    const store::TransactionOptions options{
+        .timezone = environment_.timezone, .lock = key, .application_name = application_name()};
+    auto transaction =
+        std::make_unique<store::Transaction>(*connection_, reads ? joinable(options) : options);
+    // Where no snapshot can be exported, it is not tried again with every look at the lock.
+    if (reads && !transaction->snapshot()) companion_.reset();
     if (transaction->has_lock()) {
       had_lock_ = true;
       return transaction;
@@ -144,7 +151,7 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait) {
 void Run::open_record() {
   for (int attempt = 1;; ++attempt) {
     try {
-      const auto transaction = begin_locked(options_.lock_wait);
+      const auto transaction = begin_locked(options_.lock_wait, false);
       store::open_run(*transaction, environment_.tables, record(), environment_.program_version);
       transaction->commit();
       break;
@@ -196,16 +203,16 @@ void Run::attempt() {
   omitted_universe_events_ = 0;
   begin_step(1);
   if (options_.dry_run) {
-    store::Transaction transaction(*connection_, {.read_only = true,
-                                                  .timezone = environment_.timezone,
-                                                  .export_snapshot = companion_.has_value()});
+    store::Transaction transaction(
+        *connection_, joinable({.read_only = true, .timezone = environment_.timezone}));
     make_plan(transaction);
     report_.status = RunStatus::completed;
     check_guards();
     return;
   }
   const auto transaction = begin_locked(
-      has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait);
+      has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait,
+      true);
   announcer_.triggered();
   make_plan(*transaction);
   check_guards();

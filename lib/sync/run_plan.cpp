@@ -36,9 +36,11 @@ void Run::make_plan(store::Transaction& transaction) {
                                  to_string(*last));
     }
   }
-  auto [market, entries] = store::read_sources(transaction, companion_ ? &*companion_ : nullptr,
-                                               names, catalog_.symbols, *report_.as_of);
-  companion_.reset();
+  // Closed when the tables are read, and when that fails: another attempt does without.
+  std::unique_ptr<store::Companion> companion = std::move(companion_);
+  auto [market, entries] =
+      store::read_sources(transaction, companion.get(), names, catalog_.symbols, *report_.as_of);
+  companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
       !limits.max_data_age_days ||

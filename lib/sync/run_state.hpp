@@ -55,7 +55,10 @@ class Run {
   [[nodiscard]] events::Completion completion() const;
 
   void open_companion();
-  std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait);
+  /// \param reads whether the tables are read in it, which a companion may help with
+  std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait, bool reads);
+  /// Makes a transaction one that a companion, where there is one, can join.
+  [[nodiscard]] store::TransactionOptions joinable(store::TransactionOptions options) const;
   void begin_step(int step);
   [[nodiscard]] std::string application_name() const;
 
@@ -68,7 +71,7 @@ class Run {
   Announcer announcer_;
   std::optional<store::Connection> connection_;
   store::Catalog catalog_;
-  std::optional<store::Companion> companion_;  ///< until the tables are read
+  std::unique_ptr<store::Companion> companion_;  ///< until the tables are read
   Report report_;
   std::vector<std::string> early_warnings_;  ///< those that a retry does not find again
   std::vector<Message> messages_;

@@ -4,22 +4,21 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
-#include <set>
 
 #include "cli/scene.hpp"
+#include "cli/traces.hpp"
 #include "pgbouncer.hpp"
 
 using namespace tickstock::test;
 
 namespace {
 
-const std::set<std::string> times{"sync_start", "sync_end",         "start_time", "end_time",
-                                  "timestamp",  "duration_seconds", "changed_at"};
-
 /// A market whose commands go through a pooler, or straight to the server.
 class Market {
  public:
-  explicit Market(int pool_size) {
+  explicit Market(int pool_size, int connections = 1)
+      : config_(directory_.write("c.toml",
+                                 fmt::format("[database]\nconnections = {}\n", connections))) {
     if (pool_size > 0) pooler_ = std::make_unique<PgBouncer>(Postgres::shared(), pool_size);
     add_small_market(fixture);
     // On PostgreSQL's clock, so that the check has nothing to warn of.
@@ -43,37 +42,12 @@ class Market {
     CHECK(lines_of(fixture.run({"check", "-q"}, environment({})).out).empty());
   }
 
-  /// Everything that was left in the database, but for times.
-  Names rows() {
-    Names all;
-    for (const std::string sql :
-         {"SELECT universe, cache_type, content - 'last_updated' FROM cache_entries ORDER BY 1",
-          "SELECT run_id, mode, status, as_of, plan_digest, guards, task_results, symbols, "
-          "eligible, total_changes, universes_changed, members_added, members_removed, "
-          "members_moved, events, error FROM cache_sync_runs ORDER BY started_at",
-          "SELECT id, run_id, task, universe, action, added, removed, moved, reason, added_why, "
-          "removed_why, content_before - 'last_updated', cache_type_before "
-          "FROM cache_sync_changes ORDER BY id",
-          "SELECT id, event_id, run_id, channel, event, published_at IS NULL, given_up_at IS NULL "
-          "FROM cache_sync_outbox ORDER BY id"}) {
-      for (const auto& row : fixture.database().rows(sql)) {
-        all.push_back(fmt::format("{}", fmt::join(row, " | ")));
-      }
-    }
-    return all;
-  }
-
-  /// What arrived, but for times.
-  Names events() {
-    Names all;
-    for (const Event& event : subscriber_->drain()) {
-      all.push_back(event.channel + " " + Json::parse(event.message).text_without(times));
-    }
-    return all;
-  }
+  Names rows() { return stored_rows(fixture.database()); }
+  Names events() { return published(*subscriber_); }
 
   Environment environment(Environment extra) const {
     extra["DATABASE_URL"] = url();
+    extra["TICKSTOCK_CACHE_CONFIG"] = config_;
     return extra;
   }
 
@@ -117,6 +91,8 @@ class Market {
     said.push_back(document ? Json::parse(result.out).text_without(times) : result.out);
   }
 
+  TemporaryDirectory directory_;
+  std::string config_;
   std::unique_ptr<PgBouncer> pooler_;
   std::unique_ptr<Subscriber> subscriber_;
 };
@@ -137,14 +113,17 @@ Names session_state(Session& session) {
 
 }  // namespace
 
-TEST_CASE("through a pooler all is done, recorded, said and announced as without") {
+TEST_CASE(
+    "through a pooler, and over two connections, all is done, recorded, said and announced as "
+    "without") {
   Market straight(0);
   straight.live();
   const Names rows = straight.rows();
   const Names events = straight.events();
-  for (const int pool_size : {1, 4}) {
-    INFO("a pool of " << pool_size);
-    Market pooled(pool_size);
+  for (const auto& [pool_size, connections] :
+       std::vector<std::pair<int, int>>{{0, 2}, {1, 1}, {1, 2}, {2, 2}, {4, 1}}) {
+    INFO("a pool of " << pool_size << ", connections = " << connections);
+    Market pooled(pool_size, connections);
     pooled.live();
     REQUIRE(pooled.said.size() == straight.said.size());
     for (std::size_t i = 0; i < straight.said.size(); ++i)

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "store/companion.hpp"
 #include "store/connection.hpp"
 #include "store/copy_out.hpp"
 #include "store/transaction.hpp"
@@ -123,6 +124,35 @@ TEST_CASE("COPY hands over all bytes, and an error in its middle is an error") {
   CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
   CHECK(failure_of([&] { copy("COPY no_such_table TO STDOUT"); }).sqlstate() == "42P01");
   CHECK(connection.run({"going on", "SELECT 8"}).integer(0, 0) == 8);
+}
+
+TEST_CASE("a COPY that is left in its middle is cancelled, and its connection goes on") {
+  const Database database;
+  Connection connection = connect(database);
+  const Error error = failure_of([&] {
+    CopyOut(connection, {"copying", "COPY (SELECT generate_series(1, 100000000)) TO STDOUT"},
+            [](std::string_view) { throw Error(ErrorKind::failed, "enough"); })
+        .finish();
+  });
+  CHECK(std::string(error.what()) == "enough");
+  CHECK(connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7);
+}
+
+TEST_CASE("the time for last words is not spent on a companion") {
+  const Database database;
+  io::Patience patience(io::Interrupt(), io::Deadline::after(std::chrono::seconds(3)));
+  Connection connection = Connection::open(settings_of(database), patience);
+  Transaction transaction(connection, {.export_snapshot = true});
+  REQUIRE(transaction.snapshot());
+  std::unique_ptr<Companion> companion;
+  const auto joined = [&] {
+    companion = Companion::open(connection);
+    return companion && companion->join(transaction) != nullptr;
+  };
+  while (!joined()) REQUIRE_FALSE(patience.over());
+  while (!patience.over()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  companion.reset();
+  CHECK(patience.over());
 }
 
 TEST_CASE("an interrupt ends a wait, and what waited in the server with it") {

@@ -51,6 +51,30 @@ int connect_to(int port, bool blocking) {
   return fd;
 }
 
+/// Hands on what either side sends, after `change` has seen it, until a side ends or `change` says
+/// false.
+template <typename Change>
+void exchange(int client, int upstream, const TcpServer& server, Change change) {
+  std::array<char, 65536> buffer{};
+  while (!server.stopping()) {
+    std::array<pollfd, 2> fds{{{client, POLLIN, 0}, {upstream, POLLIN, 0}}};
+    if (::poll(fds.data(), fds.size(), moment) <= 0) continue;
+    const bool to_client = fds[1].revents != 0;
+    const ssize_t size = ::recv(to_client ? upstream : client, buffer.data(), buffer.size(), 0);
+    if (size <= 0) return;
+    std::string bytes(buffer.data(), static_cast<std::size_t>(size));
+    if (!change(to_client, bytes)) return;
+    if (!TcpServer::send_all(to_client ? client : upstream, bytes)) return;
+  }
+}
+
+/// ERROR 40001, as a server says it.
+const std::string error_message = [] {
+  using namespace std::string_literals;
+  const std::string fields = "SERROR\0VERROR\0C40001\0Mmade up\0\0"s;
+  return "E\0\0\0"s + static_cast<char>(fields.size() + 4) + fields;
+}();
+
 }  // namespace
 
 BlackHole::BlackHole() {
@@ -160,22 +184,103 @@ ReticentProxy::ReticentProxy(int server_port)
     : server_([server_port](int client, const TcpServer& server) {
         const int upstream = connect_to(server_port, true);
         if (upstream < 0) return;
-        std::array<char, 65536> buffer{};
-        bool open = true;
-        while (open && !server.stopping()) {
-          std::array<pollfd, 2> fds{{{client, POLLIN, 0}, {upstream, POLLIN, 0}}};
-          if (::poll(fds.data(), fds.size(), moment) <= 0) continue;
-          const bool to_client = fds[1].revents != 0;
-          const ssize_t size =
-              ::recv(to_client ? upstream : client, buffer.data(), buffer.size(), 0);
-          if (size <= 0) break;
-          std::string bytes(buffer.data(), static_cast<std::size_t>(size));
+        exchange(client, upstream, server, [](bool to_client, std::string& bytes) {
           const std::size_t told = bytes.find("in_hot_standby");
           // Under a name that no client knows.
           if (to_client && told != std::string::npos) bytes[told] = 'I';
-          open = TcpServer::send_all(to_client ? client : upstream, bytes);
-        }
+          return true;
+        });
         ::close(upstream);
       }) {}
+
+SecondProxy::SecondProxy(int server_port, const Spoil& spoil)
+    : server_port_(server_port),
+      other_port_(server_port),
+      spoil_(spoil),
+      server_([this](int client, const TcpServer& server) { serve(client, server); }) {}
+
+SecondProxy::SecondProxy(int server_port, int other_port, Told told)
+    : server_port_(server_port),
+      other_port_(other_port),
+      told_(std::move(told)),
+      server_([this](int client, const TcpServer& server) { serve(client, server); }) {}
+
+void SecondProxy::serve(int client, const TcpServer& server) {
+  const bool second = ++connections_ == 2;
+  if (second && spoil_ && spoil_->type == 0) {
+    met_ = true;
+    if (spoil_->how == How::hang) keep(client, server);
+    return;
+  }
+  const int upstream = connect_to(second ? other_port_ : server_port_, true);
+  if (upstream < 0) return;
+  if (second) {
+    serve_second(client, upstream, server);
+  } else {
+    exchange(client, upstream, server, [](bool, std::string&) { return true; });
+  }
+  ::close(upstream);
+}
+
+void SecondProxy::serve_second(int client, int upstream, const TcpServer& server) {
+  std::string received;
+  exchange(client, upstream, server, [&](bool to_client, std::string& bytes) {
+    if (!to_client) {
+      tell(bytes);
+      return true;
+    }
+    received += bytes;
+    bytes.clear();
+    return pass(client, received);
+  });
+  if (hanging_) keep(client, server);
+}
+
+void SecondProxy::tell(const std::string& bytes) {
+  constexpr std::string_view before = "SET TRANSACTION SNAPSHOT '";
+  const std::size_t at = bytes.find(before);
+  if (spoil_ || at == std::string::npos) return;
+  const std::size_t begin = at + before.size();
+  if (told_) told_(bytes.substr(begin, bytes.find('\'', begin) - begin));
+  met_ = true;
+}
+
+bool SecondProxy::pass(int client, std::string& received) {
+  std::string passed;
+  while (received.size() >= 5 && !hanging_) {
+    std::size_t size = 1;
+    for (std::size_t i = 1, length = 0; i < 5; ++i) {
+      length = length << 8 | static_cast<unsigned char>(received[i]);
+      if (i == 4) size += length;
+    }
+    if (received.size() < size) break;
+    std::string message = received.substr(0, size);
+    received.erase(0, size);
+    if (spoil_ && message[0] == spoil_->type && ++seen_ == spoil_->which) {
+      met_ = true;
+      if (spoil_->how == How::cut) {
+        TcpServer::send_all(client, passed);
+        return false;
+      }
+      hanging_ = spoil_->how == How::hang;
+      failed_ = spoil_->how == How::fail;
+      if (failed_) passed += error_message;
+    }
+    if (hanging_) break;
+    const bool ends = message[0] == 'Z';
+    // In a transaction that has failed.
+    if (failed_ && ends) message.back() = 'E';
+    if (!failed_ || ends) passed += message;
+    if (ends) failed_ = false;
+  }
+  return TcpServer::send_all(client, passed) && !hanging_;
+}
+
+void SecondProxy::keep(int client, const TcpServer& server) {
+  std::array<char, 65536> buffer{};
+  while (!server.stopping()) {
+    if (TcpServer::readable(client) && ::recv(client, buffer.data(), buffer.size(), 0) <= 0) return;
+  }
+}
 
 }  // namespace tickstock::test

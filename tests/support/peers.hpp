@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -93,6 +94,52 @@ class ReticentProxy {
   int port() const { return server_.port(); }
 
  private:
+  TcpServer server_;
+};
+
+/// A proxy before a PostgreSQL server, without TLS, that spoils the second of the connections that
+/// are made through it; all others pass.
+class SecondProxy {
+ public:
+  enum class How {
+    hang,  ///< nothing gets through any more
+    cut,   ///< the connection ends
+    fail   ///< an error gets through instead, and what ends the statement
+  };
+  /// At which message of the server: its type, and which of that type, from 1. Without a type at
+  /// once.
+  struct Spoil {
+    How how;
+    char type;
+    int which;
+  };
+  /// Gets the name of a snapshot before the server that is asked for it does.
+  using Told = std::function<void(const std::string& snapshot)>;
+
+  SecondProxy(int server_port, const Spoil& spoil);
+  /// Leads the second connection to another server.
+  SecondProxy(int server_port, int other_port, Told told = {});
+
+  int port() const { return server_.port(); }
+  /// Whether the second connection met what is wrong with it.
+  bool met() const { return met_; }
+
+ private:
+  void serve(int client, const TcpServer& server);
+  void serve_second(int client, int upstream, const TcpServer& server);
+  void tell(const std::string& bytes);
+  bool pass(int client, std::string& received);
+  static void keep(int client, const TcpServer& server);
+
+  int server_port_;
+  int other_port_;
+  std::optional<Spoil> spoil_;
+  Told told_;
+  std::atomic<int> connections_{0};
+  std::atomic<bool> met_{false};
+  int seen_ = 0;         ///< of the type that is spoilt
+  bool failed_ = false;  ///< until the statement ends
+  bool hanging_ = false;
   TcpServer server_;
 };
 

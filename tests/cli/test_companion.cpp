@@ -1,0 +1,387 @@
+// A second connection for reading costs or saves time, and changes nothing else, whatever becomes
+// of it.
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+
+#include "cli/scene.hpp"
+#include "cli/traces.hpp"
+#include "peers.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+using How = SecondProxy::How;
+namespace fs = std::filesystem;
+
+/// What nights said and left.
+struct Outcome {
+  Names said;
+  Names rows;
+  Names events;
+};
+
+void check_same(const Outcome& outcome, const Outcome& expected) {
+  CHECK(outcome.said == expected.said);
+  CHECK(outcome.rows == expected.rows);
+  CHECK(outcome.events == expected.events);
+}
+
+/// The small market, for a role whose statements the server logs.
+class Market {
+ public:
+  explicit Market(Postgres& postgres = Postgres::shared(), int connections = 2,
+                  int statement_seconds = 3)
+      : fixture({}, postgres),
+        config_(directory_.write(
+            "c.toml", fmt::format("[database]\nconnections = {}\n"
+                                  "[timeouts]\nconnect = 5\nstatement = {}\nlock = 600\n",
+                                  connections, statement_seconds))),
+        log_begin_(postgres.log().size()) {
+    add_small_market(fixture);
+    REQUIRE(fixture.run({"init"}).status == 0);
+    role = make_role(fixture);
+    sql(fixture.run({"init", "--print-grants", role}).out);
+    sql("ALTER ROLE " + role + " SET log_statement = 'all'");
+    subscriber_ = std::make_unique<Subscriber>(fixture.redis());
+  }
+
+  void sql(const std::string& statement) { fixture.database().execute(statement); }
+
+  /// Without TLS, for a proxy.
+  std::string url(int port = 0) {
+    return fixture.database().tcp_url(role, port) + "?sslmode=disable";
+  }
+
+  /// A dry run and a run, each through what `way` leads to.
+  template <typename Way>
+  Outcome live(Way way) {
+    Outcome outcome;
+    subscriber_->drain();
+    for (const std::string command : {"dry-run", "sync"}) {
+      const ProcessResult result = start(command, way())->wait();
+      outcome.said.push_back(fmt::format("{} {} {}", command, result.status, result.err));
+      outcome.said.push_back(Json::parse(result.out).text_without(times));
+      wait_until_gone();
+    }
+    outcome.rows = stored_rows(fixture.database());
+    outcome.events = published(*subscriber_);
+    return outcome;
+  }
+
+  std::unique_ptr<Process> start(const std::string& command, const std::string& url) {
+    Names arguments{command, "--as-of", market_day, "--format", "json", "-q"};
+    if (command == "sync") arguments.insert(arguments.end(), {"--run-id", "night"});
+    return std::make_unique<Process>(
+        Fixture::command(arguments),
+        fixture.options({{"DATABASE_URL", url}, {"TICKSTOCK_CACHE_CONFIG", config_}}));
+  }
+
+  /// The processes of the server that work for the role, and what `also` says is true for.
+  Names backends(const std::string& also = "true") {
+    return fixture.database().column(
+        "SELECT pid FROM pg_stat_activity WHERE usename = $1 AND " + also, {role});
+  }
+  void wait_until_gone() {
+    wait_until("the server to have ended every session", [this] { return backends().empty(); });
+  }
+
+  /// The processes of the server that were asked for the rows of a table, in order.
+  Names readers(const std::string& first_column) {
+    Names found;
+    std::string process;
+    for (const std::string& line : lines_of(log())) {
+      if (line.starts_with("\tCOPY (SELECT " + first_column) && !process.empty())
+        found.push_back(process);
+      const std::size_t begin = line.find('[') + 1;
+      const bool executes = line.find(" LOG:  execute ") != std::string::npos;
+      process = executes ? line.substr(begin, line.find(']') - begin) : "";
+    }
+    return found;
+  }
+  std::string log() { return fixture.database().postgres().log().substr(log_begin_); }
+
+  Fixture fixture;
+  std::string role;
+
+ private:
+  TemporaryDirectory directory_;
+  std::string config_;
+  std::size_t log_begin_;
+  std::unique_ptr<Subscriber> subscriber_;
+};
+
+/// What everything must be as.
+const Outcome& of_one_connection() {
+  static const Outcome outcome = [] {
+    Market market(Postgres::shared(), 1);
+    Outcome made = market.live([&] { return market.url(); });
+    CHECK(market.readers("universe") == market.readers("symbol"));
+    return made;
+  }();
+  return outcome;
+}
+
+/// On a busy machine the second connection may be given up before it meets what a test wants it
+/// to meet. So that is tried again.
+template <typename Attempt>
+void until_met(Attempt attempt) {
+  for (int i = 0; i < 20; ++i) {
+    if (attempt()) return;
+  }
+  FAIL("the second connection was given up, whenever it was tried");
+}
+
+/// A run that waits for tables that a stranger holds.
+class Held {
+ public:
+  Held(Market& market, const std::string& tables) : market_(market) {
+    stranger_.execute("BEGIN");
+    stranger_.execute("LOCK TABLE " + tables + " IN ACCESS EXCLUSIVE MODE");
+    run = market.start("sync", market.url());
+    wait_until("the run to be held", [&] { return !waiting("true").empty(); });
+  }
+
+  /// Those who wait, and for whom `also` is true.
+  Names waiting(const std::string& also) {
+    return market_.backends("wait_event_type = 'Lock' AND " + also);
+  }
+  /// Whether both connections wait, now or in a while.
+  bool both() {
+    for (int i = 0; i < 50 && waiting("true").size() < 2; ++i) pause_briefly();
+    return waiting("true").size() == 2;
+  }
+  void release() { stranger_.execute("ROLLBACK"); }
+
+  std::unique_ptr<Process> run;
+
+ private:
+  Market& market_;
+  Session stranger_ = market_.fixture.database().connect();
+};
+
+const std::string reads_entries = "query LIKE '%COPY (SELECT universe%'";
+
+}  // namespace
+
+TEST_CASE("two connections read, and what comes of it is the same as with one") {
+  const Outcome& expected = of_one_connection();
+  until_met([&] {
+    Market market;
+    check_same(market.live([&] { return market.url(); }), expected);
+    const Names symbols = market.readers("symbol");
+    const Names entries = market.readers("universe");
+    REQUIRE(symbols.size() == 2);
+    REQUIRE(entries.size() == 2);
+    return symbols[0] != entries[0] && symbols[1] != entries[1];
+  });
+}
+
+TEST_CASE("whatever the second connection meets, a run is that of one") {
+  const Outcome& expected = of_one_connection();
+  // The messages of the server: R its word on the login, 1 to a statement, H and c around the rows
+  // d, C after a statement, Z when it waits for the next.
+  const std::vector<std::pair<std::string, SecondProxy::Spoil>> faults{
+      {"is taken and never answered", {How::hang, 0, 0}},
+      {"is ended at once", {How::cut, 0, 0}},
+      {"hangs in the login", {How::hang, 'R', 1}},
+      {"hangs after the login", {How::hang, '1', 1}},
+      {"is cut after the login", {How::cut, '1', 1}},
+      {"gets an error for the snapshot", {How::fail, 'C', 2}},
+      {"hangs before its rows", {How::hang, 'H', 1}},
+      {"hangs between its rows", {How::hang, 'd', 2}},
+      {"is cut between its rows", {How::cut, 'd', 2}},
+      {"gets an error between its rows", {How::fail, 'd', 2}},
+      {"hangs after its rows", {How::hang, 'c', 1}},
+      {"hangs before the word that they were all", {How::hang, 'C', 6}},
+      {"is cut before the word that they were all", {How::cut, 'C', 6}},
+      {"gets an error instead of the word that they were all", {How::fail, 'C', 6}},
+      {"hangs when it is to end", {How::hang, 'Z', 4}},
+      {"is cut when it is to end", {How::cut, 'Z', 4}}};
+  for (const auto& fault : faults) {
+    INFO("the second connection " << fault.first);
+    until_met([&] {
+      Market market;
+      std::vector<std::unique_ptr<SecondProxy>> proxies;
+      check_same(market.live([&] {
+        proxies.push_back(std::make_unique<SecondProxy>(market.fixture.database().postgres().port(),
+                                                        fault.second));
+        return market.url(proxies.back()->port());
+      }),
+                 expected);
+      return proxies[0]->met() && proxies[1]->met();
+    });
+  }
+}
+
+TEST_CASE("where the server takes no second connection, or exports no snapshot, one is enough") {
+  const Outcome& expected = of_one_connection();
+  std::vector<Session> others;
+  struct Refusal {
+    std::string words;
+    std::function<void(Market&)> arrange;
+  };
+  const std::vector<Refusal> refusals{
+      {"too many connections for role",
+       [](Market& market) { market.sql("ALTER ROLE " + market.role + " CONNECTION LIMIT 1"); }},
+      {"permission denied for function pg_export_snapshot",
+       [](Market& market) {
+         market.sql("REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC");
+       }},
+      {"remaining connection slots are reserved", [&others](Market& market) {
+         market.sql("CREATE ROLE crowd LOGIN");
+         try {
+           for (;;) others.push_back(market.fixture.database().connect("crowd"));
+         } catch (const std::exception&) {
+           others.pop_back();
+         }
+         wait_until("a session to end", [&] {
+           return market.fixture.database().value(
+                      "SELECT count(*) FROM pg_stat_activity WHERE usename = 'crowd'") ==
+                  std::to_string(others.size());
+         });
+       }}};
+  for (const Refusal& refusal : refusals) {
+    INFO(refusal.words);
+    Market market;
+    refusal.arrange(market);
+    check_same(market.live([&] { return market.url(); }), expected);
+    CHECK_THAT(market.log(), contains(refusal.words));
+    CHECK(market.readers("universe") == market.readers("symbol"));
+  }
+}
+
+TEST_CASE("another server behind the address is not read, whatever snapshots it has") {
+  const Outcome& expected = of_one_connection();
+  Postgres primary;
+  std::vector<std::unique_ptr<Market>> markets;
+  for (int i = 0; i < 3; ++i) markets.push_back(std::make_unique<Market>(primary));
+  Postgres other(primary, {});
+  const auto live = [&](Market& market, const SecondProxy::Told& told) {
+    bool met = false;
+    std::unique_ptr<SecondProxy> proxy;
+    check_same(market.live([&] {
+      met = met || (proxy && proxy->met());
+      proxy = std::make_unique<SecondProxy>(primary.port(), other.port(), told);
+      return market.url(proxy->port());
+    }),
+               expected);
+    CHECK((met || proxy->met()));
+  };
+
+  INFO("a standby, then one that has become a server of its own, with other rows");
+  live(*markets[0], {});
+  Session(other.url("postgres")).execute("SELECT pg_promote()");
+  for (const auto& market : markets) {
+    Session session(other.url(market->fixture.database().name()));
+    session.execute("UPDATE symbols SET market_cap = 1; DELETE FROM cache_entries");
+  }
+  live(*markets[1], {});
+  CHECK_THAT(other.log(), contains("invalid snapshot identifier"));
+  CHECK_THAT(other.log(), !contains("pg_current_snapshot()::text = $2"));
+
+  INFO("its snapshot has the same name");
+  Session twin(other.url(markets[2]->fixture.database().name()));
+  twin.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  const fs::path snapshots = fs::path(other.data_directory()) / "pg_snapshots";
+  const fs::path own = snapshots / twin.value("SELECT pg_export_snapshot()");
+  live(*markets[2], [&](const std::string& name) {
+    fs::copy_file(own, snapshots / name, fs::copy_options::overwrite_existing);
+    fs::permissions(snapshots / name, fs::perms(0644));
+  });
+  CHECK_THAT(other.log(), contains("pg_current_snapshot()::text = $2"));
+  CHECK_THAT(other.log(), !contains("COPY"));
+}
+
+TEST_CASE("the second connection is ended, or left waiting alone, in the middle of its COPY") {
+  const Names& expected = of_one_connection().rows;
+  const auto entries_readers = [](Market& market) {
+    return market.backends("wait_event_type = 'Lock' AND " + reads_entries);
+  };
+  until_met([&] {
+    Market market;
+    Held held(market, "symbols, cache_entries");
+    const bool met = held.both();
+    if (met) {
+      for (const std::string& process : held.waiting(reads_entries)) {
+        market.sql("SELECT pg_terminate_backend(" + process + ")");
+      }
+      wait_until("the session to end", [&] { return entries_readers(market).empty(); });
+    }
+    held.release();
+    CHECK(held.run->wait().status == 0);
+    CHECK(stored_rows(market.fixture.database()) == expected);
+    return met;
+  });
+  until_met([&] {
+    Market market;
+    Held held(market, "cache_entries");
+    // Once the first connection waits too, nobody waits for it any more.
+    const Names readers = market.readers("symbol");
+    REQUIRE(readers.size() == 1);
+    wait_until("the first connection to wait",
+               [&] { return entries_readers(market) == readers && market.backends().size() == 1; });
+    held.release();
+    CHECK(held.run->wait().status == 0);
+    CHECK(stored_rows(market.fixture.database()) == expected);
+    return market.readers("universe").size() == 2;
+  });
+}
+
+TEST_CASE("a signal ends both COPYs on the server, too, and stands in the record") {
+  const auto interrupted = [](int connections, Names& rows) {
+    Market market(Postgres::shared(), connections, 600);
+    Held held(market, "symbols, cache_entries");
+    const bool met = connections == 1 || held.both();
+    held.run->send_signal(SIGTERM);
+    CHECK(held.run->wait().status == 143);
+    // While what they wait for is still held.
+    market.wait_until_gone();
+    held.release();
+    rows = stored_rows(market.fixture.database());
+    return met;
+  };
+  Names with_one;
+  interrupted(1, with_one);
+  REQUIRE(with_one.size() == 2);
+  CHECK_THAT(with_one.back(), contains("interrupted"));
+  until_met([&] {
+    Names rows;
+    const bool met = interrupted(2, rows);
+    CHECK(rows == with_one);
+    return met;
+  });
+}
+
+TEST_CASE("nothing of the second connection is left while a run writes, or when it begins anew") {
+  const auto disturbed = [](int connections, Names& rows) {
+    Market market(Postgres::shared(), connections);
+    Session other = market.fixture.database().connect();
+    other.execute("BEGIN");
+    other.execute("UPDATE cache_entries SET updated_at = now() WHERE universe = 'tech'");
+    const auto run = market.start("sync", market.url());
+    const auto held = [&] { return market.backends("wait_event_type = 'Lock'"); };
+    wait_until("the run to be held", [&] { return !held().empty(); });
+    CHECK(market.backends() == held());
+    other.execute("COMMIT");
+    CHECK(run->wait().status == 0);
+    CHECK_THAT(market.log(), contains("could not serialize access"));
+    rows = stored_rows(market.fixture.database());
+    const Names symbols = market.readers("symbol");
+    const Names entries = market.readers("universe");
+    REQUIRE(symbols.size() == 2);
+    REQUIRE(entries.size() == 2);
+    CHECK(symbols[1] == entries[1]);
+    return symbols[0] != entries[0];
+  };
+  Names with_one;
+  CHECK_FALSE(disturbed(1, with_one));
+  until_met([&] {
+    Names rows;
+    const bool met = disturbed(2, rows);
+    CHECK(rows == with_one);
+    return met;
+  });
+}
