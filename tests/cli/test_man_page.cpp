@@ -297,8 +297,10 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
   };
   const auto& guards = run.policy.guards;
   REQUIRE_FALSE(guards.max_data_age_days);
+  REQUIRE_FALSE(environment.database.connections);
   const std::map<std::string, std::string> defaults{
       {"[database] url", "none"},
+      {"[database] connections", "none"},
       {"[redis] url", fmt::format("redis://{}:{}/{}", redis.host, redis.port, redis.database)},
       {"[redis] ca_file", "none"},
       {"[tables] schema", tables.entries.schema},

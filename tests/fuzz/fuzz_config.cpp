@@ -14,6 +14,7 @@ void require_within(const std::optional<Number>& value, Number lowest, Number hi
 }
 
 void check(const cli::ConfigFile& config) {
+  require_within<std::int64_t>(config.connections, 1, 2);
   require_within<std::int64_t>(config.lock_wait, 0, 86'400);
   require_within<std::int64_t>(config.max_universe_events, 0, 1'000'000);
   require_within<std::int64_t>(config.ipo_days, 1, 36'500);

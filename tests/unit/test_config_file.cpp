@@ -47,6 +47,7 @@ TEST_CASE("a configuration file sets what it names") {
   const File file(R"(
 [database]
 url = "postgresql://host/db"
+connections = 2
 [tables]
 schema = "app"
 entries = "other.universes"
@@ -72,6 +73,7 @@ max_data_age_days = 4
                   0644);
   const ConfigFile config = read_config_file(file.path());
   CHECK(config.database_url == "postgresql://host/db");
+  CHECK(config.connections == 2);
   CHECK_FALSE(config.redis_url.has_value());
   CHECK(config.outbox_max_age == 3);
   CHECK(config.outbox_keep_days == 0);
@@ -92,6 +94,7 @@ max_data_age_days = 4
 TEST_CASE("an empty file sets nothing") {
   const File file("");
   CHECK_FALSE(read_config_file(file.path()).timezone.has_value());
+  CHECK_FALSE(read_config_file(file.path()).connections.has_value());
 }
 
 TEST_CASE("what is wrong in a file is named by line or key") {
@@ -101,6 +104,8 @@ TEST_CASE("what is wrong in a file is named by line or key") {
   CHECK_THAT(refusal("[runs]\na = 1\n"), contains("[runs] a"));
   CHECK_THAT(refusal("timezone = \"UTC\"\n"), contains("outside a section"));
   CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("[run] timezone must be a text"));
+  CHECK_THAT(refusal("[database]\nconnections = 3\n"),
+             contains("[database] connections must be from 1 to 2"));
   CHECK_THAT(refusal("[ipo]\ndays = 0\n"), contains("[ipo] days must be from 1"));
   CHECK_THAT(refusal("[ipo]\ndays = \"30\"\n"), contains("[ipo] days must be a whole number"));
   CHECK_THAT(refusal("[guards]\nmax_vanished_percent = nan\n"), contains("max_vanished_percent"));
