@@ -29,6 +29,21 @@ void check_same(const Outcome& outcome, const Outcome& expected) {
   CHECK(outcome.events == expected.events);
 }
 
+/// The processes of a server that were asked for the rows of a table, in order.
+Names readers_in(const std::string& log, const std::string& first_column) {
+  Names found;
+  std::string process;
+  for (const std::string& line : lines_of(log)) {
+    if (line.starts_with("\tCOPY (SELECT " + first_column) && !process.empty()) {
+      found.push_back(process);
+    }
+    const std::size_t begin = line.find('[') + 1;
+    const bool executes = line.find(" LOG:  execute ") != std::string::npos;
+    process = executes ? line.substr(begin, line.find(']') - begin) : "";
+  }
+  return found;
+}
+
 /// The small market, for a role whose statements the server logs.
 class Market {
  public:
@@ -71,8 +86,9 @@ class Market {
     return outcome;
   }
 
-  std::unique_ptr<Process> start(const std::string& command, const std::string& url) {
-    Names arguments{command, "--as-of", market_day, "--format", "json", "-q"};
+  std::unique_ptr<Process> start(const std::string& command, const std::string& url,
+                                 const Names& more = {}) {
+    Names arguments = with({command, "--as-of", market_day, "--format", "json", "-q"}, more);
     if (command == "sync") arguments.insert(arguments.end(), {"--run-id", "night"});
     return std::make_unique<Process>(
         Fixture::command(arguments),
@@ -88,19 +104,7 @@ class Market {
     wait_until("the server to have ended every session", [this] { return backends().empty(); });
   }
 
-  /// The processes of the server that were asked for the rows of a table, in order.
-  Names readers(const std::string& first_column) {
-    Names found;
-    std::string process;
-    for (const std::string& line : lines_of(log())) {
-      if (line.starts_with("\tCOPY (SELECT " + first_column) && !process.empty())
-        found.push_back(process);
-      const std::size_t begin = line.find('[') + 1;
-      const bool executes = line.find(" LOG:  execute ") != std::string::npos;
-      process = executes ? line.substr(begin, line.find(']') - begin) : "";
-    }
-    return found;
-  }
+  Names readers(const std::string& first_column) { return readers_in(log(), first_column); }
   std::string log() { return fixture.database().postgres().log().substr(log_begin_); }
 
   Fixture fixture;
@@ -137,10 +141,10 @@ void until_met(Attempt attempt) {
 /// A run that waits for tables that a stranger holds.
 class Held {
  public:
-  Held(Market& market, const std::string& tables) : market_(market) {
+  Held(Market& market, const std::string& tables, const Names& arguments = {}) : market_(market) {
     stranger_.execute("BEGIN");
     stranger_.execute("LOCK TABLE " + tables + " IN ACCESS EXCLUSIVE MODE");
-    run = market.start("sync", market.url());
+    run = market.start("sync", market.url(), arguments);
     wait_until("the run to be held", [&] { return !waiting("true").empty(); });
   }
 
@@ -162,6 +166,7 @@ class Held {
   Session stranger_ = market_.fixture.database().connect();
 };
 
+const std::string reads_symbols = "query LIKE '%COPY (SELECT symbol%'";
 const std::string reads_entries = "query LIKE '%COPY (SELECT universe%'";
 
 }  // namespace
@@ -272,6 +277,17 @@ TEST_CASE("another server behind the address is not read, whatever snapshots it 
   };
 
   INFO("a standby, then one that has become a server of its own, with other rows");
+  const std::string database = markets[0]->fixture.database().name();
+  until_met([&] {
+    const std::size_t before = other.log().size();
+    const ProcessResult result =
+        markets[0]->start("dry-run", other.tcp_url(database, markets[0]->role))->wait();
+    CHECK(Json::parse(result.out).text_without(times) == expected.said[1]);
+    const std::string said = other.log().substr(before);
+    return readers_in(said, "symbol") != readers_in(said, "universe");
+  });
+  const std::size_t begin = other.log().size();
+  const auto log = [&] { return other.log().substr(begin); };
   live(*markets[0], {});
   Session(other.url("postgres")).execute("SELECT pg_promote()");
   for (const auto& market : markets) {
@@ -279,8 +295,8 @@ TEST_CASE("another server behind the address is not read, whatever snapshots it 
     session.execute("UPDATE symbols SET market_cap = 1; DELETE FROM cache_entries");
   }
   live(*markets[1], {});
-  CHECK_THAT(other.log(), contains("invalid snapshot identifier"));
-  CHECK_THAT(other.log(), !contains("pg_current_snapshot()::text = $2"));
+  CHECK_THAT(log(), contains("invalid snapshot identifier"));
+  CHECK_THAT(log(), !contains("pg_current_snapshot()::text = $2"));
 
   INFO("its snapshot has the same name");
   Session twin(other.url(markets[2]->fixture.database().name()));
@@ -291,8 +307,8 @@ TEST_CASE("another server behind the address is not read, whatever snapshots it 
     fs::copy_file(own, snapshots / name, fs::copy_options::overwrite_existing);
     fs::permissions(snapshots / name, fs::perms(0644));
   });
-  CHECK_THAT(other.log(), contains("pg_current_snapshot()::text = $2"));
-  CHECK_THAT(other.log(), !contains("COPY"));
+  CHECK_THAT(log(), contains("pg_current_snapshot()::text = $2"));
+  CHECK(readers_in(log(), "universe").empty());
 }
 
 TEST_CASE("the second connection is ended, or left waiting alone, in the middle of its COPY") {
@@ -330,29 +346,45 @@ TEST_CASE("the second connection is ended, or left waiting alone, in the middle 
   });
 }
 
-TEST_CASE("a signal ends both COPYs on the server, too, and stands in the record") {
-  const auto interrupted = [](int connections, Names& rows) {
-    Market market(Postgres::shared(), connections, 600);
-    Held held(market, "symbols, cache_entries");
-    const bool met = connections == 1 || held.both();
-    held.run->send_signal(SIGTERM);
-    CHECK(held.run->wait().status == 143);
-    // While what they wait for is still held.
-    market.wait_until_gone();
-    held.release();
-    rows = stored_rows(market.fixture.database());
-    return met;
+TEST_CASE("what ends a run in the middle of both COPYs ends both of them on the server") {
+  struct End {
+    std::string name;
+    int status;
+    Names arguments;
+    std::function<void(Market&, Held&)> come;
   };
-  Names with_one;
-  interrupted(1, with_one);
-  REQUIRE(with_one.size() == 2);
-  CHECK_THAT(with_one.back(), contains("interrupted"));
-  until_met([&] {
-    Names rows;
-    const bool met = interrupted(2, rows);
-    CHECK(rows == with_one);
-    return met;
-  });
+  const std::vector<End> ends{
+      {"a signal", 143, {}, [](Market&, Held& held) { held.run->send_signal(SIGTERM); }},
+      {"the time for all is over", 5, {"--timeout", "4"}, [](Market&, Held&) {}},
+      {"the session of the first one ends", 5, {}, [](Market& market, Held& held) {
+         const Names first = held.waiting(reads_symbols);
+         REQUIRE(first.size() == 1);
+         market.sql("SELECT pg_terminate_backend(" + first.front() + ")");
+       }}};
+  for (const End& end : ends) {
+    INFO(end.name);
+    const auto live = [&end](int connections, Names& rows) {
+      Market market(Postgres::shared(), connections, 600);
+      Held held(market, "symbols, cache_entries", end.arguments);
+      const bool met = connections == 1 || held.both();
+      end.come(market, held);
+      CHECK(held.run->wait().status == end.status);
+      // While what they wait for is still held.
+      market.wait_until_gone();
+      held.release();
+      rows = stored_rows(market.fixture.database());
+      return met;
+    };
+    Names with_one;
+    live(1, with_one);
+    REQUIRE(with_one.size() == 2);
+    until_met([&] {
+      Names rows;
+      const bool met = live(2, rows);
+      CHECK(rows == with_one);
+      return met;
+    });
+  }
 }
 
 TEST_CASE("nothing of the second connection is left while a run writes, or when it begins anew") {

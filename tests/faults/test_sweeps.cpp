@@ -13,6 +13,8 @@ namespace {
 /// Calls that send, receive, wait or write; a run makes no other that anybody could notice.
 const Names outside_calls{"sendto", "recvfrom", "poll", "write", "connect"};
 
+const std::string running_sql = "SELECT count(*) FROM cache_sync_runs WHERE status = 'running'";
+
 /// Far more than a run makes of any.
 constexpr int most_calls = 400;
 
@@ -20,6 +22,7 @@ constexpr int most_calls = 400;
 struct Sweep {
   std::string call;
   std::string injection;
+  int connections = 1;  ///< over which it reads
 
   /// \param met whether the run made so many calls that one was tampered with
   ProcessResult run(Night& night, int n, bool& met) const {
@@ -29,6 +32,8 @@ struct Sweep {
     options.environment["ASAN_OPTIONS"] =
         (sanitizer == nullptr ? "" : std::string(sanitizer) + ":") + "detect_leaks=0";
     const TemporaryDirectory directory;
+    options.environment["TICKSTOCK_CACHE_CONFIG"] =
+        directory.write("c.toml", fmt::format("[database]\nconnections = {}\n", connections));
     const std::string trace = directory.file("trace");
     const Names tracer{"strace",
                        "-o",
@@ -87,9 +92,12 @@ TEST_CASE("fault 26: killed at each call, a run leaves all or nothing, and the n
 
 TEST_CASE("fault 29: interrupted at each call, a run ends before COMMIT or after it, and says so") {
   for (const std::string& call : outside_calls) {
-    sweep({call, "signal=TERM"}, [](Night& night, const ProcessResult& result) {
+    sweep({call, "signal=TERM", 2}, [](Night& night, const ProcessResult& result) {
       switch (result.status) {
-        case 143: night.check(result, 143, Entries::same, Sent::none, "interrupted"); break;
+        case 143:
+          night.check(result, 143, Entries::same, Sent::none, "interrupted");
+          CHECK(night.database().value(running_sql) == "0");
+          break;
         case 6: night.check(result, 6, Entries::fresh, Sent::prefix_or_all, "pending"); break;
         // It came with the last words.
         default: night.check(result, 0, Entries::fresh, Sent::all, "");
@@ -99,7 +107,7 @@ TEST_CASE("fault 29: interrupted at each call, a run ends before COMMIT or after
 }
 
 TEST_CASE("fault 8: cut off at each answer, a run knows what became of it") {
-  sweep({"recvfrom", "error=ECONNRESET"}, [](Night& night, const ProcessResult& result) {
+  sweep({"recvfrom", "error=ECONNRESET", 2}, [](Night& night, const ProcessResult& result) {
     switch (result.status) {
       case 5: night.check(result, 5, Entries::same, Sent::none, "error: "); break;
       case 6: night.check(result, 6, Entries::fresh, Sent::prefix_or_all, "pending"); break;

@@ -92,7 +92,8 @@ Nights::Nights(test::Postgres& postgres, test::Redis& redis, test::Database& dat
       database_(database),
       recorder_(recorder),
       ledger_(ledger),
-      random_(seed) {
+      random_(seed),
+      config_(directory_.write("two.toml", "[database]\nconnections = 2\n")) {
   try {
     can_trace_ = test::run_process({"strace", "-qq", "-o", "/dev/null", "true"}).status == 0;
   } catch (const std::exception&) {
@@ -103,6 +104,7 @@ Nights::Nights(test::Postgres& postgres, test::Redis& redis, test::Database& dat
 NightResult Nights::spend(std::size_t number, const std::string& day) {
   prefix_ = fmt::format("night-{}", number);
   attempt_ = 0;
+  over_two_ = number % 2 == 0;
   NightResult result;
   result.fault = draw();
   test::Expectation expectation(database_, day);
@@ -150,6 +152,7 @@ microseconds Nights::moment() {
 test::RunOptions Nights::options() const {
   test::RunOptions options;
   options.environment = {{"DATABASE_URL", database_.url()}, {"REDIS_URL", recorder_.url()}};
+  if (over_two_) options.environment["TICKSTOCK_CACHE_CONFIG"] = config_;
   return options;
 }
 
@@ -267,9 +270,11 @@ void Nights::write_along(Process& process) {
 }
 
 void Nights::end_backend() {
+  // Of two of them, half of the time only the second.
   database_.execute(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-      "WHERE application_name LIKE 'tickstock-cache%'");
+      "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity "
+      "WHERE application_name LIKE 'tickstock-cache%' ORDER BY backend_start DESC LIMIT $1::int) a",
+      {std::to_string(1 + below(2))});
 }
 
 void Nights::kill_redis() {

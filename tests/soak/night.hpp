@@ -13,6 +13,7 @@
 #include "soak/recorder.hpp"
 #include "support/postgres.hpp"
 #include "support/redis.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace tickstock::soak {
 
@@ -65,6 +66,9 @@ class Nights {
   Recorder& recorder_;
   Ledger& ledger_;
   std::mt19937 random_;
+  test::TemporaryDirectory directory_;
+  std::string config_;     ///< of a night that reads over two connections
+  bool over_two_ = false;  ///< this night does
   bool can_trace_ = false;
   std::string prefix_;  ///< of the run ids of this night
   std::size_t attempt_ = 0;
