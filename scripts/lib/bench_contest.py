@@ -1,7 +1,8 @@
-"""The contest: the program, the SQL script and the floor do the same night, alternating, on copies of one database."""
+"""The contest: program, SQL scripts and the floor do the same night, alternating, on copies of one database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -56,9 +57,9 @@ class Contest:
     def __init__(self, servers: Servers, program: str, script: Path) -> None:
         self._servers = servers
         self._program = program
-        self._script = script
         self._ours = servers.database("ours")
-        self._by_sql = servers.database("by_sql")
+        self._scripts = {"sql": (script, servers.database("by_sql")),
+                         "tuned": (LIB / "bench-sync-tuned.sql", servers.database("by_tuned_sql"))}
         self._floor = servers.database("floor")
 
     def measure(self, market: Market, pairs: int, with_night: bool) -> Result:
@@ -70,8 +71,9 @@ class Contest:
         psql_seconds = [wall_time(bare, self._servers.scratch) for _ in range(3 * pairs)]
         announce("first run")
         scenarios = {"first": self._with_changes(market.base, market.as_of, pairs)}
-        self._ours.settle()
-        self._by_sql.settle()
+        written = [self._ours, *(database for _, database in self._scripts.values())]
+        for database in written:
+            database.settle()
         announce("nothing to do")
         scenarios["idle"] = self._without_changes(market.as_of, pairs)
         symbols, entries, members = (int(self._ours.query(sql)) for sql in (
@@ -84,23 +86,25 @@ class Contest:
             night.settle()
             scenarios["night"] = self._with_changes(night, market.next_day, pairs)
             night.drop()
-        for database in (self._ours, self._by_sql, self._floor):
+        for database in (*written, self._floor):
             database.drop()
         return Result(symbols, entries, members, market.as_of, market.real, psql_seconds, scenarios)
 
     def _with_changes(self, template: Database, as_of: str, pairs: int) -> Scenario:
         """Each run that changes something gets a fresh copy of the same database. What the first runs of the program
-        and of the script come to must be equal, and tells the floor which rows change."""
+        and of the scripts come to must be equal, and tells the floor which rows change."""
         changed = self._servers.scratch / "changed"
         contestants = {
-            "ours": Contestant(self._sync(as_of), self._ours, lambda: self._ours.copy_of(template).ready()),
-            "sql": Contestant(self._sql(as_of), self._by_sql, lambda: self._by_sql.copy_of(template).ready()),
+            "ours": Contestant(self._sync(as_of), self._ours, partial(fresh, self._ours, template)),
+            **{name: Contestant(self._sql(name, as_of), database, partial(fresh, database, template))
+               for name, (_, database) in self._scripts.items()},
             "floor": Contestant(self._copy(self._floor, changed), self._floor, self._empty_floor),
         }
         before = f"xmin::text::bigint >= {template.query('SELECT pg_current_xact_id()')}"
         self._cost(contestants["ours"])
-        self._cost(contestants["sql"])
-        expect_same(self._ours, self._by_sql)
+        for name, (_, database) in self._scripts.items():
+            self._cost(contestants[name])
+            expect_same(self._ours, database, name)
         count = self._changed_since(self._ours, before)
         with open(changed, "wb") as file:
             self._ours.psql("-c", f"COPY (SELECT * FROM cache_entries WHERE {before}) TO STDOUT (FORMAT binary)",
@@ -113,14 +117,15 @@ class Contest:
         """Runs again where a run was made. Not one entry may be written."""
         contestants = {
             "ours": Contestant(self._sync(as_of), self._ours, self._ours.ready),
-            "sql": Contestant(self._sql(as_of), self._by_sql, self._by_sql.ready),
+            **{name: Contestant(self._sql(name, as_of), database, database.ready)
+               for name, (_, database) in self._scripts.items()},
             "floor": Contestant(self._copy(self._ours), self._ours, self._ours.ready),
         }
         before = f"xmin::text::bigint >= {self._ours.query('SELECT pg_current_xact_id()')}"
         for contestant in contestants.values():
             self._cost(contestant)
         scenario = self._race(contestants, pairs, 0)
-        for database in (self._ours, self._by_sql):
+        for database in (self._ours, *(database for _, database in self._scripts.values())):
             scenario.changed += self._changed_since(database, before)
         if scenario.changed:
             raise BenchError(f"where there was nothing to do, entries were written {scenario.changed} times")
@@ -153,9 +158,10 @@ class Contest:
         return self._command(self._program, "sync", "-q", "--triggered-by", "cron", "--as-of", as_of,
                              database=self._ours)
 
-    def _sql(self, as_of: str) -> Command:
+    def _sql(self, name: str, as_of: str) -> Command:
+        script, database = self._scripts[name]
         return self._command(self._servers.program("psql"), "-Xq", "-v", "ON_ERROR_STOP=1", "-v", f"as_of={as_of}",
-                             "-f", str(self._script), self._by_sql.url, database=self._by_sql)
+                             "-f", str(script), database.url, database=database)
 
     def _copy(self, database: Database, changed: Optional[Path] = None) -> Command:
         options = ["-v", "changed=1"] if changed else []
@@ -167,11 +173,16 @@ class Contest:
         return Command(arguments, database.environment, str(stdin or "/dev/null"))
 
 
-def expect_same(ours: Database, by_sql: Database) -> None:
+def fresh(database: Database, template: Database) -> None:
+    """Makes a database a new copy of another one, ready for a run."""
+    database.copy_of(template).ready()
+
+
+def expect_same(ours: Database, by_sql: Database, name: str) -> None:
     """Ends the benchmark unless both hold the same universes with the same members in the same order."""
     lines = [database.script(LIB / "bench-memberships.sql").splitlines() for database in (ours, by_sql)]
     for mine, its in zip(*lines):
         if mine != its:
-            raise BenchError(f"program and script come to different memberships: {mine} and {its}")
+            raise BenchError(f"the program and {name} come to different memberships: {mine} and {its}")
     if len(lines[0]) != len(lines[1]):
-        raise BenchError(f"the program left {len(lines[0])} entries, the script {len(lines[1])}")
+        raise BenchError(f"the program left {len(lines[0])} entries, {name} {len(lines[1])}")

@@ -82,12 +82,10 @@ class Markets:
         sectors = int(base.query(
             "SELECT count(DISTINCT sector) FROM symbols "
             f"WHERE sector IS NOT NULL AND (delisted_date IS NULL OR delisted_date > date '{as_of}' - 180)"))
-        themes: dict[str, object] = {"themes": max(0, size.entries - OWNED - sectors), "as_of": as_of}
+        themes = max(0, size.entries - OWNED - sectors)
+        base.script(SCRIPTS / "sample-universes.sql", {"themes": 0 if size.theme_members else themes, "as_of": as_of})
         if size.theme_members:
-            themes |= {"theme_min": size.theme_members, "theme_max": size.theme_members}
-        # Millions of members are drawn where there are many themes.
-        base.environment["PGOPTIONS"] = "-c work_mem=256MB"
-        base.script(SCRIPTS / "sample-universes.sql", themes)
+            base.script(LIB / "bench-themes.sql", {"themes": themes, "members": size.theme_members, "as_of": as_of})
         base.script(LIB / "bench-base.sql")
         base.settle()
         return Market(base, size, as_of, real is not None)

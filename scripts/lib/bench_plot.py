@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 PANELS = {"idle": "Nothing to do", "first": "First run"}
-SERIES = {"ours": "tickstock-cache", "sql": "SQL script", "floor": "COPY alone"}
+SERIES = {"ours": "tickstock-cache", "sql": "SQL script", "tuned": "tuned SQL", "floor": "COPY alone"}
 
 WIDTH, HEIGHT = 920, 400
 PLOT_WIDTH, PLOT_HEIGHT = 280, 270
@@ -22,17 +22,19 @@ STYLE = """
   .grid { stroke: #d0d7de; stroke-width: 0.6; }
   .guide { stroke: #8c959f; stroke-width: 1; stroke-dasharray: 3 4; }
   .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
-  .line.ours { stroke: #0969da; } .line.sql { stroke: #d4720b; } .line.floor { stroke: #8250df; }
+  .line.ours { stroke: #0969da; } .line.sql { stroke: #d4720b; }
+  .line.tuned { stroke: #7d5a3c; } .line.floor { stroke: #8250df; }
   .point.ours, .label.ours { fill: #0969da; } .point.sql, .label.sql { fill: #d4720b; }
-  .point.floor, .label.floor { fill: #8250df; }
+  .point.tuned, .label.tuned { fill: #7d5a3c; } .point.floor, .label.floor { fill: #8250df; }
   @media (prefers-color-scheme: dark) {
     text { fill: #8d96a0; }
     .title { fill: #e6edf3; }
     .grid { stroke: #30363d; }
     .guide { stroke: #6e7681; }
-    .line.ours { stroke: #58a6ff; } .line.sql { stroke: #f0883e; } .line.floor { stroke: #bc8cff; }
+    .line.ours { stroke: #58a6ff; } .line.sql { stroke: #f0883e; }
+    .line.tuned { stroke: #d8c3a5; } .line.floor { stroke: #bc8cff; }
     .point.ours, .label.ours { fill: #58a6ff; } .point.sql, .label.sql { fill: #f0883e; }
-    .point.floor, .label.floor { fill: #bc8cff; }
+    .point.tuned, .label.tuned { fill: #d8c3a5; } .point.floor, .label.floor { fill: #bc8cff; }
   }
 """
 

@@ -14,7 +14,8 @@ from bench_servers import Servers, memory_kb, settings
 
 SCENARIOS = {"first": "first run", "idle": "nothing to do", "night": "typical night"}
 
-WHO = ("ours", "sql", "floor")
+WHO = ("ours", "sql", "tuned", "floor")
+WRITERS = WHO[:3]
 
 TABLE_WIDTH = 100
 
@@ -32,9 +33,10 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
 
 
 def ratios(scenario: Scenario) -> dict[str, float]:
-    """Returns how many times faster than the script the program is, and how many times the floor it takes."""
-    ours, sql, floor = (scenario.contestants[name].seconds for name in ("ours", "sql", "floor"))
-    return {"sql_over_ours": ratio(sql, ours), "ours_over_floor": ratio(ours, floor)}
+    """Returns how many times faster than each script the program is, and how many times the floor it takes."""
+    ours, sql, tuned, floor = (scenario.contestants[name].seconds for name in WHO)
+    return {"sql_over_ours": ratio(sql, ours), "tuned_over_ours": ratio(tuned, ours),
+            "ours_over_floor": ratio(ours, floor)}
 
 
 def machine(servers: Servers) -> dict[str, str]:
@@ -65,7 +67,14 @@ def document(about: dict[str, str], pairs: int, results: list[Result], counted: 
 
 def seconds(value: float) -> str:
     """Returns a time in three digits or so."""
-    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    if value < 1:
+        return f"{value * 1000:.{1 if value < 0.1 else 0}f} ms"
+    return f"{value:.{2 if value < 10 else 1}f} s"
+
+
+def times(value: float) -> str:
+    """Returns how many times faster."""
+    return f"{value:.{1 if value < 100 else 0}f}×"
 
 
 def size(value: float) -> str:
@@ -75,37 +84,50 @@ def size(value: float) -> str:
 
 def wall_table(results: list[Result]) -> list[str]:
     """Returns the table of times."""
-    lines = ["   symbols entries    members                   ours        SQL      floor   vs. SQL  vs. floor"]
+    lines = ["                                                              tuned            vs.  vs. tuned    vs.",
+             "   symbols entries    members                   ours     SQL     SQL   floor   SQL        SQL  floor"]
     for result in results:
         head = f"{result.symbols:>10,} {result.entries:>7,} {result.members:>10,}"
         for name, scenario in result.scenarios.items():
-            times = "".join(f"{seconds(median(scenario.contestants[who].seconds)):>11}" for who in WHO)
+            took = "".join(f"{seconds(median(scenario.contestants[who].seconds)):>8}" for who in WHO)
             found = ratios(scenario)
-            lines.append(f"{head}  {SCENARIOS[name]:<13}{times} {found['sql_over_ours']:>8.1f}×"
-                         f" {found['ours_over_floor']:>10.2f}")
+            lines.append(f"{head}  {SCENARIOS[name]:<13}{took}{times(found['sql_over_ours']):>7}"
+                         f"{times(found['tuned_over_ours']):>10}{found['ours_over_floor']:>7.2f}")
             head = " " * len(head)
     return lines
 
 
 def cost_table(results: list[Result]) -> list[str]:
-    """Returns the table of what else a run takes."""
-    lines = ["                                      memory       round trips    system calls            WAL",
-             "   symbols entries                  ours    SQL    ours  SQL    ours     SQL       ours        SQL"]
+    """Returns the table of what a client takes besides time."""
+    lines = ["                                     memory             round trips           system calls",
+             "   symbols entries                 ours    SQL  tuned   ours  SQL tuned    ours    SQL  tuned"]
     for result in results:
         head = f"{result.symbols:>10,} {result.entries:>7,}"
         for name, scenario in result.scenarios.items():
-            ours, sql = (numbers(scenario.contestants[who]) for who in ("ours", "sql"))
-            lines.append(f"{head}  {SCENARIOS[name]:<13} {ours[0]:>5} {sql[0]:>6} {ours[1]:>6} {sql[1]:>5}"
-                         f" {ours[2]:>7} {sql[2]:>7} {ours[3]:>10} {sql[3]:>10}")
+            memory, trips, calls = zip(*(numbers(scenario.contestants[who]) for who in WRITERS))
+            lines.append(f"{head}  {SCENARIOS[name]:<13}{''.join(f'{value:>7}' for value in memory)} "
+                         f"{''.join(f'{value:>6}' for value in trips)} {''.join(f'{value:>7}' for value in calls)}")
             head = " " * len(head)
     return lines
 
 
-def numbers(measured: Measured) -> tuple[str, str, str, str]:
-    """Returns one contestant's memory, round trips, system calls and WAL as text."""
+def numbers(measured: Measured) -> tuple[str, str, str]:
+    """Returns one contestant's memory, round trips and system calls as text."""
     assert measured.costs is not None
     return (f"{measured.costs.memory_kb / 1024:.0f} MB", f"{measured.costs.round_trips:,}",
-            f"{measured.costs.system_calls:,}", size(median(measured.wal_bytes)))
+            f"{measured.costs.system_calls:,}")
+
+
+def wal_table(results: list[Result]) -> list[str]:
+    """Returns the table of what is written to PostgreSQL's log."""
+    lines = ["   symbols entries                      ours         SQL   tuned SQL       floor"]
+    for result in results:
+        head = f"{result.symbols:>10,} {result.entries:>7,}"
+        for name, scenario in result.scenarios.items():
+            written = "".join(f"{size(median(scenario.contestants[who].wal_bytes)):>12}" for who in WHO)
+            lines.append(f"{head}  {SCENARIOS[name]:<13}{written}")
+            head = " " * len(head)
+    return lines
 
 
 def instructions_table(counted: list[Instructions]) -> list[str]:
@@ -137,19 +159,25 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
               f"{about['redis']}. PostgreSQL is as durable as in production, and makes no checkpoint and no vacuum "
               f"while something is measured: {about['settings']}.", TABLE_WIDTH),
         "",
-        f"Wall time, medians of {pairs} pairs. vs. SQL: how many times faster; vs. floor: ours ÷ floor.",
+        *wrap(f"Wall time, medians of {pairs} pairs. SQL is the script a database administrator writes, tuned SQL the "
+              "fastest that was found. vs. SQL: how many times faster; vs. floor: ours ÷ floor.", TABLE_WIDTH),
         "",
         *wall_table(results),
         "",
         *(f"{result.symbols:,} symbols: the real day {result.as_of}." for result in results if result.real),
         f"psql's start and login, which SQL and floor contain: {seconds(bare)}.",
         "",
-        "Peak memory of the client, round trips to PostgreSQL, system calls of the client, bytes of WAL.",
+        "Peak memory of the client, its round trips to PostgreSQL and system calls.",
         "",
         *cost_table(results),
+        "",
+        "What PostgreSQL writes to its log (WAL) for one run.",
+        "",
+        *wal_table(results),
     ]
     if counted:
-        lines += ["", "Instructions of the pure part, ranking and planning, and for each symbol and member:", "",
+        lines += ["", *wrap("Instructions of the pure part, ranking and planning, and for each symbol and member; they "
+                            "repeat to about 1 in 10,000:", TABLE_WIDTH), "",
                   *instructions_table(counted)]
     if found := old_job(results):
         lines += ["", "The Python job that this replaces (given figures, from another machine):",
@@ -163,9 +191,10 @@ def smoke_text(results: list[Result]) -> str:
     for result in results:
         for name, scenario in result.scenarios.items():
             found = ratios(scenario)
-            within = found["sql_over_ours"] >= SMOKE_TIMES_SQL and found["ours_over_floor"] <= SMOKE_TIMES_FLOOR
+            slowest = min(found["sql_over_ours"], found["tuned_over_ours"])
+            within = slowest >= SMOKE_TIMES_SQL and found["ours_over_floor"] <= SMOKE_TIMES_FLOOR
             lines.append(
                 f"{result.symbols:,} symbols, {SCENARIOS[name]}: {found['sql_over_ours']:.1f}× as fast as SQL, "
-                f"{found['ours_over_floor']:.2f} of the floor: {'within' if within else 'beyond'} the bounds "
-                f"({SMOKE_TIMES_SQL}, {SMOKE_TIMES_FLOOR})")
+                f"{found['tuned_over_ours']:.1f}× as tuned SQL, {found['ours_over_floor']:.2f} of the floor: "
+                f"{'within' if within else 'beyond'} the bounds ({SMOKE_TIMES_SQL}, {SMOKE_TIMES_FLOOR})")
     return "\n".join(lines)

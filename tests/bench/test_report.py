@@ -20,16 +20,17 @@ ABOUT = {"cpu": "A Processor Of Some Kind", "cores": "2", "memory": "24 GB", "po
          "settings": "fsync = on, full_page_writes = on, shared_buffers = 1GB"}
 
 
-def scenario(ours: float, sql: float, floor: float) -> Scenario:
+def scenario(ours: float, sql: float, tuned: float, floor: float) -> Scenario:
     """A scenario of three pairs; the second one met a machine that was busy."""
     return Scenario(3, {name: Measured([value, 10 * value, value], [5_000_000_000], Costs(200_000, 12_345, 678))
-                        for name, value in (("ours", ours), ("sql", sql), ("floor", floor))})
+                        for name, value in (("ours", ours), ("sql", sql), ("tuned", tuned), ("floor", floor))})
 
 
 def result(symbols: int) -> Result:
     """A market of which all scenarios were measured."""
     return Result(symbols, 10_000, 10 * symbols, "2026-08-20", False, [0.01],
-                  {"first": scenario(0.2, 100.0, 0.1), "idle": scenario(0.05, 0.1, 0.1), "night": scenario(9, 9, 9)})
+                  {"first": scenario(0.2, 300.0, 100.0, 0.1), "idle": scenario(0.05, 0.1, 0.075, 0.1),
+                   "night": scenario(9, 9, 9, 9)})
 
 
 class Ratios(unittest.TestCase):
@@ -42,9 +43,9 @@ class Ratios(unittest.TestCase):
         with self.assertRaises(ValueError):
             ratio([1, 2], [1])
 
-    def test_say_faster_than_sql_and_slower_than_the_floor(self) -> None:
-        found = ratios(scenario(2, 6, 1))
-        self.assertEqual(found, {"sql_over_ours": 3, "ours_over_floor": 2})
+    def test_say_faster_than_each_script_and_slower_than_the_floor(self) -> None:
+        found = ratios(scenario(2, 6, 5, 1))
+        self.assertEqual(found, {"sql_over_ours": 3, "tuned_over_ours": 2.5, "ours_over_floor": 2})
 
 
 class Report(unittest.TestCase):
@@ -54,19 +55,25 @@ class Report(unittest.TestCase):
         lines = text(ABOUT, 7, [result(1_000_000)], [Instructions(1_000_000, 12_000_000, 10**9, 10**9)])
         self.assertLessEqual(max(map(len, lines.splitlines())), 100, lines)
 
+    def test_has_both_scripts_beside_each_other(self) -> None:
+        lines = text(ABOUT, 7, [result(10_000)], []).splitlines()
+        wall = next(line for line in lines if "first run" in line)
+        self.assertIn("200 ms 300.0 s 100.0 s  100 ms  1500×      500×   2.00", wall)
+
     def test_compares_a_first_run_with_the_old_job(self) -> None:
         self.assertIn("100,000 symbols: 9.7 s, our first run 200 ms, 48×", text(ABOUT, 7, [result(100_000)], []))
 
     def test_says_what_is_beyond_the_bounds(self) -> None:
         lines = smoke_text([result(10_000)]).splitlines()
-        self.assertIn("nothing to do: 2.0× as fast as SQL, 0.50 of the floor: within", lines[1])
-        slow = result(10_000)
-        slow.scenarios = {"idle": scenario(9, 1, 1)}
-        self.assertIn("beyond", smoke_text([slow]))
+        self.assertIn("nothing to do: 2.0× as fast as SQL, 1.5× as tuned SQL, 0.50 of the floor: within", lines[1])
+        for slow in (scenario(9, 1, 9, 9), scenario(9, 9, 1, 9), scenario(9, 9, 9, 1)):
+            beyond = result(10_000)
+            beyond.scenarios = {"idle": slow}
+            self.assertIn("beyond", smoke_text([beyond]))
 
     def test_puts_ratios_into_the_document(self) -> None:
         written = document(ABOUT, 7, [result(10_000)], [])
-        self.assertEqual(written["results"][0]["scenarios"]["first"]["ratios"]["sql_over_ours"], 500)
+        self.assertEqual(written["results"][0]["scenarios"]["first"]["ratios"]["tuned_over_ours"], 500)
 
 
 class CommandLine(unittest.TestCase):
