@@ -74,7 +74,7 @@ def seconds(value: float) -> str:
 
 def times(value: float) -> str:
     """Returns how many times faster."""
-    return f"{value:.{1 if value < 100 else 0}f}×"
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}×"
 
 
 def size(value: float) -> str:
