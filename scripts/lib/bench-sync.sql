@@ -1,7 +1,7 @@
 -- The work of one night as one script, the way a database administrator writes it: eligible rows with row_number() in a
 -- temporary table, jsonb_agg over them, INSERT ... ON CONFLICT, and delisted names taken out through
 -- jsonb_array_elements_text ... WITH ORDINALITY. It leaves the universes as the program does, without diff, guards,
--- journal or events. scripts/bench has psql run it, and bench-sync-tuned.sql, which keeps to none of these constructs.
+-- journal or events. scripts/bench has psql run it, and bench-sync-tuned.sql, which is faster by other means.
 --
 --   psql -Xq -v as_of=2026-08-20 -f scripts/lib/bench-sync.sql
 --
@@ -9,13 +9,13 @@
 --   * the table of the delisted left out, and entries joined with symbols: 0.60 s instead of 0.39 s, with hash joins
 --     prescribed and parallel workers too. Not analysed it does as well here;
 --   * analysing the eligible as well: 0.03 s longer, and no better plan;
---   * all entries put together anew, not only those that hold a delisted name: 0.33 s instead of 0.28 s where nothing is
---     to be done;
+--   * all entries put together anew, not only those that hold a delisted name: 0.33 s instead of 0.28 s where
+--     nothing is to be done;
 --   * the top 2,000 cut out before the lists of leaders are joined with them, or categories aggregated before they are
 --     joined with their names: no better;
 --   * work_mem as it comes, and jit: no different; they slow the tuned script down at 1,000,000;
---   * ON CONFLICT DO UPDATE ... WHERE content IS DISTINCT FROM: as fast, but it locks, and so writes, rows that are left
---     as they are.
+--   * ON CONFLICT DO UPDATE ... WHERE content IS DISTINCT FROM: as fast, but it locks, and so writes, rows that are
+--     left as they are.
 
 \set ON_ERROR_STOP on
 
