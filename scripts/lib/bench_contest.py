@@ -102,9 +102,10 @@ class Contest:
         }
         before = f"xmin::text::bigint >= {template.query('SELECT pg_current_xact_id()')}"
         self._cost(contestants["ours"])
+        ours = memberships(self._ours)
         for name, (_, database) in self._scripts.items():
             self._cost(contestants[name])
-            expect_same(self._ours, database, name)
+            expect_same(ours, memberships(database), name)
         count = self._changed_since(self._ours, before)
         with open(changed, "wb") as file:
             self._ours.psql("-c", f"COPY (SELECT * FROM cache_entries WHERE {before}) TO STDOUT (FORMAT binary)",
@@ -178,11 +179,15 @@ def fresh(database: Database, template: Database) -> None:
     database.copy_of(template).ready()
 
 
-def expect_same(ours: Database, by_sql: Database, name: str) -> None:
-    """Ends the benchmark unless both hold the same universes with the same members in the same order."""
-    lines = [database.script(LIB / "bench-memberships.sql").splitlines() for database in (ours, by_sql)]
-    for mine, its in zip(*lines):
+def memberships(database: Database) -> list[str]:
+    """Returns a line for each universe, which says what it holds in what order."""
+    return database.script(LIB / "bench-memberships.sql").splitlines()
+
+
+def expect_same(ours: list[str], theirs: list[str], name: str) -> None:
+    """Ends the benchmark unless both have the same universes with the same members in the same order."""
+    for mine, its in zip(ours, theirs):
         if mine != its:
             raise BenchError(f"the program and {name} come to different memberships: {mine} and {its}")
-    if len(lines[0]) != len(lines[1]):
-        raise BenchError(f"the program left {len(lines[0])} entries, {name} {len(lines[1])}")
+    if len(ours) != len(theirs):
+        raise BenchError(f"the program left {len(ours)} entries, {name} {len(theirs)}")
