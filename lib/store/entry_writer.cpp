@@ -38,6 +38,12 @@ constexpr std::string_view outbox_sql =
     "FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
     "AS m(event_id, channel, event, message, position) ORDER BY position";
 
+// Of the two ways to compress what is large, this one takes a fifth of the time. Not every server
+// has it.
+constexpr std::string_view compression_sql =
+    "SELECT set_config(name, 'lz4', true) FROM pg_settings "
+    "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
+
 std::string names_literal(const std::vector<Placement>& members, const Market& market) {
   std::vector<SymbolId> symbols;
   symbols.reserve(members.size());
@@ -148,6 +154,14 @@ class TaskStatements {
 };
 
 }  // namespace
+
+void prepare_writing(Transaction& transaction) {
+  transaction
+      .run_pipeline({// A `timestamp` column shows UTC, whatever the zone of the as-of day.
+                     {"setting the time zone", "SET LOCAL TimeZone = 'UTC'"},
+                     {"choosing a compression", std::string(compression_sql)}})
+      .value();
+}
 
 std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
                                 const TaskPlan& task, const std::string& application_name) {

@@ -23,6 +23,9 @@ struct WriteContext {
   bool journal;            ///< whether the program's own tables are there
 };
 
+/// Settings of the transaction for what it writes: once, before the first task.
+void prepare_writing(Transaction& transaction);
+
 /// Writes the entries of one task in a savepoint of its own, each with its line in the journal, in
 /// one round trip. \return the error of an entry, after which the task alone is rolled back;
 /// nothing when all were written. \throws Error for every other failure.

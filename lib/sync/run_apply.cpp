@@ -20,16 +20,7 @@ void Run::apply(store::Transaction& transaction) {
   const MemberReasons reasons(snapshot.market, snapshot.entries, options_.policy.ipo_days);
   const store::WriteContext context{environment_.tables, snapshot.market,    reasons,
                                     options_.run_id,     report_.written_at, report_.has_outbox};
-  if (!snapshot.plan.empty()) {
-    // A `timestamp` column shows UTC, whatever the zone of the as-of day. Of the two ways to
-    // compress what is large, the newer one takes a fifth of the time; not every server has it.
-    transaction
-        .run_pipeline({{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"},
-                       {"choosing a compression",
-                        "SELECT set_config(name, 'lz4', true) FROM pg_settings "
-                        "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"}})
-        .value();
-  }
+  if (!snapshot.plan.empty()) store::prepare_writing(transaction);
   for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
     const TaskPlan& task = snapshot.plan.tasks[i];
     TaskReport& task_report = report_.tasks[i];
