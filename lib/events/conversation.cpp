@@ -70,6 +70,7 @@ void Conversation::announce(const Message& message) {
 
 void Conversation::publish(const Message& message) {
   if (answered_ == expected_.size()) refusal_.reset();
+  ++unanswered_;
   command({"PUBLISH", message.channel, message.body}, Expected::publication);
 }
 
@@ -128,6 +129,7 @@ void Conversation::take(const redisReply& reply, Expected expected) {
     case Expected::role: take_role(reply); break;
     case Expected::announcement: break;
     case Expected::publication:
+      --unanswered_;
       if (!refused && reply.type != REDIS_REPLY_INTEGER) {
         fail("its answer to PUBLISH is not a number");
       }

@@ -28,6 +28,8 @@ class Conversation {
   void publish(const Message& message);
   /// How many events that must be taken were taken, none of them behind one that was refused.
   [[nodiscard]] std::size_t taken() const { return taken_; }
+  /// How many of them have no answer yet.
+  [[nodiscard]] std::size_t unanswered() const { return unanswered_; }
   /// Whether an answer to the last publish(), or to one that had no answer yet then, was an error.
   [[nodiscard]] bool refused() const { return refusal_.has_value(); }
   /// \throws Error (redis) where one was; `message` is the event that it was about.
@@ -72,6 +74,7 @@ class Conversation {
   std::unique_ptr<redisReader, FreeReader> reader_;
   std::size_t held_ = 0;  ///< bytes that have arrived of the next answer
   std::size_t taken_ = 0;
+  std::size_t unanswered_ = 0;
   std::optional<std::string> refusal_;  ///< Redis' words against a publication
   std::string warning_;
 };

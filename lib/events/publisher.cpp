@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace tickstock::events {
@@ -32,13 +33,14 @@ Publisher::Published Publisher::publish(std::span<const Message> messages, Deadl
                                         io::Patience& patience) {
   Published published;
   if (messages.empty()) return published;
-  const std::size_t before = conversation_.taken();
+  // An answer that comes late, to an event that was given up before, says nothing of these.
+  const std::size_t before = conversation_.taken() + conversation_.unanswered();
   try {
     say(messages, deadline, patience);
   } catch (const Error& error) {
     published.failure = error;
   }
-  published.taken = conversation_.taken() - before;
+  published.taken = std::max(conversation_.taken(), before) - before;
   if (!conversation_.refused()) return published;
   try {
     // A server that closes the connection over an event says why before.

@@ -199,6 +199,20 @@ TEST_CASE(
   redis.send_signal(SIGCONT);
 }
 
+TEST_CASE("an answer that comes too late for its event counts for no other") {
+  Redis redis;
+  Publisher publisher(parse_redis_url(redis.url()));
+  publish(publisher, "first");
+  redis.send_signal(SIGSTOP);
+  const auto soon = io::Deadline::after(std::chrono::milliseconds(100));
+  const std::vector<Message> late{message("late"), message("later")};
+  CHECK(publisher.publish(late, soon, unlimited()).taken == 0);
+  const auto also_soon = io::Deadline::after(std::chrono::milliseconds(100));
+  CHECK(publisher.publish(late, also_soon, unlimited()).taken == 0);
+  redis.send_signal(SIGCONT);
+  publish(publisher, "last");
+}
+
 TEST_CASE("a server that goes away in between is an error, not the end of the process") {
   Redis redis;
   Publisher publisher(parse_redis_url(redis.url()));
