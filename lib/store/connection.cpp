@@ -80,11 +80,11 @@ Result Connection::result_of(const Statement& statement, Deadline deadline) {
   return last;
 }
 
-PipelineOutcome Connection::run_pipeline(const std::vector<Statement>& statements) {
+PipelineOutcome Connection::run_pipeline(std::vector<Statement> statements) {
   auto statement = statements.begin();
   return run_pipeline([&statement, &statements]() -> std::optional<Statement> {
     if (statement == statements.end()) return std::nullopt;
-    return *statement++;
+    return std::move(*statement++);
   });
 }
 

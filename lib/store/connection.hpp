@@ -96,7 +96,7 @@ class Connection {
 
   /// Sends all statements before it reads the first answer, which costs one round trip. Outside an
   /// explicit transaction they are one.
-  PipelineOutcome run_pipeline(const std::vector<Statement>& statements);
+  PipelineOutcome run_pipeline(std::vector<Statement> statements);
   /// The same for statements that are made one by one until there is none: while the server works
   /// on one, the next is made, and no more than two are held. The server parses once what is the
   /// same SQL several times in a row.

@@ -61,8 +61,8 @@ class Transaction {
 
   [[nodiscard]] Connection& connection() { return connection_; }
   Result run(const Statement& statement) { return connection_.run(statement); }
-  PipelineOutcome run_pipeline(const std::vector<Statement>& statements) {
-    return connection_.run_pipeline(statements);
+  PipelineOutcome run_pipeline(std::vector<Statement> statements) {
+    return connection_.run_pipeline(std::move(statements));
   }
   PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next) {
     return connection_.run_pipeline(next);

@@ -53,7 +53,7 @@ void Run::apply(store::Transaction& transaction) {
         store::store_messages(environment_.tables, options_.run_id, context.written_at, messages_));
   }
   closing.push_back(store::finish_run(environment_.tables, record()));
-  transaction.run_pipeline(closing).value();
+  transaction.run_pipeline(std::move(closing)).value();
 }
 
 void Run::commit(store::Transaction& transaction) {

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -106,6 +107,50 @@ TEST_CASE("a pipeline larger than the buffers on both sides doesn't block") {
   PipelineOutcome outcome = connection.run_pipeline(statements);
   REQUIRE(outcome.value().size() == 2000);
   CHECK(outcome.results.back().view(0, 0).size() == 4096);
+}
+
+TEST_CASE("a statement that can't be made ends a pipeline, and nothing of it lasts") {
+  Database database;
+  database.execute("CREATE TABLE t (a int)");
+  Connection connection = connect(database);
+  int made = 0;
+  const Error error = failure_of([&] {
+    Transaction transaction(connection, {});
+    transaction.run_pipeline([&made]() -> std::optional<Statement> {
+      if (++made > 2) throw Error(ErrorKind::failed, "the third can't be made");
+      return Statement{"writing", "INSERT INTO public.t VALUES ($1)", {std::to_string(made)}};
+    });
+  });
+  CHECK_THAT(error.what(), contains("the third can't be made"));
+  CHECK(connection.run({"going on", "SELECT count(*) FROM public.t"}).integer(0, 0) == 0);
+}
+
+TEST_CASE("an interrupt ends a pipeline that the server has no room for") {
+  Database database;
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe(pipe.data()) == 0);
+  io::Patience patience(io::Interrupt{pipe[0]}, io::Deadline::never());
+  Connection connection = Connection::open(settings_of(database), patience);
+  std::atomic<int> made = 0;
+  std::thread signal([&made, &pipe] {
+    // Once no more are made, what was made does not go out.
+    for (int before = -1; made < 2 || made != before; before = made) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+    CHECK(::write(pipe[1], "x", 1) == 1);
+  });
+  const Error error = failure_of([&] {
+    connection.run_pipeline([&made]() -> std::optional<Statement> {
+      if (made++ == 0) return Statement{"sleeping", "SELECT pg_sleep(600)"};
+      return Statement{"echoing", "SELECT $1::text", {std::string(100'000, 'x')}};
+    });
+  });
+  signal.join();
+  CHECK(error.kind() == ErrorKind::interrupted);
+  CHECK(database.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
+        "0");
+  ::close(pipe[0]);
+  ::close(pipe[1]);
 }
 
 TEST_CASE("COPY hands over all bytes, and an error in its middle is an error") {
@@ -229,6 +274,7 @@ TEST_CASE("after an error at COMMIT a statement is cancelled like any other") {
   std::thread signal([&database, &pipe] {
     while (database.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
            "0") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     CHECK(::write(pipe[1], "x", 1) == 1);
   });
