@@ -10,17 +10,7 @@
 
 BEGIN;
 
-CREATE TABLE symbols (
-  symbol text PRIMARY KEY,
-  company_name text,
-  market_cap numeric(20,2),
-  sector text,
-  industry text,
-  listing_date date,
-  is_active boolean,
-  delisted_date date,
-  shares_outstanding bigint
-);
+\ir lib/symbols.sql
 
 CREATE TABLE ohlcv_daily (
   symbol text NOT NULL,

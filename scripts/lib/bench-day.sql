@@ -2,17 +2,7 @@
 
 \set ON_ERROR_STOP on
 
-CREATE TABLE symbols (
-  symbol text PRIMARY KEY,
-  company_name text,
-  market_cap numeric(20,2),
-  sector text,
-  industry text,
-  listing_date date,
-  is_active boolean,
-  delisted_date date,
-  shares_outstanding bigint
-);
+\ir symbols.sql
 
 CREATE TEMPORARY TABLE day (LIKE symbols, close numeric, volume bigint);
 \copy day FROM pstdin (FORMAT csv, HEADER)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from statistics import median
 from textwrap import wrap
@@ -82,18 +82,24 @@ def size(value: float) -> str:
     return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
 
 
+def scenarios(results: list[Result], with_members: bool = False) -> Iterator[tuple[str, Scenario]]:
+    """Returns each scenario with the head of its line; the size stands in the first line of a market."""
+    for result in results:
+        market = f"{result.symbols:>10,} {result.entries:>7,}" + (f" {result.members:>10,}" if with_members else "")
+        for name, scenario in result.scenarios.items():
+            yield f"{market}  {SCENARIOS[name]:<13}", scenario
+            market = " " * len(market)
+
+
 def wall_table(results: list[Result]) -> list[str]:
     """Returns the table of times."""
     lines = ["                                                              tuned            vs.  vs. tuned    vs.",
              "   symbols entries    members                   ours     SQL     SQL   floor   SQL        SQL  floor"]
-    for result in results:
-        head = f"{result.symbols:>10,} {result.entries:>7,} {result.members:>10,}"
-        for name, scenario in result.scenarios.items():
-            took = "".join(f"{seconds(median(scenario.contestants[who].seconds)):>8}" for who in WHO)
-            found = ratios(scenario)
-            lines.append(f"{head}  {SCENARIOS[name]:<13}{took}{times(found['sql_over_ours']):>7}"
-                         f"{times(found['tuned_over_ours']):>10}{found['ours_over_floor']:>7.2f}")
-            head = " " * len(head)
+    for head, scenario in scenarios(results, with_members=True):
+        took = "".join(f"{seconds(median(scenario.contestants[who].seconds)):>8}" for who in WHO)
+        found = ratios(scenario)
+        lines.append(f"{head}{took}{times(found['sql_over_ours']):>7}"
+                     f"{times(found['tuned_over_ours']):>10}{found['ours_over_floor']:>7.2f}")
     return lines
 
 
@@ -101,13 +107,10 @@ def cost_table(results: list[Result]) -> list[str]:
     """Returns the table of what a client takes besides time."""
     lines = ["                                     memory             round trips           system calls",
              "   symbols entries                 ours    SQL  tuned   ours  SQL tuned    ours    SQL  tuned"]
-    for result in results:
-        head = f"{result.symbols:>10,} {result.entries:>7,}"
-        for name, scenario in result.scenarios.items():
-            memory, trips, calls = zip(*(numbers(scenario.contestants[who]) for who in WRITERS))
-            lines.append(f"{head}  {SCENARIOS[name]:<13}{''.join(f'{value:>7}' for value in memory)} "
-                         f"{''.join(f'{value:>6}' for value in trips)} {''.join(f'{value:>7}' for value in calls)}")
-            head = " " * len(head)
+    for head, scenario in scenarios(results):
+        memory, trips, calls = zip(*(numbers(scenario.contestants[who]) for who in WRITERS))
+        lines.append(f"{head}{''.join(f'{value:>7}' for value in memory)} "
+                     f"{''.join(f'{value:>6}' for value in trips)} {''.join(f'{value:>7}' for value in calls)}")
     return lines
 
 
@@ -121,12 +124,9 @@ def numbers(measured: Measured) -> tuple[str, str, str]:
 def wal_table(results: list[Result]) -> list[str]:
     """Returns the table of what is written to PostgreSQL's log."""
     lines = ["   symbols entries                      ours         SQL   tuned SQL       floor"]
-    for result in results:
-        head = f"{result.symbols:>10,} {result.entries:>7,}"
-        for name, scenario in result.scenarios.items():
-            written = "".join(f"{size(median(scenario.contestants[who].wal_bytes)):>12}" for who in WHO)
-            lines.append(f"{head}  {SCENARIOS[name]:<13}{written}")
-            head = " " * len(head)
+    for head, scenario in scenarios(results):
+        written = "".join(f"{size(median(scenario.contestants[who].wal_bytes)):>12}" for who in WHO)
+        lines.append(f"{head}{written}")
     return lines
 
 
