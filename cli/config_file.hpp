@@ -9,6 +9,7 @@ namespace tickstock::cli {
 /// What a configuration file sets; everything in it is optional.
 struct ConfigFile {
   std::optional<std::string> database_url;
+  std::optional<std::int64_t> connections;
   std::optional<std::string> redis_url;
   std::optional<std::string> redis_ca_file;
 
@@ -20,7 +21,6 @@ struct ConfigFile {
   std::optional<std::string> timezone;
   std::optional<std::string> triggered_by;
   std::optional<std::int64_t> lock_wait;
-  std::optional<std::int64_t> connections;
   std::optional<std::int64_t> timeout;
   std::optional<std::int64_t> max_universe_events;
   std::optional<bool> events;

@@ -17,14 +17,14 @@ class Places {
 
   /// \return whether the symbol had no place.
   bool add(SymbolId symbol, std::size_t place) {
-    Slot& slot = slot_of(symbol);
+    Slot& slot = slots_[slot_of(symbol)];
     if (slot.place != 0) return false;
     slot = {symbol, place + 1};
     return true;
   }
 
-  [[nodiscard]] std::optional<std::size_t> find(SymbolId symbol) {
-    const Slot& slot = slot_of(symbol);
+  [[nodiscard]] std::optional<std::size_t> find(SymbolId symbol) const {
+    const Slot& slot = slots_[slot_of(symbol)];
     if (slot.place == 0) return std::nullopt;
     return slot.place - 1;
   }
@@ -35,12 +35,12 @@ class Places {
     std::size_t place = 0;  ///< counted from 1; 0 for an empty slot
   };
 
-  Slot& slot_of(SymbolId symbol) {
+  [[nodiscard]] std::size_t slot_of(SymbolId symbol) const {
     // Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
     std::size_t at = (std::uint64_t{symbol} * 0x9e3779b97f4a7c15ULL) >> shift_;
     while (slots_[at].place != 0 && slots_[at].symbol != symbol)
       at = (at + 1) & (slots_.size() - 1);
-    return slots_[at];
+    return at;
   }
 
   std::vector<Slot> slots_;
@@ -92,8 +92,8 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
                                 const std::vector<SymbolId>& after) {
   const std::vector<SymbolId> old_list = distinct(before);
   const std::vector<SymbolId> new_list = distinct(after);
-  Places old_places = places_of(old_list);
-  Places new_places = places_of(new_list);
+  const Places old_places = places_of(old_list);
+  const Places new_places = places_of(new_list);
 
   MembershipDiff diff;
   diff.before = old_list.size();

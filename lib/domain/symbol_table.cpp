@@ -1,6 +1,7 @@
 #include "domain/symbol_table.hpp"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 
 namespace tickstock {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -88,6 +87,8 @@ class SymbolTable {
       return {reinterpret_cast<const char*>(&word_), byte(sizeof(Word) - 1)};
     }
     [[nodiscard]] std::uint32_t hash() const {
+      // The multipliers of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number
+      // Generators, 2014).
       constexpr Word odd_a = 0x9e3779b97f4a7c15;
       constexpr Word odd_b = 0xbf58476d1ce4e5b9;
       const Word mixed = word_ * odd_a;
