@@ -58,7 +58,6 @@ int print_result(const std::string& text, int status, Log& log) {
 }
 
 int run_task(const Options& options, const Settings& settings, Log& log, io::Patience& patience) {
-  if (!options.dry_run) log.set_run_id(settings.run.run_id);
   log.debug(fmt::format("{} with Redis at {}",
                         options.dry_run ? "dry run" : "run " + settings.run.run_id,
                         settings.environment.redis.shown()));
@@ -67,14 +66,15 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
   for (const std::string& warning : report.warnings) log.warning(warning);
   for (const std::string& error : report.errors()) log.error(error);
 
-  const int status = status_of(report, options.detailed_exitcode, caught_signal());
-  if (options.format == OutputFormat::json) {
+  const int status = status_of(report, settings.output.detailed_exitcode, caught_signal());
+  if (settings.output.format == OutputFormat::json) {
     return print_result(json_report(report, status), status, log);
   }
-  const bool silent = options.quiet && (status == status_done || status == status_changes);
+  const bool silent =
+      settings.output.quiet() && (status == status_done || status == status_changes);
   if (silent) return status;
-  return print_result(text_report(report, {options.full, settings.run.policy.ipo_days}), status,
-                      log);
+  return print_result(text_report(report, {settings.output.full, settings.run.policy.ipo_days}),
+                      status, log);
 }
 
 int run_init(const Options& options, const Settings& settings, io::Patience& patience) {
@@ -95,7 +95,7 @@ int run_init(const Options& options, const Settings& settings, io::Patience& pat
   }
   store::Connection connection = store::Connection::open(settings.environment.database, patience);
   const auto created = store::create_schema(connection, settings.environment.tables);
-  if (options.quiet) return status_done;
+  if (settings.output.quiet()) return status_done;
   std::string text;
   for (const std::string& sentence : created) text += sentence + "\n";
   print(text.empty() ? "nothing to create: all tables are there\n" : text);
@@ -113,7 +113,7 @@ int run_status(const Options& options, const Settings& settings, io::Patience& p
                                              "'; 'tickstock-cache history' lists those that are"
                                        : "no run is on record yet");
   }
-  print(options.format == OutputFormat::json ? json_status(*view) : text_status(*view));
+  print(settings.output.format == OutputFormat::json ? json_status(*view) : text_status(*view));
   return status_done;
 }
 
@@ -124,7 +124,7 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
     const store::Changes found =
         store::read_changes(session.connection, settings.environment.tables,
                             {options.universe, options.symbol}, options.limit, options.offset);
-    print(options.format == OutputFormat::json
+    print(settings.output.format == OutputFormat::json
               ? json_changes(found, options.symbol, options.limit, options.offset)
               : text_changes(found, options.symbol));
     return status_done;
@@ -132,12 +132,13 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
   const store::History history =
       store::read_history(session.connection, settings.environment.tables, session.catalog,
                           options.limit, options.offset);
-  print(options.format == OutputFormat::json ? json_history(history, options.limit, options.offset)
-                                             : text_history(history));
+  print(settings.output.format == OutputFormat::json
+            ? json_history(history, options.limit, options.offset)
+            : text_history(history));
   return status_done;
 }
 
-int run_check(const Options& options, const Settings& settings, io::Patience& patience) {
+int run_check(const Settings& settings, io::Patience& patience) {
   const auto findings = sync::check(settings.environment, settings.run.policy, patience);
   int status = status_done;
   // The first of these that applies.
@@ -149,9 +150,9 @@ int run_check(const Options& options, const Settings& settings, io::Patience& pa
         status = each;
     }
   }
-  if (options.format == OutputFormat::json) {
+  if (settings.output.format == OutputFormat::json) {
     print(json_findings(findings, status));
-  } else if (!options.quiet || status != status_done) {
+  } else if (!settings.output.quiet() || status != status_done) {
     print(text_findings(findings));
   }
   return caught_signal() != 0 ? status_signal + caught_signal() : status;
@@ -195,21 +196,31 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
       fmt::format("{}{} published, {} pending\n",
                   given_up > 0 ? counted(given_up, "event", "events") + " given up, " : "",
                   counted(delivery.sent, "event", "events"), pending);
-  return options.quiet && status == status_done ? status : print_result(text, status, log);
+  return settings.output.quiet() && status == status_done ? status
+                                                          : print_result(text, status, log);
+}
+
+int run_config(const Options& options, const Settings& settings) {
+  print(options.example                                ? config_example()
+        : settings.output.format == OutputFormat::json ? json_config(settings)
+                                                       : text_config(settings));
+  return status_done;
 }
 
 }  // namespace
 
-int run_command(const Options& options, Log& log, const io::Interrupt& interrupt) {
-  const Settings settings = resolve_settings(options);
+int run_command(const Options& options, const Settings& settings, Log& log,
+                const io::Interrupt& interrupt) {
+  if (options.command == Command::task && !options.dry_run) log.set_run_id(settings.run.run_id);
   io::Patience patience(interrupt, io::Deadline::after(settings.environment.timeout));
   switch (options.command) {
     case Command::task: return run_task(options, settings, log, patience);
     case Command::init: return run_init(options, settings, patience);
     case Command::status: return run_status(options, settings, patience);
     case Command::history: return run_history(options, settings, patience);
-    case Command::check: return run_check(options, settings, patience);
+    case Command::check: return run_check(settings, patience);
     case Command::deliver: return run_deliver(options, settings, log, patience);
+    case Command::config: return run_config(options, settings);
   }
   return status_failed;
 }

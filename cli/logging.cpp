@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "json/writer.hpp"
 #include "printable.hpp"
@@ -31,18 +35,51 @@ std::string_view word_of(Log::Level level) {
   return "";
 }
 
+/// The priority of syslog as systemd's journal reads it.
+std::string_view priority_of(Log::Level level) {
+  switch (level) {
+    case Log::Level::debug: return "<7>";
+    case Log::Level::info: return "<6>";
+    case Log::Level::warning: return "<4>";
+    case Log::Level::error: return "<3>";
+  }
+  return "";
+}
+
+spdlog::level::level_enum lowest_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::quiet: return spdlog::level::err;
+    case LogLevel::normal: return spdlog::level::info;
+    case LogLevel::verbose: return spdlog::level::debug;
+  }
+  return spdlog::level::info;
+}
+
+/// Whether standard error is what systemd made for its journal, and not a file or a pipe that
+/// somebody put in its place (systemd.exec(5), JOURNAL_STREAM).
+bool is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat facts {};
+  return stream != nullptr && ::fstat(STDERR_FILENO, &facts) == 0 &&
+         stream == fmt::format("{}:{}", facts.st_dev, facts.st_ino);
+}
+
 }  // namespace
 
-Log::Log(LogFormat format, Level lowest)
-    : format_(format),
+Log::Log()
+    : to_journal_(is_journal()),
       logger_(std::make_unique<spdlog::logger>("tickstock-cache",
                                                std::make_shared<spdlog::sinks::stderr_sink_st>())) {
   logger_->set_pattern("%v");
-  logger_->set_level(spdlog_level(lowest));
   logger_->flush_on(spdlog::level::trace);
 }
 
 Log::~Log() = default;
+
+void Log::configure(LogFormat format, LogLevel level) {
+  format_ = format;
+  logger_->set_level(lowest_of(level));
+}
 
 void Log::step(int number, std::string_view name) {
   write(Level::info, fmt::format("step {}/5: {}", number, name), number);
@@ -50,11 +87,15 @@ void Log::step(int number, std::string_view name) {
 
 void Log::write(Level level, std::string_view message, int step) {
   if (!logger_->should_log(spdlog_level(level))) return;
+  const std::string_view priority = to_journal_ ? priority_of(level) : "";
+  logger_->log(spdlog_level(level), fmt::format("{}{}", priority, line(level, message, step)));
+}
+
+std::string Log::line(Level level, std::string_view message, int step) const {
   if (format_ == LogFormat::text) {
-    logger_->log(spdlog_level(level),
-                 fmt::format("tickstock-cache: {}{}{}", level == Level::info ? "" : word_of(level),
-                             level == Level::info ? "" : ": ", printable(message)));
-    return;
+    const bool plain = level == Level::info;
+    return fmt::format("tickstock-cache: {}{}{}", plain ? "" : word_of(level), plain ? "" : ": ",
+                       printable(message));
   }
   json::Writer json;
   json.begin_object();
@@ -67,7 +108,7 @@ void Log::write(Level level, std::string_view message, int step) {
                                std::chrono::steady_clock::now() - begin_)
                                .count()});
   json.end_object();
-  logger_->log(spdlog_level(level), json.text());
+  return json.text();
 }
 
 }  // namespace tickstock::cli

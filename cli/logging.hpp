@@ -13,18 +13,23 @@ class logger;
 namespace tickstock::cli {
 
 enum class LogFormat : unsigned char { text, json };
+/// What is logged: errors alone, what an operator wants to know, or more.
+enum class LogLevel : unsigned char { quiet, normal, verbose };
 
 /// What is written to standard error. Lines carry no time of their own: whoever keeps them
-/// (journal, cron, a shell) adds it, and times of the run come from PostgreSQL.
+/// (journal, cron, a shell) adds it, and times of the run come from PostgreSQL. For systemd's
+/// journal each line begins with its priority, which the journal takes off (sd-daemon(3)).
 class Log {
  public:
   enum class Level : unsigned char { debug, info, warning, error };
 
-  Log(LogFormat format, Level lowest);
+  Log();
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
+  /// From now on lines look like this; before, they are text of the normal level.
+  void configure(LogFormat format, LogLevel level);
   /// From now on every JSON line names the run.
   void set_run_id(const std::string& run_id) { run_id_ = run_id; }
 
@@ -37,8 +42,10 @@ class Log {
 
  private:
   void write(Level level, std::string_view message, int step);
+  [[nodiscard]] std::string line(Level level, std::string_view message, int step) const;
 
-  LogFormat format_;
+  LogFormat format_ = LogFormat::text;
+  bool to_journal_;
   std::string run_id_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::unique_ptr<spdlog::logger> logger_;

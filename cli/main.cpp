@@ -11,6 +11,7 @@
 #include "logging.hpp"
 #include "options.hpp"
 #include "output.hpp"
+#include "settings.hpp"
 #include "signals.hpp"
 
 namespace {
@@ -19,9 +20,9 @@ using namespace tickstock;
 using namespace tickstock::cli;
 
 /// One line on standard error, and with `--format json` the document on standard output too.
-int report_failure(const Error& error, LogFormat log_format, OutputFormat format) {
+int report_failure(const Error& error, Log& log, OutputFormat format) {
   const int status = status_of(error.kind(), caught_signal());
-  Log(log_format, Log::Level::error).error(error.what());
+  log.error(error.what());
   if (format == OutputFormat::json) {
     try {
       print(json_failure(error.what(), status));
@@ -44,25 +45,25 @@ OutputFormat asked_format(int argc, const char* const* argv) {
 }
 
 int run(int argc, const char* const* argv) {
-  Options options;
+  Log log;
+  OutputFormat format = asked_format(argc, argv);
+  const auto look = [&log, &format](const Output& output) {
+    log.configure(output.log_format, output.log_level);
+    format = output.format;
+  };
   try {
     auto parsed = parse_command_line(argc, argv);
     if (const auto* answer = std::get_if<Answer>(&parsed)) {
       print(answer->text);
       return status_done;
     }
-    options = std::get<Options>(std::move(parsed));
+    const Options options = std::get<Options>(std::move(parsed));
+    look(output_of_flags(options));
+    const Settings settings = resolve_settings(options);
+    look(settings.output);
+    return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
-    return report_failure(error, LogFormat::text, asked_format(argc, argv));
-  }
-  try {
-    const Log::Level lowest = options.quiet     ? Log::Level::error
-                              : options.verbose ? Log::Level::debug
-                                                : Log::Level::info;
-    Log log(options.log_format, lowest);
-    return run_command(options, log, catch_signals());
-  } catch (const Error& error) {
-    return report_failure(error, options.log_format, options.format);
+    return report_failure(error, log, format);
   }
 }
 
@@ -77,8 +78,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    Log(LogFormat::text, Log::Level::error)
-        .error(std::string("unexpected failure: ") + error.what());
+    Log().error(std::string("unexpected failure: ") + error.what());
     return status_failed;
   }
 }

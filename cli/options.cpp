@@ -11,8 +11,7 @@
 #include <string_view>
 
 #include "domain/error.hpp"
-#include "events/redis_settings.hpp"
-#include "store/connection.hpp"
+#include "setting.hpp"
 #include "store/grants.hpp"
 #include "version.hpp"
 
@@ -20,7 +19,6 @@ namespace tickstock::cli {
 
 namespace {
 
-constexpr std::int64_t longest_wait = 86'400;
 constexpr std::int64_t largest_page = 1'000'000;
 
 std::string version_text() {
@@ -44,13 +42,6 @@ std::string check_day(const std::string& value) {
   return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
 }
 
-/// Only PostgreSQL knows the names; what can't be one would garble its answer.
-std::string check_zone(const std::string& value) {
-  const bool plain =
-      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  return plain && value.size() <= 64 ? "" : "must be a time zone such as America/New_York";
-}
-
 std::string check_digest(const std::string& value) {
   const bool digits =
       value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -70,28 +61,6 @@ std::string check_uuid(const std::string& value) {
         return wanted == '-' ? each == '-' : std::isxdigit(static_cast<unsigned char>(each)) != 0;
       });
   return fits ? "" : "must be the id of an event, a UUID";
-}
-
-std::string check_database_url(const std::string& value) {
-  if (const std::string problem = store::conninfo_problem(value); !problem.empty()) {
-    return "can't be used: " + problem;
-  }
-  return store::conninfo_has_password(value) ? "holds a password, which everyone on this machine "
-                                               "can read; put it into DATABASE_URL, "
-                                               "~/.pgpass or --database-url-file"
-                                             : "";
-}
-
-std::string check_redis_url(const std::string& value) {
-  try {
-    return events::parse_redis_url(value).password.empty()
-               ? ""
-               : "holds a password, which everyone on this machine can read; put it into REDIS_URL "
-                 "or "
-                 "--redis-url-file";
-  } catch (const Error& error) {
-    return error.what();
-  }
 }
 
 /// A whole number in decimal: CLI11 itself would take 010 for eight.
@@ -123,6 +92,7 @@ class CommandLine {
     history();
     check();
     deliver();
+    config();
   }
 
   std::variant<Options, Answer> parse(int argc, const char* const* argv) {
@@ -136,11 +106,11 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    exclude(options_.verbose, "-v", options_.quiet, "-q");
-    exclude(options_.database_url.has_value(), "--database-url",
+    exclude(verbose_, "-v", quiet_, "-q");
+    exclude(options_.gives(cli::setting("database.url")), "--database-url",
             options_.database_url_file.has_value(), "--database-url-file");
-    exclude(options_.redis_url.has_value(), "--redis-url", options_.redis_url_file.has_value(),
-            "--redis-url-file");
+    exclude(options_.gives(cli::setting("redis.url")), "--redis-url",
+            options_.redis_url_file.has_value(), "--redis-url-file");
     exclude(options_.print_sql, "--print-sql", options_.print_grants.has_value(), "--print-grants");
     exclude(options_.print_sql || options_.print_grants.has_value(),
             options_.print_sql ? "--print-sql" : "--print-grants",
@@ -158,6 +128,25 @@ class CommandLine {
     }
   }
 
+  static std::string meant(const std::string& word, const std::vector<std::string>& known) {
+    const auto guess = nearest(word, known);
+    return guess ? "; did you mean " + *guess + "?" : "";
+  }
+
+  static std::vector<std::string> options_of(const CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::Option* each : app.get_options()) {
+      for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
+  }
+
+  [[nodiscard]] std::vector<std::string> commands() const {
+    std::vector<std::string> names;
+    for (const CLI::App* each : app_.get_subcommands({})) names.push_back(each->get_name());
+    return names;
+  }
+
   /// What was wrong, without repeating a value: it could be a secret in the wrong place.
   [[nodiscard]] std::string message_of(const CLI::ParseError& error) const {
     const auto chosen = app_.get_subcommands();
@@ -169,10 +158,13 @@ class CommandLine {
         error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
     if (misses_command && extras.empty()) return "a command is needed" + help;
     if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
-      const std::string& first = extras.front();
-      if (first.starts_with('-'))
-        return "unknown option " + first.substr(0, first.find('=')) + help;
-      return (chosen.empty() ? "there is no such command" : "an argument too many") + help;
+      const std::string first = extras.front().substr(0, extras.front().find('='));
+      if (first.starts_with('-')) {
+        return "unknown option " + first +
+               meant(first, options_of(chosen.empty() ? app_ : *chosen.front())) + help;
+      }
+      if (!chosen.empty()) return "an argument too many" + help;
+      return "there is no such command" + meant(first, commands()) + help;
     }
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -216,47 +208,75 @@ class CommandLine {
            });
   }
 
-  template <typename Value>
-  static void choice(CLI::App& app, const std::string& name, const std::string& description,
-                     Value& target) {
-    const Check check = [](const std::string& value) {
-      return value == "text" || value == "json" ? "" : "must be text or json";
-    };
-    option(app, name, "text|json", description, check, [&target](const std::string& value) {
-      target = value == "json" ? Value::json : Value::text;
-    });
-  }
-
   static void flag(CLI::App& app, const std::string& name, const std::string& description,
                    bool& target) {
     app.add_flag(name, target)->description(description);
   }
 
+  /// The flag of a setting.
+  void setting(CLI::App& app, std::string_view name) {
+    const Setting& setting = cli::setting(name);
+    const auto take = [this, &setting](Value value) {
+      options_.given.push_back({&setting, std::move(value), {Origin::Kind::flag, setting.flag}});
+    };
+    if (setting.flag_type.empty()) {
+      app.add_flag_callback(setting.flag, [take, &setting] { take(setting.flag_value); })
+          ->description(setting.help());
+      return;
+    }
+    const Check check = [&setting](const std::string& text) {
+      const auto value = parse_value(setting, text);
+      std::string problem = problem_of(setting, value.value_or(Value()));
+      if (problem.empty() && setting.is_address() && setting.has_password(text)) {
+        return "holds a password, which everyone on this machine can read; put it into " +
+               setting.variable + " or " + setting.flag + "-file";
+      }
+      return problem;
+    };
+    option(app, setting.flag, setting.flag_type, setting.help(), check,
+           [take, &setting](const std::string& text) { take(*parse_value(setting, text)); });
+  }
+
+  void level(CLI::App& app, const std::string& name, const std::string& word,
+             const std::string& description, bool& given) {
+    app.add_flag_callback(
+           name,
+           [this, word, &given] {
+             given = true;
+             const Setting& setting = cli::setting("log.level");
+             options_.given.push_back({&setting, word, {Origin::Kind::flag, "--" + word}});
+           })
+        ->description(description);
+  }
+
   void everywhere(CLI::App& app) {
     app.set_version_flag("--version", version_text(), "Print the version");
     app.set_help_flag("-h,--help", "Print this help");
-    choice(app, "--log-format", "Format of the log on standard error (text)", options_.log_format);
-    flag(app, "-v,--verbose", "Log more", options_.verbose);
-    flag(app, "-q,--quiet", "Print nothing when the run succeeds; log errors only", options_.quiet);
+    setting(app, "log.format");
+    level(app, "-v,--verbose", "verbose", "Log more", verbose_);
+    level(app, "-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only",
+          quiet_);
   }
 
   void connecting(CLI::App& app) {
-    text(app, "--database-url", "URL",
-         "PostgreSQL as a URL or conninfo, without a password (DATABASE_URL)",
-         options_.database_url, check_database_url);
+    setting(app, "database.url");
     text(app, "--database-url-file", "FILE", "File of mode 0600 that holds it",
          options_.database_url_file);
-    text(app, "--redis-url", "URL",
-         "Redis as redis://, rediss:// or unix://, without a password (REDIS_URL)",
-         options_.redis_url, check_redis_url);
+    setting(app, "redis.url");
     text(app, "--redis-url-file", "FILE", "File of mode 0600 that holds it",
          options_.redis_url_file);
     text(app, "--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
          options_.config_file);
-    text(app, "--timezone", "ZONE", "Zone of the as-of day (America/New_York)", options_.timezone,
-         check_zone);
-    number(app, "--timeout", "Seconds for the command as a whole (900)", 1, longest_wait,
-           options_.timeout_seconds);
+    setting(app, "run.timezone");
+    setting(app, "run.timeout");
+  }
+
+  void task_settings(CLI::App& app) {
+    for (const char* each :
+         {"run.triggered_by", "run.lock_wait", "events.max_universe_events", "events.enabled",
+          "run.detailed_exitcode", "output.full", "output.format"}) {
+      setting(app, each);
+    }
   }
 
   void task(const std::string& name, const std::string& description, Mode mode,
@@ -272,20 +292,10 @@ class CommandLine {
            [this](const std::string& value) { options_.as_of = parse_day(value); });
     text(app, "--run-id", "ID", "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
          options_.run_id, check_word);
-    text(app, "--triggered-by", "WORD", "Who or what started the run (manual)",
-         options_.triggered_by, check_word);
     text(app, "--approve-plan", "DIGEST",
          "Run only if the plan has this digest, and then in spite of the guards",
          options_.approve_plan, check_digest);
-    number(app, "--lock-wait", "Seconds to wait for another run to end (0)", 0, longest_wait,
-           options_.lock_wait_seconds);
-    number(app, "--max-universe-events", "Announce the first N universes of a task, 0 for all (10)",
-           0, largest_page, options_.max_universe_events);
-    flag(app, "--no-events", "Store and send no events", options_.no_events);
-    flag(app, "--detailed-exitcode", "End with 2 where there are changes",
-         options_.detailed_exitcode);
-    flag(app, "--full", "Name every member that came, went or moved", options_.full);
-    choice(app, "--format", "Format of the result (text)", options_.format);
+    task_settings(app);
     connecting(app);
     everywhere(app);
   }
@@ -313,7 +323,7 @@ class CommandLine {
     CLI::App& app = command("status", "Show the record of a run", Command::status);
     option(app, "RUN_ID", "", "The run; the last one where not given", check_word,
            [this](const std::string& value) { options_.run_id = value; });
-    choice(app, "--format", "Format of the result (text)", options_.format);
+    setting(app, "output.format");
     connecting(app);
     everywhere(app);
   }
@@ -327,7 +337,7 @@ class CommandLine {
          options_.symbol);
     number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
     number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
-    choice(app, "--format", "Format of the result (text)", options_.format);
+    setting(app, "output.format");
     connecting(app);
     everywhere(app);
   }
@@ -335,7 +345,7 @@ class CommandLine {
   void check() {
     CLI::App& app =
         command("check", "Look at everything that a run needs; write nothing", Command::check);
-    choice(app, "--format", "Format of the result (text)", options_.format);
+    setting(app, "output.format");
     connecting(app);
     everywhere(app);
   }
@@ -349,19 +359,24 @@ class CommandLine {
     everywhere(app);
   }
 
+  void config() {
+    CLI::App& app = command("config", "Show the settings that hold, and where each comes from",
+                            Command::config);
+    flag(app, "--example", "Print a configuration file with all settings and their defaults",
+         options_.example);
+    task_settings(app);
+    connecting(app);
+    everywhere(app);
+  }
+
   Options options_;
+  bool verbose_ = false;
+  bool quiet_ = false;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
 };
 
 }  // namespace
-
-bool is_word(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == ':' || c == '-';
-  });
-}
 
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv) {
   return CommandLine().parse(argc, argv);

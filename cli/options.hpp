@@ -1,59 +1,51 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "domain/day.hpp"
 #include "domain/plan.hpp"
-#include "logging.hpp"
+#include "setting.hpp"
 
 namespace tickstock::cli {
 
-enum class Command : unsigned char { task, init, status, history, check, deliver };
-enum class OutputFormat : unsigned char { text, json };
+enum class Command : unsigned char { task, init, status, history, check, deliver, config };
 
 /// The command line, read and checked, but not yet merged with environment and configuration file.
 /// What was not given is empty.
 struct Options {
   Command command = Command::task;
 
+  /// The settings that a flag gave.
+  std::vector<Given> given;
+  [[nodiscard]] bool gives(const Setting& setting) const {
+    return std::any_of(given.begin(), given.end(),
+                       [&setting](const Given& each) { return each.setting == &setting; });
+  }
+
   // Of every command that connects
-  std::optional<std::string> database_url;
   std::optional<std::string> database_url_file;
-  std::optional<std::string> redis_url;
   std::optional<std::string> redis_url_file;
   std::optional<std::string> config_file;
-  std::optional<std::string> timezone;
-  std::optional<std::int64_t> timeout_seconds;
-
-  // Everywhere
-  LogFormat log_format = LogFormat::text;
-  bool verbose = false;
-  bool quiet = false;
 
   // Of the tasks
   Mode mode = Mode::full;
   bool dry_run = false;
   std::optional<Day> as_of;
   std::optional<std::string> run_id;
-  std::optional<std::string> triggered_by;
   std::optional<std::string> approve_plan;
-  std::optional<std::int64_t> lock_wait_seconds;
-  std::optional<std::int64_t> max_universe_events;
-  bool no_events = false;
-  bool detailed_exitcode = false;
-  bool full = false;
-
-  // Of what prints a result
-  OutputFormat format = OutputFormat::text;
 
   // init
   bool print_sql = false;
   std::optional<std::string> print_grants;     ///< for this role
   std::optional<std::string> print_redis_acl;  ///< for this user
+  // config
+  bool example = false;
   // deliver
   std::optional<std::string> discard;
   // history
@@ -67,10 +59,6 @@ struct Options {
 struct Answer {
   std::string text;
 };
-
-/// Whether a text can be the id of a run or the name of who triggered it: 1 to 64 of
-/// `A-Za-z0-9._:-`.
-bool is_word(std::string_view text);
 
 /// Reads the command line. \throws Error (usage) for one that can't be used.
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv);

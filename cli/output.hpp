@@ -11,6 +11,8 @@
 
 namespace tickstock::cli {
 
+struct Settings;
+
 /// What a text report names.
 struct TextOptions {
   bool full = false;  ///< every member, not the first ten of each kind
@@ -37,6 +39,12 @@ std::string json_changes(const store::Changes& found, const std::optional<std::s
 
 std::string text_findings(const std::vector<sync::Finding>& findings);
 std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);
+
+/// The settings that hold, as a configuration file that says where each comes from.
+std::string text_config(const Settings& settings);
+std::string json_config(const Settings& settings);
+/// A configuration file with every setting, commented out.
+std::string config_example();
 
 /// A failure of a command that has no report, as a document.
 std::string json_failure(const std::string& message, int exit_status);

@@ -1,15 +1,63 @@
 #pragma once
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "logging.hpp"
 #include "options.hpp"
+#include "setting.hpp"
 #include "sync/options.hpp"
 
 namespace tickstock::cli {
+
+enum class OutputFormat : unsigned char { text, json };
+
+/// How the result and the log look.
+struct Output {
+  OutputFormat format = OutputFormat::text;
+  bool full = false;
+  bool detailed_exitcode = false;
+  LogFormat log_format = LogFormat::text;
+  LogLevel log_level = LogLevel::normal;
+
+  [[nodiscard]] bool quiet() const { return log_level == LogLevel::quiet; }
+};
+
+/// The tables as they are written down, before a schema is put before each.
+struct TableSettings {
+  std::string schema = "public";
+  std::string symbols = "symbols";
+  std::string prices = "ohlcv_daily";
+  std::string entries = "cache_entries";
+};
 
 /// Everything a command needs, from flags, environment, file and defaults, in this order.
 struct Settings {
   sync::Environment environment;
   sync::RunOptions run;
+  TableSettings tables;
+  Output output;
+  std::string config_file;  ///< its path; empty where none was read
+
+  Settings();
+
+  /// Puts a value into its place, and remembers where it came from.
+  void apply(const Given& given);
+  [[nodiscard]] const Origin& origin(const Setting& setting) const {
+    return origins_[index_of(setting)];
+  }
+  [[nodiscard]] Origin& origin(const Setting& setting) { return origins_[index_of(setting)]; }
+
+ private:
+  static std::size_t index_of(const Setting& setting);
+
+  std::vector<Origin> origins_;  ///< one for each of the setting_table()
 };
+
+/// The defaults and what the command line alone says of the output, for a failure that comes
+/// before all else is known.
+Output output_of_flags(const Options& options);
 
 /// \throws Error (config) for an environment or a file that can't be used, (usage) for a flag.
 Settings resolve_settings(const Options& options);

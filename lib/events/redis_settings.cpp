@@ -11,7 +11,7 @@ namespace {
 
 [[noreturn]] void unusable(const std::string& why) {
   throw Error(ErrorKind::config,
-              "the Redis URL can't be used: " + why +
+              "can't be used: " + why +
                   "; write redis://host:port/database, rediss://… or unix:///path");
 }
 

@@ -30,7 +30,7 @@ struct RedisSettings {
 
 /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`, or
 /// `unix://[[user]:password@]/path[?db=N]`. User and password may be percent-encoded. \throws Error
-/// (config) with words that don't repeat the URL.
+/// (config) with words that don't repeat the URL, and continue the name of where it stands.
 RedisSettings parse_redis_url(const std::string& url);
 
 }  // namespace tickstock::events

@@ -66,6 +66,10 @@ bool holds_conninfo(std::string_view database);
 /// Whether a conninfo holds a password. It must be one without a conninfo_problem.
 bool conninfo_has_password(const std::string& conninfo);
 
+/// A conninfo, or where it is empty the server that libpq's own environment names, as keywords and
+/// values without a password.
+std::string shown_conninfo(const std::string& conninfo);
+
 /// A connection to PostgreSQL. Every wait ends at the limit of its step or with the patience, which
 /// must outlive the connection. Not thread-safe.
 class Connection {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "store/connection.hpp"
@@ -38,6 +39,17 @@ std::string_view value_of(const Options& options, std::string_view keyword) {
     if (keyword == option->keyword && option->val != nullptr) return option->val;
   }
   return "";
+}
+
+/// A value as conninfo writes it.
+std::string quoted_value(std::string_view value) {
+  if (value.find_first_of(" \t\n'\\") == std::string_view::npos) return std::string(value);
+  std::string quoted = "'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
 }
 
 /// Whether user and password of a URL end where they seem to. libpq takes the first '/' or '@' for
@@ -91,6 +103,22 @@ std::string conninfo_problem(const std::string& conninfo) {
 bool conninfo_has_password(const std::string& conninfo) {
   const Options options = parse(conninfo);
   return !value_of(options, "password").empty() || !value_of(options, "sslpassword").empty();
+}
+
+std::string shown_conninfo(const std::string& conninfo) {
+  // Of its own, libpq would add all that it knows.
+  constexpr std::array<std::string_view, 5> told{"host", "hostaddr", "port", "dbname", "user"};
+  const Options options = conninfo.empty() ? Options(PQconndefaults()) : parse(conninfo);
+  std::string shown;
+  for (const PQconninfoOption* option = options.get();
+       option != nullptr && option->keyword != nullptr; ++option) {
+    const std::string_view keyword = option->keyword;
+    if (option->val == nullptr || *option->val == '\0') continue;
+    if (conninfo.empty() && std::count(told.begin(), told.end(), keyword) == 0) continue;
+    shown += (shown.empty() ? "" : " ") + std::string(keyword) + "=" +
+             (keyword.ends_with("password") ? "********" : quoted_value(option->val));
+  }
+  return shown;
 }
 
 }  // namespace tickstock::store

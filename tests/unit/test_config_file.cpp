@@ -1,6 +1,8 @@
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 
 #include "config_file.hpp"
 #include "domain/error.hpp"
@@ -71,42 +73,52 @@ max_removed_percent = 12.5
 max_data_age_days = 4
 )",
                   0644);
-  const ConfigFile config = read_config_file(file.path());
-  CHECK(config.database_url == "postgresql://host/db");
-  CHECK(config.connections == 2);
-  CHECK_FALSE(config.redis_url.has_value());
-  CHECK(config.outbox_max_age == 3);
-  CHECK(config.outbox_keep_days == 0);
-  CHECK(config.journal_keep_days == 90);
-  CHECK(config.journal_keep_runs == 100);
-  CHECK(config.schema == "app");
-  CHECK(config.entries == "other.universes");
-  CHECK(config.timezone == "UTC");
-  CHECK(config.lock_wait == 60);
-  CHECK(config.events == false);
-  CHECK(config.max_universe_events == 0);
-  CHECK(config.ipo_days == 45);
-  CHECK(config.max_vanished_percent == 3.0);
-  CHECK(config.max_removed_percent == 12.5);
-  CHECK(config.max_data_age_days == 4);
+  const std::vector<Given> config = read_config_file(file.path());
+  std::map<std::string, std::string> found;
+  for (const Given& each : config) {
+    CHECK(each.origin.kind == Origin::Kind::file);
+    found[each.setting->section + "." + each.setting->key] = toml_text(each.value);
+  }
+  CHECK(found == std::map<std::string, std::string>{{"database.url", "\"postgresql://host/db\""},
+                                                    {"database.connections", "2"},
+                                                    {"tables.schema", "\"app\""},
+                                                    {"tables.entries", "\"other.universes\""},
+                                                    {"run.timezone", "\"UTC\""},
+                                                    {"run.lock_wait", "60"},
+                                                    {"events.enabled", "false"},
+                                                    {"events.max_universe_events", "0"},
+                                                    {"ipo.days", "45"},
+                                                    {"outbox.max_age", "3"},
+                                                    {"outbox.keep_days", "0"},
+                                                    {"journal.keep_days", "90"},
+                                                    {"journal.keep_runs", "100"},
+                                                    {"guards.max_vanished_percent", "3"},
+                                                    {"guards.max_removed_percent", "12.5"},
+                                                    {"guards.max_data_age_days", "4"}});
+  // The text begins with an empty line.
+  const auto zone = std::find_if(config.begin(), config.end(), [](const Given& each) {
+    return each.setting == &setting("run.timezone");
+  });
+  REQUIRE(zone != config.end());
+  CHECK(zone->origin.name == file.path() + ":9");
 }
 
-TEST_CASE("an empty file sets nothing") {
-  const File file("");
-  CHECK_FALSE(read_config_file(file.path()).timezone.has_value());
-  CHECK_FALSE(read_config_file(file.path()).connections.has_value());
-}
+TEST_CASE("an empty file sets nothing") { CHECK(read_config_file(File("").path()).empty()); }
 
 TEST_CASE("what is wrong in a file is named by line or key") {
   CHECK_THAT(refusal("[run]\ntimezone = \n"), contains("line 2"));
   CHECK_THAT(refusal("[run]\ntimezon = \"UTC\"\n"),
-             contains("line 2: there is no setting [run] timezon"));
+             contains("line 2: there is no setting [run] timezon; did you mean [run] timezone?"));
+  CHECK_THAT(refusal("[events]\ntimezone = \"UTC\"\n"), contains("did you mean [run] timezone?"));
+  CHECK_THAT(refusal("[gaurds]\nmax_data_age_day = 2\n"),
+             contains("did you mean [guards] max_data_age_days?"));
+  CHECK_THAT(refusal("[run]\nqqqqqqqqqqqqq = 1\n"), contains("config --example"));
   CHECK_THAT(refusal("[runs]\na = 1\n"), contains("[runs] a"));
   CHECK_THAT(refusal("timezone = \"UTC\"\n"), contains("outside a section"));
   CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("[run] timezone must be a text"));
   CHECK_THAT(refusal("[database]\nconnections = 3\n"),
-             contains("[database] connections must be from 1 to 2"));
-  CHECK_THAT(refusal("[ipo]\ndays = 0\n"), contains("[ipo] days must be from 1"));
+             contains("[database] connections must be a whole number from 1 to 2"));
+  CHECK_THAT(refusal("[ipo]\ndays = 0\n"), contains("[ipo] days must be a whole number from 1"));
   CHECK_THAT(refusal("[ipo]\ndays = \"30\"\n"), contains("[ipo] days must be a whole number"));
   CHECK_THAT(refusal("[guards]\nmax_vanished_percent = nan\n"), contains("max_vanished_percent"));
   CHECK_THAT(refusal("[guards]\nmax_vanished_percent = 101\n"), contains("from 0 to 100"));

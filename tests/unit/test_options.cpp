@@ -1,3 +1,5 @@
+#include <set>
+
 #include "domain/error.hpp"
 #include "options.hpp"
 #include "support/catch.hpp"
@@ -16,6 +18,16 @@ std::variant<Options, Answer> parse_raw(std::vector<std::string> words) {
 }
 
 Options parse(const std::vector<std::string>& words) { return std::get<Options>(parse_raw(words)); }
+
+/// The settings that flags gave, as they would stand in a file.
+std::set<std::string> given(const Options& options) {
+  std::set<std::string> lines;
+  for (const Given& each : options.given) {
+    CHECK(each.origin.kind == Origin::Kind::flag);
+    lines.insert(each.setting->name() + " = " + toml_text(each.value));
+  }
+  return lines;
+}
 
 std::string refusal(const std::vector<std::string>& words) {
   try {
@@ -74,17 +86,15 @@ TEST_CASE("flags of a task are taken") {
                                  std::string(64, 'a'),
                                  "--database-url",
                                  "postgresql://h/d"});
-  CHECK(options.quiet);
   CHECK(options.as_of == parse_day("2026-08-21"));
   CHECK(options.run_id == "a.B:1-_");
-  CHECK(options.triggered_by == "cron");
-  CHECK(options.format == OutputFormat::json);
-  CHECK(options.lock_wait_seconds == 30);
-  CHECK(options.max_universe_events == 0);
-  CHECK(options.log_format == LogFormat::json);
-  CHECK(options.timezone == "UTC");
-  CHECK(options.no_events);
-  CHECK(options.full);
+  CHECK(given(options) ==
+        std::set<std::string>{"[log] level = \"quiet\"", "[run] triggered_by = \"cron\"",
+                              "[output] format = \"json\"", "[output] full = true",
+                              "[events] enabled = false", "[run] detailed_exitcode = true",
+                              "[run] lock_wait = 30", "[events] max_universe_events = 0",
+                              "[log] format = \"json\"", "[run] timezone = \"UTC\"",
+                              "[database] url = \"postgresql://h/d\""});
 }
 
 TEST_CASE("help and version answer by themselves") {
@@ -137,7 +147,8 @@ TEST_CASE("a bad command line is refused in one line that names what is wrong") 
 }
 
 TEST_CASE("a leading zero is a decimal number, not an octal one") {
-  CHECK(parse({"sync", "--lock-wait", "010"}).lock_wait_seconds == 10);
+  CHECK(given(parse({"sync", "--lock-wait", "010"})) ==
+        std::set<std::string>{"[run] lock_wait = 10"});
 }
 
 TEST_CASE("a password on the command line is refused, and not repeated") {
