@@ -273,8 +273,8 @@ class CommandLine {
 
   void task_settings(CLI::App& app) {
     for (const char* each :
-         {"run.triggered_by", "run.lock_wait", "events.max_universe_events", "events.enabled",
-          "run.detailed_exitcode", "output.full", "output.format"}) {
+         {"run.triggered_by", "run.lock_wait", "market_cap.from", "events.max_universe_events",
+          "events.enabled", "run.detailed_exitcode", "output.full", "output.format"}) {
       setting(app, each);
     }
   }

@@ -160,6 +160,17 @@ std::string json_report(const sync::Report& report, int exit_status) {
   json.key("sync_end").string(report.finished_at);
   json.key("duration_seconds").real(report.duration_seconds);
   json.key("plan_digest").text_or_null(report.plan_digest);
+  json.key("market_caps");
+  if (report.snapshot) {
+    const Market& market = report.snapshot->market;
+    json.begin_object();
+    json.key("from_prices").number(std::uint64_t{market.caps_from_prices()});
+    json.key("from_column")
+        .number(std::uint64_t{market.ranking().size() - market.caps_from_prices()});
+    json.end_object();
+  } else {
+    json.null();
+  }
   json.key("guards");
   sync::write_guards(json, report.guards);
   json.key("total_changes").number(report.total_changes());

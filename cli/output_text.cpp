@@ -97,6 +97,11 @@ class ReportText {
 
   void closing() {
     if (!report_.snapshot) return;
+    if (report_.looked_for_prices) {
+      const Market& market = report_.snapshot->market;
+      line("market caps: {} from prices, {} from the column", market.caps_from_prices(),
+           market.ranking().size() - market.caps_from_prices());
+    }
     line("{}as of {}; plan {}", report_.dry_run ? "" : "run " + report_.run_id + " ",
          to_string(*report_.as_of), report_.plan_digest);
     if (!report_.dry_run && !report_.committed) return;

@@ -98,6 +98,7 @@ unsigned char Market::state_of(const Listing& listing) const {
   if (listing.listed) state |= has_listing_day;
   if (listing.delisted) state |= has_delisting_day;
   if (listing.activity == Activity::inactive) state |= is_inactive;
+  if (listing.cap_from_price) state |= has_price;
   if (listing.activity == Activity::inactive || (listing.delisted && *listing.delisted <= as_of_)) {
     state |= has_left;
   } else if (listing.activity == Activity::active) {
@@ -110,7 +111,7 @@ unsigned char Market::state_of(const Listing& listing) const {
 std::optional<Listing> Market::find(SymbolId id) const {
   if (!knows(id)) return std::nullopt;
   const Row& row = rows_[id];
-  Listing listing{row.market_cap, {}, {}, Activity::unknown};
+  Listing listing{row.market_cap, {}, {}, Activity::unknown, is(id, has_price)};
   if (is(id, has_listing_day)) listing.listed = row.listed;
   if (is(id, has_delisting_day)) listing.delisted = row.delisted;
   if (is(id, is_inactive)) listing.activity = Activity::inactive;
@@ -122,8 +123,10 @@ void Market::rank() {
   take_in_pending();
   std::vector<Ranked> ranked;
   ranked.reserve(size_);
+  caps_from_prices_ = 0;
   for (SymbolId id = 0; id < states_.size(); ++id) {
     if (!eligible(id)) continue;
+    if (is(id, has_price)) ++caps_from_prices_;
     const auto bits = std::bit_cast<std::uint64_t>(rows_[id].market_cap);
     ranked.push_back({static_cast<std::uint32_t>(bits >> 32), id});
   }

@@ -25,6 +25,7 @@ struct Listing {
   std::optional<Day> listed;
   std::optional<Day> delisted;
   Activity activity = Activity::unknown;
+  bool cap_from_price = false;  ///< it is a close times the shares outstanding
 };
 
 /// What only the description of a change needs, read for the symbols that came into or left
@@ -95,6 +96,8 @@ class Market {
 
   [[nodiscard]] std::size_t unknown_activity() const { return unknown_activity_; }
   [[nodiscard]] std::size_t not_finite() const { return not_finite_; }
+  /// How many of the eligible symbols have their cap from a price.
+  [[nodiscard]] std::size_t caps_from_prices() const { return caps_from_prices_; }
 
   /// Empty unless the symbol was described before.
   [[nodiscard]] const Company& company(SymbolId id) const;
@@ -110,7 +113,8 @@ class Market {
     counts = 8,
     has_listing_day = 16,
     has_delisting_day = 32,
-    is_inactive = 64
+    is_inactive = 64,
+    has_price = 128
   };
   /// The rest of a listing.
   struct Row {
@@ -143,6 +147,7 @@ class Market {
   std::unordered_map<SymbolId, Company> companies_;
   std::size_t unknown_activity_ = 0;
   std::size_t not_finite_ = 0;
+  std::size_t caps_from_prices_ = 0;
 };
 
 }  // namespace tickstock

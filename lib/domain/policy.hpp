@@ -16,10 +16,24 @@ struct GuardLimits {
   std::optional<int> max_data_age_days = {};
 };
 
+/// Where a market cap comes from.
+enum class CapSource : unsigned char {
+  column,  ///< market_cap of the symbols table
+  prices   ///< the latest close times shares_outstanding; the column where there is none
+};
+
 /// What the rules depend on besides the data.
 struct Policy {
-  int ipo_days = 30;  ///< length of the window of recent listings, the as-of day included
+  CapSource market_cap_from = CapSource::column;
+  int max_price_age_days = 7;  ///< how far before the as-of day the latest close may lie
+  int ipo_days = 30;           ///< length of the window of recent listings, the as-of day included
   GuardLimits guards;
+
+  /// How old the prices may be from which market caps are made; nothing where none are.
+  [[nodiscard]] std::optional<int> price_days() const {
+    if (market_cap_from == CapSource::column) return std::nullopt;
+    return max_price_age_days;
+  }
 };
 
 }  // namespace tickstock

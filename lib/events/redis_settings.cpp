@@ -10,9 +10,9 @@ namespace tickstock::events {
 namespace {
 
 [[noreturn]] void unusable(const std::string& why) {
-  throw Error(ErrorKind::config,
-              "can't be used: " + why +
-                  "; write redis://host:port/database, rediss://… or unix:///path");
+  throw Error(
+      ErrorKind::config,
+      "can't be used: " + why + "; write redis://host:port/database, rediss://… or unix:///path");
 }
 
 std::string percent_decoded(std::string_view text) {

@@ -13,6 +13,10 @@ inline constexpr std::array<std::string_view, 7> symbols_read{
 
 inline constexpr std::array<std::string_view, 2> prices_read{"symbol", "date"};
 
+/// What the market cap is made from where it comes from prices.
+inline constexpr std::array<std::string_view, 1> symbols_priced{"shares_outstanding"};
+inline constexpr std::array<std::string_view, 1> prices_priced{"close"};
+
 inline constexpr std::array<std::string_view, 3> entries_read{"universe", "content", "cache_type"};
 inline constexpr std::array<std::string_view, 5> entries_inserted{
     "universe", "content", "cache_type", "created_at", "updated_at"};

@@ -44,8 +44,8 @@ std::string privilege(const std::string& word, const Columns& columns) {
 /// Writes the script, statement by statement.
 class Grants {
  public:
-  Grants(const TableNames& names, const std::string& role)
-      : names_(names), role_(role), to_role_(" TO " + quoted(role, '"') + ";\n") {}
+  Grants(const TableNames& names, const std::string& role, bool priced)
+      : names_(names), role_(role), priced_(priced), to_role_(" TO " + quoted(role, '"') + ";\n") {}
 
   std::string script() {
     head();
@@ -53,6 +53,7 @@ class Grants {
       use_schema(schema, text_);
     }
     grant(privilege("SELECT", symbols_read), names_.symbols, text_);
+    if (priced_) grant(privilege("SELECT", symbols_priced), names_.symbols, text_);
     prices();
     entries();
     text_ += "-- history, guaranteed delivery, and the deletion of what is too old\n";
@@ -100,7 +101,10 @@ class Grants {
     std::string granted;
     use_schema(names_.prices.schema, granted);
     grant(privilege("SELECT", prices_read), names_.prices, granted);
-    text_ += "-- with max_data_age_days, and for check, where there are prices\n";
+    if (priced_) grant(privilege("SELECT", prices_priced), names_.prices, granted);
+    text_ +=
+        "-- with max_data_age_days or market caps from prices, and for check, where there are "
+        "prices\n";
     block("BEGIN\nIF to_regclass(" + quoted(names_.prices.quoted(), '\'') + ") IS NOT NULL THEN\n" +
           granted + "END IF;\nEND\n");
   }
@@ -133,6 +137,7 @@ class Grants {
 
   const TableNames& names_;
   const std::string& role_;
+  bool priced_;
   std::string to_role_;
   std::set<std::string> schemas_;
   std::string text_;
@@ -151,8 +156,8 @@ std::string role_problem(std::string_view role) {
   return control || !is_utf8(role) ? "must be printable text in UTF-8" : "";
 }
 
-std::string grants_sql(const TableNames& names, const std::string& role) {
-  return Grants(names, role).script();
+std::string grants_sql(const TableNames& names, const std::string& role, bool priced) {
+  return Grants(names, role, priced).script();
 }
 
 }  // namespace tickstock::store

@@ -11,7 +11,7 @@ namespace tickstock::store {
 std::string role_problem(std::string_view role);
 
 /// A script for psql that grants a role what every command but `init` needs, and no more. \pre
-/// role_problem is empty.
-std::string grants_sql(const TableNames& names, const std::string& role);
+/// role_problem is empty. \param priced whether market caps are made from prices
+std::string grants_sql(const TableNames& names, const std::string& role, bool priced);
 
 }  // namespace tickstock::store

@@ -23,6 +23,16 @@ constexpr std::string_view market_as_text_sql = R"(
 COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date
         FROM {symbols}) TO STDOUT (FORMAT binary))";
 
+// One look into the key of the prices for each symbol. COPY takes no parameters, so the days are in
+// the text.
+constexpr std::string_view priced_market_sql = R"(
+COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date,
+             (SELECT p.close::numeric * s.shares_outstanding::numeric FROM {prices} p
+               WHERE p.symbol = s.symbol AND p.close IS NOT NULL
+                 AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
+               ORDER BY p.date DESC LIMIT 1)
+        FROM {symbols} s) TO STDOUT (FORMAT binary))";
+
 // The parts that a rule reads, picked by the server: other keys of a content can be of any size,
 // and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
 // MB are unreadable; a count or metadata of more than 4,096 letters is not what it should be
@@ -90,6 +100,24 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Rel
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
+/// The same with a cap from prices where there is one.
+CopyOut copy_priced_market(Transaction& transaction, const TableNames& names, int days,
+                           Market& market) {
+  BinaryCopyReader reader(6, [&market](std::span<const CopyField> row) {
+    const double priced = copy_numeric(row[5]);
+    const bool from_price = std::isfinite(priced) && priced > 0;
+    const Listing listing{from_price ? priced : cap_of_text(row[1]), copy_day(row[3]),
+                          copy_day(row[4]), activity_of(row[2]), from_price};
+    market.add(row[0].value_or(std::string_view()), listing);
+    if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
+  });
+  const Day last = market.as_of();
+  return {transaction.connection(),
+          {"reading " + names.symbols.shown() + " and " + names.prices.shown(),
+           names.in(priced_market_sql, last - std::chrono::days(days), last)},
+          [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
+}
+
 /// The COPY that fills the entries.
 CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTable& symbols,
                      Entries& entries) {
@@ -111,12 +139,13 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
 }  // namespace
 
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
-                     const Relation& symbols, Day as_of) {
+                     const Relation& symbols, Day as_of, std::optional<int> price_days) {
   Sources read{Market(as_of), {}};
   // Whatever the statistics say, it is no reason to ask for all the memory there is.
   constexpr std::int64_t most_rows = 10'000'000;
   read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
-  CopyOut market = copy_market(transaction, names, symbols, read.market);
+  CopyOut market = price_days ? copy_priced_market(transaction, names, *price_days, read.market)
+                              : copy_market(transaction, names, symbols, read.market);
   market.begin();
   bool has_entries = false;
   if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {

@@ -19,9 +19,12 @@ struct Sources {
 
 /// Reads the symbols table, and the ten owned entries and those of the cleaned types, as rows
 /// arrive; both tables at once where a companion can join. The transaction's zone tells which day a
-/// timestamptz shows. \throws Error (failed) for two rows of a symbol, or one without a name.
+/// timestamptz shows. \param price_days a market cap is the latest close of the as-of day and so
+/// many days before it times the shares outstanding, and the column's only where that is no finite
+/// number above zero; not asked for where not given. \throws Error (failed) for two rows of a
+/// symbol, or one without a name.
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
-                     const Relation& symbols, Day as_of);
+                     const Relation& symbols, Day as_of, std::optional<int> price_days);
 
 /// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
 /// called, nothing else may be asked of the transaction.

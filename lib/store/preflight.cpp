@@ -32,6 +32,9 @@ const std::vector<WantedColumn> symbols_columns{
     {"delisted_date", day_types},
 };
 const std::vector<WantedColumn> prices_columns{{"symbol", text_types}, {"date", day_types}};
+const std::vector<WantedColumn> symbols_priced_columns{{"shares_outstanding", number_types}};
+const std::vector<WantedColumn> prices_priced_columns{
+    {"symbol", text_types}, {"date", day_types}, {"close", number_types}};
 const std::vector<WantedColumn> entries_columns{
     {"universe", text_types},
     {"content", {"jsonb"}},
@@ -222,6 +225,10 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
         break;
       case Need::read_prices:
         inspect_source(catalog.prices, prices_columns, "prices", role, problems);
+        break;
+      case Need::price_market:
+        inspect_source(catalog.symbols, symbols_priced_columns, "symbols", role, problems);
+        inspect_source(catalog.prices, prices_priced_columns, "prices", role, problems);
         break;
       case Need::read_entries: inspect_entries(catalog, false, role, problems); break;
       case Need::writable_server: inspect_server(catalog, problems); break;

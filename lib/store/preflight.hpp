@@ -11,8 +11,9 @@ namespace tickstock::store {
 /// What a command needs of the database.
 enum class Need {
   writable_server,
-  read_market,  ///< symbols
-  read_prices,  ///< prices
+  read_market,   ///< symbols
+  read_prices,   ///< prices
+  price_market,  ///< the same, and what a market cap is made from
   read_entries,
   write_entries,
   own_tables,      ///< usable where they exist

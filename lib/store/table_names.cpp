@@ -36,6 +36,17 @@ TableName parse_table_name(std::string_view text, const std::string& default_sch
   return name;
 }
 
+namespace {
+
+void replace_all(std::string& text, std::string_view token, const std::string& replacement) {
+  for (std::size_t at = text.find(token); at != std::string::npos;
+       at = text.find(token, at + replacement.size())) {
+    text.replace(at, token.size(), replacement);
+  }
+}
+
+}  // namespace
+
 std::string TableNames::in(std::string_view sql) const {
   const std::array<std::pair<std::string_view, std::string>, 6> tokens{
       {{"{symbols}", symbols.quoted()},
@@ -45,12 +56,14 @@ std::string TableNames::in(std::string_view sql) const {
        {"{changes}", changes().quoted()},
        {"{outbox}", outbox().quoted()}}};
   std::string text(sql);
-  for (const auto& [token, name] : tokens) {
-    for (std::size_t at = text.find(token); at != std::string::npos;
-         at = text.find(token, at + name.size())) {
-      text.replace(at, token.size(), name);
-    }
-  }
+  for (const auto& [token, name] : tokens) replace_all(text, token, name);
+  return text;
+}
+
+std::string TableNames::in(std::string_view sql, Day first, Day last) const {
+  std::string text = in(sql);
+  replace_all(text, "{first}", to_string(first));
+  replace_all(text, "{last}", to_string(last));
   return text;
 }
 

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "domain/day.hpp"
+
 namespace tickstock::store {
 
 /// A relation by schema and name, both taken literally. The search path is never consulted.
@@ -34,8 +36,12 @@ struct TableNames {
   [[nodiscard]] TableName outbox() const { return {entries.schema, "cache_sync_outbox"}; }
 
   /// `sql` with `{symbols}`, `{prices}`, `{entries}`, `{runs}`, `{changes}` and `{outbox}` replaced
-  /// by the quoted names: the only thing that is ever put into a statement's text.
+  /// by the quoted names: besides the days below the only thing that is ever put into a statement's
+  /// text.
   [[nodiscard]] std::string in(std::string_view sql) const;
+  /// The same with `{first}` and `{last}` replaced by two days, for COPY, which takes no
+  /// parameters.
+  [[nodiscard]] std::string in(std::string_view sql, Day first, Day last) const;
 };
 
 }  // namespace tickstock::store

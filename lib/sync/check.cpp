@@ -67,12 +67,14 @@ class Preflight {
     std::vector<Need> needs{Need::writable_server, Need::read_market, Need::write_entries,
                             Need::own_tables};
     if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
+    if (policy_.price_days()) needs.push_back(Need::price_market);
     const std::vector<Error> problems = store::find_problems(catalog, needs, connection.user());
     for (const Error& problem : problems) fail(problem);
     if (problems.empty()) good("tables, columns and privileges are as a run needs them");
 
-    if (store::find_problems(catalog, {Need::read_market, Need::read_entries}, connection.user())
-            .empty()) {
+    std::vector<Need> sources{Need::read_market, Need::read_entries};
+    if (policy_.price_days()) sources.push_back(Need::price_market);
+    if (store::find_problems(catalog, sources, connection.user()).empty()) {
       guarded([&] { look_at_data(connection, catalog); });
     }
     guarded([&] { look_at_own_tables(connection, catalog); });
@@ -81,8 +83,9 @@ class Preflight {
   void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
     store::Transaction transaction(connection,
                                    {.read_only = true, .timezone = environment_.timezone});
-    const auto [market, entries] = store::read_sources(transaction, nullptr, environment_.tables,
-                                                       catalog.symbols, catalog.today);
+    const auto [market, entries] =
+        store::read_sources(transaction, nullptr, environment_.tables, catalog.symbols,
+                            catalog.today, policy_.price_days());
     const std::string counts = std::to_string(market.size()) + " symbols, of which " +
                                std::to_string(market.ranking().size()) + " are eligible";
     if (market.ranking().empty()) {

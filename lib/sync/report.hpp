@@ -44,6 +44,7 @@ struct Report {
   double duration_seconds = 0;
 
   std::unique_ptr<const Snapshot> snapshot;  ///< null where it failed before a plan was made
+  bool looked_for_prices = false;            ///< market caps come from prices, where there are any
   std::string plan_digest;
   std::vector<GuardResult> guards;
   std::vector<TaskReport> tasks;

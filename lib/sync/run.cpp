@@ -86,6 +86,7 @@ void Run::prepare() {
     needs = {Need::writable_server, Need::read_market, Need::write_entries, Need::own_tables};
   }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
+  if (price_days()) needs.push_back(Need::price_market);
   store::require(catalog_, needs, connection_->user());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ =

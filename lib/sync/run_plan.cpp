@@ -38,8 +38,8 @@ void Run::make_plan(store::Transaction& transaction) {
   }
   // Closed when the tables are read, and when that fails: another attempt does without.
   std::unique_ptr<store::Companion> companion = std::move(companion_);
-  auto [market, entries] =
-      store::read_sources(transaction, companion.get(), names, catalog_.symbols, *report_.as_of);
+  auto [market, entries] = store::read_sources(transaction, companion.get(), names,
+                                               catalog_.symbols, *report_.as_of, price_days());
   companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
@@ -48,6 +48,7 @@ void Run::make_plan(store::Transaction& transaction) {
 
   Plan plan = tasks::make_plan(options_.mode, market, entries, options_.policy);
   store::CompanyReader companies(transaction, names, market, described(plan));
+  report_.looked_for_prices = price_days().has_value();
   warn_about_data(market);
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -65,7 +66,17 @@ void Run::make_plan(store::Transaction& transaction) {
   }
 }
 
+std::optional<int> Run::price_days() const {
+  // The recent listings don't depend on a market cap.
+  return options_.mode == Mode::ipos ? std::nullopt : options_.policy.price_days();
+}
+
 void Run::warn_about_data(const Market& market) {
+  if (price_days() && market.caps_from_prices() == 0) {
+    report_.warnings.push_back("no market cap comes from prices: no eligible symbol has both a " +
+                               std::string("close of the ") + std::to_string(*price_days()) +
+                               " days before the as-of day and shares_outstanding");
+  }
   if (market.unknown_activity() > 0) {
     report_.warnings.push_back(
         std::to_string(market.unknown_activity()) +

@@ -36,6 +36,8 @@ class Run {
   // run_plan.cpp: read, plan, guard
   void make_plan(store::Transaction& transaction);
   void warn_about_data(const Market& market);
+  /// How old the prices may be from which market caps are made; nothing where none are.
+  [[nodiscard]] std::optional<int> price_days() const;
   void check_guards() const;
 
   // run_apply.cpp: write, commit

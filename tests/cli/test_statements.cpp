@@ -20,14 +20,16 @@ std::string file_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// One white space is as good as another, a name as good with its quotes as without, and the name
-/// of one snapshot as that of another.
+/// One white space is as good as another, a name as good with its quotes as without, the name of
+/// one snapshot as that of another, and a day as another.
 std::string normalised(const std::string& sql) {
   static const std::regex quoted_name(R"re("([a-z_]+)"\."([a-z_]+)")re");
   static const std::regex space(R"(\s+)");
   static const std::regex edge(R"(^ | $|(\() | (?=\)))");
   static const std::regex snapshot("'[0-9A-F]+-[0-9A-F]+-[0-9]+'");
+  static const std::regex day("DATE '[0-9]{4}-[0-9]{2}-[0-9]{2}'");
   std::string text = std::regex_replace(sql, snapshot, "'00000003-0000001B-1'");
+  text = std::regex_replace(text, day, "DATE '2026-11-24'");
   text = std::regex_replace(std::regex_replace(text, quoted_name, "$1.$2"), space, " ");
   return std::regex_replace(text, edge, "$1");
 }
@@ -129,6 +131,7 @@ class Tour {
   void look() {
     const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
     task({"dry-run", "--config", config_}, 0, reader);
+    task({"dry-run", "--market-cap-from", "prices"}, 0, reader);
     expect({"check"}, 1, reader);
     expect({"status"}, 0, reader);
     expect({"status", "night-1"}, 0, reader);

@@ -135,7 +135,7 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
 
   store::Transaction transaction(connection, {});
   const auto [market, entries] =
-      read_sources(transaction, nullptr, names, symbols, *parse_day("2026-08-21"));
+      read_sources(transaction, nullptr, names, symbols, *parse_day("2026-08-21"), std::nullopt);
   REQUIRE(entries.size() == rows.size());
   std::size_t readable = 0;
   for (const auto& row : rows) {
