@@ -28,6 +28,7 @@ class LogObserver : public sync::Observer {
  public:
   explicit LogObserver(Log& log) : log_(log) {}
   void step(int number, std::string_view name) override { log_.step(number, name); }
+  void tell(const std::string& sentence) override { log_.info(sentence); }
   void note(const std::string& sentence) override { log_.warning(sentence); }
 
  private:
@@ -84,7 +85,9 @@ int run_init(const Options& options, const Settings& settings, io::Patience& pat
     return status_done;
   }
   if (options.print_redis_acl) {
-    print(events::redis_acl(*options.print_redis_acl));
+    const sync::EodOptions& eod = settings.run.eod;
+    print(events::redis_acl(*options.print_redis_acl,
+                            eod.wait.count() > 0 ? eod.lists : std::vector<std::string>()));
     return status_done;
   }
   if (options.print_sql) {
@@ -213,7 +216,9 @@ int run_config(const Options& options, const Settings& settings) {
 int run_command(const Options& options, const Settings& settings, Log& log,
                 const io::Interrupt& interrupt) {
   if (options.command == Command::task && !options.dry_run) log.set_run_id(settings.run.run_id);
-  io::Patience patience(interrupt, io::Deadline::after(settings.environment.timeout));
+  // A wait that was asked for is not the time that the command takes.
+  io::Patience patience(interrupt,
+                        io::Deadline::after(settings.environment.timeout + settings.run.eod.wait));
   switch (options.command) {
     case Command::task: return run_task(options, settings, log, patience);
     case Command::init: return run_init(options, settings, patience);

@@ -121,6 +121,16 @@ Setting choice(std::string section, std::string key, std::vector<std::string> ch
   return setting;
 }
 
+/// Some texts, each of which passes the check.
+template <typename Access>
+Setting list(std::string section, std::string key, std::string meaning, Access access,
+             std::function<std::string(const std::string&)> check) {
+  Setting setting =
+      make(std::move(section), std::move(key), Setting::Type::list, std::move(meaning), access);
+  setting.check = std::move(check);
+  return setting;
+}
+
 /// The same setting with a value for the example.
 inline Setting such_as(Setting setting, Value value) {
   setting.example = std::move(value);

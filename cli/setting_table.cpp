@@ -37,6 +37,16 @@ std::string check_zone(const std::string& value) {
              : "must be a time zone such as America/New_York";
 }
 
+/// No character that an access list of Redis could take for more than itself.
+std::string check_list(const std::string& value) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return c > ' ' && c < 0x7f && std::string_view("*?[]\\\"'").find(c) == std::string_view::npos;
+  });
+  return plain && !value.empty() && value.size() <= 256
+             ? ""
+             : "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '";
+}
+
 std::string check_database(const std::string& value) {
   const std::string problem = store::conninfo_problem(value);
   return problem.empty() ? "" : "can't be used: " + problem;
@@ -163,6 +173,22 @@ Table runs() {
   };
 }
 
+Table day_ends() {
+  return {
+      with_flag(whole("eod", "wait", 0, longest_time,
+                      "Seconds to wait for the import of the day to be complete, 0 for not at all",
+                      [](auto& s) { return &s.run.eod.wait; }),
+                "--wait-for-eod", "N"),
+      with_flag(choice("eod", "timeout", {"continue", "fail"},
+                       "What happens when it is not complete by then",
+                       [](auto& s) { return &s.run.eod.required; }),
+                "--eod-timeout", "continue|fail"),
+      list(
+          "eod", "lists", "Lists of Redis on which the import tells that it is complete",
+          [](auto& s) { return &s.run.eod.lists; }, check_list),
+  };
+}
+
 Table guards() {
   return {
       percent("max_vanished_percent",
@@ -238,7 +264,8 @@ Table output() {
 
 Table make_table() {
   Table table;
-  for (const auto& part : {servers, tables, runs, guards, announcements, timeouts, output}) {
+  for (const auto& part :
+       {servers, tables, runs, day_ends, guards, announcements, timeouts, output}) {
     add(table, part());
   }
   return table;

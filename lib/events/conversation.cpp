@@ -1,6 +1,7 @@
 #include "events/conversation.hpp"
 
 #include <string_view>
+#include <utility>
 
 #include "domain/error.hpp"
 
@@ -74,6 +75,13 @@ void Conversation::publish(const Message& message) {
   command({"PUBLISH", message.channel, message.body}, Expected::publication);
 }
 
+void Conversation::pop(const std::string& list) { command({"LPOP", list}, Expected::element); }
+
+std::vector<std::string> Conversation::take_elements() {
+  if (no_element_) fail("a list can't be read: " + *no_element_);
+  return std::exchange(elements_, {});
+}
+
 void Conversation::require_published(const Message& message) const {
   if (refusal_) {
     fail("event " + message.event_id + " on channel " + message.channel +
@@ -128,6 +136,15 @@ void Conversation::take(const redisReply& reply, Expected expected) {
       break;
     case Expected::role: take_role(reply); break;
     case Expected::announcement: break;
+    case Expected::element:
+      if (refused) {
+        no_element_ = words;
+      } else if (reply.type == REDIS_REPLY_STRING) {
+        elements_.emplace_back(text_of(reply));
+      } else if (reply.type != REDIS_REPLY_NIL) {
+        fail("its answer to LPOP is not an element");
+      }
+      break;
     case Expected::publication:
       --unanswered_;
       if (!refused && reply.type != REDIS_REPLY_INTEGER) {

@@ -26,6 +26,12 @@ class Conversation {
   void announce(const Message& message);
   /// Says an event that must be taken.
   void publish(const Message& message);
+  /// Takes the first element off a list; once it is answered, take_elements() has it.
+  void pop(const std::string& list);
+  /// What the answers to pop() have brought since the last call, oldest first. \throws Error
+  /// (redis) where one was an error.
+  std::vector<std::string> take_elements();
+
   /// How many events that must be taken were taken, none of them behind one that was refused.
   [[nodiscard]] std::size_t taken() const { return taken_; }
   /// How many of them have no answer yet.
@@ -58,7 +64,7 @@ class Conversation {
   struct FreeReply {
     void operator()(redisReply* reply) const { freeReplyObject(reply); }
   };
-  enum class Expected : unsigned char { login, database, role, announcement, publication };
+  enum class Expected : unsigned char { login, database, role, announcement, publication, element };
 
   void command(const std::vector<std::string>& words, Expected expected);
   void take(const redisReply& reply, Expected expected);
@@ -75,7 +81,9 @@ class Conversation {
   std::size_t held_ = 0;  ///< bytes that have arrived of the next answer
   std::size_t taken_ = 0;
   std::size_t unanswered_ = 0;
-  std::optional<std::string> refusal_;  ///< Redis' words against a publication
+  std::vector<std::string> elements_;
+  std::optional<std::string> no_element_;  ///< Redis' words against a pop()
+  std::optional<std::string> refusal_;     ///< Redis' words against a publication
   std::string warning_;
 };
 

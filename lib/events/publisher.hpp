@@ -8,9 +8,8 @@
 
 #include "domain/error.hpp"
 #include "domain/message.hpp"
-#include "events/conversation.hpp"
+#include "events/link.hpp"
 #include "events/redis_settings.hpp"
-#include "events/transport.hpp"
 #include "io/wait.hpp"
 
 namespace tickstock::events {
@@ -46,27 +45,18 @@ class Publisher {
   bool flush(io::Deadline deadline, io::Patience& patience) noexcept;
 
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
-  void connect(io::Deadline deadline, io::Patience& patience);
+  void connect(io::Deadline deadline, io::Patience& patience) { link_.connect(deadline, patience); }
 
   /// Whether Redis answered an event of the last publish() with an error, and may take others.
-  [[nodiscard]] bool refused() const { return conversation_.refused(); }
+  [[nodiscard]] bool refused() const { return link_.conversation().refused(); }
   /// What is only worth a warning: a server that doesn't tell its role.
-  [[nodiscard]] const std::string& warning() const { return conversation_.warning(); }
+  [[nodiscard]] const std::string& warning() const { return link_.conversation().warning(); }
 
  private:
-  /// Moves on until `answered` replies have come or the deadline is over.
   void say(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
-  void advance(std::size_t answered, io::Deadline deadline, io::Patience& patience);
-  Transport::Progress step();
-  /// What came before the connection broke.
-  void take_last_words() noexcept;
 
-  RedisSettings settings_;
-  Transport transport_;
-  bool connected_ = false;
-  Conversation conversation_;
+  Link link_;
   std::set<std::string> open_channels_;  ///< on which Redis has taken an event
-  std::optional<Error> failure_;
 };
 
 }  // namespace tickstock::events

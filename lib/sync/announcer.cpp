@@ -6,9 +6,13 @@ namespace tickstock::sync {
 
 Announcer::Announcer(const events::RedisSettings& redis, events::RunFacts facts,
                      const RunClock& clock, bool enabled)
-    : facts_(std::move(facts)), clock_(clock) {
-  if (!enabled) return;
-  publisher_ = std::make_unique<events::Publisher>(redis);
+    : redis_(redis), facts_(std::move(facts)), clock_(clock), enabled_(enabled) {
+  connect();
+}
+
+void Announcer::connect() {
+  if (!enabled_) return;
+  publisher_ = std::make_unique<events::Publisher>(redis_);
   // The connection comes up while the database is being read.
   publisher_->nudge();
 }

@@ -16,6 +16,9 @@ class Announcer {
   Announcer(const events::RedisSettings& redis, events::RunFacts facts, const RunClock& clock,
             bool enabled);
 
+  /// Connects anew, after a time in which a server may have come or gone.
+  void connect();
+
   /// Once a run, however often it is called.
   void triggered();
   void step(int step, int completed_steps);
@@ -35,8 +38,10 @@ class Announcer {
   template <typename Make>
   void announce(Make make) noexcept;
 
+  const events::RedisSettings& redis_;
   events::RunFacts facts_;
   const RunClock& clock_;
+  bool enabled_;
   std::unique_ptr<events::Publisher> publisher_;
   bool triggered_ = false;
 };

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "domain/day.hpp"
 #include "domain/plan.hpp"
@@ -26,6 +27,15 @@ struct Environment {
   std::chrono::milliseconds timeout{900'000};  ///< for a command as a whole
 };
 
+/// Whether a run waits until the import of its day is complete.
+struct EodOptions {
+  std::chrono::milliseconds wait{0};  ///< at most so long; 0 for not at all
+  bool required = false;              ///< whether a day that is not complete then ends the run
+  /// Where the import puts its signal.
+  std::vector<std::string> lists{"eod_complete", "tickstock.eod.complete",
+                                 "market_data.eod_complete"};
+};
+
 /// One run.
 struct RunOptions {
   Mode mode = Mode::full;
@@ -38,6 +48,7 @@ struct RunOptions {
   bool events = true;
   std::size_t max_universe_events = 10;  ///< a task; 0 for all
   Policy policy;
+  EodOptions eod;
 };
 
 }  // namespace tickstock::sync

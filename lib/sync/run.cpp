@@ -92,6 +92,7 @@ void Run::prepare() {
   can_read_history_ =
       store::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
 
+  wait_for_day_end();
   open_companion();
 
   if (*report_.as_of > catalog_.today) {

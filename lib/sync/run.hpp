@@ -18,7 +18,9 @@ class Observer {
 
   /// Step 1 to 5 begins.
   virtual void step(int number, std::string_view name) = 0;
-  /// Something worth a line in a log: a retry, a wait.
+  /// What is as it should be, but takes time: a wait that was asked for.
+  virtual void tell(const std::string& sentence) = 0;
+  /// Something that should not be: a retry.
   virtual void note(const std::string& sentence) = 0;
 };
 

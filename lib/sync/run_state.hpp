@@ -56,6 +56,9 @@ class Run {
   [[nodiscard]] RunRecord record() const;
   [[nodiscard]] events::Completion completion() const;
 
+  // run_eod.cpp: before it begins
+  void wait_for_day_end();
+
   void open_companion();
   /// \param reads whether the tables are read in it, which a companion may help with
   std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait, bool reads);

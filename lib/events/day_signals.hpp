@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/day.hpp"
+#include "events/link.hpp"
+
+namespace tickstock::events {
+
+/// The latest day that a text names in the form YYYY-MM-DD; nothing where it names none.
+std::optional<Day> latest_day_in(std::string_view text);
+
+/// The lists of Redis onto which an import puts an element when the prices of a day are complete.
+class DaySignals {
+ public:
+  DaySignals(const RedisSettings& settings, std::vector<std::string> lists);
+
+  /// Takes all that is on the lists. \return whether the signal of this day was among it: an
+  /// element that names no earlier day alone. \throws Error (redis), (interrupted).
+  bool take(Day day, io::Deadline deadline, io::Patience& patience);
+
+ private:
+  Link link_;
+  std::vector<std::string> lists_;
+};
+
+}  // namespace tickstock::events

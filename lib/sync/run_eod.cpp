@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "events/day_signals.hpp"
+#include "store/market_reader.hpp"
+#include "store/preflight.hpp"
+#include "sync/run_state.hpp"
+
+namespace tickstock::sync {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds pause_between_looks{500};
+/// How long one look at the lists may take.
+constexpr milliseconds redis_time{500};
+/// A question that takes long is asked less often.
+constexpr int rest_per_work = 10;
+
+/// Looks whether a day is complete: at the prices, and at the lists of Redis. What can't be looked
+/// at is said once.
+class DayEnd {
+ public:
+  DayEnd(const Environment& environment, const EodOptions& options, Day day, bool has_prices,
+         Observer& observer, io::Patience& patience)
+      : environment_(environment),
+        options_(options),
+        day_(day),
+        has_prices_(has_prices),
+        observer_(observer),
+        patience_(patience) {}
+
+  /// \return what tells that the day is complete; empty while nothing does.
+  std::string look(store::Connection& connection) {
+    const bool priced = has_prices_ && in_prices(connection);
+    // Also where prices are there: what is left on a list would be taken for that of another day.
+    const bool signalled = in_lists();
+    if (priced) return environment_.tables.prices.shown() + " holds it";
+    return signalled ? "Redis tells so" : "";
+  }
+
+ private:
+  bool in_prices(store::Connection& connection) {
+    store::Transaction transaction(connection,
+                                   {.read_only = true, .timezone = environment_.timezone});
+    return store::has_recent_prices(transaction, environment_.tables, day_, 1);
+  }
+
+  bool in_lists() {
+    try {
+      if (!signals_) {
+        signals_ = std::make_unique<events::DaySignals>(environment_.redis, options_.lists);
+      }
+      return signals_->take(day_, io::Deadline::after(redis_time), patience_);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      signals_.reset();
+      if (!told_) {
+        observer_.note(std::string("no signal can be heard: ") + error.what() + "; trying again");
+      }
+      told_ = true;
+      return false;
+    }
+  }
+
+  const Environment& environment_;
+  const EodOptions& options_;
+  Day day_;
+  bool has_prices_;
+  Observer& observer_;
+  io::Patience& patience_;
+  std::unique_ptr<events::DaySignals> signals_;
+  bool told_ = false;
+};
+
+}  // namespace
+
+void Run::wait_for_day_end() {
+  const EodOptions& eod = options_.eod;
+  if (eod.wait == milliseconds{0} || options_.dry_run) return;
+  const auto problems =
+      store::find_problems(catalog_, {store::Need::read_prices}, connection_->user());
+  for (const Error& problem : problems) {
+    observer_.note(std::string("the prices can't tell the end of the day: ") + problem.what());
+  }
+  const Day day = *report_.as_of;
+  DayEnd end(environment_, eod, day, problems.empty(), observer_, patience_);
+  const io::Deadline deadline = patience_.step(eod.wait);
+  for (bool told = false;;) {
+    const auto begin = io::Clock::now();
+    if (const std::string reason = end.look(*connection_); !reason.empty()) {
+      if (told) {
+        observer_.tell("the day " + to_string(day) + " is complete: " + reason);
+        announcer_.connect();
+      }
+      return;
+    }
+    if (deadline.over()) break;
+    if (!told) observer_.tell("waiting for the end of the day " + to_string(day));
+    told = true;
+    const auto work = std::chrono::ceil<milliseconds>(io::Clock::now() - begin);
+    const milliseconds pause = std::max(pause_between_looks, rest_per_work * work);
+    if (!patience_.pause(std::min(pause, deadline.left()))) {
+      throw Error(ErrorKind::interrupted,
+                  "interrupted by a signal while waiting for the end of the day");
+    }
+  }
+  const std::string late = "the day " + to_string(day) + " was not complete within " +
+                           std::to_string(eod.wait.count() / 1000) + " seconds: no row of it in " +
+                           environment_.tables.prices.shown() + ", and no signal on Redis";
+  if (eod.required) throw Error(ErrorKind::unavailable, late + "; run again when it is");
+  announcer_.connect();
+  early_warnings_.push_back(late + "; going on with the data that is there");
+}
+
+}  // namespace tickstock::sync
