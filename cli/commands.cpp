@@ -6,6 +6,7 @@
 #include "events/acl.hpp"
 #include "events/publisher.hpp"
 #include "exit_status.hpp"
+#include "metrics.hpp"
 #include "output.hpp"
 #include "printable.hpp"
 #include "settings.hpp"
@@ -58,6 +59,42 @@ int print_result(const std::string& text, int status, Log& log) {
   return status;
 }
 
+/// Tells the metrics how many events are pending now.
+void leave_pending(const std::string& path, std::uint64_t events, Log& log) {
+  if (path.empty()) return;
+  try {
+    MetricsFile metrics(path);
+    metrics.set_pending(events);
+    metrics.write();
+  } catch (const Error& error) {
+    log.warning(error.what());
+  }
+}
+
+/// Leaves the metrics of a run where they are asked for.
+void leave_metrics(const std::string& path, const sync::Report& report, int status, Log& log) {
+  if (path.empty() || report.dry_run) return;
+  try {
+    MetricsFile metrics(path);
+    metrics.set_outcome(report.mode, status, report.ended_at, report.duration_seconds);
+    metrics.set_data(report);
+    metrics.write();
+  } catch (const Error& error) {
+    log.warning(error.what());
+  }
+}
+
+int print_report(const sync::Report& report, const Settings& settings, int status, Log& log) {
+  if (settings.output.format == OutputFormat::json) {
+    return print_result(json_report(report, status), status, log);
+  }
+  const bool silent =
+      settings.output.quiet() && (status == status_done || status == status_changes);
+  if (silent) return status;
+  return print_result(text_report(report, {settings.output.full, settings.run.policy.ipo_days}),
+                      status, log);
+}
+
 int run_task(const Options& options, const Settings& settings, Log& log, io::Patience& patience) {
   log.debug(fmt::format("{} with Redis at {}",
                         options.dry_run ? "dry run" : "run " + settings.run.run_id,
@@ -67,15 +104,10 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
   for (const std::string& warning : report.warnings) log.warning(warning);
   for (const std::string& error : report.errors()) log.error(error);
 
-  const int status = status_of(report, settings.output.detailed_exitcode, caught_signal());
-  if (settings.output.format == OutputFormat::json) {
-    return print_result(json_report(report, status), status, log);
-  }
-  const bool silent =
-      settings.output.quiet() && (status == status_done || status == status_changes);
-  if (silent) return status;
-  return print_result(text_report(report, {settings.output.full, settings.run.policy.ipo_days}),
-                      status, log);
+  const int status = print_report(
+      report, settings, status_of(report, settings.output.detailed_exitcode, caught_signal()), log);
+  leave_metrics(settings.output.metrics_file, report, status, log);
+  return status;
 }
 
 int run_init(const Options& options, const Settings& settings, io::Patience& patience) {
@@ -195,6 +227,7 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
                           delivery.failure->what()));
     status = status_of(delivery.failure->kind(), caught_signal());
   }
+  if (delivery.pending) leave_pending(settings.output.metrics_file, *delivery.pending, log);
   const std::string pending = delivery.pending ? std::to_string(*delivery.pending) : "unknown";
   const std::string text =
       fmt::format("{}{} published, {} pending\n",

@@ -2,6 +2,11 @@
 
 namespace tickstock::cli {
 
+bool is_success(int status) {
+  return status == status_done || status == status_changes ||
+         status == status_completed_with_errors || status == status_undelivered;
+}
+
 int status_of(ErrorKind kind, int signal) {
   switch (kind) {
     case ErrorKind::failed: return status_failed;

@@ -23,6 +23,9 @@ enum ExitStatus : int {
   status_signal = 128,  ///< plus the number of the signal
 };
 
+/// Whether a run with this status is a success: it committed, or had nothing to do.
+bool is_success(int status);
+
 /// The status that a failure of this kind ends with. `signal` is the number of the signal that
 /// came, if one did.
 int status_of(ErrorKind kind, int signal);

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,7 @@
 #include "domain/error.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
+#include "metrics.hpp"
 #include "options.hpp"
 #include "output.hpp"
 #include "settings.hpp"
@@ -46,24 +48,28 @@ OutputFormat asked_format(int argc, const char* const* argv) {
 
 int run(int argc, const char* const* argv) {
   Log log;
-  OutputFormat format = asked_format(argc, argv);
-  const auto look = [&log, &format](const Output& output) {
-    log.configure(output.log_format, output.log_level);
-    format = output.format;
-  };
+  Output output;
+  output.format = asked_format(argc, argv);
+  std::optional<Options> options;
   try {
     auto parsed = parse_command_line(argc, argv);
     if (const auto* answer = std::get_if<Answer>(&parsed)) {
       print(answer->text);
       return status_done;
     }
-    const Options options = std::get<Options>(std::move(parsed));
-    look(output_of_flags(options));
-    const Settings settings = resolve_settings(options);
-    look(settings.output);
-    return run_command(options, settings, log, catch_signals());
+    options = std::get<Options>(std::move(parsed));
+    output = output_of_flags(*options);
+    log.configure(output.log_format, output.log_level);
+    const Settings settings = resolve_settings(*options);
+    output = settings.output;
+    log.configure(output.log_format, output.log_level);
+    return run_command(*options, settings, log, catch_signals());
   } catch (const Error& error) {
-    return report_failure(error, log, format);
+    const int status = report_failure(error, log, output.format);
+    if (options && options->command == Command::task && !options->dry_run) {
+      note_failed_attempt(output.metrics_file, options->mode, status, log);
+    }
+    return status;
   }
 }
 

@@ -272,9 +272,10 @@ class CommandLine {
   }
 
   void task_settings(CLI::App& app) {
-    for (const char* each : {"run.triggered_by", "run.lock_wait", "market_cap.from", "eod.wait",
-                             "eod.timeout", "events.max_universe_events", "events.enabled",
-                             "run.detailed_exitcode", "output.full", "output.format"}) {
+    for (const char* each :
+         {"run.triggered_by", "run.lock_wait", "market_cap.from", "eod.wait", "eod.timeout",
+          "events.max_universe_events", "events.enabled", "run.detailed_exitcode", "output.full",
+          "output.format", "metrics.file"}) {
       setting(app, each);
     }
   }

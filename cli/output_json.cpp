@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "events/messages.hpp"
+#include "exit_status.hpp"
 #include "json/writer.hpp"
 #include "output.hpp"
 
@@ -143,13 +144,12 @@ std::string_view level_word(sync::Finding::Level level) {
 }  // namespace
 
 std::string json_report(const sync::Report& report, int exit_status) {
-  const bool success = exit_status == 0 || exit_status == 2 || exit_status == 3 || exit_status == 6;
   const std::vector<std::string> errors = report.errors();
   json::Writer json;
   json.begin_object();
   json.key("schema_version").number(schema_version);
   json.key("exit_code").number(exit_status);
-  json.key("success").boolean(success);
+  json.key("success").boolean(is_success(exit_status));
   json.key("run_id").text_or_null(report.run_id);
   json.key("mode").string(to_string(report.mode));
   json.key("dry_run").boolean(report.dry_run);

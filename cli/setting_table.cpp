@@ -262,10 +262,20 @@ Table output() {
   };
 }
 
+Table monitoring() {
+  return {
+      such_as(with_flag(text("metrics", "file",
+                             "File for Prometheus' textfile collector; none where empty",
+                             [](auto& s) { return &s.output.metrics_file; }),
+                        "--metrics-file", "FILE"),
+              "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
+  };
+}
+
 Table make_table() {
   Table table;
   for (const auto& part :
-       {servers, tables, runs, day_ends, guards, announcements, timeouts, output}) {
+       {servers, tables, runs, day_ends, guards, announcements, timeouts, output, monitoring}) {
     add(table, part());
   }
   return table;
@@ -279,6 +289,7 @@ std::string Setting::help() const {
   const std::optional<Value> fallback = get(Settings());
   if (!fallback) return meaning;
   const auto* text = std::get_if<std::string>(&*fallback);
+  if (text != nullptr && text->empty()) return meaning;
   return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
 }
 

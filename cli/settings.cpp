@@ -146,6 +146,7 @@ Settings resolve_settings(const Options& options) {
   for (const Given& each : options.given) settings.apply(each);
   name_tables(settings);
   take_run(options, settings.run);
+  settings.run.measure = !settings.output.metrics_file.empty();
   settings.environment.program_version = version;
   require_transport(settings, options.command);
   return settings;

@@ -20,6 +20,7 @@ struct Output {
   bool detailed_exitcode = false;
   LogFormat log_format = LogFormat::text;
   LogLevel log_level = LogLevel::normal;
+  std::string metrics_file;  ///< empty for none
 
   [[nodiscard]] bool quiet() const { return log_level == LogLevel::quiet; }
 };

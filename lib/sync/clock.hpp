@@ -17,6 +17,9 @@ class RunClock {
   /// `2026-08-21T20:10:03.412Z`.
   [[nodiscard]] std::string now() const;
 
+  /// The same in seconds since 1970.
+  [[nodiscard]] double seconds() const { return begin_seconds_ + elapsed(); }
+
   /// Seconds since the run began.
   [[nodiscard]] double elapsed() const;
 

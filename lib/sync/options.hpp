@@ -49,6 +49,7 @@ struct RunOptions {
   std::size_t max_universe_events = 10;  ///< a task; 0 for all
   Policy policy;
   EodOptions eod;
+  bool measure = false;  ///< find out, besides, what only monitoring asks for
 };
 
 }  // namespace tickstock::sync

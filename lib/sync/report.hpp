@@ -41,6 +41,7 @@ struct Report {
   std::string started_at;
   std::string written_at;  ///< when the plan was made, and what is written says that it was written
   std::string finished_at;
+  double ended_at = 0;  ///< the same in seconds since 1970
   double duration_seconds = 0;
 
   std::unique_ptr<const Snapshot> snapshot;  ///< null where it failed before a plan was made
@@ -52,6 +53,10 @@ struct Report {
   std::uint64_t events_published = 0;
   std::uint64_t events_pending = 0;  ///< of this run; without an outbox: lost
   bool has_outbox = false;
+
+  // Only where the run was to measure, and could.
+  std::optional<std::uint64_t> outbox_pending;  ///< events of all runs
+  std::optional<Day> newest_prices;             ///< the newest day of prices of the largest symbols
 
   std::optional<Error> failure;  ///< what ended the run, or kept its events from being delivered
   std::vector<std::string> warnings;

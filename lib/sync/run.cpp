@@ -52,8 +52,10 @@ Report Run::execute() {
   } catch (const Error& error) {
     fail(error);
   }
+  measure();
   report_.started_at = clock_.started();
   report_.finished_at = clock_.now();
+  report_.ended_at = clock_.seconds();
   report_.duration_seconds = clock_.elapsed();
   report_.warnings.insert(report_.warnings.begin(), early_warnings_.begin(), early_warnings_.end());
   if (events::Publisher* publisher = announcer_.publisher();

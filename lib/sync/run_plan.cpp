@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "store/market_reader.hpp"
+#include "store/preflight.hpp"
 #include "store/runs.hpp"
 #include "sync/digest.hpp"
 #include "sync/run_state.hpp"
@@ -46,6 +47,10 @@ void Run::make_plan(store::Transaction& transaction) {
       !limits.max_data_age_days ||
       store::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
 
+  if (options_.measure && has_prices()) {
+    report_.newest_prices = store::newest_price_day(transaction, names, market);
+  }
+
   Plan plan = tasks::make_plan(options_.mode, market, entries, options_.policy);
   store::CompanyReader companies(transaction, names, market, described(plan));
   report_.looked_for_prices = price_days().has_value();
@@ -69,6 +74,10 @@ void Run::make_plan(store::Transaction& transaction) {
 std::optional<int> Run::price_days() const {
   // The recent listings don't depend on a market cap.
   return options_.mode == Mode::ipos ? std::nullopt : options_.policy.price_days();
+}
+
+bool Run::has_prices() const {
+  return store::find_problems(catalog_, {store::Need::read_prices}, connection_->user()).empty();
 }
 
 void Run::warn_about_data(const Market& market) {

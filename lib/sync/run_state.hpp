@@ -35,6 +35,8 @@ class Run {
 
   // run_plan.cpp: read, plan, guard
   void make_plan(store::Transaction& transaction);
+  /// Whether the prices can be read.
+  [[nodiscard]] bool has_prices() const;
   void warn_about_data(const Market& market);
   /// How old the prices may be from which market caps are made; nothing where none are.
   [[nodiscard]] std::optional<int> price_days() const;
@@ -45,9 +47,10 @@ class Run {
   void commit(store::Transaction& transaction);
   [[nodiscard]] bool find_outcome();
 
-  // run_tidy.cpp: what is too old
+  // run_tidy.cpp: what is too old, and what is left
   void give_up_old();
   void prune();
+  void measure();
 
   // run_end.cpp: what is written and said at the end
   void fail(const Error& error);

@@ -1,3 +1,4 @@
+#include "store/outbox.hpp"
 #include "store/pruning.hpp"
 #include "sync/giving_up.hpp"
 #include "sync/run_state.hpp"
@@ -18,6 +19,17 @@ void Run::prune() {
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return;
     report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
+  }
+}
+
+void Run::measure() {
+  if (!options_.measure || !report_.has_outbox || !connection_ || !connection_->usable()) return;
+  const io::Settling settling(patience_);
+  try {
+    report_.outbox_pending =
+        static_cast<std::uint64_t>(store::count_pending(*connection_, environment_.tables));
+  } catch (const Error&) {
+    // What is not known is not told; why the run failed is said already.
   }
 }
 

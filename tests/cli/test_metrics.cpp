@@ -1,0 +1,185 @@
+// `--metrics-file`: what every outcome of a run leaves for Prometheus.
+
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "cli/scene.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+using Samples = std::map<std::string, double>;
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// A market whose runs leave metrics.
+struct Scene {
+  Fixture fixture;
+  TemporaryDirectory directory;
+  std::string path = directory.file("cache.prom");
+
+  Scene() {
+    add_small_market(fixture);
+    REQUIRE(fixture.run({"init"}).status == 0);
+  }
+
+  Names flags(const Names& arguments) const { return with(arguments, {"--metrics-file", path}); }
+
+  /// The samples after a run that ended with this status, without the prefix that all share.
+  Samples after(const Names& arguments, int status, const Environment& extra = {}) {
+    const ProcessResult result = run_task(fixture, flags(arguments), extra);
+    INFO(result.err);
+    CHECK(result.status == status);
+    return samples();
+  }
+
+  Samples samples() {
+    Samples found;
+    for (const std::string& line : lines_of(text_of(path))) {
+      if (line.starts_with('#')) continue;
+      const std::string prefix = "tickstock_cache_";
+      REQUIRE(line.starts_with(prefix));
+      const std::size_t space = line.rfind(' ');
+      const std::string name = line.substr(prefix.size(), space - prefix.size());
+      CHECK(found.emplace(name, std::stod(line.substr(space + 1))).second);
+    }
+    // The temporary file is gone.
+    std::size_t files = 0;
+    for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator(directory.path()))
+      ++files;
+    CHECK(files == (found.empty() ? 0 : 1));
+    return found;
+  }
+};
+
+const std::string full = R"({mode="full"})";
+
+}  // namespace
+
+TEST_CASE("a run leaves when and how it ended, what it found, and what it changed") {
+  Scene scene;
+  scene.fixture.set_entry("q\"\\", "theme", R"({"symbols": ["GONE", "MID"], "count": 2})");
+  scene.fixture.database().execute(
+      "INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', '2024-06-26')");
+  Samples found = scene.after({"sync"}, 0);
+  CHECK(found.at("last_attempt_timestamp_seconds" + full) > 1.7e9);
+  CHECK(found.at("last_success_timestamp_seconds" + full) ==
+        found.at("last_attempt_timestamp_seconds" + full));
+  CHECK(found.at("last_exit_status" + full) == 0);
+  CHECK(found.at("last_duration_seconds" + full) > 0);
+  CHECK(found.at("symbols") == 8);
+  CHECK(found.at("eligible_symbols") == 7);
+  CHECK(found.at("data_age_seconds") == 2 * 86'400);
+  CHECK(found.at("pending_events") == 0);
+  CHECK(found.at(R"(universe_members{universe="mid_cap"})") == 2);
+  CHECK(found.at(R"(universe_members_added{universe="mid_cap"})") == 2);
+  CHECK(found.at(R"(universe_members{universe="q\"\\"})") == 1);
+  CHECK(found.at(R"(universe_members_removed{universe="q\"\\"})") == 1);
+  CHECK(found.size() == 9 + 3 * 12);
+
+  struct stat facts {};
+  REQUIRE(::stat(scene.path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0644);
+  const ProcessResult checked =
+      run_process({"promtool", "check", "metrics"}, {.input = text_of(scene.path)});
+  CHECK(checked.out + checked.err == "");
+  CHECK(checked.status == 0);
+
+  // A quiet night: the universes that it owns, and no change.
+  found = scene.after({"sync"}, 0);
+  CHECK(found.at(R"(universe_members{universe="mid_cap"})") == 2);
+  CHECK(found.at(R"(universe_members_added{universe="mid_cap"})") == 0);
+  CHECK(found.count(R"(universe_members{universe="q\"\\"})") == 0);
+}
+
+TEST_CASE("a run that fails leaves its status, and keeps the last success and what was known") {
+  Scene scene;
+  const Samples good = scene.after({"sync"}, 0);
+  const auto check_kept = [&](const Samples& now, int status) {
+    CHECK(now.at("last_exit_status" + full) == status);
+    CHECK(now.at("last_attempt_timestamp_seconds" + full) >
+          good.at("last_attempt_timestamp_seconds" + full));
+    CHECK(now.at("last_success_timestamp_seconds" + full) ==
+          good.at("last_success_timestamp_seconds" + full));
+    CHECK(now.at(R"(universe_members{universe="mid_cap"})") == 2);
+  };
+  SECTION("refused") {
+    scene.fixture.database().execute("UPDATE symbols SET is_active = false");
+    const Samples now = scene.after({"sync"}, 4);
+    check_kept(now, 4);
+    CHECK(now.at("eligible_symbols") == 0);
+  }
+  SECTION("locked") {
+    Session holder = scene.fixture.database().connect();
+    holder.execute("BEGIN");
+    holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+    check_kept(scene.after({"sync"}, 11), 11);
+  }
+  SECTION("without PostgreSQL") {
+    check_kept(scene.after({"sync"}, 5, {{"DATABASE_URL", "postgresql://127.0.0.1:1/x"}}), 5);
+  }
+  SECTION("with a bad environment") {
+    check_kept(scene.after({"sync"}, 78, {{"DATABASE_URL", "mysql://127.0.0.1/x"}}), 78);
+  }
+  SECTION("with a plan that is not approved") {
+    check_kept(scene.after({"sync", "--approve-plan", std::string(64, 'a')}, 7), 7);
+  }
+  SECTION("signalled") {
+    Process run =
+        scene.fixture.start(scene.flags({"sync", "--as-of", market_day, "--wait-for-eod", "600"}));
+    wait_until("the run to wait", [&] { return run.err().find("waiting") != std::string::npos; });
+    run.send_signal(SIGTERM);
+    CHECK(run.wait().status == 128 + SIGTERM);
+    check_kept(scene.samples(), 128 + SIGTERM);
+  }
+}
+
+TEST_CASE("events that are pending are counted until they are delivered") {
+  Scene scene;
+  const Samples pending = scene.after({"sync"}, 6, redis_down());
+  CHECK(pending.at("pending_events") > 10);
+  CHECK(pending.at("last_success_timestamp_seconds" + full) ==
+        pending.at("last_attempt_timestamp_seconds" + full));
+  const std::string config =
+      scene.directory.write("c.toml", "[metrics]\nfile = '" + scene.path + "'\n");
+  REQUIRE(scene.fixture.run({"deliver", "--config", config}).status == 0);
+  CHECK_THAT(text_of(scene.path), contains("tickstock_cache_pending_events 0\n"));
+  CHECK_THAT(text_of(scene.path), contains("last_exit_status{mode=\"full\"} 6\n"));
+}
+
+TEST_CASE("each mode has its own outcome, and a dry run has none") {
+  Scene scene;
+  CHECK(scene.after({"dry-run"}, 0).empty());
+  scene.after({"ipo"}, 0);
+  const Samples found = scene.after({"delisted"}, 0);
+  CHECK(found.at(R"(last_exit_status{mode="ipos"})") == 0);
+  CHECK(found.at(R"(last_exit_status{mode="delisted"})") == 0);
+  CHECK(found.count("last_exit_status" + full) == 0);
+}
+
+TEST_CASE("metrics that can't be written are a warning, and no reason to fail") {
+  Scene scene;
+  scene.path = "/nonexistent/cache.prom";
+  const ProcessResult result = run_task(scene.fixture, scene.flags({"sync"}));
+  CHECK(result.status == 0);
+  CHECK_THAT(log_lines(result, "warning").back(),
+             contains("the metrics can't be written to /nonexistent/cache.prom"));
+}
+
+TEST_CASE("what else stands in the file of metrics is not taken over") {
+  Scene scene;
+  std::ofstream(scene.path) << "other 1\ngarbage\n\ntickstock_cache_pending_events 7\n# x\n"
+                            << "tickstock_cache_last_success_timestamp_seconds{mode=\"ipos\"} 5\n";
+  const Samples found = scene.after({"sync", "--no-events"}, 0);
+  CHECK(found.at(R"(last_success_timestamp_seconds{mode="ipos"})") == 5);
+  CHECK(found.at("pending_events") == 0);
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+#
+# The rules for alerts are what Prometheus takes, fire when they should, and name only metrics that the program leaves.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+
+rules=../../scripts/integration/alerts.yml
+promtool check rules "$rules"
+promtool test rules alerts_test.yml
+
+status=0
+while read -r name; do
+  grep -qF "\"$name\"" ../../cli/metrics.cpp || {
+    echo "$rules: the program leaves no metric $name" >&2
+    status=1
+  }
+done < <(grep -oE 'tickstock_cache_[a-z_]+' "$rules" | sort -u)
+exit "$status"
