@@ -11,6 +11,7 @@
 #include "printable.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
+#include "store/entries_list.hpp"
 #include "store/grants.hpp"
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
@@ -174,6 +175,15 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
   return status_done;
 }
 
+int run_universes(const Settings& settings, io::Patience& patience) {
+  Session session(settings, patience);
+  store::require(session.catalog, {store::Need::list_entries}, session.connection.user());
+  const auto entries = store::list_entries(session.connection, settings.environment.tables);
+  print(settings.output.format == OutputFormat::json ? json_universes(entries, status_done)
+                                             : text_universes(entries));
+  return status_done;
+}
+
 int run_check(const Settings& settings, io::Patience& patience) {
   const auto findings = sync::check(settings.environment, settings.run.policy, patience);
   int status = status_done;
@@ -257,6 +267,7 @@ int run_command(const Options& options, const Settings& settings, Log& log,
     case Command::init: return run_init(options, settings, patience);
     case Command::status: return run_status(options, settings, patience);
     case Command::history: return run_history(options, settings, patience);
+    case Command::universes: return run_universes(settings, patience);
     case Command::check: return run_check(settings, patience);
     case Command::deliver: return run_deliver(options, settings, log, patience);
     case Command::config: return run_config(options, settings);

@@ -90,6 +90,7 @@ class CommandLine {
     init();
     status();
     history();
+    universes();
     check();
     deliver();
     config();
@@ -338,6 +339,14 @@ class CommandLine {
          options_.symbol);
     number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
     number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
+    setting(app, "output.format");
+    connecting(app);
+    everywhere(app);
+  }
+
+  void universes() {
+    CLI::App& app = command("universes", "List the entries with type, count and last change",
+                            Command::universes);
     setting(app, "output.format");
     connecting(app);
     everywhere(app);

@@ -14,7 +14,16 @@
 
 namespace tickstock::cli {
 
-enum class Command : unsigned char { task, init, status, history, check, deliver, config };
+enum class Command : unsigned char {
+  task,
+  init,
+  status,
+  history,
+  universes,
+  check,
+  deliver,
+  config
+};
 
 /// The command line, read and checked, but not yet merged with environment and configuration file.
 /// What was not given is empty.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "store/changes.hpp"
+#include "store/entries_list.hpp"
 #include "store/runs.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
@@ -36,6 +37,9 @@ std::string json_history(const store::History& history, std::int64_t limit, std:
 std::string text_changes(const store::Changes& found, const std::optional<std::string>& symbol);
 std::string json_changes(const store::Changes& found, const std::optional<std::string>& symbol,
                          std::int64_t limit, std::int64_t offset);
+
+std::string text_universes(const std::vector<store::EntrySummary>& entries);
+std::string json_universes(const std::vector<store::EntrySummary>& entries, int exit_status);
 
 std::string text_findings(const std::vector<sync::Finding>& findings);
 std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);

@@ -43,6 +43,13 @@ const std::vector<WantedColumn> entries_columns{
     {"updated_at", {timestamptz, timestamp}},
 };
 
+const std::vector<WantedColumn> listed_columns{
+    {"universe", text_types},
+    {"content", {"jsonb"}},
+    {"cache_type", text_types},
+    {"updated_at", {timestamptz, timestamp}},
+};
+
 /// Gathers what is wrong with one relation.
 class Inspector {
  public:
@@ -231,6 +238,9 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
         inspect_source(catalog.prices, prices_priced_columns, "prices", role, problems);
         break;
       case Need::read_entries: inspect_entries(catalog, false, role, problems); break;
+      case Need::list_entries:
+        inspect_source(catalog.entries, listed_columns, "entries", role, problems);
+        break;
       case Need::writable_server: inspect_server(catalog, problems); break;
       case Need::write_entries: inspect_entries(catalog, true, role, problems); break;
       case Need::own_tables:

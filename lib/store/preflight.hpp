@@ -15,6 +15,7 @@ enum class Need {
   read_prices,   ///< prices
   price_market,  ///< the same, and what a market cap is made from
   read_entries,
+  list_entries,  ///< what `universes` shows of them, of a view as well
   write_entries,
   own_tables,      ///< usable where they exist
   read_own_tables  ///< they must exist and be readable

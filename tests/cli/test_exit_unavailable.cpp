@@ -36,7 +36,7 @@ TEST_CASE("a server that is not there ends the run with 5 and is named") {
   for (const std::string command : {"sync", "dry-run"}) {
     check_fails(fixture, {command}, 5, fmt::format("PostgreSQL at 127.0.0.1:{}", port), nowhere);
   }
-  for (const std::string command : {"init", "status", "history", "deliver"}) {
+  for (const std::string command : {"init", "status", "history", "universes", "deliver"}) {
     const ProcessResult result = fixture.run({command}, nowhere);
     check_failure(result, 5, fmt::format("127.0.0.1:{}", port));
     CHECK(result.out.empty());

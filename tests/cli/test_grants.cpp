@@ -64,7 +64,8 @@ struct Granted {
                          "deliver",
                          "status night",
                          "history",
-                         "history --symbol MEGA"};
+                         "history --symbol MEGA",
+                         "universes"};
     for (const std::string& command : commands) {
       Names words;
       std::istringstream stream(command);

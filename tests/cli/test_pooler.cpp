@@ -35,8 +35,11 @@ class Market {
     run({"init"}, 0);
     run({"init"}, 0);
     nights();
-    for (const Names& command :
-         {Names{"status"}, {"status", "night-1"}, {"history"}, {"history", "--symbol", "MID"}}) {
+    for (const Names& command : {Names{"status"},
+                                 {"status", "night-1"},
+                                 {"history"},
+                                 {"history", "--symbol", "MID"},
+                                 {"universes"}}) {
       run(with(command, {"--format", "json"}), 0);
     }
     CHECK(lines_of(fixture.run({"check", "-q"}, environment({})).out).empty());

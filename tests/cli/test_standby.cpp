@@ -132,7 +132,8 @@ TEST_CASE("on a replica that has caught up a dry run says what it says on the pr
                                {"status", "night-1"},
                                {"history"},
                                {"history", "--universe", "tech"},
-                               {"history", "--symbol", "GONE"}}) {
+                               {"history", "--symbol", "GONE"},
+                               {"universes"}}) {
     const ProcessResult on_primary = scene.fixture.run(with(command, {"--format", "json"}));
     const ProcessResult on_replica =
         scene.fixture.run(with(command, {"--format", "json"}), scene.there());

@@ -40,7 +40,8 @@ TEST_CASE("fault 50: a pooler stands between, with one connection, which others 
   CHECK(next.value("SHOW lock_timeout") == "7777ms");
   CHECK(next.value("SHOW statement_timeout") == "0");
   CHECK(night.database().value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0");
-  for (const Names& command : {Names{"check"}, {"history"}, {"status"}, {"deliver"}}) {
+  for (const Names& command :
+       {Names{"check"}, {"history"}, {"status"}, {"universes"}, {"deliver"}}) {
     INFO(command.front());
     CHECK(night.run(command, pooled).status == 0);
   }

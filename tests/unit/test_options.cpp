@@ -54,6 +54,7 @@ TEST_CASE("each command is known") {
   CHECK(parse({"history", "--limit", "5", "--offset", "10"}).offset == 10);
   CHECK(parse({"history", "--universe", "top_100"}).universe == "top_100");
   CHECK(parse({"history", "--symbol", "BRK.B"}).symbol == "BRK.B");
+  CHECK(parse({"universes"}).command == Command::universes);
   CHECK(parse({"check"}).command == Command::check);
   CHECK(parse({"deliver"}).command == Command::deliver);
   CHECK_FALSE(parse({"deliver"}).discard.has_value());

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "json/writer.hpp"
+#include "output.hpp"
+#include "printable.hpp"
+
+namespace tickstock::cli {
+
+namespace {
+
+std::string shown(const std::optional<std::string>& text) { return text ? printable(*text) : "-"; }
+
+}  // namespace
+
+std::string text_universes(const std::vector<store::EntrySummary>& entries) {
+  const std::string head = "universe";
+  std::size_t width = head.size();
+  for (const store::EntrySummary& entry : entries)
+    width = std::max(width, shown(entry.universe).size());
+  std::string text =
+      fmt::format("{:<{}} {:<14} {:>7} {}\n", head, width, "type", "symbols", "last updated");
+  for (const store::EntrySummary& entry : entries) {
+    text +=
+        fmt::format("{:<{}} {:<14} {:>7} {}\n", shown(entry.universe), width, shown(entry.type),
+                    entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at));
+  }
+  return text + counted(entries.size(), "universe", "universes") + "\n";
+}
+
+std::string json_universes(const std::vector<store::EntrySummary>& entries, int exit_status) {
+  json::Writer json;
+  json.begin_object();
+  json.key("schema_version").number(1);
+  json.key("exit_code").number(exit_status);
+  json.key("success").boolean(exit_status == 0);
+  json.key("universes").begin_array();
+  for (const store::EntrySummary& entry : entries) {
+    json.begin_object();
+    json.key("universe").string_or_null(entry.universe);
+    json.key("type").string_or_null(entry.type);
+    json.key("symbol_count");
+    if (entry.symbols) {
+      json.number(*entry.symbols);
+    } else {
+      json.null();
+    }
+    json.key("last_updated").string_or_null(entry.updated_at);
+    json.end_object();
+  }
+  json.end_array();
+  json.end_object();
+  return json.text() + "\n";
+}
+
+}  // namespace tickstock::cli

@@ -1,0 +1,150 @@
+// What the command universes lists: every entry, of whatever type and content.
+
+#include "cli/scene.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+/// `tech theme 3 2024-06-28T20:00:00.000Z`, a line per entry of the document; `null` for what is
+/// null.
+Names listed(const ProcessResult& result) {
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  const Json document = Json::parse(result.out);
+  CHECK(document.at("schema_version").integer() == 1);
+  CHECK(document.at("exit_code").integer() == 0);
+  CHECK(document.at("success").boolean());
+  const auto text = [](const Json& value) { return value.is_null() ? "null" : value.str(); };
+  Names lines;
+  for (const Json& entry : document.at("universes").items()) {
+    CHECK(entry.keys() == Names{"universe", "type", "symbol_count", "last_updated"});
+    const Json count = entry.at("symbol_count");
+    lines.push_back(fmt::format("{} {} {} {}", text(entry.at("universe")), text(entry.at("type")),
+                                count.is_null() ? "null" : std::to_string(count.integer()),
+                                text(entry.at("last_updated"))));
+  }
+  return lines;
+}
+
+const Names as_json{"universes", "--format", "json"};
+
+}  // namespace
+
+TEST_CASE("universes lists every entry with type, count and last change") {
+  Fixture fixture;
+  fixture.set_entry("tech", "theme", R"({"symbols": ["MID", "GONE", "MID"], "count": 9})");
+  fixture.set_entry("empty", "ipo", R"({"symbols": []})");
+  fixture.database().execute("UPDATE cache_entries SET updated_at = '2024-06-28 16:00:00.1234-04'");
+  CHECK(listed(fixture.run(as_json)) ==
+        Names{"empty ipo 0 2024-06-28T20:00:00.123Z", "tech theme 3 2024-06-28T20:00:00.123Z"});
+  CHECK(fixture.run({"universes"}).out ==
+        "universe type           symbols last updated\n"
+        "empty    ipo                  0 2024-06-28T20:00:00.123Z\n"
+        "tech     theme                3 2024-06-28T20:00:00.123Z\n"
+        "2 universes\n");
+}
+
+TEST_CASE("universes has no count where a content holds no array of symbols") {
+  Fixture fixture;
+  Names expected;
+  const Names contents{R"([{"symbols": ["A"]}])",
+                       "7",
+                       "null",
+                       "{}",
+                       R"({"symbols": {"A": 1}})",
+                       R"({"symbols": "A"})",
+                       R"({"symbols": null})"};
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    fixture.set_entry(fmt::format("odd-{}", i), "odd", contents[i]);
+    expected.push_back(fmt::format("odd-{} odd null null", i));
+  }
+  fixture.set_entry("strange", "odd", R"({"symbols": [1, null, "A"]})");
+  expected.emplace_back("strange odd 3 null");
+  fixture.database().execute(
+      "ALTER TABLE cache_entries ALTER updated_at DROP NOT NULL; "
+      "UPDATE cache_entries SET updated_at = NULL");
+  CHECK(listed(fixture.run(as_json)) == expected);
+  CHECK_THAT(fixture.run({"universes"}).out,
+             contains("odd-0    odd                  - -\n") &&
+                 contains("strange  odd                  3 -\n8 universes\n"));
+}
+
+TEST_CASE("universes are in byte order, whatever the database's own is") {
+  Fixture fixture;
+  for (const std::string name : {"tech", "Tech", "été", "top_2000", "top_100", "\"quoted\""}) {
+    fixture.set_entry(name, "theme", R"({"symbols": ["A"]})");
+  }
+  Names names;
+  for (const std::string& line : listed(fixture.run(as_json))) {
+    names.push_back(line.substr(0, line.find(' ')));
+  }
+  CHECK(names == Names{"\"quoted\"", "Tech", "tech", "top_100", "top_2000", "été"});
+}
+
+TEST_CASE("a name in the entries can't forge a line of the list") {
+  Fixture fixture;
+  fixture.set_entry("a\nb\x1b[2J", "theme", R"({"symbols": []})");
+  const Names lines = lines_of(fixture.run({"universes"}).out);
+  REQUIRE(lines.size() == 3);
+  CHECK_THAT(lines[1], starts_with("a\\nb\\x1b[2J "));
+}
+
+TEST_CASE("a time without a zone is in UTC, wherever the server is") {
+  Fixture fixture;
+  fixture.set_entry("tech", "theme", R"({"symbols": []})");
+  fixture.database().execute(
+      "UPDATE cache_entries SET updated_at = '2024-06-28 20:00:00Z'; "
+      "ALTER TABLE cache_entries ALTER updated_at TYPE timestamp USING updated_at AT TIME ZONE "
+      "'UTC'; ALTER DATABASE " +
+      fixture.database().name() + " SET TimeZone = 'Asia/Tokyo'");
+  CHECK(listed(fixture.run(as_json)) == Names{"tech theme 0 2024-06-28T20:00:00.000Z"});
+}
+
+TEST_CASE("universes needs no more than to read four columns of the entries") {
+  Fixture fixture;
+  fixture.set_entry("tech", "theme", R"({"symbols": ["A"]})");
+  fixture.database().execute("DROP TABLE symbols, ohlcv_daily");
+  const std::string role = make_role(fixture);
+  check_failure(fixture.run({"universes"}, as_role(fixture, role)), 1,
+                "run as its owner: GRANT SELECT ON public.cache_entries TO " + role);
+  fixture.database().execute(
+      "GRANT SELECT (universe, content, cache_type, updated_at) ON cache_entries TO " + role);
+  CHECK(listed(fixture.run(as_json, as_role(fixture, role))).size() == 1);
+
+  // A view will do as well, and so will a table without what only a run needs.
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("c.toml", "[tables]\nentries = \"shown\"\n");
+  fixture.database().execute(
+      "CREATE VIEW shown AS SELECT universe, content, cache_type, updated_at FROM cache_entries");
+  CHECK(listed(fixture.run(with(as_json, {"--config", config}))).size() == 1);
+}
+
+TEST_CASE("universes lists 10,000 entries without their contents") {
+  Fixture fixture;
+  fixture.database().execute(R"(
+    INSERT INTO cache_entries (universe, cache_type, content)
+      SELECT 'theme_' || lpad(n::text, 5, '0'), 'theme',
+             jsonb_build_object('symbols', (SELECT jsonb_agg('S' || m) FROM generate_series(1, n % 90) m),
+                                'note', repeat(md5(n::text), 400))
+        FROM generate_series(1, 10000) n)");
+  Names command = with(Fixture::command({}), as_json);
+#ifndef TICKSTOCK_CACHE_SANITIZED
+  // All contents together would be 130 MB.
+  command = with({"sh", "-c", "ulimit -d 60000 && exec \"$@\"", "sh"}, command);
+#endif
+  const Names lines = listed(run_process(command, fixture.options()));
+  REQUIRE(lines.size() == 10'000);
+  CHECK_THAT(lines[99], starts_with("theme_00100 theme 10 "));
+}
+
+TEST_CASE("without a table of entries universes says what to name") {
+  check_failure(Fixture({.entries = false}).run({"universes"}), 1,
+                "the table public.cache_entries does not exist");
+}
+
+TEST_CASE("a failure of universes is a document, too") {
+  const Fixture fixture;
+  check_failure_document(fixture.run(as_json, {{"DATABASE_URL", "postgresql://127.0.0.1:1/none"}}),
+                         5, "127.0.0.1:1");
+}
