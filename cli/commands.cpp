@@ -158,9 +158,9 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
   Session session(settings, patience);
   store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
   if (options.universe || options.symbol) {
-    const store::Changes found =
-        store::read_changes(session.connection, settings.environment.tables,
-                            {options.universe, options.symbol}, options.limit, options.offset);
+    const store::Changes found = store::read_changes(
+        session.connection, settings.environment.tables,
+        {options.universe, options.symbol, options.days}, options.limit, options.offset);
     print(settings.output.format == OutputFormat::json
               ? json_changes(found, options.symbol, options.limit, options.offset)
               : text_changes(found, options.symbol));
@@ -168,10 +168,9 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
   }
   const store::History history =
       store::read_history(session.connection, settings.environment.tables, session.catalog,
-                          options.limit, options.offset);
-  print(settings.output.format == OutputFormat::json
-            ? json_history(history, options.limit, options.offset)
-            : text_history(history));
+                          {options.days, options.limit, options.offset});
+  print(settings.output.format == OutputFormat::json ? json_history(history, options.limit, options.offset)
+                                             : text_history(history));
   return status_done;
 }
 

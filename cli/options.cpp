@@ -20,6 +20,7 @@ namespace tickstock::cli {
 namespace {
 
 constexpr std::int64_t largest_page = 1'000'000;
+constexpr std::int64_t longest_past = 36'500;
 
 std::string version_text() {
   return std::string("tickstock-cache ") + version + " (libpq " +
@@ -337,6 +338,8 @@ class CommandLine {
     text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
     text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
          options_.symbol);
+    number(app, "--days", "Only what the last N days of 24 hours brought", 1, longest_past,
+           options_.days);
     number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
     number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
     setting(app, "output.format");

@@ -60,6 +60,7 @@ struct Options {
   // history
   std::optional<std::string> universe;
   std::optional<std::string> symbol;
+  std::optional<std::int64_t> days;
   std::int64_t limit = 20;
   std::int64_t offset = 0;
 };

@@ -211,6 +211,17 @@ std::string json_history(const store::History& history, std::int64_t limit, std:
   }
   json.end_array();
   json.key("total").number(history.total);
+  json.key("statistics").begin_object();
+  json.key("completed").number(history.completed);
+  json.key("failed").number(history.total - history.completed - history.running);
+  json.key("running").number(history.running);
+  json.key("average_duration_seconds");
+  if (history.average_duration) {
+    json.real(*history.average_duration);
+  } else {
+    json.null();
+  }
+  json.end_object();
   json.key("limit").number(limit);
   json.key("offset").number(offset);
   json.end_object();

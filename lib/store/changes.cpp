@@ -14,6 +14,7 @@ SELECT c.id FROM {changes} c JOIN {runs} r USING (run_id)
  WHERE r.entries = $1
    AND ($2::text IS NULL OR c.universe = $2)
    AND ($3::text IS NULL OR $3 = ANY (c.added) OR $3 = ANY (c.removed) OR $3 = ANY (c.moved))
+   AND ($4::int IS NULL OR c.changed_at > now() - make_interval(hours => 24 * $4))
  ORDER BY c.changed_at DESC, c.id)";
 
 // The columns of a ChangeView, in the order in which view_of reads them.
@@ -54,8 +55,9 @@ Changes read_changes(Connection& connection, const TableNames& names, const Chan
   const std::string doing = "reading " + names.changes().shown();
   Transaction transaction(connection, {.read_only = true});
   // The arrays are searched once, for the page and for the total.
-  const Result matching = transaction.run(
-      {doing, names.in(matching_sql), {names.entries.shown(), filter.universe, filter.symbol}});
+  Params which{names.entries.shown(), filter.universe, filter.symbol, std::nullopt};
+  if (filter.days) which.back() = std::to_string(*filter.days);
+  const Result matching = transaction.run({doing, names.in(matching_sql), which});
   Changes found;
   found.total = matching.rows();
   std::vector<std::string> page;

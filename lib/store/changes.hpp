@@ -11,10 +11,11 @@
 namespace tickstock::store {
 
 /// Which changes of the journal are asked for: those of a universe, those in which a symbol came,
-/// went or moved, or both. Names are matched exactly.
+/// went or moved, or both, and of how many days. Names are matched exactly.
 struct ChangeFilter {
   std::optional<std::string> universe;
   std::optional<std::string> symbol;
+  std::optional<std::int64_t> days = {};  ///< the last so many, by the server's clock
 };
 
 /// What a reader sees of one universe that a run changed.

@@ -53,6 +53,16 @@ SELECT r.run_id, r.mode, r.triggered_by, r.status, r.as_of::text, r.events_enabl
        r.events_given_up
   FROM {runs} r)";
 
+constexpr std::string_view asked_for_sql = R"(
+ WHERE r.entries = $1
+   AND ($2::int IS NULL OR r.started_at > now() - make_interval(hours => 24 * $2)))";
+
+constexpr std::string_view counts_sql = R"(
+SELECT count(*), count(*) FILTER (WHERE r.status IN ('completed', 'completed_with_errors')),
+       count(*) FILTER (WHERE r.status = 'running'),
+       avg(r.duration_seconds) FILTER (WHERE r.status IN ('completed', 'completed_with_errors'))
+  FROM {runs} r)";
+
 Statement locks_statement(std::int64_t lock_key) {
   return {"looking at the locks", std::string(holder_sql), {std::to_string(lock_key)}};
 }
@@ -206,22 +216,28 @@ std::optional<RunView> read_run(Connection& connection, const TableNames& names,
 }
 
 History read_history(Connection& connection, const TableNames& names, const Catalog& catalog,
-                     std::int64_t limit, std::int64_t offset) {
+                     const HistoryPage& page) {
   Transaction transaction(connection, reading());
   const std::string doing = "reading " + names.runs().shown();
+  Params which{names.entries.shown(), std::nullopt};
+  if (page.days) which[1] = std::to_string(*page.days);
   const Result holders = transaction.run(locks_statement(run_lock_key(catalog)));
-  const Result rows =
-      transaction.run({doing,
-                       names.in(std::string(view_sql) +
-                                " WHERE r.entries = $1 ORDER BY r.started_at DESC, r.run_id "
-                                "LIMIT $2::bigint OFFSET $3::bigint"),
-                       {names.entries.shown(), std::to_string(limit), std::to_string(offset)}});
+  const Result counts = transaction.run(
+      {doing, names.in(std::string(counts_sql) + std::string(asked_for_sql)), which});
   History history;
-  history.total = transaction
-                      .run({doing,
-                            names.in("SELECT count(*) FROM {runs} WHERE entries = $1"),
-                            {names.entries.shown()}})
-                      .integer(0, 0);
+  history.total = counts.integer(0, 0);
+  history.completed = counts.integer(0, 1);
+  // A record says `running` for ever where its run died.
+  const bool can_run = holders.rows() > 0 || catalog.in_recovery;
+  history.running = can_run ? counts.integer(0, 2) : 0;
+  if (!counts.is_null(0, 3)) history.average_duration = counts.real(0, 3);
+  which.emplace_back(std::to_string(page.limit));
+  which.emplace_back(std::to_string(page.offset));
+  const Result rows = transaction.run(
+      {doing,
+       names.in(std::string(view_sql) + std::string(asked_for_sql) +
+                " ORDER BY r.started_at DESC, r.run_id LIMIT $3::bigint OFFSET $4::bigint"),
+       which});
   for (int row = 0; row < rows.rows(); ++row) {
     history.runs.push_back(view_of(rows, row));
     settle(history.runs.back(), holders, catalog);

@@ -48,12 +48,23 @@ struct RunView {
 std::optional<RunView> read_run(Connection& connection, const TableNames& names,
                                 const Catalog& catalog, const std::optional<std::string>& run_id);
 
+/// Which of the runs are asked for.
+struct HistoryPage {
+  std::optional<std::int64_t> days;  ///< begun in the last so many, by the server's clock
+  std::int64_t limit;
+  std::int64_t offset;
+};
+
+/// A page of the runs, and what all of them came to.
 struct History {
   std::vector<RunView> runs;  ///< latest first
   std::int64_t total = 0;
+  std::int64_t completed = 0;              ///< with errors or without
+  std::int64_t running = 0;                ///< the others failed
+  std::optional<double> average_duration;  ///< in seconds, of those that completed
 };
 
 History read_history(Connection& connection, const TableNames& names, const Catalog& catalog,
-                     std::int64_t limit, std::int64_t offset);
+                     const HistoryPage& page);
 
 }  // namespace tickstock::store

@@ -115,6 +115,17 @@ TEST_CASE("the history of a universe has a line for each run that changed it") {
   CHECK(scene.fixture.run({"history", "--universe", "MID_CAP"}).out == "0 of 0 changes\n");
 }
 
+TEST_CASE("the history of changes can be that of some days") {
+  TwoNights scene;
+  scene.fixture.database().execute(
+      "UPDATE cache_sync_changes SET changed_at = now() - interval '3 days' "
+      "WHERE run_id = 'night-1'");
+  const Names universe{"history", "--universe", "mid_cap", "--days"};
+  CHECK_THAT(scene.fixture.run(with(universe, {"2"})).out,
+             contains("run night-2\n1 of 1 change\n"));
+  CHECK_THAT(scene.fixture.run(with(universe, {"4"})).out, contains("2 of 2 changes\n"));
+}
+
 TEST_CASE("the history of a symbol has a line for each universe and run, and tells why") {
   TwoNights scene;
   const auto history = [&scene](const Names& more) {

@@ -240,6 +240,42 @@ TEST_CASE("history lists the last runs first, page by page, with their total") {
   CHECK(text[3] == "2 of 5 runs");
 }
 
+TEST_CASE("history tells how the runs of some days ended") {
+  Recorded scene;
+  Fixture& fixture = scene.fixture;
+  const auto statistics = [&fixture](const Names& more) {
+    const Json document = Json::parse(fixture.run(with({"history", "--format", "json"}, more)).out);
+    return fmt::format("{} of {}: {}", document.at("runs").size(), document.at("total").integer(),
+                       document.at("statistics").text());
+  };
+  CHECK(statistics({}) ==
+        R"(0 of 0: {"completed":0,"failed":0,"running":0,"average_duration_seconds":null})");
+  for (const std::string id : {"old", "good", "odd", "bad", "dead"}) {
+    REQUIRE(run_task(fixture, {"ipo", "--run-id", id, "--no-events"}).status == 0);
+  }
+  fixture.database().execute(R"(
+    UPDATE cache_sync_runs SET duration_seconds = 0.5;
+    UPDATE cache_sync_runs SET started_at = now() - interval '7 days 1 minute',
+      duration_seconds = 9 WHERE run_id = 'old';
+    UPDATE cache_sync_runs SET status = 'completed_with_errors', duration_seconds = 1
+     WHERE run_id = 'odd';
+    UPDATE cache_sync_runs SET status = 'refused', duration_seconds = 99 WHERE run_id = 'bad';
+    UPDATE cache_sync_runs SET status = 'running', duration_seconds = NULL WHERE run_id = 'dead')");
+  CHECK(statistics({"--limit", "1"}) ==
+        R"(1 of 5: {"completed":3,"failed":2,"running":0,"average_duration_seconds":3.5})");
+  const std::string of_a_week =
+      R"({"completed":2,"failed":2,"running":0,"average_duration_seconds":0.75})";
+  CHECK(statistics({"--days", "7"}) == "4 of 4: " + of_a_week);
+  CHECK(statistics({"--days", "7", "--offset", "3"}) == "1 of 4: " + of_a_week);
+  CHECK_THAT(fixture.run({"history", "--days", "7"}).out, contains("4 of 4 runs\n"));
+
+  Session holder = fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+  CHECK(statistics({"--days", "7"}) ==
+        R"(4 of 4: {"completed":2,"failed":1,"running":1,"average_duration_seconds":0.75})");
+}
+
 TEST_CASE("an as-of day before that of the last completed run, or after today, is warned of") {
   Recorded scene;
   const auto warnings = [&scene](const std::string& day, const std::string& command) {

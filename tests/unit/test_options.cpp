@@ -54,6 +54,7 @@ TEST_CASE("each command is known") {
   CHECK(parse({"history", "--limit", "5", "--offset", "10"}).offset == 10);
   CHECK(parse({"history", "--universe", "top_100"}).universe == "top_100");
   CHECK(parse({"history", "--symbol", "BRK.B"}).symbol == "BRK.B");
+  CHECK(parse({"history", "--days", "7"}).days == 7);
   CHECK(parse({"universes"}).command == Command::universes);
   CHECK(parse({"check"}).command == Command::check);
   CHECK(parse({"deliver"}).command == Command::deliver);
@@ -135,6 +136,7 @@ TEST_CASE("a bad command line is refused in one line that names what is wrong") 
        "--database-url"},
       {{"init", "--as-of", "2026-08-21"}, "unknown option --as-of"},
       {{"history", "--limit", "0"}, "--limit must be"},
+      {{"history", "--days", "36501"}, "--days must be"},
       {{"sync", "--redis-url", "http://h"}, "--redis-url"},
       {{"sync", "--database-url", "mysql://h"}, "--database-url can't be used"},
   };
