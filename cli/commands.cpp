@@ -169,8 +169,9 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
   const store::History history =
       store::read_history(session.connection, settings.environment.tables, session.catalog,
                           {options.days, options.limit, options.offset});
-  print(settings.output.format == OutputFormat::json ? json_history(history, options.limit, options.offset)
-                                             : text_history(history));
+  print(settings.output.format == OutputFormat::json
+            ? json_history(history, options.limit, options.offset)
+            : text_history(history));
   return status_done;
 }
 
@@ -179,7 +180,7 @@ int run_universes(const Settings& settings, io::Patience& patience) {
   store::require(session.catalog, {store::Need::list_entries}, session.connection.user());
   const auto entries = store::list_entries(session.connection, settings.environment.tables);
   print(settings.output.format == OutputFormat::json ? json_universes(entries, status_done)
-                                             : text_universes(entries));
+                                                     : text_universes(entries));
   return status_done;
 }
 

@@ -64,15 +64,16 @@ def settings() -> dict[str, str]:
 
 
 class Servers:
-    """A PostgreSQL and a Redis of the benchmark's own, gone when it ends."""
+    """A PostgreSQL and a Redis of this process's own, gone when it ends. The settings are the benchmark's."""
 
-    def __init__(self) -> None:
+    def __init__(self, postgres_settings: Optional[Mapping[str, str]] = None) -> None:
+        self._settings = settings() if postgres_settings is None else postgres_settings
         self.environment: dict[str, str] = {}
         self.scratch = Path()
         self._keeper: Optional[subprocess.Popen[bytes]] = None
 
     def __enter__(self) -> "Servers":
-        lines = "".join(f"{name} = {value}\n" for name, value in settings().items())
+        lines = "".join(f"{name} = {value}\n" for name, value in self._settings.items())
         # In a session of its own: a Ctrl-C is for this process, which then stops the servers in order.
         self._keeper = subprocess.Popen(
             ["bash", "-c", KEEPER, "bash", str(LIB), lines],
