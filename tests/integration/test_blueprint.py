@@ -1,0 +1,448 @@
+"""The blueprint over real HTTP: what it answers, what it starts, and what it keeps to itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import unittest
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Optional
+from unittest import mock
+
+from flask import Flask
+from support import MODULES, NOWHERE, PROGRAM, Scene, document, new_folder, stub, wait_until
+from werkzeug.serving import make_server
+
+import cache_sync_blueprint as module
+from cache_sync_blueprint import cache_sync_blueprint, job_id_of, run_id_of
+
+KEY = "a-key-of-the-api"
+JOB_FIELDS = {"run_id", "job_id", "mode", "status", "sync_status", "created_at", "start_time", "end_time",
+              "duration_seconds", "triggered_by", "error_details", "progress"}
+
+# A web server as a process of its own, which prints its port.
+SERVER = """
+import sys
+from pathlib import Path
+from flask import Flask
+from werkzeug.serving import make_server
+sys.path.insert(0, sys.argv[1])
+from cache_sync_blueprint import cache_sync_blueprint
+app = Flask("server")
+app.register_blueprint(cache_sync_blueprint(program=sys.argv[2], directory=Path(sys.argv[3])))
+server = make_server("127.0.0.1", 0, app, threaded=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+class Client:
+    """Speaks to the endpoints of a web server."""
+
+    def __init__(self, port: int) -> None:
+        self._base = f"http://127.0.0.1:{port}/api/processing/cache-sync"
+
+    def ask(self, path: str, body: Optional[bytes] = None, key: Optional[str] = KEY) -> tuple[int, dict[str, Any]]:
+        """Returns status and document of the answer: to a POST where there is a body, else to a GET."""
+        request = urllib.request.Request(self._base + path, data=body, headers={"Content-Type": "application/json"})
+        if key is not None:
+            request.add_header("X-API-Key", key)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, dict(document(answer.read().decode()))
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, dict(document(error.read().decode()))
+
+    def trigger(self, **fields: Any) -> tuple[int, dict[str, Any]]:
+        return self.ask("/trigger", json.dumps(fields).encode())
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Returns the status of a run that has to be known."""
+        status, answer = self.ask("/status/" + name)
+        assert status == 200, answer
+        return answer
+
+    def wait_for_end(self, name: str) -> dict[str, Any]:
+        wait_until("the run to end", lambda: self.status(name)["status"] != "running")
+        return self.status(name)
+
+
+class BlueprintTest(unittest.TestCase):
+    def setUp(self) -> None:
+        # On a machine that is busy with other tests, too, a run begins and an answer comes.
+        self.be_patient(20)
+
+    def be_patient(self, seconds: int) -> None:
+        for name in ("TRIGGER_PATIENCE", "QUESTION_SECONDS"):
+            patch = mock.patch.object(module, name, seconds)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def serve(self, scene: Scene, program: str = PROGRAM, directory: Optional[Path] = None, **more: str) -> Client:
+        """Starts a web server in this process and returns who speaks to it."""
+        app = Flask("test")
+        environment = {**scene.environment, "TICKSTOCKPL_API_KEY": KEY, **more}
+        app.register_blueprint(cache_sync_blueprint(program, environment, directory or new_folder()))
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        return Client(server.server_port)
+
+    def check_error(self, answer: tuple[int, dict[str, Any]], status: int, word: str, part: str) -> None:
+        self.assertEqual(answer[0], status, answer[1])
+        self.assertIs(answer[1]["success"], False)
+        self.assertEqual(answer[1]["error"], word)
+        self.assertIn(part, answer[1]["message"])
+
+
+class Names(unittest.TestCase):
+    def test_each_name_of_a_run_tells_the_other(self) -> None:
+        run_id = "manual-cache-sync-1a2b3c4d"
+        job_id = job_id_of(run_id)
+        self.assertRegex(job_id, "^1a2b3c4d-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+        self.assertEqual(run_id_of(job_id), run_id)
+        self.assertEqual(run_id_of(run_id), run_id)
+        self.assertNotEqual(job_id_of("manual-cache-sync-1a2b3c4e")[8:], job_id[8:])
+        # A job id that was never given out names no run.
+        forged = job_id[:-1] + ("0" if job_id[-1] != "0" else "1")
+        self.assertEqual(run_id_of(forged), forged)
+        self.assertEqual((job_id_of("night-7"), run_id_of("night-7")), ("night-7", "night-7"))
+
+
+class Refusals(BlueprintTest):
+    def test_without_a_key_it_can_not_be_registered(self) -> None:
+        for environment in ({}, {"TICKSTOCKPL_API_KEY": ""}):
+            with self.assertRaisesRegex(RuntimeError, "TICKSTOCKPL_API_KEY is not set"):
+                Flask("test").register_blueprint(cache_sync_blueprint(environment=environment))
+
+    def test_every_endpoint_wants_the_key(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        for key in (None, "", "wrong", KEY + "x", KEY[:-1], "ÿé"):
+            for path, body in (("/trigger", b"{}"), ("/status/first-night", None), ("/history", None), ("/stats", None)):
+                with self.subTest(key=key, path=path):
+                    self.check_error(client.ask(path, body, key), 401, "unauthorized", "X-API-Key")
+        self.assertEqual(scene.query("SELECT count(*) FROM cache_sync_runs"), "1")
+
+    def test_a_key_of_any_letters_is_compared_by_its_bytes(self) -> None:
+        client = self.serve(Scene(), TICKSTOCKPL_API_KEY="schlüssel")
+        self.assertEqual(client.ask("/stats", key="schlüssel".encode().decode("latin-1"))[0], 200)
+        self.assertEqual(client.ask("/stats", key="schlüssel")[0], 401)
+
+    def test_what_can_not_be_asked_for(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        self.check_error(client.trigger(mode="themes"), 400, "bad_mode", "themes are not computed")
+        for mode in ("sync", "", 7, ["full"], {}, False):
+            with self.subTest(mode=mode):
+                self.check_error(client.trigger(mode=mode), 400, "bad_mode", "full, market_cap, ipos, delisted")
+        self.check_error(client.trigger(force="yes"), 400, "bad_request", "force")
+        for body in (b"{", b"[]", b"7", b"null", b"\xff"):
+            with self.subTest(body=body):
+                self.check_error(client.ask("/trigger", body), 400, "bad_request", "JSON object")
+        for query in ("limit=0", "limit=1001", "limit=-1", "limit=", "limit=1.5", "limit=ten", "limit=%D9%A1"):
+            with self.subTest(query=query):
+                self.check_error(client.ask("/history?" + query), 400, "bad_request", "limit must be a whole number")
+        for query in ("offset=-1", "offset=1000001", "offset=0x1"):
+            with self.subTest(query=query):
+                self.check_error(client.ask("/history?" + query), 400, "bad_request", "offset must be a whole number")
+        self.assertEqual(scene.query("SELECT count(*) FROM cache_sync_runs"), "1")
+
+    def test_a_run_that_nobody_knows(self) -> None:
+        client = self.serve(Scene())
+        for name in ("nobody", "manual-cache-sync-00000000", job_id_of("manual-cache-sync-00000000"), "-h", "--help",
+                     "%2e%2e", "a%20b", "x" * 200, "%C3%A9"):
+            with self.subTest(name=name):
+                self.check_error(client.ask("/status/" + name), 404, "unknown_run", "there is no run")
+
+    def test_a_program_that_is_missing(self) -> None:
+        client = self.serve(Scene(), program="/nonexistent/tickstock-cache")
+        for path, body in (("/trigger", b"{}"), ("/status/x", None), ("/history", None), ("/stats", None)):
+            with self.subTest(path=path):
+                self.check_error(client.ask(path, body), 500, "program_missing", "/nonexistent/tickstock-cache")
+
+    def test_a_database_that_is_away(self) -> None:
+        client = self.serve(Scene(), DATABASE_URL=NOWHERE)
+        answer = client.trigger()
+        self.check_error(answer, 503, "database_unavailable", "127.0.0.1:1")
+        for path in ("/status/x", "/history", "/stats"):
+            with self.subTest(path=path):
+                self.check_error(client.ask(path), 503, "database_unavailable", "127.0.0.1:1")
+        # What was triggered is known nevertheless.
+        for name in (answer[1]["run_id"], answer[1]["job_id"]):
+            job = client.status(name)
+            self.assertEqual((job["status"], job["sync_status"], job["run_id"]),
+                             ("failed", "failed", answer[1]["run_id"]))
+            self.assertIn("127.0.0.1:1", job["error_details"])
+
+    def test_a_database_that_does_not_answer(self) -> None:
+        scene = Scene()
+        self.be_patient(1)
+        silent = stub("exec sleep 30")
+        self.check_error(self.serve(scene, program=silent).ask("/stats"), 503, "database_unavailable", "in time")
+
+    def test_settings_that_can_not_be_used(self) -> None:
+        client = self.serve(Scene(), TICKSTOCK_CACHE_CONFIG="/nonexistent")
+        answer = client.trigger()
+        self.check_error(answer, 500, "program_failed", "/nonexistent")
+        self.assertIn("/nonexistent", client.status(answer[1]["run_id"])["error_details"])
+        self.check_error(client.ask("/history"), 500, "program_failed", "/nonexistent")
+        self.check_error(client.ask("/status/x"), 500, "program_failed", "/nonexistent")
+
+    def test_a_directory_that_others_may_enter(self) -> None:
+        folder = new_folder()
+        folder.chmod(0o755)
+        self.check_error(self.serve(Scene(), directory=folder).trigger(), 500, "no_directory", "nobody else may enter")
+
+
+class Runs(BlueprintTest):
+    def test_a_run_from_its_trigger_to_its_record(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
+                    "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
+        status, answer = client.trigger(mode="full", force=True)
+        self.assertEqual(status, 202)
+        self.assertEqual(set(answer), {"success", "run_id", "job_id", "mode", "message"})
+        self.assertIs(answer["success"], True)
+        self.assertEqual(answer["mode"], "full")
+        self.assertRegex(answer["run_id"], "^manual-cache-sync-[0-9a-f]{8}$")
+        self.assertEqual(answer["job_id"][:8], answer["run_id"][-8:])
+        job = client.wait_for_end(answer["job_id"])
+        self.assertEqual(set(job), JOB_FIELDS)
+        self.assertEqual(job, client.status(answer["run_id"]))
+        self.assertEqual((job["run_id"], job["job_id"], job["mode"], job["status"], job["sync_status"]),
+                         (answer["run_id"], answer["job_id"], "full", "completed", "completed"))
+        self.assertEqual(job["triggered_by"], "api:force")
+        self.assertIsNone(job["error_details"])
+        self.assertIsNone(job["progress"])
+        self.assertLessEqual(job["created_at"], job["start_time"])
+        self.assertLessEqual(job["start_time"], job["end_time"])
+        self.assertGreater(job["duration_seconds"], 0)
+
+    def test_each_mode_is_its_command(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        for mode in ("market_cap", "ipos", "delisted", "full", None):
+            status, answer = client.trigger(mode=mode) if mode else client.ask("/trigger", b"")
+            self.assertEqual(status, 202, answer)
+            self.assertEqual(answer["mode"], mode or "full")
+            self.assertEqual(client.wait_for_end(answer["run_id"])["mode"], mode or "full")
+        self.assertEqual(scene.query("SELECT DISTINCT triggered_by FROM cache_sync_runs WHERE run_id <> 'first-night'"),
+                         "api")
+
+    def test_force_switches_no_guard_off(self) -> None:
+        scene = Scene()
+        scene.break_market()
+        client = self.serve(scene)
+        status, answer = client.trigger(force=True)
+        self.assertEqual(status, 202)
+        job = client.wait_for_end(answer["run_id"])
+        self.assertEqual((job["status"], job["sync_status"]), ("failed", "refused"))
+        self.assertIn("no symbol is eligible", job["error_details"])
+
+    def test_while_another_run_works_there_is_none(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        with scene.hold_lock():
+            self.check_error(client.trigger(), 409, "already_running", "another run holds the lock")
+        with scene.hold_entries():
+            scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
+                        "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
+            first = client.trigger()
+            self.assertEqual(first[0], 202)
+            self.check_error(client.trigger(mode="ipos"), 409, "already_running", first[1]["run_id"])
+            # And so for a web server of its own, with another directory.
+            self.check_error(self.serve(scene).trigger(), 409, "already_running", first[1]["run_id"])
+            wait_until("its step to be seen", lambda: client.status(first[1]["run_id"])["progress"] is not None)
+            job = client.status(first[1]["job_id"])
+            self.assertEqual((job["status"], job["end_time"]), ("running", None))
+            self.assertEqual(job["progress"]["total_steps"], 5)
+        self.assertEqual(client.wait_for_end(first[1]["run_id"])["status"], "completed")
+
+    def test_without_own_tables_a_foreign_run_is_noticed_and_the_end_is_known(self) -> None:
+        scene = Scene()
+        scene.query("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs")
+        client = self.serve(scene)
+        with scene.hold_lock():
+            self.check_error(client.trigger(), 409, "already_running", "another run holds the lock")
+        answer = client.trigger(mode="market_cap")[1]
+        job = client.wait_for_end(answer["job_id"])
+        self.assertEqual((job["status"], job["sync_status"], job["mode"]), ("completed", "completed", "market_cap"))
+        self.assertIsNotNone(job["end_time"])
+        self.check_error(client.ask("/history"), 500, "program_failed", "tickstock-cache init")
+        self.check_error(client.ask("/status/nobody"), 500, "program_failed", "tickstock-cache init")
+
+    def test_a_run_that_is_just_starting_is_running(self) -> None:
+        scene = Scene()
+        folder = new_folder()
+        # It begins when it may, and then is the real one.
+        slow = stub(f"case $* in *--run-id*) while [ ! -e {folder}/go ]; do sleep 0.05; done;; esac\n"
+                    f"exec {PROGRAM} \"$@\"")
+        client = self.serve(scene, program=slow)
+        with mock.patch.object(module, "TRIGGER_PATIENCE", 0.3):
+            status, answer = client.trigger()
+        self.assertEqual(status, 202)
+        job = client.status(answer["run_id"])
+        self.assertEqual((job["status"], job["sync_status"], job["start_time"], job["error_details"]),
+                         ("running", "running", None, None))
+        self.assertEqual((job["mode"], job["triggered_by"]), ("full", "api"))
+        (folder / "go").touch()
+        self.assertEqual(client.wait_for_end(answer["run_id"])["status"], "completed")
+
+    def test_a_run_that_was_killed_before_its_record_is_failed(self) -> None:
+        dying = stub(f"case $* in *--run-id*) kill -KILL $$;; *) exec {PROGRAM} \"$@\";; esac")
+        client = self.serve(Scene(), program=dying)
+        status, answer = client.trigger()
+        self.assertEqual(status, 202)
+        job = client.wait_for_end(answer["run_id"])
+        self.assertEqual((job["status"], job["sync_status"]), ("failed", "failed"))
+        self.assertIn("without a word", job["error_details"])
+
+    def test_what_is_old_is_forgotten(self) -> None:
+        folder = new_folder()
+        client = self.serve(Scene(), directory=folder, DATABASE_URL=NOWHERE)
+        old = client.trigger()[1]["run_id"]
+        for path in folder.iterdir():
+            os.utime(path, (0, 0))
+        new = client.trigger()[1]["run_id"]
+        self.assertEqual({path.stem for path in folder.iterdir()}, {new})
+        self.check_error(client.ask("/status/" + old), 503, "database_unavailable", "127.0.0.1:1")
+
+
+class Questions(BlueprintTest):
+    def test_history_is_that_of_the_program(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        scene.run("ipo", "--run-id", "cron-1", "--triggered-by", "cron", "--as-of", "2026-08-20")
+        scene.break_market()
+        refused = client.wait_for_end(client.trigger()[1]["run_id"])
+        status, answer = client.ask("/history")
+        self.assertEqual(status, 200)
+        self.assertEqual((answer["total"], answer["limit"], answer["offset"]), (3, 20, 0))
+        for job in answer["jobs"]:
+            self.assertEqual(set(job), JOB_FIELDS | {"has_errors"})
+        self.assertEqual([(job["run_id"], job["job_id"], job["status"], job["has_errors"]) for job in answer["jobs"]],
+                         [(refused["run_id"], refused["job_id"], "failed", True),
+                          ("cron-1", "cron-1", "completed", False), ("first-night", "first-night", "completed", False)])
+        self.assertEqual({**refused, "has_errors": True}, answer["jobs"][0])
+        self.assertEqual(answer["jobs"][1]["created_at"], answer["jobs"][1]["start_time"])
+        page = client.ask("/history?limit=1&offset=1")[1]
+        self.assertEqual(([job["run_id"] for job in page["jobs"]], page["total"], page["limit"], page["offset"]),
+                         (["cron-1"], 3, 1, 1))
+        self.assertEqual(client.ask("/history?offset=9")[1]["jobs"], [])
+
+    def test_stats_are_the_universes_and_the_last_seven_days(self) -> None:
+        scene = Scene()
+        client = self.serve(scene)
+        scene.query("UPDATE cache_sync_runs SET started_at = now() - interval '8 days'")
+        answer = client.ask("/stats")[1]
+        self.assertEqual(answer["job_statistics"], {"total_jobs_7d": 0, "successful_jobs_7d": 0, "failed_jobs_7d": 0,
+                                                    "avg_duration_seconds": None})
+        good = client.wait_for_end(client.trigger(mode="ipos")[1]["run_id"])
+        scene.break_market()
+        client.wait_for_end(client.trigger()[1]["run_id"])
+        scene.query("INSERT INTO cache_entries (universe, cache_type, content) VALUES ('odd', 'other', '7')")
+        status, answer = client.ask("/stats")
+        self.assertEqual(status, 200)
+        self.assertEqual(set(answer), {"universes", "job_statistics"})
+        self.assertEqual(answer["job_statistics"], {"total_jobs_7d": 2, "successful_jobs_7d": 1, "failed_jobs_7d": 1,
+                                                    "avg_duration_seconds": good["duration_seconds"]})
+        listed = {entry["universe"]: entry for entry in answer["universes"]}
+        self.assertEqual(len(listed), int(scene.query("SELECT count(*) FROM cache_entries")))
+        self.assertEqual(set(listed["odd"]), {"universe", "type", "symbol_count", "last_updated"})
+        self.assertEqual((listed["odd"]["type"], listed["odd"]["symbol_count"]), ("other", None))
+        self.assertEqual((listed["top_100"]["type"], listed["top_100"]["symbol_count"]), ("market_leader", 100))
+
+
+class Children(BlueprintTest):
+    """What a run gets from the web server, and what stays behind."""
+
+    def test_the_run_gets_no_socket_no_key_and_leaves_no_zombie(self) -> None:
+        folder = new_folder()
+        looking = stub(f"ls -l /proc/$$/fd > {folder}/files; env > {folder}/environment; exit 5")
+        client = self.serve(Scene(), program=looking)
+        self.assertEqual(client.trigger()[0], 503)
+        files = (folder / "files").read_text()
+        self.assertNotIn("socket:", files)
+        self.assertNotIn("pipe:", files)
+        environment = (folder / "environment").read_text()
+        self.assertIn("DATABASE_URL=", environment)
+        self.assertNotIn(KEY, environment)
+        self.assertNotIn("TICKSTOCKPL_API_KEY", environment)
+        wait_until("the child to be waited for", lambda: not zombies())
+
+    def test_a_run_outlives_its_web_server_and_the_next_one_knows_it(self) -> None:
+        scene = Scene()
+        scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
+                    "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
+        folder = new_folder()
+        server = subprocess.Popen(
+            [sys.executable, "-B", "-c", SERVER, str(MODULES), PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.DEVNULL, env={**scene.environment, "TICKSTOCKPL_API_KEY": KEY}, start_new_session=True)
+        with server:
+            assert server.stdout is not None
+            with scene.hold_entries():
+                status, answer = Client(int(server.stdout.readline())).trigger()
+                self.assertEqual(status, 202, answer)
+                # The whole group, as a terminal or a supervisor would.
+                os.killpg(server.pid, signal.SIGINT)
+                server.wait()
+                client = self.serve(scene, directory=folder)
+                self.assertEqual(client.status(answer["job_id"])["status"], "running")
+            job = client.wait_for_end(answer["job_id"])
+        self.assertEqual((job["status"], job["sync_status"]), ("completed", "completed"))
+
+    def test_no_secret_is_an_argument_or_told(self) -> None:
+        secret = "s3cr3t-of-the-job"
+        scene = Scene()
+        scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
+                    "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
+        url = scene.environment["DATABASE_URL"].replace("tickstock@", f"tickstock:{secret}@")
+        client = self.serve(scene, DATABASE_URL=url, REDIS_URL=f"redis://job:{secret}@127.0.0.1:1/0")
+        with scene.hold_entries():
+            answer = client.trigger()
+            self.assertEqual(answer[0], 202)
+            arguments = [arguments_of(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+        self.assertTrue(any(answer[1]["run_id"] in line for line in arguments))
+        self.assertFalse(any(secret in line or KEY in line for line in arguments))
+        told = [answer, client.wait_for_end(answer[1]["run_id"]), client.ask("/history"), client.ask("/stats")]
+        away = self.serve(scene, DATABASE_URL=f"postgresql://job:{secret}@127.0.0.1:1/none")
+        broken = self.serve(scene, DATABASE_URL=f"postgresql://job:{secret}@[::1/none")
+        for other in (away, broken):
+            told += [other.trigger(), other.ask("/stats"), other.ask("/history"), other.ask("/stats", key=None)]
+        self.assertNotIn(secret, repr(told))
+        self.assertNotIn(KEY, repr(told))
+
+
+def zombies() -> list[str]:
+    """Returns the children of this process that nobody has waited for."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] == "Z" and fields[1] == str(os.getpid()):
+                found.append(folder.name)
+    return found
+
+
+def arguments_of(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    unittest.main()
