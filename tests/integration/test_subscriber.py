@@ -1,0 +1,275 @@
+"""The subscriber: what it reads again, duplicates, gaps, reconnecting, its end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+from unittest import mock
+
+import redis
+from support import MODULES, SECOND_DAY, Scene, new_folder, servers, wait_until
+
+import cache_sync_subscriber
+from cache_sync_subscriber import CHANNELS, CacheSyncSubscriber, Event
+
+NEW, UNNAMED = "the subscription is new", "changed universes that no event has named"
+
+
+class Listener:
+    """A subscriber that runs in a thread, and what it has called back so far."""
+
+    def __init__(self, url: Optional[str] = None, on_universe: Optional[Callable[[str, Event], None]] = None,
+                 on_refresh: Optional[Callable[[str], None]] = None) -> None:
+        self.said: list[str] = []
+        self.events: list[tuple[str, Event]] = []
+        self.subscriber = CacheSyncSubscriber(
+            url or servers().environment["REDIS_URL"], on_universe or (lambda name, _: self.said.append(name)),
+            on_refresh or self.said.append, lambda channel, event: self.events.append((channel, event)))
+        self._thread = threading.Thread(target=self.subscriber.run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.subscriber.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def wait_for(self, count: int) -> None:
+        wait_until(f"{count} calls, and not only {self.said}", lambda: len(self.said) >= count)
+
+
+def event(name: str, event_id: str, **payload: Any) -> str:
+    return json.dumps({"event": name, "event_id": event_id, "timestamp": "2026-08-21T20:00:00.000Z",
+                       "source": "daily_cache_sync_job", "version": "1.0", "payload": {"run_id": "night", **payload}})
+
+
+def updated(universe: str, run_id: str = "night") -> tuple[str, str]:
+    return "tickstock:universe:updated", event("universe_updated", f"{run_id} {universe}", run_id=run_id,
+                                               universe=universe, action="updated")
+
+
+def completed(universes: list[str], omitted: int = 0, run_id: str = "night", status: str = "completed") -> tuple[str, str]:
+    return "tickstock:cache:sync_complete", event(
+        "cache_sync_completed", f"{run_id} completed", run_id=run_id, job_id=run_id, status=status,
+        universes_updated=universes, universe_events_omitted=omitted)
+
+
+class SubscriberTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.redis = redis.Redis.from_url(servers().environment["REDIS_URL"])
+        self.addCleanup(self.redis.close)
+
+    def listen(self, **arguments: Any) -> Listener:
+        """Returns a listener whose subscription stands."""
+        listener = Listener(**arguments)
+        self.addCleanup(listener.stop)
+        wait_until("the subscription", lambda: self.subscriptions() == 1)
+        return listener
+
+    def subscriptions(self) -> int:
+        return int(self.redis.pubsub_numsub(CHANNELS[-1])[0][1])
+
+    def publish(self, *messages: tuple[str, str]) -> None:
+        for channel, text in messages:
+            self.redis.publish(channel, text)
+
+
+class Caches(SubscriberTest):
+    """What is read again, and when."""
+
+    def test_a_changed_universe_is_read_again_once(self) -> None:
+        listener = self.listen()
+        self.publish(updated("top_100"), updated("mega_cap"), updated("top_100"), completed(["top_100", "mega_cap"]),
+                     completed(["top_100", "mega_cap"]), updated("last", "next"))
+        listener.wait_for(4)
+        self.assertEqual(listener.said, [NEW, "top_100", "mega_cap", "last"])
+        self.assertEqual([channel for channel, _ in listener.events],
+                         ["tickstock:universe:updated"] * 2 + ["tickstock:cache:sync_complete",
+                                                               "tickstock:universe:updated"])
+
+    def test_a_universe_is_read_again_for_each_run_that_changed_it(self) -> None:
+        listener = self.listen()
+        self.publish(updated("top_100"), updated("top_100", "next"))
+        listener.wait_for(3)
+        self.assertEqual(listener.said, [NEW, "top_100", "top_100"])
+
+    def test_universes_that_were_left_out_are_a_gap(self) -> None:
+        listener = self.listen()
+        self.publish(updated("top_100"), completed(["top_100", "mega_cap"], omitted=1))
+        listener.wait_for(3)
+        self.assertEqual(listener.said[:2], [NEW, "top_100"])
+        self.assertIn(UNNAMED, listener.said[2])
+
+    def test_a_universe_that_no_event_has_named_is_a_gap(self) -> None:
+        listener = self.listen()
+        self.publish(updated("top_100"), updated("mega_cap", "other"), completed(["top_100", "mega_cap"]))
+        listener.wait_for(4)
+        self.assertIn(f"run night {UNNAMED}", listener.said[3])
+
+    def test_late_events_of_an_earlier_run_are_no_gap(self) -> None:
+        listener = self.listen()
+        # What was pending comes first; and a run that changed nothing, or failed, leaves nothing to read.
+        self.publish(updated("top_100", "old"), updated("mega_cap", "old"), completed(["top_100", "mega_cap"], run_id="old"),
+                     completed([], run_id="quiet"), completed([], run_id="bad", status="failed"),
+                     updated("top_100"), completed(["top_100"]), updated("last", "next"))
+        listener.wait_for(5)
+        self.assertEqual(listener.said, [NEW, "top_100", "mega_cap", "top_100", "last"])
+
+    def test_what_is_no_event_does_no_harm(self) -> None:
+        listener = self.listen()
+        with self.assertLogs("cache_sync_subscriber", "WARNING") as logged:
+            for text in ("", "7", "{", "[]", "{}", '{"event_id": 7, "payload": {}}', '{"event_id": "x", "payload": []}',
+                         "\udcff\udcfe"):
+                self.redis.publish("tickstock:errors", text.encode(errors="surrogateescape"))
+            self.publish(updated("top_100"))
+            listener.wait_for(2)
+        self.assertEqual(len(logged.output), 8)
+        # One that lacks what must be there may have been about anything.
+        with self.assertLogs("cache_sync_subscriber", "ERROR"):
+            self.redis.publish("tickstock:cache:sync_complete", event("cache_sync_completed", "short"))
+            listener.wait_for(3)
+        self.assertEqual(listener.said, [NEW, "top_100", "an event could not be used"])
+
+    def test_a_lost_connection_is_a_gap(self) -> None:
+        listener = self.listen()
+        with self.assertLogs("cache_sync_subscriber", "WARNING"):
+            self.redis.client_kill_filter(_type="pubsub")
+            listener.wait_for(2)
+        self.publish(updated("top_100"))
+        listener.wait_for(3)
+        self.assertEqual(listener.said, [NEW, NEW, "top_100"])
+
+    def test_a_callback_that_fails_leads_to_reading_all(self) -> None:
+        said: list[str] = []
+
+        def fail(universe: str, _: Event) -> None:
+            raise OSError("the database is away")
+
+        def fail_once(reason: str) -> None:
+            said.append(reason)
+            if len(said) == 2:
+                raise OSError("the database is away")
+
+        self.listen(on_universe=fail, on_refresh=fail_once)
+        with self.assertLogs("cache_sync_subscriber", "ERROR") as logged:
+            self.publish(updated("top_100"))
+            wait_until("a second attempt", lambda: len(said) == 3)
+        self.assertEqual(said[1:], ["an event could not be used"] * 2)
+        self.assertEqual(len(logged.records), 2)
+
+    def test_a_redis_that_comes_late_and_one_that_falls_silent(self) -> None:
+        socket = str(new_folder() / "socket")
+        self.be_impatient()
+        with self.assertLogs("cache_sync_subscriber", "WARNING") as logged:
+            listener = Listener(f"unix://{socket}")
+            self.addCleanup(listener.stop)
+            wait_until("an attempt", lambda: "connecting to unix socket" in "".join(logged.output))
+            late = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--save", ""],
+                                    stdout=subprocess.DEVNULL)
+            self.addCleanup(late.wait)
+            self.addCleanup(late.kill)
+            listener.wait_for(1)
+            # It answers pings, so its silence between events is none.
+            with redis.Redis(unix_socket_path=socket) as client:
+                self.wait_for_pings(client)
+            self.assertEqual(listener.said, [NEW])
+            late.send_signal(signal.SIGSTOP)
+            wait_until("the silence to be noticed", lambda: "Redis is silent" in "".join(logged.output))
+            late.send_signal(signal.SIGCONT)
+            listener.wait_for(2)
+            listener.stop()
+        self.assertEqual(set(listener.said), {NEW})
+
+    def test_reading_all_may_take_its_time(self) -> None:
+        said: list[str] = []
+
+        def read_slowly(reason: str) -> None:
+            said.append(reason)
+            time.sleep(2 * cache_sync_subscriber.ANSWER_SECONDS)
+
+        self.be_impatient()
+        self.redis.config_resetstat()
+        self.listen(on_refresh=read_slowly)
+        self.wait_for_pings(self.redis)
+        self.assertEqual(said, [NEW])
+
+    def be_impatient(self) -> None:
+        for name, seconds in (("PING_SECONDS", 0.2), ("ANSWER_SECONDS", 2.0)):
+            patch = mock.patch.object(cache_sync_subscriber, name, seconds)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def wait_for_pings(self, client: "redis.Redis[bytes]") -> None:
+        wait_until("some pings", lambda: client.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"] >= 5)
+
+
+class OfARun(SubscriberTest):
+    """The same with what the program publishes."""
+
+    def test_a_night_is_followed(self) -> None:
+        scene = Scene()
+        scene.next_day()
+        listener = self.listen()
+        scene.run("sync", "--as-of", SECOND_DAY, "--run-id", "night")
+        wait_until("the end of the night", lambda: any(
+            channel == "tickstock:processing:status" for channel, _ in listener.events))
+        changed = scene.query("SELECT string_agg(universe, ' ' ORDER BY id) FROM cache_sync_changes "
+                              "WHERE run_id = 'night'").split()
+        self.assertEqual(listener.said, [NEW, *changed])
+
+    def test_universes_beyond_the_announced_ones_are_not_missed(self) -> None:
+        scene = Scene()
+        scene.next_day()
+        listener = self.listen()
+        scene.run("sync", "--as-of", SECOND_DAY, "--run-id", "short", "--max-universe-events", "1")
+        listener.wait_for(3)
+        wait_until("the gap", lambda: f"run short {UNNAMED}" in listener.said)
+
+    def test_events_that_are_sent_again_are_read_once(self) -> None:
+        scene = Scene()
+        scene.next_day()
+        listener = self.listen()
+        scene.run("sync", "--as-of", SECOND_DAY, "--run-id", "night")
+        wait_until("the end of the night", lambda: any(
+            channel == "tickstock:processing:status" for channel, _ in listener.events))
+        before = list(listener.said)
+        scene.query("UPDATE cache_sync_outbox SET published_at = NULL WHERE run_id = 'night'")
+        scene.run("deliver")
+        self.publish(updated("last", "next"))
+        listener.wait_for(len(before) + 1)
+        self.assertEqual(listener.said, [*before, "last"])
+
+
+class ByHand(SubscriberTest):
+    def test_the_program_prints_a_line_for_each_event_and_ends_at_sigterm(self) -> None:
+        program = subprocess.Popen(
+            [sys.executable, "-B", str(MODULES / "cache_sync_subscriber.py")], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "REDIS_URL": servers().environment["REDIS_URL"]})
+        with program:
+            self.addCleanup(program.kill)
+            assert program.stdout is not None
+            self.assertEqual(program.stdout.readline(), f"read all again: {NEW}\n")
+            self.publish(updated("top_100"), completed(["top_100"]))
+            self.assertEqual([program.stdout.readline() for _ in range(3)],
+                             ["tickstock:universe:updated universe_updated night top_100\n", "read again: top_100\n",
+                              "tickstock:cache:sync_complete cache_sync_completed night completed\n"])
+            program.send_signal(signal.SIGTERM)
+            self.assertEqual(program.wait(20), 0)
+
+
+class Channels(unittest.TestCase):
+    def test_they_are_those_of_the_program(self) -> None:
+        header = Path(__file__).resolve().parents[2] / "lib" / "events" / "channels.hpp"
+        for channel in CHANNELS:
+            self.assertIn(f'"{channel}"', header.read_text(encoding="utf-8"))
+        self.assertEqual(header.read_text(encoding="utf-8").count('"tickstock:'), len(CHANNELS))
+
+
+if __name__ == "__main__":
+    unittest.main()
