@@ -1,6 +1,7 @@
 #include "commands.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "domain/error.hpp"
 #include "events/acl.hpp"
@@ -9,6 +10,7 @@
 #include "metrics.hpp"
 #include "output.hpp"
 #include "printable.hpp"
+#include "progress_line.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
 #include "store/entries_list.hpp"
@@ -25,16 +27,38 @@ namespace tickstock::cli {
 
 namespace {
 
-/// Puts what a run says of itself into the log.
+/// Puts what a run says of itself into the log, and its steps on the line of progress where there
+/// is one.
 class LogObserver : public sync::Observer {
  public:
-  explicit LogObserver(Log& log) : log_(log) {}
-  void step(int number, std::string_view name) override { log_.step(number, name); }
-  void tell(const std::string& sentence) override { log_.info(sentence); }
+  LogObserver(Log& log, ProgressLine& progress) : log_(log), progress_(progress) {
+    log_.set_progress(&progress_);
+  }
+  ~LogObserver() override { log_.set_progress(nullptr); }
+  LogObserver(const LogObserver&) = delete;
+  LogObserver& operator=(const LogObserver&) = delete;
+
+  void follow(const store::Reading& reading) override { reading_ = &reading; }
+  void step(int number, std::string_view name) override {
+    reads_ = number == 1;
+    if (!progress_.enabled()) return log_.step(number, name);
+    progress_.say(fmt::format("step {}/5 {}", number, name));
+  }
+  void tell(const std::string& sentence) override {
+    if (!progress_.enabled()) return log_.info(sentence);
+    progress_.say(sentence);
+  }
   void note(const std::string& sentence) override { log_.warning(sentence); }
+
+  /// Draws the line anew.
+  void tick() { progress_.draw(reads_ ? *reading_ : nothing_); }
 
  private:
   Log& log_;
+  ProgressLine& progress_;
+  store::Reading nothing_;
+  const store::Reading* reading_ = &nothing_;
+  bool reads_ = false;
 };
 
 /// A connection and what its catalog says, for commands that read or publish.
@@ -47,6 +71,9 @@ struct Session {
         catalog(store::read_catalog(connection, settings.environment.tables,
                                     settings.environment.timezone)) {}
 };
+
+/// What standard output can show.
+Screen screen(const Settings& settings) { return screen_of(STDOUT_FILENO, settings.output.color); }
 
 /// Prints the result. \return `status`, or that of the output where it failed and nothing counts
 /// more.
@@ -92,16 +119,23 @@ int print_report(const sync::Report& report, const Settings& settings, int statu
   const bool silent =
       settings.output.quiet() && (status == status_done || status == status_changes);
   if (silent) return status;
-  return print_result(text_report(report, {settings.output.full, settings.run.policy.ipo_days}),
-                      status, log);
+  return print_result(
+      text_report(report, {settings.output.full, settings.run.policy.ipo_days, screen(settings)}),
+      status, log);
 }
 
 int run_task(const Options& options, const Settings& settings, Log& log, io::Patience& patience) {
   log.debug(fmt::format("{} with Redis at {}",
                         options.dry_run ? "dry run" : "run " + settings.run.run_id,
                         settings.environment.redis.shown()));
-  LogObserver observer(log);
+  const Output& output = settings.output;
+  ProgressLine progress(output.log_format == LogFormat::text &&
+                        output.log_level == LogLevel::normal && can_redraw(output.progress));
+  LogObserver observer(log, progress);
+  if (progress.enabled()) patience.set_tick([&observer] { observer.tick(); });
   const sync::Report report = sync::run(settings.run, settings.environment, observer, patience);
+  patience.set_tick({});
+  progress.clear();
   for (const std::string& warning : report.warnings) log.warning(warning);
   for (const std::string& error : report.errors()) log.error(error);
 
@@ -150,7 +184,8 @@ int run_status(const Options& options, const Settings& settings, io::Patience& p
                                              "'; 'tickstock-cache history' lists those that are"
                                        : "no run is on record yet");
   }
-  print(settings.output.format == OutputFormat::json ? json_status(*view) : text_status(*view));
+  print(settings.output.format == OutputFormat::json ? json_status(*view)
+                                                     : text_status(*view, screen(settings)));
   return status_done;
 }
 
@@ -163,7 +198,7 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
         {options.universe, options.symbol, options.days}, options.limit, options.offset);
     print(settings.output.format == OutputFormat::json
               ? json_changes(found, options.symbol, options.limit, options.offset)
-              : text_changes(found, options.symbol));
+              : text_changes(found, options.symbol, screen(settings)));
     return status_done;
   }
   const store::History history =
@@ -171,7 +206,7 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
                           {options.days, options.limit, options.offset});
   print(settings.output.format == OutputFormat::json
             ? json_history(history, options.limit, options.offset)
-            : text_history(history));
+            : text_history(history, screen(settings)));
   return status_done;
 }
 
@@ -180,7 +215,7 @@ int run_universes(const Settings& settings, io::Patience& patience) {
   store::require(session.catalog, {store::Need::list_entries}, session.connection.user());
   const auto entries = store::list_entries(session.connection, settings.environment.tables);
   print(settings.output.format == OutputFormat::json ? json_universes(entries, status_done)
-                                                     : text_universes(entries));
+                                                     : text_universes(entries, screen(settings)));
   return status_done;
 }
 
@@ -199,7 +234,7 @@ int run_check(const Settings& settings, io::Patience& patience) {
   if (settings.output.format == OutputFormat::json) {
     print(json_findings(findings, status));
   } else if (!settings.output.quiet() || status != status_done) {
-    print(text_findings(findings));
+    print(text_findings(findings, screen(settings)));
   }
   return caught_signal() != 0 ? status_signal + caught_signal() : status;
 }

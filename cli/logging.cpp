@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
+#include "environment.hpp"
 #include "json/writer.hpp"
 #include "printable.hpp"
+#include "progress_line.hpp"
 
 namespace tickstock::cli {
 
@@ -58,9 +58,9 @@ spdlog::level::level_enum lowest_of(LogLevel level) {
 /// Whether standard error is what systemd made for its journal, and not a file or a pipe that
 /// somebody put in its place (systemd.exec(5), JOURNAL_STREAM).
 bool is_journal() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
+  const auto stream = variable("JOURNAL_STREAM");
   struct stat facts {};
-  return stream != nullptr && ::fstat(STDERR_FILENO, &facts) == 0 &&
+  return stream && ::fstat(STDERR_FILENO, &facts) == 0 &&
          stream == fmt::format("{}:{}", facts.st_dev, facts.st_ino);
 }
 
@@ -76,8 +76,9 @@ Log::Log()
 
 Log::~Log() = default;
 
-void Log::configure(LogFormat format, LogLevel level) {
+void Log::configure(LogFormat format, LogLevel level, const Screen& screen) {
   format_ = format;
+  screen_ = screen;
   logger_->set_level(lowest_of(level));
 }
 
@@ -87,15 +88,18 @@ void Log::step(int number, std::string_view name) {
 
 void Log::write(Level level, std::string_view message, int step) {
   if (!logger_->should_log(spdlog_level(level))) return;
+  if (progress_ != nullptr) progress_->clear();
   const std::string_view priority = to_journal_ ? priority_of(level) : "";
   logger_->log(spdlog_level(level), fmt::format("{}{}", priority, line(level, message, step)));
 }
 
 std::string Log::line(Level level, std::string_view message, int step) const {
   if (format_ == LogFormat::text) {
-    const bool plain = level == Level::info;
-    return fmt::format("tickstock-cache: {}{}{}", plain ? "" : word_of(level), plain ? "" : ": ",
-                       printable(message));
+    std::string word(word_of(level));
+    if (level == Level::error) word = screen_.paint(Color::bold_red, word);
+    if (level == Level::warning) word = screen_.paint(Color::yellow, word);
+    return fmt::format("tickstock-cache: {}{}{}", level == Level::info ? "" : word,
+                       level == Level::info ? "" : ": ", printable(message));
   }
   json::Writer json;
   json.begin_object();

@@ -6,11 +6,15 @@
 #include <string>
 #include <string_view>
 
+#include "terminal.hpp"
+
 namespace spdlog {
 class logger;
 }
 
 namespace tickstock::cli {
+
+class ProgressLine;
 
 enum class LogFormat : unsigned char { text, json };
 /// What is logged: errors alone, what an operator wants to know, or more.
@@ -28,8 +32,10 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  /// From now on lines look like this; before, they are text of the normal level.
-  void configure(LogFormat format, LogLevel level);
+  /// From now on lines look like this; before, they are text of the normal level, without colour.
+  void configure(LogFormat format, LogLevel level, const Screen& screen);
+  /// What must be out of the way while a line is written; null for nothing.
+  void set_progress(ProgressLine* progress) { progress_ = progress; }
   /// From now on every JSON line names the run.
   void set_run_id(const std::string& run_id) { run_id_ = run_id; }
 
@@ -46,6 +52,8 @@ class Log {
 
   LogFormat format_ = LogFormat::text;
   bool to_journal_;
+  Screen screen_;
+  ProgressLine* progress_ = nullptr;
   std::string run_id_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::unique_ptr<spdlog::logger> logger_;

@@ -1,4 +1,5 @@
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <exception>
@@ -59,10 +60,10 @@ int run(int argc, const char* const* argv) {
     }
     options = std::get<Options>(std::move(parsed));
     output = output_of_flags(*options);
-    log.configure(output.log_format, output.log_level);
+    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
     const Settings settings = resolve_settings(*options);
     output = settings.output;
-    log.configure(output.log_format, output.log_level);
+    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
     return run_command(*options, settings, log, catch_signals());
   } catch (const Error& error) {
     const int status = report_failure(error, log, output.format);

@@ -255,6 +255,8 @@ class CommandLine {
     app.set_version_flag("--version", version_text(), "Print the version");
     app.set_help_flag("-h,--help", "Print this help");
     setting(app, "log.format");
+    setting(app, "output.color");
+    setting(app, "output.progress");
     level(app, "-v,--verbose", "verbose", "Log more", verbose_);
     level(app, "-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only",
           quiet_);

@@ -9,6 +9,7 @@
 #include "store/runs.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
+#include "terminal.hpp"
 
 namespace tickstock::cli {
 
@@ -18,6 +19,7 @@ struct Settings;
 struct TextOptions {
   bool full = false;  ///< every member, not the first ten of each kind
   int ipo_days = 30;
+  Screen screen;
 };
 
 /// The report for a person: a line per changed universe with its members and why, and one closing
@@ -27,21 +29,22 @@ std::string text_report(const sync::Report& report, const TextOptions& options);
 /// The report as one JSON document.
 std::string json_report(const sync::Report& report, int exit_status);
 
-std::string text_status(const store::RunView& view);
+std::string text_status(const store::RunView& view, const Screen& screen);
 std::string json_status(const store::RunView& view);
 
-std::string text_history(const store::History& history);
+std::string text_history(const store::History& history, const Screen& screen);
 std::string json_history(const store::History& history, std::int64_t limit, std::int64_t offset);
 
 /// The changes of the journal; with `symbol` what became of it in each.
-std::string text_changes(const store::Changes& found, const std::optional<std::string>& symbol);
+std::string text_changes(const store::Changes& found, const std::optional<std::string>& symbol,
+                         const Screen& screen);
 std::string json_changes(const store::Changes& found, const std::optional<std::string>& symbol,
                          std::int64_t limit, std::int64_t offset);
 
-std::string text_universes(const std::vector<store::EntrySummary>& entries);
+std::string text_universes(const std::vector<store::EntrySummary>& entries, const Screen& screen);
 std::string json_universes(const std::vector<store::EntrySummary>& entries, int exit_status);
 
-std::string text_findings(const std::vector<sync::Finding>& findings);
+std::string text_findings(const std::vector<sync::Finding>& findings, const Screen& screen);
 std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);
 
 /// The settings that hold, as a configuration file that says where each comes from.

@@ -3,6 +3,7 @@
 #include "json/writer.hpp"
 #include "output.hpp"
 #include "printable.hpp"
+#include "table.hpp"
 
 namespace tickstock::cli {
 
@@ -12,29 +13,37 @@ char sign_of(std::string_view change) {
   return change == "added" ? '+' : change == "removed" ? '-' : '~';
 }
 
-/// `+ AAPL rose to rank 97` of the symbol that was asked for, else `+3 −3 ~34 Top 100 by …`.
-std::string what_changed(const store::ChangeView& change,
-                         const std::optional<std::string>& symbol) {
+/// How many came, went and moved, and why; of a symbol what became of it.
+void add_row(Table& table, const store::ChangeView& change,
+             const std::optional<std::string>& symbol) {
+  const std::string universe = printable(change.universe);
   if (!symbol) {
-    return fmt::format("+{} −{} ~{} {}", change.added, change.removed, change.moved,
-                       printable(change.reason));
+    table.add({change.as_of, universe,
+               fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved),
+               printable(change.reason), change.run_id});
+    return;
   }
-  const std::string why =
-      change.change == "moved" ? "moved" : printable(change.why.value_or(change.reason));
-  return fmt::format("{} {} {}", sign_of(change.change), printable(*symbol), why);
+  const char sign = sign_of(change.change);
+  const Color color = sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;
+  table.add({change.as_of, universe, fmt::format("{} {}", sign, printable(*symbol)),
+             change.change == "moved" ? "moved" : printable(change.why.value_or(change.reason)),
+             change.run_id},
+            2, color);
 }
 
 }  // namespace
 
-std::string text_changes(const store::Changes& found, const std::optional<std::string>& symbol) {
-  std::string text;
-  for (const store::ChangeView& change : found.changes) {
-    text += fmt::format("{} {} {}, run {}\n", change.as_of, printable(change.universe),
-                        what_changed(change, symbol), change.run_id);
-  }
-  text += fmt::format("{} of {}\n", found.changes.size(),
-                      counted(static_cast<std::uint64_t>(found.total), "change", "changes"));
-  return text;
+std::string text_changes(const store::Changes& found, const std::optional<std::string>& symbol,
+                         const Screen& screen) {
+  Table table({{"as of", false, false},
+               {"universe", false, true},
+               {"change", false, false},
+               {"reason", false, true},
+               {"run", false, true}});
+  for (const store::ChangeView& change : found.changes) add_row(table, change, symbol);
+  return table.text(screen) +
+         fmt::format("{} of {}\n", found.changes.size(),
+                     counted(static_cast<std::uint64_t>(found.total), "change", "changes"));
 }
 
 std::string json_changes(const store::Changes& found, const std::optional<std::string>& symbol,

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <utility>
 
 #include "domain/reason.hpp"
 #include "output.hpp"
 #include "printable.hpp"
+#include "table.hpp"
 
 namespace tickstock::cli {
 
@@ -34,17 +36,24 @@ class ReportText {
     text_ += '\n';
   }
 
+  [[nodiscard]] const Screen& screen() const { return options_.screen; }
+
+  static Color color_of(char sign) {
+    return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;
+  }
+
   void changes() {
     const sync::Snapshot& snapshot = *report_.snapshot;
     const MemberReasons reasons(snapshot.market, snapshot.entries, options_.ipo_days);
     std::size_t width = 0;
     for (const EntryWrite* write : report_.writes())
-      width = std::max(width, printable(write->universe).size());
+      width = std::max(width, columns_of(printable(write->universe)));
+    if (options_.screen.width > 0) width = std::min(width, options_.screen.width / 2);
     for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
       if (report_.tasks[i].error) {
-        line("{}: failed, rolled back alone: {}", to_string(task.task),
-             printable(*report_.tasks[i].error));
+        line("{}: {}, rolled back alone: {}", to_string(task.task),
+             screen().paint(Color::bold_red, "failed"), printable(*report_.tasks[i].error));
         continue;
       }
       for (const EntryWrite& write : task.writes) universe(task.task, write, reasons, width);
@@ -62,7 +71,7 @@ class ReportText {
                    : "  taken over from type " + printable(write.before->cache_type);
     if (write.before && !write.before->readable) remark = "  its content could not be read";
     if (remark.empty() && diff.empty()) remark = "  count or metadata mended";
-    line("{:<{}}  {:>5} → {:<5}  +{} −{} ~{}{}", printable(write.universe), width,
+    line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
          write.previous_count(), distinct(write.after->members).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark);
     using Why = std::function<std::string(const Placement&)>;
@@ -82,7 +91,9 @@ class ReportText {
       const auto listing = market.find(symbol);
       const std::size_t rank = market.rank_of(symbol);
       const std::string reason = why(list[i]);
-      line("  {} {:<8} {:>10} {:>7}{}{}", sign, printable(market.name(symbol)),
+      const std::string name = printable(market.name(symbol));
+      line("  {} {} {:>10} {:>7}{}{}", screen().paint(color_of(sign), std::string(1, sign)),
+           fitted(name, std::max<std::size_t>(columns_of(name), 8)),
            !listing ? "-" : dollars(listing->market_cap),
            rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
     }
@@ -91,7 +102,10 @@ class ReportText {
 
   void guards() {
     for (const GuardResult& guard : report_.guards) {
-      if (guard.refused) line("refused by a guard: {}", printable(guard.sentence));
+      if (guard.refused) {
+        line("{}: {}", screen().paint(Color::bold_red, "refused by a guard"),
+             printable(guard.sentence));
+      }
     }
   }
 
@@ -151,6 +165,33 @@ class ReportText {
   std::string text_;
 };
 
+Color color_of(RunStatus status) {
+  switch (status) {
+    case RunStatus::completed: return Color::green;
+    case RunStatus::running:
+    case RunStatus::completed_with_errors: return Color::yellow;
+    case RunStatus::failed:
+    case RunStatus::refused:
+    case RunStatus::interrupted: return Color::red;
+  }
+  return Color::red;
+}
+
+std::pair<std::string_view, Color> word_of(sync::Finding::Level level) {
+  switch (level) {
+    case sync::Finding::Level::good: return {"ok", Color::green};
+    case sync::Finding::Level::warning: return {"warning", Color::yellow};
+    case sync::Finding::Level::failure: return {"FAILED", Color::bold_red};
+  }
+  return {"", Color::red};
+}
+
+/// `2026-08-21T20:10:03Z` of a time with milliseconds.
+std::string to_the_second(const std::string& time) {
+  const std::size_t point = time.find('.');
+  return point == std::string::npos ? time : time.substr(0, point) + "Z";
+}
+
 std::string step_text(const store::RunView& view) {
   return view.step > 0 ? fmt::format(", step {}/5", view.step) : "";
 }
@@ -167,10 +208,11 @@ std::string text_report(const sync::Report& report, const TextOptions& options) 
   return ReportText(report, options).text();
 }
 
-std::string text_status(const store::RunView& view) {
+std::string text_status(const store::RunView& view, const Screen& screen) {
   const RunRecord& run = view.record;
   std::string text =
-      fmt::format("run {}: {}{}\n", run.run_id, to_string(run.status), step_text(view));
+      fmt::format("run {}: {}{}\n", run.run_id,
+                  screen.paint(color_of(run.status), to_string(run.status)), step_text(view));
   const auto field = [&text](std::string_view name, const std::string& value) {
     text += fmt::format("{:<13} {}\n", name, printable(value));
   };
@@ -196,28 +238,31 @@ std::string text_status(const store::RunView& view) {
   return text;
 }
 
-std::string text_history(const store::History& history) {
-  std::string text = fmt::format("{:<24} {:<26} {:<10} {:<21} {:>7} {:>9}\n", "started", "run",
-                                 "mode", "status", "changes", "took");
+std::string text_history(const store::History& history, const Screen& screen) {
+  Table table({{"started", false, false},
+               {"run", false, true},
+               {"mode", false, false},
+               {"status", false, false},
+               {"changes", true, false},
+               {"took", true, false}});
   for (const store::RunView& view : history.runs) {
     const RunRecord& run = view.record;
-    text +=
-        fmt::format("{:<24} {:<26} {:<10} {:<21} {:>7} {:>9}\n", run.started_at, run.run_id,
-                    run.mode, to_string(run.status), run.total_changes,
-                    run.duration_seconds ? fmt::format("{:.3f} s", *run.duration_seconds) : "-");
+    table.add({to_the_second(run.started_at), run.run_id, run.mode,
+               std::string(to_string(run.status)), std::to_string(run.total_changes),
+               run.duration_seconds ? fmt::format("{:.3f} s", *run.duration_seconds) : "-"},
+              3, color_of(run.status));
   }
-  text += fmt::format("{} of {}\n", history.runs.size(),
-                      counted(static_cast<std::uint64_t>(history.total), "run", "runs"));
-  return text;
+  return table.text(screen) +
+         fmt::format("{} of {}\n", history.runs.size(),
+                     counted(static_cast<std::uint64_t>(history.total), "run", "runs"));
 }
 
-std::string text_findings(const std::vector<sync::Finding>& findings) {
+std::string text_findings(const std::vector<sync::Finding>& findings, const Screen& screen) {
   std::string text;
   for (const sync::Finding& finding : findings) {
-    const std::string_view word = finding.level == sync::Finding::Level::good      ? "ok"
-                                  : finding.level == sync::Finding::Level::warning ? "warning"
-                                                                                   : "FAILED";
-    text += fmt::format("{:<8} {}\n", word, printable(finding.sentence));
+    const auto [word, color] = word_of(finding.level);
+    text +=
+        screen.paint(color, fmt::format("{:<8}", word)) + " " + printable(finding.sentence) + "\n";
   }
   return text;
 }

@@ -1,10 +1,7 @@
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "json/writer.hpp"
 #include "output.hpp"
 #include "printable.hpp"
+#include "table.hpp"
 
 namespace tickstock::cli {
 
@@ -14,19 +11,16 @@ std::string shown(const std::optional<std::string>& text) { return text ? printa
 
 }  // namespace
 
-std::string text_universes(const std::vector<store::EntrySummary>& entries) {
-  const std::string head = "universe";
-  std::size_t width = head.size();
-  for (const store::EntrySummary& entry : entries)
-    width = std::max(width, shown(entry.universe).size());
-  std::string text =
-      fmt::format("{:<{}} {:<14} {:>7} {}\n", head, width, "type", "symbols", "last updated");
+std::string text_universes(const std::vector<store::EntrySummary>& entries, const Screen& screen) {
+  Table table({{"universe", false, true},
+               {"type", false, true},
+               {"symbols", true, false},
+               {"last updated", false, false}});
   for (const store::EntrySummary& entry : entries) {
-    text +=
-        fmt::format("{:<{}} {:<14} {:>7} {}\n", shown(entry.universe), width, shown(entry.type),
-                    entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at));
+    table.add({shown(entry.universe), shown(entry.type),
+               entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at)});
   }
-  return text + counted(entries.size(), "universe", "universes") + "\n";
+  return table.text(screen) + counted(entries.size(), "universe", "universes") + "\n";
 }
 
 std::string json_universes(const std::vector<store::EntrySummary>& entries, int exit_status) {

@@ -11,13 +11,14 @@ namespace tickstock::cli {
 
 namespace {
 
-/// The first character of a text in UTF-8 and its bytes; a byte that begins none stands alone, as a
-/// character that does not exist.
-struct Character {
-  char32_t code;
-  std::size_t size;
-};
-constexpr char32_t no_character = 0xffffffff;
+/// Control characters, and those that turn the direction of writing, which make a line read as
+/// another one.
+bool commands_terminal(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+}  // namespace
 
 Character first_character(std::string_view text) {
   const std::size_t size = utf8_size(text);
@@ -27,15 +28,6 @@ Character first_character(std::string_view text) {
   for (std::size_t i = 1; i < size; ++i) code = (code << 6) | (byte(i) & 0x3fU);
   return {code, size};
 }
-
-/// Control characters, and those that turn the direction of writing, which make a line read as
-/// another one.
-bool commands_terminal(char32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
-         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-}
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   std::string safe;

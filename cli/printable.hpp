@@ -1,10 +1,22 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace tickstock::cli {
+
+/// The first character of a text in UTF-8 and its bytes; a byte that begins none stands alone, as a
+/// character that does not exist.
+struct Character {
+  char32_t code;
+  std::size_t size;
+};
+inline constexpr char32_t no_character = 0xffffffff;
+
+/// \pre not empty
+Character first_character(std::string_view text);
 
 /// `text` with every control character, every turn of the direction of writing and every byte that
 /// is no UTF-8 written as an escape, so that a name or message from outside can neither forge a

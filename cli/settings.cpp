@@ -1,11 +1,11 @@
 #include "settings.hpp"
 
-#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "config_file.hpp"
 #include "domain/error.hpp"
+#include "environment.hpp"
 #include "events/sha256.hpp"
 #include "secret_file.hpp"
 #include "version.hpp"
@@ -15,13 +15,6 @@ namespace tickstock::cli {
 namespace {
 
 using Text = std::optional<std::string>;
-
-/// A variable of the environment; an empty one counts as not set.
-Text variable(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
 
 /// An address, from where it was found. \param where as a sentence about it begins
 void apply_address(Settings& settings, const Setting& setting, const std::string& url,

@@ -8,6 +8,7 @@
 #include "options.hpp"
 #include "setting.hpp"
 #include "sync/options.hpp"
+#include "terminal.hpp"
 
 namespace tickstock::cli {
 
@@ -19,6 +20,8 @@ struct Output {
   bool full = false;
   bool detailed_exitcode = false;
   LogFormat log_format = LogFormat::text;
+  When color = When::automatic;
+  When progress = When::automatic;
   LogLevel log_level = LogLevel::normal;
   std::string metrics_file;  ///< empty for none
 

@@ -29,13 +29,25 @@ Readiness wait_for(std::span<const int> fds, short events, Deadline deadline,
   }
 }
 
+Readiness Patience::wait_ticking(std::span<const int> fds, short events, Deadline deadline,
+                                 const Interrupt& interrupt) {
+  if (!tick_) return wait_for(fds, events, deadline, interrupt);
+  constexpr std::chrono::milliseconds time_between{100};
+  for (;;) {
+    tick_();
+    const Readiness readiness =
+        wait_for(fds, events, deadline.earlier(Deadline::after(time_between)), interrupt);
+    if (readiness != Readiness::timed_out || deadline.over()) return readiness;
+  }
+}
+
 Readiness Patience::wait(std::span<const int> fds, short events, Deadline deadline) {
   for (;;) {
     // Whoever settles hears of a signal once.
     const bool listens = settling_ == 0 || !signalled_;
     if (!listens) deadline = deadline.earlier(Deadline::after(last_words / 3));
     const Readiness readiness =
-        wait_for(fds, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
+        wait_ticking(fds, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
     if (readiness != Readiness::interrupted) return readiness;
     if (!signalled_) {
       signalled_ = true;

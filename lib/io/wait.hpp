@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <span>
+#include <utility>
 
 namespace tickstock::io {
 
@@ -65,6 +67,9 @@ class Patience {
   Patience(const Patience&) = delete;
   Patience& operator=(const Patience&) = delete;
 
+  /// Calls this at the beginning of every wait, and ten times a second while it lasts.
+  void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
+
   /// Waits for descriptors, as wait_for does, until `deadline` or the end of the budget.
   Readiness wait(std::span<const int> fds, short events, Deadline deadline);
   Readiness wait(int fd, short events, Deadline deadline) {
@@ -87,8 +92,13 @@ class Patience {
 
  private:
   friend class Settling;
+  /// One wait, in pieces where somebody wants to hear of it.
+  Readiness wait_ticking(std::span<const int> fds, short events, Deadline deadline,
+                         const Interrupt& interrupt);
+
   Interrupt interrupt_;
   Deadline budget_;
+  std::function<void()> tick_;
   bool signalled_ = false;
   bool extended_ = false;
   int settling_ = 0;

@@ -87,9 +87,10 @@ Activity activity_of(const CopyField& field) {
 
 /// The COPY that fills a market.
 CopyOut copy_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
-                    Market& market) {
+                    Market& market, Reading& reading) {
   const bool numeric = symbols.columns.at("market_cap").type == "numeric";
-  BinaryCopyReader reader(5, [&market, numeric](std::span<const CopyField> row) {
+  BinaryCopyReader reader(5, [&market, &reading, numeric](std::span<const CopyField> row) {
+    ++reading.rows;
     const Listing listing{numeric ? copy_numeric(row[1]) : cap_of_text(row[1]), copy_day(row[3]),
                           copy_day(row[4]), activity_of(row[2])};
     market.add(row[0].value_or(std::string_view()), listing);
@@ -102,8 +103,9 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Rel
 
 /// The same with a cap from prices where there is one.
 CopyOut copy_priced_market(Transaction& transaction, const TableNames& names, int days,
-                           Market& market) {
-  BinaryCopyReader reader(6, [&market](std::span<const CopyField> row) {
+                           Market& market, Reading& reading) {
+  BinaryCopyReader reader(6, [&market, &reading](std::span<const CopyField> row) {
+    ++reading.rows;
     const double priced = copy_numeric(row[5]);
     const bool from_price = std::isfinite(priced) && priced > 0;
     const Listing listing{from_price ? priced : cap_of_text(row[1]), copy_day(row[3]),
@@ -120,9 +122,10 @@ CopyOut copy_priced_market(Transaction& transaction, const TableNames& names, in
 
 /// The COPY that fills the entries.
 CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTable& symbols,
-                     Entries& entries) {
-  BinaryCopyReader reader(5, [&entries, &symbols, members = json::StringArrayReader()](
+                     Entries& entries, Reading& reading) {
+  BinaryCopyReader reader(5, [&entries, &symbols, &reading, members = json::StringArrayReader()](
                                  std::span<const CopyField> row) mutable {
+    ++reading.rows;
     auto entry = std::make_shared<Entry>();
     entry->cache_type = *row[1];
     entry->count = *row[3];
@@ -139,17 +142,21 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
 }  // namespace
 
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
-                     const Relation& symbols, Day as_of, std::optional<int> price_days) {
-  Sources read{Market(as_of), {}};
+                     const Catalog& catalog, const SourceOptions& options, Reading& reading) {
+  Sources read{Market(options.as_of), {}};
+  const Relation& symbols = catalog.symbols;
+  reading = {0, static_cast<std::uint64_t>(symbols.rows + catalog.entries.rows)};
   // Whatever the statistics say, it is no reason to ask for all the memory there is.
   constexpr std::int64_t most_rows = 10'000'000;
   read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
-  CopyOut market = price_days ? copy_priced_market(transaction, names, *price_days, read.market)
-                              : copy_market(transaction, names, symbols, read.market);
+  CopyOut market =
+      options.price_days
+          ? copy_priced_market(transaction, names, *options.price_days, read.market, reading)
+          : copy_market(transaction, names, symbols, read.market, reading);
   market.begin();
   bool has_entries = false;
   if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {
-    CopyOut entries = copy_entries(*beside, names, read.market.symbols(), read.entries);
+    CopyOut entries = copy_entries(*beside, names, read.market.symbols(), read.entries, reading);
     has_entries = !CopyOut::finish_both(market, entries, Companion::longest_silence);
   } else {
     market.finish();
@@ -157,7 +164,7 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   read.market.rank();
   if (!has_entries) {
     read.entries.clear();
-    copy_entries(transaction, names, read.market.symbols(), read.entries).finish();
+    copy_entries(transaction, names, read.market.symbols(), read.entries, reading).finish();
   }
   return read;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "domain/market.hpp"
@@ -17,14 +19,27 @@ struct Sources {
   Entries entries;
 };
 
+/// How far reading has come.
+struct Reading {
+  std::uint64_t rows = 0;
+  std::uint64_t expected = 0;  ///< by the statistics; 0 where there are none
+};
+
+/// What is to be read.
+struct SourceOptions {
+  Day as_of;
+  /// A market cap is the latest close of the as-of day and so many days before it times the shares
+  /// outstanding, and the column's only where that is no finite number above zero; prices are not
+  /// asked where this is not given.
+  std::optional<int> price_days = {};
+};
+
 /// Reads the symbols table, and the ten owned entries and those of the cleaned types, as rows
 /// arrive; both tables at once where a companion can join. The transaction's zone tells which day a
-/// timestamptz shows. \param price_days a market cap is the latest close of the as-of day and so
-/// many days before it times the shares outstanding, and the column's only where that is no finite
-/// number above zero; not asked for where not given. \throws Error (failed) for two rows of a
+/// timestamptz shows. \throws Error (failed) for two rows of a
 /// symbol, or one without a name.
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
-                     const Relation& symbols, Day as_of, std::optional<int> price_days);
+                     const Catalog& catalog, const SourceOptions& options, Reading& reading);
 
 /// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
 /// called, nothing else may be asked of the transaction.

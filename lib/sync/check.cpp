@@ -83,9 +83,10 @@ class Preflight {
   void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
     store::Transaction transaction(connection,
                                    {.read_only = true, .timezone = environment_.timezone});
+    store::Reading reading;
     const auto [market, entries] =
-        store::read_sources(transaction, nullptr, environment_.tables, catalog.symbols,
-                            catalog.today, policy_.price_days());
+        store::read_sources(transaction, nullptr, environment_.tables, catalog,
+                            {catalog.today, policy_.price_days()}, reading);
     const std::string counts = std::to_string(market.size()) + " symbols, of which " +
                                std::to_string(market.ranking().size()) + " are eligible";
     if (market.ranking().empty()) {

@@ -47,6 +47,7 @@ Run::Run(const RunOptions& options, const Environment& environment, Observer& ob
 }
 
 Report Run::execute() {
+  observer_.follow(reading_);
   try {
     work();
   } catch (const Error& error) {

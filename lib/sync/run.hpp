@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "io/wait.hpp"
+#include "store/market_reader.hpp"
 #include "sync/options.hpp"
 #include "sync/report.hpp"
 
@@ -16,6 +17,8 @@ class Observer {
   Observer& operator=(const Observer&) = delete;
   virtual ~Observer() = default;
 
+  /// Once, before the first step: where it will stand how far reading has come.
+  virtual void follow(const store::Reading& reading) = 0;
   /// Step 1 to 5 begins.
   virtual void step(int number, std::string_view name) = 0;
   /// What is as it should be, but takes time: a wait that was asked for.

@@ -42,18 +42,21 @@ std::string task_results_json(const std::vector<TaskReport>& tasks) {
 }  // namespace
 
 void Run::fail(const Error& error) {
-  report_.failure = error;
+  report_.failure = error.kind() == ErrorKind::interrupted
+                        ? Error(error.kind(), std::string(error.what()) + "; nothing was changed")
+                        : error;
   report_.status = status_of(error.kind());
   // A dry run still shows what a guard would refuse.
   if (report_.dry_run && report_.snapshot) return;
   report_.tasks.clear();
-  for (const Task task : tasks_of(options_.mode)) report_.tasks.push_back({task, {}, error.what()});
+  for (const Task task : tasks_of(options_.mode))
+    report_.tasks.push_back({task, {}, report_.failure->what()});
   if (report_.dry_run) return;
   if (has_record_ && error.kind() != ErrorKind::outcome_unknown &&
       error.kind() != ErrorKind::locked) {
     record_failure();
   }
-  announce_failure(error);
+  announce_failure(*report_.failure);
 }
 
 void Run::record_failure() {

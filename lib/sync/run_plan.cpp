@@ -39,8 +39,8 @@ void Run::make_plan(store::Transaction& transaction) {
   }
   // Closed when the tables are read, and when that fails: another attempt does without.
   std::unique_ptr<store::Companion> companion = std::move(companion_);
-  auto [market, entries] = store::read_sources(transaction, companion.get(), names,
-                                               catalog_.symbols, *report_.as_of, price_days());
+  auto [market, entries] = store::read_sources(transaction, companion.get(), names, catalog_,
+                                               {*report_.as_of, price_days()}, reading_);
   companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =

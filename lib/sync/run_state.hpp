@@ -9,6 +9,7 @@
 #include "store/catalog.hpp"
 #include "store/companion.hpp"
 #include "store/connection.hpp"
+#include "store/market_reader.hpp"
 #include "store/transaction.hpp"
 #include "sync/announcer.hpp"
 #include "sync/clock.hpp"
@@ -80,6 +81,7 @@ class Run {
   std::optional<store::Connection> connection_;
   store::Catalog catalog_;
   std::unique_ptr<store::Companion> companion_;  ///< until the tables are read
+  store::Reading reading_;
   Report report_;
   std::vector<std::string> early_warnings_;  ///< those that a retry does not find again
   std::vector<Message> messages_;

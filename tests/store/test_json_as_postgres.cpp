@@ -130,12 +130,13 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   database.execute(
       "CREATE TABLE symbols (symbol text, market_cap numeric, is_active boolean, "
       "listing_date date, delisted_date date)");
-  store::Relation symbols;
-  symbols.columns["market_cap"].type = "numeric";
+  store::Reading reading;
+  store::Catalog catalog;
+  catalog.symbols.columns["market_cap"].type = "numeric";
 
   store::Transaction transaction(connection, {});
   const auto [market, entries] =
-      read_sources(transaction, nullptr, names, symbols, *parse_day("2026-08-21"), std::nullopt);
+      read_sources(transaction, nullptr, names, catalog, {*parse_day("2026-08-21")}, reading);
   REQUIRE(entries.size() == rows.size());
   std::size_t readable = 0;
   for (const auto& row : rows) {
