@@ -81,7 +81,7 @@ class CommandLine {
  public:
   CommandLine() {
     app_.require_subcommand(1);
-    app_.get_formatter()->column_width(34);
+    app_.get_formatter()->column_width(36);
     everywhere(app_);
     task("sync", "Bring all universes in line: the three tasks", Mode::full);
     task("market-cap", "Only the categories by market cap and the top lists", Mode::market_cap);

@@ -84,6 +84,7 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
 }
 
 std::string Table::text(const Screen& screen) const {
+  if (rows_.empty()) return "";
   const std::vector<std::size_t> wide = widths(screen.width);
   std::string text;
   const auto line = [&](const std::vector<std::string>& cells, const Paint& paint) {

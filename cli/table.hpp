@@ -33,6 +33,7 @@ class Table {
     rows_.push_back({std::move(cells), {true, painted, color}});
   }
 
+  /// Nothing without a row.
   [[nodiscard]] std::string text(const Screen& screen) const;
 
  private:

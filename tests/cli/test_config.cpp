@@ -123,8 +123,8 @@ TEST_CASE("the example names every setting, changes nothing, and holds when it i
     if (name != "output.format") CHECK(settings[i].at("origin").str() == "file");
     if (settings[i].at("value").text() != defaults[i].at("value").text()) examples.push_back(name);
   }
-  CHECK(examples ==
-        Names{"database.url", "database.connections", "redis.ca_file", "guards.max_data_age_days"});
+  CHECK(examples == Names{"database.url", "database.connections", "redis.ca_file",
+                          "guards.max_data_age_days", "metrics.file"});
 }
 
 TEST_CASE("a setting of the file holds for a run, and its flag wins") {

@@ -150,12 +150,14 @@ TEST_CASE("the man page documents exactly the variables that the program reads")
       if (entry.path().extension() != ".cpp") continue;
       const std::string text = read_file(entry.path());
       calls += matches(text, "(getenv)\\(").size();
-      expected.merge(set_of(matches(text, "\\bvariable\\(\"(\\w+)\"\\)")));
+      expected.merge(set_of(matches(text, "\\bvariable(?:\\(| = )\"(\\w+)\"")));
+      for (const auto& list : matches(text, "\\{([^{}]*)\\}\\) \\{\\s*if \\(variable\\(name\\)\\)"))
+        expected.merge(set_of(matches(list, "\"(\\w+)\"")));
       for (const auto& list : matches(text, "\\{([^{}]*)\\}\\)\\s*::unsetenv\\(name\\)"))
         expected.merge(set_of(matches(list, "\"(\\w+)\"")));
     }
   }
-  // All of them go through one function of cli/settings.cpp.
+  // All of them go through one function of cli/environment.cpp.
   CHECK(calls == 1);
   REQUIRE(expected.size() >= 10);
   Strings documented = set_of(ManPage().heads("ENVIRONMENT", "\\b([A-Z][A-Z_]+)\\b"));

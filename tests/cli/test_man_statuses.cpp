@@ -137,9 +137,8 @@ TEST_CASE("the page of a command lists exactly the exit statuses that it ends wi
     INFO(command << ": " << text);
     REQUIRE(list.size() == 1);
     Strings listed = set_of(matches(list.front(), "(\\d+)"));
-    // 128+N
-    REQUIRE(listed.erase("128") == 1);
-    listed.insert("143");
+    // 128+N, of a command that may have to wait.
+    if (listed.erase("128") == 1) listed.insert("143");
     CHECK(trial.seen() == listed);
   }
 }

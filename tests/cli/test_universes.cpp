@@ -39,9 +39,9 @@ TEST_CASE("universes lists every entry with type, count and last change") {
   CHECK(listed(fixture.run(as_json)) ==
         Names{"empty ipo 0 2024-06-28T20:00:00.123Z", "tech theme 3 2024-06-28T20:00:00.123Z"});
   CHECK(fixture.run({"universes"}).out ==
-        "universe type           symbols last updated\n"
-        "empty    ipo                  0 2024-06-28T20:00:00.123Z\n"
-        "tech     theme                3 2024-06-28T20:00:00.123Z\n"
+        "universe  type   symbols  last updated\n"
+        "empty     ipo          0  2024-06-28T20:00:00.123Z\n"
+        "tech      theme        3  2024-06-28T20:00:00.123Z\n"
         "2 universes\n");
 }
 
@@ -66,8 +66,8 @@ TEST_CASE("universes has no count where a content holds no array of symbols") {
       "UPDATE cache_entries SET updated_at = NULL");
   CHECK(listed(fixture.run(as_json)) == expected);
   CHECK_THAT(fixture.run({"universes"}).out,
-             contains("odd-0    odd                  - -\n") &&
-                 contains("strange  odd                  3 -\n8 universes\n"));
+             contains("odd-0     odd         -  -\n") &&
+                 contains("strange   odd         3  -\n8 universes\n"));
 }
 
 TEST_CASE("universes are in byte order, whatever the database's own is") {
