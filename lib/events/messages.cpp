@@ -222,7 +222,7 @@ Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind 
                    const std::string& message) {
   constexpr std::string_view component = "cache_sync_processing";
   return envelope(
-      kinds::sync_error, job_source, run, timestamp, {"cache_sync_error"},
+      kinds::sync_error, job_source, run, timestamp, {"cache_sync_error", message},
       [&](json::Writer& json) {
         json.key("component").string(component);
         json.key("severity").string(severity_of(kind));

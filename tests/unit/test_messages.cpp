@@ -156,6 +156,14 @@ TEST_CASE("progress has a source of its own, and errors repeat themselves at the
   CHECK(error.at("context.run_id").str() == "night-1");
 }
 
+TEST_CASE("two errors of one run are two events, and one that is told twice is one") {
+  const auto id_of = [](const std::string& message) {
+    return events::sync_error(facts, moment, ErrorKind::failed, message).event_id;
+  };
+  CHECK(id_of("the desk of top_100 is closed") != id_of("the desk of tech is closed"));
+  CHECK(id_of("the desk of tech is closed") == id_of("the desk of tech is closed"));
+}
+
 TEST_CASE("an event of more than the size that every Redis takes is refused and named") {
   Message message{"id", "channel", "event", std::string(events::largest_message, 'x')};
   CHECK_NOTHROW(events::require_sendable({message, message}));
