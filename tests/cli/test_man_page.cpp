@@ -171,7 +171,7 @@ TEST_CASE("the man page documents exactly the variables that the program reads")
   CHECK(documented.empty());
 }
 
-TEST_CASE("the man page documents exactly the events") {
+TEST_CASE("the page of events has exactly the events, each with its channel") {
   const std::string code = read_file(source_root / "lib/events/channels.hpp");
   const std::string pattern = "\"(tickstock:[a-z_:]+)\",\\s*\"([a-z_]+)\"";
   const auto channels = matches(code, pattern, 1);
@@ -179,22 +179,25 @@ TEST_CASE("the man page documents exactly the events") {
   REQUIRE(channels.size() == matches(code, "\"(tickstock:)").size());
   Strings expected;
   for (std::size_t i = 0; i < channels.size(); ++i)
-    expected.insert(channels[i] + " Pq " + events[i]);
-  CHECK(set_of(ManPage().heads("EVENTS", "^Sy (.*)$")) == expected);
+    expected.insert(events[i] + " on " + channels[i]);
+  CHECK(set_of(matches(ManPage("tickstock-cache-events.7").text(), "\n\\.Ss ([^\n]*)")) ==
+        expected);
 }
 
-TEST_CASE("the man page documents the fields of events, documents and log") {
+TEST_CASE("the man pages document the fields of documents and log, and those of events") {
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
   const std::string output = read_file(source_root / "cli/output_json.cpp") +
                              read_file(source_root / "cli/output_changes.cpp") +
+                             read_file(source_root / "cli/output_config.cpp") +
+                             read_file(source_root / "cli/output_universes.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;
   std::string documents = overview.section_text("OUTPUT") + page_of("sync").section_text("OUTPUT");
-  for (const char* command : {"status", "history", "check"})
+  for (const char* command : {"status", "history", "universes", "check", "config"})
     documents += page_of(command).section_text("DESCRIPTION");
-  for (const auto& [text, code] :
-       {std::pair(overview.section_text("EVENTS"), messages), std::pair(documents, output)}) {
+  for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
+                                   std::pair(documents, output)}) {
     const Strings words = set_of(matches(text, "\\b(\\w+)\\b"));
     const Strings fields = set_of(matches(code, "key\\(\"(\\w+)\"\\)"));
     REQUIRE(fields.size() >= 40);

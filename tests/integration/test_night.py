@@ -1,0 +1,179 @@
+"""The examples of tickstock-cache-integration(7), at work: all three over one night, and the other table of symbols."""
+
+import json
+import os
+import subprocess
+import threading
+import unittest
+from datetime import date
+from typing import Any
+from unittest import mock
+
+from support import FIRST_DAY, PROGRAM, SCRIPTS, SECOND_DAY, Scene, man_examples, new_folder, servers, wait_until
+from test_blueprint import KEY, Client
+from werkzeug.serving import make_server
+
+SUBSCRIBER, PHASE, APPLICATION, _, SETTINGS, VIEW = man_examples("tickstock-cache-integration.7")
+
+
+def run_example(text: str) -> dict[str, Any]:
+    """Returns what an example defines."""
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(text, "example", "exec"), names)
+    return names
+
+
+class Night(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scene = Scene(servers().database("night").create())
+        self.scene.database.script(SCRIPTS / "sample-market.sql", {"symbols": 1000, "as_of": FIRST_DAY})
+        self.scene.run("init")
+        self.scene.database.script(SCRIPTS / "sample-universes.sql", {"themes": 3, "as_of": FIRST_DAY})
+        patch = mock.patch.dict(os.environ, {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY,
+                                             "TMPDIR": str(new_folder())})
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def fetch(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Does what the application's own client of PostgreSQL does."""
+        literals = tuple("'" + value.replace("'", "''") + "'" for value in values)
+        rows = self.scene.query(f"SELECT coalesce(json_agg(r), '[]') FROM ({sql % literals}) r")
+        return [tuple(row.values()) for row in json.loads(rows)]
+
+    def follow(self) -> tuple[Any, list[str]]:
+        """Runs the subscriber of the example. Returns its universes, and what it has read again."""
+        universes, subscriber = run_example(SUBSCRIBER)["follow"](self.fetch)
+        read: list[str] = []
+        read_one, read_all = universes.read_one, universes.read_all
+        subscriber._on_universe = lambda name, event: (read_one(name, event), read.append(name))
+        subscriber._on_refresh = lambda reason: (read_all(reason), read.append("*"))
+        thread = threading.Thread(target=subscriber.run)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(subscriber.stop)
+        wait_until("the subscription", lambda: read == ["*"])
+        return universes, read
+
+    def serve(self) -> Client:
+        server = make_server("127.0.0.1", 0, run_example(APPLICATION)["app"], threaded=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        return Client(server.server_port)
+
+    def stored(self) -> dict[str, list[str]]:
+        return dict(self.fetch("SELECT universe, content->'symbols' FROM cache_entries", ()))
+
+    def changed_by(self, run_id: str) -> list[str]:
+        return self.scene.query(f"SELECT string_agg(universe, ' ' ORDER BY id) FROM cache_sync_changes "
+                                f"WHERE run_id = '{run_id}'").split()
+
+    def test_a_night_of_coordinator_application_and_administrator(self) -> None:
+        cache_sync = run_example(PHASE)["cache_sync"]
+        universes, read = self.follow()
+        client = self.serve()
+
+        # The first night is read and approved by hand.
+        plan = json.loads(self.scene.run("dry-run", "--as-of", FIRST_DAY, "--format", "json"))
+        self.scene.run("sync", "--as-of", FIRST_DAY, "--run-id", "first", "--approve-plan", plan["plan_digest"])
+        # More universes than a task announces one by one lead to reading all.
+        wait_until("the first night to be seen", lambda: universes.symbols == self.stored())
+        self.assertEqual(set(self.changed_by("first")) - set(read[1:]) != set(), read.count("*") == 2)
+
+        # The second is the coordinator's.
+        self.scene.next_day()
+        del read[:]
+        told: list[str] = []
+        self.assertTrue(cache_sync(date.fromisoformat(SECOND_DAY), told.append))
+        self.assertEqual(told[:2], ["step 1 of 5: Reading symbols and universes",
+                                    "step 2 of 5: Market cap recalculation"])
+        changed = self.changed_by(f"daily-{SECOND_DAY}")
+        self.assertGreater(len(changed), 9)
+        wait_until("the second night to be seen", lambda: read == changed)
+        self.assertEqual(universes.symbols, self.stored())
+
+        # The administrator sees the same.
+        job = client.status(f"daily-{SECOND_DAY}")
+        self.assertEqual((job["status"], job["sync_status"], job["triggered_by"]),
+                         ("completed", "completed", "daily_processing"))
+        self.assertEqual(told[5].split()[0], self.scene.query(
+            f"SELECT total_changes FROM cache_sync_runs WHERE run_id = '{job['run_id']}'"))
+        history = client.ask("/history")[1]
+        self.assertEqual([job["run_id"] for job in history["jobs"]], [f"daily-{SECOND_DAY}", "first"])
+        stats = client.ask("/stats")[1]
+        self.assertEqual({entry["universe"]: entry["symbol_count"] for entry in stats["universes"]},
+                         {name: len(symbols) for name, symbols in universes.symbols.items()})
+        self.assertEqual((stats["job_statistics"]["total_jobs_7d"], stats["job_statistics"]["successful_jobs_7d"]), (2, 2))
+
+        # Broken data: the night stops, force or not, and the application goes on with what it has.
+        self.scene.break_market()
+        del read[:]
+        self.assertFalse(cache_sync(date.fromisoformat("2026-08-22"), told.append))
+        self.assertIn("no symbol is eligible", told[-1])
+        answer = client.trigger(mode="full", force=True)
+        self.assertEqual(answer[0], 202)
+        self.assertEqual(client.wait_for_end(answer[1]["job_id"])["sync_status"], "refused")
+        self.assertEqual(client.ask("/stats")[1]["job_statistics"]["failed_jobs_7d"], 2)
+        self.assertEqual(read, [])
+        self.assertEqual(universes.symbols, self.stored())
+
+
+class OtherTables(unittest.TestCase):
+    """The application that has another table of symbols, and another one by the name cache_entries."""
+
+    TABLES = """
+        CREATE TABLE symbols (symbol varchar(20) PRIMARY KEY, name varchar(200), market_cap bigint, sector varchar(100),
+          industry varchar(100), list_date date, active boolean, weighted_shares_outstanding bigint, type varchar(10));
+        CREATE TABLE cache_entries (id serial PRIMARY KEY, type text NOT NULL, name text NOT NULL, key text NOT NULL,
+          value jsonb NOT NULL, environment text NOT NULL, UNIQUE (type, name, key, environment));
+        INSERT INTO cache_entries (type, name, key, value, environment) VALUES ('ui', 'menu', 'x', '{}', 'DEFAULT');
+        INSERT INTO symbols VALUES
+          ('BIG', 'Big Corp', 300000000000, 'Technology', 'Software', '1990-01-02', true, 1000, 'CS'),
+          ('NEW', 'New Corp', 400000000, NULL, NULL, '2026-08-10', true, 1000, 'CS'),
+          ('OUT', 'Out Corp', 500000000, NULL, NULL, '1990-01-02', false, 1000, 'CS'),
+          ('FUND', 'A Fund', 900000000000, NULL, NULL, '2026-08-11', true, 1000, 'ETF')"""
+
+    def setUp(self) -> None:
+        self.scene = Scene(servers().database("other_tables").create())
+        self.scene.query(self.TABLES)
+        config = new_folder() / "c.toml"
+        config.write_text(SETTINGS, encoding="utf-8")
+        self.configured = ("--config", str(config))
+
+    def fail(self, *words: str) -> str:
+        done = subprocess.run([PROGRAM, *words], env=self.scene.environment, check=False, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        return done.stderr
+
+    def test_its_own_table_is_left_alone(self) -> None:
+        self.assertRegex(self.fail("init"), "cache_entries.*universe")
+        self.scene.query(VIEW)
+        config = new_folder() / "c.toml"
+        config.write_text("".join(line for line in SETTINGS.splitlines(True) if "entries" not in line), encoding="utf-8")
+        self.assertRegex(self.fail("sync", "--config", str(config)), "cache_entries.*universe")
+        self.assertEqual(self.scene.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "2")
+
+    def test_the_view_and_another_name_serve_it(self) -> None:
+        self.scene.query(VIEW)
+        self.scene.run("init", *self.configured)
+        self.scene.query("INSERT INTO tickstock_universes (universe, cache_type, content) VALUES "
+                         "('theme_x', 'theme', '{\"symbols\": [\"OUT\", \"BIG\"], \"count\": 2}'); CREATE ROLE other_job LOGIN")
+        grants = self.scene.run("init", "--print-grants", "other_job", *self.configured)
+        self.scene.query(grants)
+        self.scene.environment["DATABASE_URL"] = self.scene.environment["DATABASE_URL"].replace("tickstock@", "other_job@")
+        day = ("--as-of", FIRST_DAY)
+        self.scene.run("sync", *day, *self.configured)
+        members = json.loads(self.scene.query(
+            "SELECT json_object_agg(universe, content->'symbols') FROM tickstock_universes"))
+        self.assertEqual(members["mega_cap"], ["BIG"])
+        self.assertEqual(members["top_100"], ["BIG", "NEW"])
+        self.assertEqual(members["recent_ipos"], ["NEW"])
+        self.assertEqual(members["theme_x"], ["BIG"])
+        self.assertEqual(json.loads(self.scene.run("dry-run", *day, *self.configured, "--format", "json"))["changes"], 0)
+        self.assertEqual(self.scene.query("SELECT type, name FROM cache_entries"), "ui|menu")
+
+
+if __name__ == "__main__":
+    unittest.main()
