@@ -25,10 +25,13 @@ using namespace tickstock::cli;
 /// One line on standard error, and with `--format json` the document on standard output too.
 int report_failure(const Error& error, Log& log, OutputFormat format) {
   const int status = status_of(error.kind(), caught_signal());
-  log.error(error.what());
+  const std::string message =
+      std::string(error.what()) +
+      (error.kind() == ErrorKind::interrupted ? "; nothing was changed" : "");
+  log.error(message);
   if (format == OutputFormat::json) {
     try {
-      print(json_failure(error.what(), status));
+      print(json_failure(message, status));
     } catch (const Error&) {
       // The status of the failure itself counts more than that of its document.
     }

@@ -25,7 +25,7 @@ constexpr milliseconds cancel_time{300};
 constexpr milliseconds cancel_time_of_expendable{100};
 constexpr milliseconds drain_time{500};
 
-constexpr const char* interrupted_text = "interrupted by a signal; the transaction was rolled back";
+constexpr const char* interrupted_text = "interrupted by a signal";
 
 std::vector<const char*> c_strings(const Params& params) {
   std::vector<const char*> values;
