@@ -64,7 +64,7 @@ def settings() -> dict[str, str]:
 
 
 class Servers:
-    """A PostgreSQL and a Redis of this process's own, gone when it ends. The settings are the benchmark's."""
+    """A PostgreSQL and a Redis of this process's own, gone when it ends; with settings for a benchmark, or others."""
 
     def __init__(self, postgres_settings: Optional[Mapping[str, str]] = None) -> None:
         self._settings = settings() if postgres_settings is None else postgres_settings

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import unittest
 from datetime import date
@@ -29,10 +30,10 @@ class Night(unittest.TestCase):
         self.scene.database.script(SCRIPTS / "sample-market.sql", {"symbols": 1000, "as_of": FIRST_DAY})
         self.scene.run("init")
         self.scene.database.script(SCRIPTS / "sample-universes.sql", {"themes": 3, "as_of": FIRST_DAY})
-        patch = mock.patch.dict(os.environ, {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY,
-                                             "TMPDIR": str(new_folder())})
-        patch.start()
-        self.addCleanup(patch.stop)
+        for patch in (mock.patch.dict(os.environ, {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY}),
+                      mock.patch.object(tempfile, "tempdir", str(new_folder()))):
+            patch.start()
+            self.addCleanup(patch.stop)
 
     def fetch(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Does what the application's own client of PostgreSQL does."""
