@@ -101,15 +101,19 @@ class Scene:
         """Makes every run be refused."""
         self.query("UPDATE symbols SET market_cap = 0")
 
+    def delist_first_of(self, universe: str) -> None:
+        """Makes a run have something to write: a symbol leaves the market."""
+        self.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
+                   f"(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = '{universe}')")
+
     def break_universe(self, universe: str) -> None:
         """Makes every write of one universe fail, and the market such that it must be written."""
         self.query(f"""
             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
               $$ BEGIN RAISE EXCEPTION 'the desk of % is closed', NEW.universe USING ERRCODE = '22000'; END $$;
             CREATE TRIGGER refuse BEFORE UPDATE ON cache_entries
-              FOR EACH ROW WHEN (NEW.universe = '{universe}') EXECUTE FUNCTION refuse();
-            UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol =
-              (SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = '{universe}')""")
+              FOR EACH ROW WHEN (NEW.universe = '{universe}') EXECUTE FUNCTION refuse()""")
+        self.delist_first_of(universe)
 
     def hold_lock(self) -> "Session":
         """Holds the lock of a run until the session is closed."""

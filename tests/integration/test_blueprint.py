@@ -1,106 +1,18 @@
-"""The blueprint over real HTTP: what it answers, what it starts, and what it keeps to itself."""
+"""The blueprint over real HTTP: what it answers and what it starts."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import threading
 import unittest
-import urllib.error
-import urllib.request
-from pathlib import Path
-from typing import Any, Optional
 from unittest import mock
 
+from endpoints import KEY, EndpointsTest
 from flask import Flask
-from support import MODULES, NOWHERE, PROGRAM, Scene, document, new_folder, stub, wait_until
-from werkzeug.serving import make_server
+from support import NOWHERE, PROGRAM, Scene, new_folder, stub, wait_until
 
 import cache_sync_blueprint as module
 from cache_sync_blueprint import cache_sync_blueprint, job_id_of, run_id_of
 
-KEY = "a-key-of-the-api"
 JOB_FIELDS = {"run_id", "job_id", "mode", "status", "sync_status", "created_at", "start_time", "end_time",
               "duration_seconds", "triggered_by", "error_details", "progress"}
-
-# A web server as a process of its own, which prints its port.
-SERVER = """
-import sys
-from pathlib import Path
-from flask import Flask
-from werkzeug.serving import make_server
-sys.path.insert(0, sys.argv[1])
-from cache_sync_blueprint import cache_sync_blueprint
-app = Flask("server")
-app.register_blueprint(cache_sync_blueprint(program=sys.argv[2], directory=Path(sys.argv[3])))
-server = make_server("127.0.0.1", 0, app, threaded=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-
-
-class Client:
-    """Speaks to the endpoints of a web server."""
-
-    def __init__(self, port: int) -> None:
-        self._base = f"http://127.0.0.1:{port}/api/processing/cache-sync"
-
-    def ask(self, path: str, body: Optional[bytes] = None, key: Optional[str] = KEY) -> tuple[int, dict[str, Any]]:
-        """Returns status and document of the answer: to a POST where there is a body, else to a GET."""
-        request = urllib.request.Request(self._base + path, data=body, headers={"Content-Type": "application/json"})
-        if key is not None:
-            request.add_header("X-API-Key", key)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, dict(document(answer.read().decode()))
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, dict(document(error.read().decode()))
-
-    def trigger(self, **fields: Any) -> tuple[int, dict[str, Any]]:
-        return self.ask("/trigger", json.dumps(fields).encode())
-
-    def status(self, name: str) -> dict[str, Any]:
-        """Returns the status of a run that has to be known."""
-        status, answer = self.ask("/status/" + name)
-        assert status == 200, answer
-        return answer
-
-    def wait_for_end(self, name: str) -> dict[str, Any]:
-        wait_until("the run to end", lambda: self.status(name)["status"] != "running")
-        return self.status(name)
-
-
-class BlueprintTest(unittest.TestCase):
-    def setUp(self) -> None:
-        # On a machine that is busy with other tests, too, a run begins and an answer comes.
-        self.be_patient(20)
-
-    def be_patient(self, seconds: int) -> None:
-        for name in ("TRIGGER_PATIENCE", "QUESTION_SECONDS"):
-            patch = mock.patch.object(module, name, seconds)
-            patch.start()
-            self.addCleanup(patch.stop)
-
-    def serve(self, scene: Scene, program: str = PROGRAM, directory: Optional[Path] = None, **more: str) -> Client:
-        """Starts a web server in this process and returns who speaks to it."""
-        app = Flask("test")
-        environment = {**scene.environment, "TICKSTOCKPL_API_KEY": KEY, **more}
-        app.register_blueprint(cache_sync_blueprint(program, environment, directory or new_folder()))
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(thread.join)
-        self.addCleanup(server.shutdown)
-        return Client(server.server_port)
-
-    def check_error(self, answer: tuple[int, dict[str, Any]], status: int, word: str, part: str) -> None:
-        self.assertEqual(answer[0], status, answer[1])
-        self.assertIs(answer[1]["success"], False)
-        self.assertEqual(answer[1]["error"], word)
-        self.assertIn(part, answer[1]["message"])
 
 
 class Names(unittest.TestCase):
@@ -117,7 +29,7 @@ class Names(unittest.TestCase):
         self.assertEqual((job_id_of("night-7"), run_id_of("night-7")), ("night-7", "night-7"))
 
 
-class Refusals(BlueprintTest):
+class Refusals(EndpointsTest):
     def test_without_a_key_it_can_not_be_registered(self) -> None:
         for environment in ({}, {"TICKSTOCKPL_API_KEY": ""}):
             with self.assertRaisesRegex(RuntimeError, "TICKSTOCKPL_API_KEY is not set"):
@@ -203,12 +115,11 @@ class Refusals(BlueprintTest):
         self.check_error(self.serve(Scene(), directory=folder).trigger(), 500, "no_directory", "nobody else may enter")
 
 
-class Runs(BlueprintTest):
+class Runs(EndpointsTest):
     def test_a_run_from_its_trigger_to_its_record(self) -> None:
         scene = Scene()
         client = self.serve(scene)
-        scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
-                    "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
+        scene.delist_first_of("top_100")
         status, answer = client.trigger(mode="full", force=True)
         self.assertEqual(status, 202)
         self.assertEqual(set(answer), {"success", "run_id", "job_id", "mode", "message"})
@@ -255,8 +166,7 @@ class Runs(BlueprintTest):
         with scene.hold_lock():
             self.check_error(client.trigger(), 409, "already_running", "another run holds the lock")
         with scene.hold_entries():
-            scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
-                        "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
+            scene.delist_first_of("top_100")
             first = client.trigger()
             self.assertEqual(first[0], 202)
             self.check_error(client.trigger(mode="ipos"), 409, "already_running", first[1]["run_id"])
@@ -318,7 +228,7 @@ class Runs(BlueprintTest):
         self.check_error(client.ask("/status/" + old), 503, "database_unavailable", "127.0.0.1:1")
 
 
-class Questions(BlueprintTest):
+class Questions(EndpointsTest):
     def test_history_is_that_of_the_program(self) -> None:
         scene = Scene()
         client = self.serve(scene)
@@ -361,87 +271,6 @@ class Questions(BlueprintTest):
         self.assertEqual(set(listed["odd"]), {"universe", "type", "symbol_count", "last_updated"})
         self.assertEqual((listed["odd"]["type"], listed["odd"]["symbol_count"]), ("other", None))
         self.assertEqual((listed["top_100"]["type"], listed["top_100"]["symbol_count"]), ("market_leader", 100))
-
-
-class Children(BlueprintTest):
-    """What a run gets from the web server, and what stays behind."""
-
-    def test_the_run_gets_no_socket_no_key_and_leaves_no_zombie(self) -> None:
-        folder = new_folder()
-        looking = stub(f"ls -l /proc/$$/fd > {folder}/files; env > {folder}/environment; exit 5")
-        client = self.serve(Scene(), program=looking)
-        self.assertEqual(client.trigger()[0], 503)
-        files = (folder / "files").read_text()
-        self.assertNotIn("socket:", files)
-        self.assertNotIn("pipe:", files)
-        environment = (folder / "environment").read_text()
-        self.assertIn("DATABASE_URL=", environment)
-        self.assertNotIn(KEY, environment)
-        self.assertNotIn("TICKSTOCKPL_API_KEY", environment)
-        wait_until("the child to be waited for", lambda: not zombies())
-
-    def test_a_run_outlives_its_web_server_and_the_next_one_knows_it(self) -> None:
-        scene = Scene()
-        scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
-                    "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
-        folder = new_folder()
-        server = subprocess.Popen(
-            [sys.executable, "-B", "-c", SERVER, str(MODULES), PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL, env={**scene.environment, "TICKSTOCKPL_API_KEY": KEY}, start_new_session=True)
-        with server:
-            assert server.stdout is not None
-            with scene.hold_entries():
-                status, answer = Client(int(server.stdout.readline())).trigger()
-                self.assertEqual(status, 202, answer)
-                # The whole group, as a terminal or a supervisor would.
-                os.killpg(server.pid, signal.SIGINT)
-                server.wait()
-                client = self.serve(scene, directory=folder)
-                self.assertEqual(client.status(answer["job_id"])["status"], "running")
-            job = client.wait_for_end(answer["job_id"])
-        self.assertEqual((job["status"], job["sync_status"]), ("completed", "completed"))
-
-    def test_no_secret_is_an_argument_or_told(self) -> None:
-        secret = "s3cr3t-of-the-job"
-        scene = Scene()
-        scene.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
-                    "(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = 'top_100')")
-        url = scene.environment["DATABASE_URL"].replace("tickstock@", f"tickstock:{secret}@")
-        client = self.serve(scene, DATABASE_URL=url, REDIS_URL=f"redis://job:{secret}@127.0.0.1:1/0")
-        with scene.hold_entries():
-            answer = client.trigger()
-            self.assertEqual(answer[0], 202)
-            arguments = [arguments_of(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
-        self.assertTrue(any(answer[1]["run_id"] in line for line in arguments))
-        self.assertFalse(any(secret in line or KEY in line for line in arguments))
-        told = [answer, client.wait_for_end(answer[1]["run_id"]), client.ask("/history"), client.ask("/stats")]
-        away = self.serve(scene, DATABASE_URL=f"postgresql://job:{secret}@127.0.0.1:1/none")
-        broken = self.serve(scene, DATABASE_URL=f"postgresql://job:{secret}@[::1/none")
-        for other in (away, broken):
-            told += [other.trigger(), other.ask("/stats"), other.ask("/history"), other.ask("/stats", key=None)]
-        self.assertNotIn(secret, repr(told))
-        self.assertNotIn(KEY, repr(told))
-
-
-def zombies() -> list[str]:
-    """Returns the children of this process that nobody has waited for."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[0] == "Z" and fields[1] == str(os.getpid()):
-                found.append(folder.name)
-    return found
-
-
-def arguments_of(folder: Path) -> str:
-    try:
-        return (folder / "cmdline").read_bytes().decode(errors="replace")
-    except OSError:
-        return ""
 
 
 if __name__ == "__main__":

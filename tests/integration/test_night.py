@@ -10,8 +10,8 @@ from datetime import date
 from typing import Any
 from unittest import mock
 
+from endpoints import KEY, Client
 from support import FIRST_DAY, PROGRAM, SCRIPTS, SECOND_DAY, Scene, man_examples, new_folder, servers, wait_until
-from test_blueprint import KEY, Client
 from werkzeug.serving import make_server
 
 SUBSCRIBER, PHASE, APPLICATION, _, SETTINGS, VIEW = man_examples("tickstock-cache-integration.7")
