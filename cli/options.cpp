@@ -10,6 +10,7 @@
 #include <functional>
 #include <string_view>
 
+#include "command_line.hpp"
 #include "domain/error.hpp"
 #include "setting.hpp"
 #include "store/grants.hpp"
@@ -119,6 +120,8 @@ class CommandLine {
             options_.print_redis_acl.has_value(), "--print-redis-acl");
     return options_;
   }
+
+  [[nodiscard]] const CLI::App& app() const { return app_; }
 
  private:
   using Check = std::function<std::string(const std::string&)>;
@@ -395,6 +398,10 @@ class CommandLine {
 
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv) {
   return CommandLine().parse(argc, argv);
+}
+
+void look_at_command_line(const std::function<void(const CLI::App&)>& look) {
+  look(CommandLine().app());
 }
 
 }  // namespace tickstock::cli
