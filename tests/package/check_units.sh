@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+#
+# The units of systemd can be loaded, shut the program in, know each of its exit statuses, and tick at the right times.
+#
+#   tests/package/check_units.sh FOLDER PROGRAM
+set -euo pipefail
+
+units=$(realpath -- "$1")
+program=$(realpath -- "$2")
+status_names=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")/../../cli/exit_status.hpp")
+
+failed=0
+# is WHAT GOT EXPECTED
+is() {
+  [[ $2 == "$3" ]] && return
+  printf '%s: %s instead of %s\n' "$1" "$2" "$3" >&2
+  failed=1
+}
+value() { sed -n "s/^$1=//p" "$units/$2"; }
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cp "$units"/tickstock-cache* "$scratch"
+sed -i "s|^ExecStart=[^ ]*/tickstock-cache |ExecStart=$program |" "$scratch/tickstock-cache.service"
+cd "$scratch"
+
+is 'what systemd says of the units' \
+  "$(systemd-analyze verify --man=no ./tickstock-cache.{service,timer} ./tickstock-cache-failure@x.service 2>&1)" ''
+systemd-analyze security --offline=true --threshold=15 ./tickstock-cache.service >exposure || {
+  cat exposure >&2
+  failed=1
+}
+
+# 0 is always success; only after 5 it is worth trying again; all others are said to be a success or a failure.
+numbers() { tr ' ' '\n' | grep '^[0-9]' | sort -n | tr '\n' ' '; }
+is 'the statuses that the service knows' \
+  "$(echo 0 5 "$(value SuccessExitStatus tickstock-cache.service)" \
+    "$(value RestartPreventExitStatus tickstock-cache.service)" | numbers)" \
+  "$(sed -n 's/^  status_.* = \([0-9]*\),.*/\1/p' "$status_names" | sed 's/^128$/129 130 143/' | tr '\n' ' ' | numbers)"
+
+own_limit=$("$program" config --example | sed -n 's/^#timeout = \([0-9]*\)$/\1/p')
+limit=$(value TimeoutStartSec tickstock-cache.service)
+((${limit%min} * 60 > own_limit)) || {
+  printf 'the service ends the program after %s, before its own limit of %s s\n' "$limit" "$own_limit" >&2
+  failed=1
+}
+
+# 20:30 in New York, in winter and in summer; Saturday's and Sunday's fall out.
+next() {
+  TZ=UTC systemd-analyze calendar --base-time="$1" "$(value OnCalendar tickstock-cache.timer)" |
+    sed -n 's/^ *Next elapse: //p'
+}
+is 'in winter' "$(next '2026-01-14 12:00 UTC')" 'Thu 2026-01-15 01:30:00 UTC'
+is 'in summer' "$(next '2026-07-15 12:00 UTC')" 'Thu 2026-07-16 00:30:00 UTC'
+is 'over the weekend' "$(next '2026-07-18 12:00 UTC')" 'Tue 2026-07-21 00:30:00 UTC'
+exit "$failed"
