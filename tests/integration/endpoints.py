@@ -60,9 +60,7 @@ class EndpointsTest(unittest.TestCase):
 
     def be_patient(self, seconds: int) -> None:
         for name in ("TRIGGER_PATIENCE", "QUESTION_SECONDS"):
-            patch = mock.patch.object(module, name, seconds)
-            patch.start()
-            self.addCleanup(patch.stop)
+            self.enterContext(mock.patch.object(module, name, seconds))
 
     def serve(self, scene: Scene, program: str = PROGRAM, directory: Optional[Path] = None, **more: str) -> Client:
         """Starts a web server in this process and returns who speaks to it."""

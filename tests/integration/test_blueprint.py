@@ -31,7 +31,8 @@ class Names(unittest.TestCase):
 
 class Refusals(EndpointsTest):
     def test_without_a_key_it_can_not_be_registered(self) -> None:
-        for environment in ({}, {"TICKSTOCKPL_API_KEY": ""}):
+        environments: list[dict[str, str]] = [{}, {"TICKSTOCKPL_API_KEY": ""}]
+        for environment in environments:
             with self.assertRaisesRegex(RuntimeError, "TICKSTOCKPL_API_KEY is not set"):
                 Flask("test").register_blueprint(cache_sync_blueprint(environment=environment))
 

@@ -30,10 +30,8 @@ class Night(unittest.TestCase):
         self.scene.database.script(SCRIPTS / "sample-market.sql", {"symbols": 1000, "as_of": FIRST_DAY})
         self.scene.run("init")
         self.scene.database.script(SCRIPTS / "sample-universes.sql", {"themes": 3, "as_of": FIRST_DAY})
-        for patch in (mock.patch.dict(os.environ, {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY}),
-                      mock.patch.object(tempfile, "tempdir", str(new_folder()))):
-            patch.start()
-            self.addCleanup(patch.stop)
+        self.enterContext(mock.patch.dict(os.environ, {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY}))
+        self.enterContext(mock.patch.object(tempfile, "tempdir", str(new_folder())))
 
     def fetch(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Does what the application's own client of PostgreSQL does."""
@@ -43,11 +41,21 @@ class Night(unittest.TestCase):
 
     def follow(self) -> tuple[Any, list[str]]:
         """Runs the subscriber of the example. Returns its universes, and what it has read again."""
-        universes, subscriber = run_example(SUBSCRIBER)["follow"](self.fetch)
+        example = run_example(SUBSCRIBER)
         read: list[str] = []
-        read_one, read_all = universes.read_one, universes.read_all
-        subscriber._on_universe = lambda name, event: (read_one(name, event), read.append(name))
-        subscriber._on_refresh = lambda reason: (read_all(reason), read.append("*"))
+        universes_of_example: Any = example["Universes"]
+
+        class Recorded(universes_of_example):
+            def read_one(self, universe: str, event: Any) -> None:
+                super().read_one(universe, event)
+                read.append(universe)
+
+            def read_all(self, reason: str) -> None:
+                super().read_all(reason)
+                read.append("*")
+
+        example["Universes"] = Recorded
+        universes, subscriber = example["follow"](self.fetch)
         thread = threading.Thread(target=subscriber.run)
         thread.start()
         self.addCleanup(thread.join)
@@ -65,7 +73,7 @@ class Night(unittest.TestCase):
         return Client(server.server_port)
 
     def stored(self) -> dict[str, list[str]]:
-        return dict(self.fetch("SELECT universe, content->'symbols' FROM cache_entries", ()))
+        return {row[0]: row[1] for row in self.fetch("SELECT universe, content->'symbols' FROM cache_entries", ())}
 
     def changed_by(self, run_id: str) -> list[str]:
         return self.scene.query(f"SELECT string_agg(universe, ' ' ORDER BY id) FROM cache_sync_changes "
@@ -143,17 +151,17 @@ class OtherTables(unittest.TestCase):
         config.write_text(SETTINGS, encoding="utf-8")
         self.configured = ("--config", str(config))
 
-    def fail(self, *words: str) -> str:
+    def error_of(self, *words: str) -> str:
         done = subprocess.run([PROGRAM, *words], env=self.scene.environment, check=False, capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
         return done.stderr
 
     def test_its_own_table_is_left_alone(self) -> None:
-        self.assertRegex(self.fail("init"), "cache_entries.*universe")
+        self.assertRegex(self.error_of("init"), "cache_entries.*universe")
         self.scene.query(VIEW)
         config = new_folder() / "c.toml"
         config.write_text("".join(line for line in SETTINGS.splitlines(True) if "entries" not in line), encoding="utf-8")
-        self.assertRegex(self.fail("sync", "--config", str(config)), "cache_entries.*universe")
+        self.assertRegex(self.error_of("sync", "--config", str(config)), "cache_entries.*universe")
         self.assertEqual(self.scene.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "2")
 
     def test_the_view_and_another_name_serve_it(self) -> None:

@@ -201,9 +201,7 @@ class Caches(SubscriberTest):
 
     def be_impatient(self) -> None:
         for name, seconds in (("PING_SECONDS", 0.2), ("ANSWER_SECONDS", 2.0)):
-            patch = mock.patch.object(cache_sync_subscriber, name, seconds)
-            patch.start()
-            self.addCleanup(patch.stop)
+            self.enterContext(mock.patch.object(cache_sync_subscriber, name, seconds))
 
     def wait_for_pings(self, client: "redis.Redis[bytes]") -> None:
         wait_until("some pings", lambda: client.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"] >= 5)
