@@ -73,8 +73,8 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Optional[date] = None
 
     `on_progress` is called in this thread with step, number of steps and name. With `on_refused="continue"` a run that
     a guard refuses is returned, not raised: the universes of the day before stand. At `time_limit` seconds, and when
-    `cancel` is set, the program gets SIGTERM, upon which it rolls back; what it says then is the result. `options` are
-    more of the program's own, such as --lock-wait.
+    `cancel` is set, the program gets SIGTERM, upon which it rolls back; what it says then is the result. The same comes
+    before an exception of `on_progress` is passed on. `options` are more of the program's own, such as --lock-wait.
 
     Raises CacheSyncFailed, and ProgramMissing where there is no program.
     """

@@ -1,7 +1,9 @@
 """The blueprint over real HTTP: what it answers and what it starts."""
 
 import os
+import threading
 import unittest
+from typing import Any
 from unittest import mock
 
 from endpoints import KEY, EndpointsTest
@@ -10,6 +12,7 @@ from support import NOWHERE, PROGRAM, Scene, new_folder, stub, wait_until
 
 import cache_sync_blueprint as module
 from cache_sync_blueprint import cache_sync_blueprint, job_id_of, run_id_of
+from cache_sync_subscriber import CacheSyncSubscriber
 
 JOB_FIELDS = {"run_id", "job_id", "mode", "status", "sync_status", "created_at", "start_time", "end_time",
               "duration_seconds", "triggered_by", "error_details", "progress"}
@@ -151,12 +154,25 @@ class Runs(EndpointsTest):
         self.assertEqual(scene.query("SELECT DISTINCT triggered_by FROM cache_sync_runs WHERE run_id <> 'first-night'"),
                          "api")
 
-    def test_force_switches_no_guard_off(self) -> None:
+    def test_force_is_shown_and_switches_no_guard_off(self) -> None:
         scene = Scene()
         scene.break_market()
         client = self.serve(scene)
+        events: list[dict[str, Any]] = []
+        subscriber = CacheSyncSubscriber(scene.environment["REDIS_URL"], lambda *_: None, lambda _: subscribed.set(),
+                                         lambda _, event: events.append(event))
+        subscribed = threading.Event()
+        thread = threading.Thread(target=subscriber.run)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(subscriber.stop)
+        self.assertTrue(subscribed.wait(30))
         status, answer = client.trigger(force=True)
         self.assertEqual(status, 202)
+        wait_until("the last event", lambda: bool(events) and events[-1]["event"] == "phase_completed")
+        triggered = next(event["payload"] for event in events if event["event"] == "cache_sync_triggered")
+        self.assertEqual((triggered["run_id"], triggered["triggered_by"], triggered["force"]),
+                         (answer["run_id"], "api:force", False))
         job = client.wait_for_end(answer["run_id"])
         self.assertEqual((job["status"], job["sync_status"]), ("failed", "refused"))
         self.assertIn("no symbol is eligible", job["error_details"])
