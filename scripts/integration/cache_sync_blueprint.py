@@ -125,8 +125,8 @@ def read_trigger() -> tuple[str, bool]:
     if mode is None:
         mode = "full"
     if mode == "themes":
-        raise ApiError(400, "bad_mode", "themes are not computed: a run takes delisted symbols out of them, in the modes "
-                                        "full and delisted")
+        raise ApiError(400, "bad_mode", "themes are not computed: a run takes delisted symbols out of them, in the "
+                                        "modes full and delisted")
     if not isinstance(mode, str) or mode not in COMMANDS:
         raise ApiError(400, "bad_mode", f"mode must be one of {', '.join(COMMANDS)}")
     force = body.get("force")

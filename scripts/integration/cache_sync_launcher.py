@@ -1,8 +1,8 @@
 """Starts runs of tickstock-cache in the background, and knows of each how it stands even where it left no record.
 
-A run writes into files of a private directory, not into pipes of the process that started it. So it outlives that process,
-and every worker process of a web server finds out what became of it. Whether it still works is told by a lock on its log,
-which it inherits, and which the kernel takes away with its last breath.
+A run writes into files of a private directory, not into pipes of the process that started it. So it outlives that
+process, and every worker process of a web server finds out what became of it. Whether it still works is told by a lock
+on its log, which it inherits, and which the kernel takes away with its last breath.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""Phase 2.5 of the daily processing, `cache_sync`: after the import of the day's prices, before indicators and patterns.
+"""Phase 2.5 of the daily processing, `cache_sync`: after the import of the prices, before indicators and patterns.
 
     from cache_sync_phase import CacheSyncFailed, run_cache_sync
 
@@ -64,10 +64,10 @@ class CacheSyncFailed(Exception):
         self.result = result
 
 
-def run_cache_sync(*, run_id: Optional[str] = None, as_of: Optional[date] = None, triggered_by: str = "daily_processing",
-                   on_progress: Optional[OnProgress] = None, on_refused: Literal["raise", "continue"] = "raise",
-                   time_limit: float = TIME_LIMIT, cancel: Optional[threading.Event] = None,
-                   options: Sequence[str] = (), program: str = PROGRAM,
+def run_cache_sync(*, run_id: Optional[str] = None, as_of: Optional[date] = None,
+                   triggered_by: str = "daily_processing", on_progress: Optional[OnProgress] = None,
+                   on_refused: Literal["raise", "continue"] = "raise", time_limit: float = TIME_LIMIT,
+                   cancel: Optional[threading.Event] = None, options: Sequence[str] = (), program: str = PROGRAM,
                    environment: Mapping[str, str] = environ) -> CacheSyncResult:
     """Runs the phase and returns how it went.
 

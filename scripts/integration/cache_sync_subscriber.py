@@ -4,9 +4,9 @@
     subscriber.stop_on_sigterm()
     subscriber.run()
 
-An event is a hint to read a row of cache_entries again, not the data. Redis keeps nothing for who is away, so after every
-gap all caches are to be read anew: `on_refresh` is called once the subscription stands, at the start as after a
-connection was lost, and when a run tells of universes that no event has named.
+An event is a hint to read a row of cache_entries again, not the data. Redis keeps nothing for a subscriber that is
+away, so after every gap all caches are to be read anew: `on_refresh` is called once the subscription stands, at the
+start as after a connection was lost, and when a run tells of universes that no event has named.
 
 As a program it prints a line for each event and for what it would read again: cache_sync_subscriber.py (REDIS_URL).
 """

@@ -43,7 +43,8 @@ class Refusals(EndpointsTest):
         scene = Scene()
         client = self.serve(scene)
         for key in (None, "", "wrong", KEY + "x", KEY[:-1], "ÿé"):
-            for path, body in (("/trigger", b"{}"), ("/status/first-night", None), ("/history", None), ("/stats", None)):
+            for path, body in (("/trigger", b"{}"), ("/status/first-night", None), ("/history", None),
+                               ("/stats", None)):
                 with self.subTest(key=key, path=path):
                     self.check_error(client.ask(path, body, key), 401, "unauthorized", "X-API-Key")
         self.assertEqual(scene.query("SELECT count(*) FROM cache_sync_runs"), "1")

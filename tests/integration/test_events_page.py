@@ -1,4 +1,4 @@
-"""tickstock-cache-events(7) tells every field of every event: no more, no less, with type and whether it can be null."""
+"""tickstock-cache-events(7) tells every field of every event: no more, no less, its type, whether it can be null."""
 
 import json
 import re
@@ -82,7 +82,7 @@ def real_events() -> list[tuple[str, Any]]:
     """Returns the events of runs that together publish every kind, each with its channel."""
     scene = Scene()
     scene.next_day()
-    scene.query(f"UPDATE symbols SET company_name = NULL, sector = NULL WHERE listing_date = '{SECOND_DAY}' AND symbol = "
+    scene.query("UPDATE symbols SET company_name = NULL, sector = NULL WHERE symbol = "
                 f"(SELECT min(symbol) FROM symbols WHERE listing_date = '{SECOND_DAY}')")
     events: list[tuple[str, Any]] = []
     with redis.Redis.from_url(scene.environment["REDIS_URL"]) as client, client.pubsub() as pubsub:

@@ -114,7 +114,8 @@ class Night(unittest.TestCase):
         stats = client.ask("/stats")[1]
         self.assertEqual({entry["universe"]: entry["symbol_count"] for entry in stats["universes"]},
                          {name: len(symbols) for name, symbols in universes.symbols.items()})
-        self.assertEqual((stats["job_statistics"]["total_jobs_7d"], stats["job_statistics"]["successful_jobs_7d"]), (2, 2))
+        counts = stats["job_statistics"]
+        self.assertEqual((counts["total_jobs_7d"], counts["successful_jobs_7d"]), (2, 2))
 
         # Broken data: the night stops, force or not, and the application goes on with what it has.
         self.scene.break_market()
@@ -152,7 +153,8 @@ class OtherTables(unittest.TestCase):
         self.configured = ("--config", str(config))
 
     def error_of(self, *words: str) -> str:
-        done = subprocess.run([PROGRAM, *words], env=self.scene.environment, check=False, capture_output=True, text=True)
+        done = subprocess.run([PROGRAM, *words], env=self.scene.environment, check=False, capture_output=True,
+                              text=True)
         self.assertEqual(done.returncode, 1)
         return done.stderr
 
@@ -160,7 +162,8 @@ class OtherTables(unittest.TestCase):
         self.assertRegex(self.error_of("init"), "cache_entries.*universe")
         self.scene.query(VIEW)
         config = new_folder() / "c.toml"
-        config.write_text("".join(line for line in SETTINGS.splitlines(True) if "entries" not in line), encoding="utf-8")
+        settings = "".join(line for line in SETTINGS.splitlines(True) if "entries" not in line)
+        config.write_text(settings, encoding="utf-8")
         self.assertRegex(self.error_of("sync", "--config", str(config)), "cache_entries.*universe")
         self.assertEqual(self.scene.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "2")
 
@@ -168,10 +171,11 @@ class OtherTables(unittest.TestCase):
         self.scene.query(VIEW)
         self.scene.run("init", *self.configured)
         self.scene.query("INSERT INTO tickstock_universes (universe, cache_type, content) VALUES "
-                         "('theme_x', 'theme', '{\"symbols\": [\"OUT\", \"BIG\"], \"count\": 2}'); CREATE ROLE other_job LOGIN")
+                         "('theme_x', 'theme', '{\"symbols\": [\"OUT\", \"BIG\"], \"count\": 2}'); "
+                         "CREATE ROLE other_job LOGIN")
         grants = self.scene.run("init", "--print-grants", "other_job", *self.configured)
         self.scene.query(grants)
-        self.scene.environment["DATABASE_URL"] = self.scene.environment["DATABASE_URL"].replace("tickstock@", "other_job@")
+        self.scene.environment["DATABASE_URL"] = self.scene.database.url.replace("tickstock@", "other_job@")
         day = ("--as-of", FIRST_DAY)
         self.scene.run("sync", *day, *self.configured)
         members = json.loads(self.scene.query(
@@ -180,7 +184,8 @@ class OtherTables(unittest.TestCase):
         self.assertEqual(members["top_100"], ["BIG", "NEW"])
         self.assertEqual(members["recent_ipos"], ["NEW"])
         self.assertEqual(members["theme_x"], ["BIG"])
-        self.assertEqual(json.loads(self.scene.run("dry-run", *day, *self.configured, "--format", "json"))["changes"], 0)
+        again = json.loads(self.scene.run("dry-run", *day, *self.configured, "--format", "json"))
+        self.assertEqual(again["changes"], 0)
         self.assertEqual(self.scene.query("SELECT type, name FROM cache_entries"), "ui|menu")
 
 

@@ -230,7 +230,7 @@ class Secrets(PhaseTest):
     def test_no_secret_is_an_argument_or_told(self) -> None:
         scene = Scene()
         secret = "s3cr3t-of-the-job"
-        scene.environment["DATABASE_URL"] = scene.environment["DATABASE_URL"].replace("tickstock@", f"tickstock:{secret}@")
+        scene.environment["DATABASE_URL"] = scene.database.url.replace("tickstock@", f"tickstock:{secret}@")
         scene.environment["REDIS_URL"] = f"redis://job:{secret}@127.0.0.1:1/0"
         seen: list[str] = []
         cancel = threading.Event()

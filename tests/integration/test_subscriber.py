@@ -54,7 +54,8 @@ def updated(universe: str, run_id: str = "night") -> tuple[str, str]:
                                                universe=universe, action="updated")
 
 
-def completed(universes: list[str], omitted: int = 0, run_id: str = "night", status: str = "completed") -> tuple[str, str]:
+def completed(universes: list[str], omitted: int = 0, run_id: str = "night",
+              status: str = "completed") -> tuple[str, str]:
     return "tickstock:cache:sync_complete", event(
         "cache_sync_completed", f"{run_id} completed", run_id=run_id, job_id=run_id, status=status,
         universes_updated=universes, universe_events_omitted=omitted)
@@ -115,8 +116,9 @@ class Caches(SubscriberTest):
     def test_late_events_of_an_earlier_run_are_no_gap(self) -> None:
         listener = self.listen()
         # What was pending comes first; and a run that changed nothing, or failed, leaves nothing to read.
-        self.publish(updated("top_100", "old"), updated("mega_cap", "old"), completed(["top_100", "mega_cap"], run_id="old"),
-                     completed([], run_id="quiet"), completed([], run_id="bad", status="failed"),
+        self.publish(updated("top_100", "old"), updated("mega_cap", "old"),
+                     completed(["top_100", "mega_cap"], run_id="old"), completed([], run_id="quiet"),
+                     completed([], run_id="bad", status="failed"),
                      updated("top_100"), completed(["top_100"]), updated("last", "next"))
         listener.wait_for(5)
         self.assertEqual(listener.said, [NEW, "top_100", "mega_cap", "top_100", "last"])
