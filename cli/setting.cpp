@@ -74,7 +74,7 @@ std::string problem_of_list(const Setting& setting, const Value& value) {
   const auto* list = std::get_if<std::vector<std::string>>(&value);
   if (list == nullptr || list->empty()) return "must be a list of texts";
   for (const std::string& each : *list) {
-    if (const std::string problem = setting.check(each); !problem.empty()) return problem;
+    if (std::string problem = setting.check(each); !problem.empty()) return problem;
   }
   return "";
 }

@@ -101,7 +101,7 @@ Setting boolean(std::string section, std::string key, std::string meaning, Acces
 
 /// One of some words, which stand in the order of the values of an enumeration.
 template <typename Access>
-Setting choice(std::string section, std::string key, std::vector<std::string> choices,
+Setting choice(std::string section, std::string key, const std::vector<std::string>& choices,
                std::string meaning, Access access) {
   Setting setting;
   setting.section = std::move(section);

@@ -174,7 +174,7 @@ TEST_CASE("tables fit 80 columns, use 200, and are whole in a pipe") {
     std::size_t longest = 0;
     for (const auto& [columns, bytes] : {std::pair(80, 80U), std::pair(200, 200U)}) {
       std::size_t wide = 0;
-      for (std::string line : screen_after(shown_on(fixture, command, columns))) {
+      for (const std::string& line : screen_after(shown_on(fixture, command, columns))) {
         // The log and the sum are prose, and turn where the terminal does.
         if (line.starts_with("tickstock-cache:") || line.starts_with("as of ") ||
             line.starts_with("dry run: ")) {
