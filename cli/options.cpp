@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <functional>
 #include <string_view>
 
@@ -36,10 +35,6 @@ std::string no_option(const std::string& value) {
 
 std::string non_empty(const std::string& value) { return value.empty() ? "needs a value" : ""; }
 
-std::string check_word(const std::string& value) {
-  return is_word(value) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
-}
-
 std::string check_day(const std::string& value) {
   return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
 }
@@ -65,22 +60,18 @@ std::string check_uuid(const std::string& value) {
   return fits ? "" : "must be the id of an event, a UUID";
 }
 
-/// A whole number in decimal: CLI11 itself would take 010 for eight.
 std::optional<std::int64_t> parse_number(const std::string& text, std::int64_t lowest,
                                          std::int64_t highest) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < lowest ||
-      value > highest) {
-    return std::nullopt;
-  }
-  return value;
+  const auto number = parse_whole(text);
+  return number && *number >= lowest && *number <= highest ? number : std::nullopt;
 }
 
 /// Builds the command line out of small blocks, each as the man page lists it.
 class CommandLine {
  public:
-  CommandLine() {
+  /// \param words those of a command line; a command that is not among them gets no options, which
+  /// would take a millisecond to make
+  explicit CommandLine(std::vector<std::string_view> words) : words_(std::move(words)) {
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(36);
     everywhere(app_);
@@ -89,13 +80,19 @@ class CommandLine {
     task("ipo", "Only the recent listings", Mode::ipos);
     task("delisted", "Only take delisted symbols out", Mode::delisted);
     task("dry-run", "Show what sync would change", Mode::full, true);
-    init();
-    status();
-    history();
-    universes();
-    check();
-    deliver();
-    config();
+    command("init", "Create the program's own tables, and cache_entries where it is missing",
+            Command::init, &CommandLine::init);
+    command("status", "Show the record of a run", Command::status, &CommandLine::status);
+    command("history", "List the last runs, or the changes of a universe or a symbol",
+            Command::history, &CommandLine::history);
+    command("universes", "List the entries with type, count and last change", Command::universes,
+            &CommandLine::universes);
+    command("check", "Look at everything that a run needs; write nothing", Command::check,
+            &CommandLine::check);
+    command("deliver", "Publish the events that are still pending", Command::deliver,
+            &CommandLine::deliver);
+    command("config", "Show the settings that hold, and where each comes from", Command::config,
+            &CommandLine::config);
   }
 
   std::variant<Options, Answer> parse(int argc, const char* const* argv) {
@@ -295,6 +292,7 @@ class CommandLine {
       options_.mode = mode;
       options_.dry_run = options_.dry_run || dry_run;
     });
+    if (!is_named(name)) return;
     flag(app, "--dry-run", "Show what would change, and change nothing", options_.dry_run);
     option(app, "--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)", check_day,
            [this](const std::string& value) { options_.as_of = parse_day(value); });
@@ -308,16 +306,14 @@ class CommandLine {
     everywhere(app);
   }
 
-  CLI::App& command(const std::string& name, const std::string& description, Command command) {
+  void command(const std::string& name, const std::string& description, Command command,
+               void (CommandLine::*add_options)(CLI::App&)) {
     CLI::App& app = *app_.add_subcommand(name, description);
     app.final_callback([this, command] { options_.command = command; });
-    return app;
+    if (is_named(name)) (this->*add_options)(app);
   }
 
-  void init() {
-    CLI::App& app =
-        command("init", "Create the program's own tables, and cache_entries where it is missing",
-                Command::init);
+  void init(CLI::App& app) {
     flag(app, "--print-sql", "Print the SQL instead of running it", options_.print_sql);
     text(app, "--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
          options_.print_grants, store::role_problem);
@@ -327,8 +323,7 @@ class CommandLine {
     everywhere(app);
   }
 
-  void status() {
-    CLI::App& app = command("status", "Show the record of a run", Command::status);
+  void status(CLI::App& app) {
     option(app, "RUN_ID", "", "The run; the last one where not given", check_word,
            [this](const std::string& value) { options_.run_id = value; });
     setting(app, "output.format");
@@ -336,10 +331,7 @@ class CommandLine {
     everywhere(app);
   }
 
-  void history() {
-    CLI::App& app =
-        command("history", "List the last runs, or the changes of a universe or a symbol",
-                Command::history);
+  void history(CLI::App& app) {
     text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
     text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
          options_.symbol);
@@ -352,34 +344,26 @@ class CommandLine {
     everywhere(app);
   }
 
-  void universes() {
-    CLI::App& app = command("universes", "List the entries with type, count and last change",
-                            Command::universes);
+  void universes(CLI::App& app) {
     setting(app, "output.format");
     connecting(app);
     everywhere(app);
   }
 
-  void check() {
-    CLI::App& app =
-        command("check", "Look at everything that a run needs; write nothing", Command::check);
+  void check(CLI::App& app) {
     setting(app, "output.format");
     connecting(app);
     everywhere(app);
   }
 
-  void deliver() {
-    CLI::App& app =
-        command("deliver", "Publish the events that are still pending", Command::deliver);
+  void deliver(CLI::App& app) {
     text(app, "--discard", "EVENT_ID", "Give this pending event up first, unpublished",
          options_.discard, check_uuid);
     connecting(app);
     everywhere(app);
   }
 
-  void config() {
-    CLI::App& app = command("config", "Show the settings that hold, and where each comes from",
-                            Command::config);
+  void config(CLI::App& app) {
     flag(app, "--example", "Print a configuration file with all settings and their defaults",
          options_.example);
     task_settings(app);
@@ -387,6 +371,11 @@ class CommandLine {
     everywhere(app);
   }
 
+  [[nodiscard]] bool is_named(const std::string& command) const {
+    return std::count(words_.begin(), words_.end(), command) > 0;
+  }
+
+  std::vector<std::string_view> words_;
   Options options_;
   bool verbose_ = false;
   bool quiet_ = false;
@@ -397,11 +386,15 @@ class CommandLine {
 }  // namespace
 
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv) {
-  return CommandLine().parse(argc, argv);
+  return CommandLine({argv, argv + argc}).parse(argc, argv);
 }
 
 void look_at_command_line(const std::function<void(const CLI::App&)>& look) {
-  look(CommandLine().app());
+  const CommandLine bare({});
+  std::vector<std::string> names;
+  for (const CLI::App* each : bare.app().get_subcommands({})) names.push_back(each->get_name());
+  const CommandLine whole({names.begin(), names.end()});
+  look(whole.app());
 }
 
 }  // namespace tickstock::cli

@@ -10,15 +10,6 @@ namespace tickstock::cli {
 
 namespace {
 
-/// A whole number in decimal, and nothing else.
-std::optional<std::int64_t> parse_whole(const std::string& text) {
-  std::int64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
-
 std::string quoted(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
@@ -86,6 +77,18 @@ bool is_word(std::string_view text) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == ':' || c == '-';
   });
+}
+
+std::string check_word(const std::string& text) {
+  return is_word(text) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+}
+
+std::optional<std::int64_t> parse_whole(const std::string& text) {
+  std::int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
 }
 
 std::string problem_of(const Setting& setting, const Value& value) {

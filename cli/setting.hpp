@@ -74,6 +74,11 @@ const Setting& setting(std::string_view name);
 /// Whether a text can be the id of a run or the name of who triggered it: 1 to 64 of
 /// `A-Za-z0-9._:-`.
 bool is_word(std::string_view text);
+/// What is wrong with a text that is to be one.
+std::string check_word(const std::string& text);
+
+/// A whole number in decimal, and nothing else: 010 is ten.
+std::optional<std::int64_t> parse_whole(const std::string& text);
 
 /// What is wrong with a value, as the end of a sentence that begins with the name; empty where it
 /// can be taken.

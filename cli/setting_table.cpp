@@ -24,10 +24,6 @@ std::string decapitalized(std::string text) {
   return text;
 }
 
-std::string check_word(const std::string& value) {
-  return is_word(value) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
-}
-
 /// Only PostgreSQL knows the names; what can't be one would garble its answer.
 std::string check_zone(const std::string& value) {
   const bool plain =
