@@ -61,8 +61,4 @@ std::string dollars(double amount) {
   return fmt::format("${:.0f}", amount);
 }
 
-std::string counted(std::uint64_t number, const std::string& one, const std::string& many) {
-  return fmt::format("{} {}", number, number == 1 ? one : many);
-}
-
 }  // namespace tickstock::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "domain/counted.hpp"
+
 namespace tickstock::cli {
 
 /// The first character of a text in UTF-8 and its bytes; a byte that begins none stands alone, as a
@@ -25,8 +27,5 @@ std::string printable(std::string_view text);
 
 /// `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`; `-` for what is no finite number.
 std::string dollars(double amount);
-
-/// `1 universe`, `2 universes`.
-std::string counted(std::uint64_t number, const std::string& one, const std::string& many);
 
 }  // namespace tickstock::cli

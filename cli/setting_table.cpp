@@ -188,11 +188,11 @@ Table day_ends() {
 Table guards() {
   return {
       percent("max_vanished_percent",
-              "Refuse a run when more of the symbols in the categories stop being eligible",
+              "Percent of the symbols in the categories that may stop being eligible at once",
               [](auto& s) { return &s.run.policy.guards.max_vanished_percent; }),
-      percent("max_appeared_percent", "Refuse a run when more than this share of them would be new",
+      percent("max_appeared_percent", "Percent of that number that may be new in them at once",
               [](auto& s) { return &s.run.policy.guards.max_appeared_percent; }),
-      percent("max_removed_percent", "Refuse a run when a universe would lose more of its members",
+      percent("max_removed_percent", "Percent of its members that a universe may lose at once",
               [](auto& s) { return &s.run.policy.guards.max_removed_percent; }),
       such_as(
           whole("guards", "max_data_age_days", 1, most_days,

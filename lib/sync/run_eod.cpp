@@ -108,7 +108,7 @@ void Run::wait_for_day_end() {
     }
   }
   const std::string late = "the day " + to_string(day) + " was not complete within " +
-                           std::to_string(eod.wait.count() / 1000) + " seconds: no row of it in " +
+                           std::to_string(eod.wait.count() / 1000) + " s: no row of it in " +
                            environment_.tables.prices.shown() + ", and no signal on Redis";
   if (eod.required) throw Error(ErrorKind::unavailable, late + "; run again when it is");
   announcer_.connect();

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "domain/counted.hpp"
 #include "store/market_reader.hpp"
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
@@ -87,14 +88,16 @@ void Run::warn_about_data(const Market& market) {
                                " days before the as-of day and shares_outstanding");
   }
   if (market.unknown_activity() > 0) {
-    report_.warnings.push_back(
-        std::to_string(market.unknown_activity()) +
-        " symbols have no is_active (NULL); they are not eligible, and stay where they are");
+    report_.warnings.push_back(counted(
+        market.unknown_activity(),
+        "symbol has no is_active (NULL); it is not eligible, and stays where it is",
+        "symbols have no is_active (NULL); they are not eligible, and stay where they are"));
   }
   if (market.not_finite() > 0) {
     report_.warnings.push_back(
-        std::to_string(market.not_finite()) +
-        " symbols have a market cap that is not a finite number; they are not eligible");
+        counted(market.not_finite(), "symbol has a market cap that is not a finite number; it is",
+                "symbols have a market cap that is not a finite number; they are") +
+        " not eligible");
   }
 }
 

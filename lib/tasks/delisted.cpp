@@ -2,6 +2,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "domain/counted.hpp"
 #include "tasks/tasks.hpp"
 
 namespace tickstock::tasks {
@@ -54,9 +55,11 @@ TaskPlan delisted(const Market& market, const Entries& entries) {
     if (holds_delisted) plan.writes.push_back(without_delisted(universe, entry, market));
   }
   if (!unknown.empty()) {
-    plan.warnings.push_back(std::to_string(unknown.size()) + " members of " +
-                            std::to_string(entries_with_unknown) +
-                            " entries are not in the symbols table and stay where they are");
+    plan.warnings.push_back(counted(unknown.size(), "member", "members") + " of " +
+                            counted(entries_with_unknown, "entry", "entries") +
+                            (unknown.size() == 1
+                                 ? " is not in the symbols table and stays where it is"
+                                 : " are not in the symbols table and stay where they are"));
   }
   return plan;
 }

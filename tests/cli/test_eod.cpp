@@ -92,7 +92,7 @@ TEST_CASE(
   Scene scene;
   REQUIRE(scene.fixture.run({"init"}).status == 0);
   check_fails(scene.fixture, {"sync", "--wait-for-eod", "1", "--eod-timeout", "fail"}, 5,
-              "the day 2024-06-28 was not complete within 1 seconds");
+              "the day 2024-06-28 was not complete within 1 s");
   CHECK(scene.fixture.database().value("SELECT count(*) FROM cache_sync_runs") == "0");
   const ProcessResult result = run_task(scene.fixture, {"sync", "--wait-for-eod", "1"});
   CHECK(result.status == 0);

@@ -39,7 +39,7 @@ TEST_CASE("caps are written in the unit that a person says") {
 }
 
 TEST_CASE("a number takes the word that fits it") {
-  CHECK(counted(0, "event", "events") == "0 events");
-  CHECK(counted(1, "event", "events") == "1 event");
-  CHECK(counted(2, "event", "events") == "2 events");
+  CHECK(tickstock::counted(0, "event", "events") == "0 events");
+  CHECK(tickstock::counted(1, "event", "events") == "1 event");
+  CHECK(tickstock::counted(2, "event", "events") == "2 events");
 }

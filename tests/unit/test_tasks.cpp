@@ -157,7 +157,7 @@ TEST_CASE("delisted symbols leave every cleaned entry, and the rest keeps its or
   CHECK(written(market, plan, "technology").empty());
   CHECK(written(market, plan, "nano_cap") == Names{"A"});
   REQUIRE(plan.warnings.size() == 1);
-  CHECK_THAT(plan.warnings[0], starts_with("1 members of 1 entries are not in the symbols table"));
+  CHECK_THAT(plan.warnings[0], starts_with("1 member of 1 entry is not in the symbols table"));
 }
 
 TEST_CASE("an entry that can't be read is left alone and named") {
