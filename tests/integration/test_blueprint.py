@@ -1,6 +1,7 @@
 """The blueprint over real HTTP: what it answers and what it starts."""
 
 import os
+import shlex
 import threading
 import unittest
 from typing import Any
@@ -214,7 +215,7 @@ class Runs(EndpointsTest):
         folder = new_folder()
         # It begins when it may, and then is the real one.
         slow = stub(f"case $* in *--run-id*) while [ ! -e {folder}/go ]; do sleep 0.05; done;; esac\n"
-                    f"exec {PROGRAM} \"$@\"")
+                    f"exec {shlex.quote(PROGRAM)} \"$@\"")
         client = self.serve(scene, program=slow)
         with mock.patch.object(module, "TRIGGER_PATIENCE", 0.3):
             status, answer = client.trigger()
@@ -227,7 +228,7 @@ class Runs(EndpointsTest):
         self.assertEqual(client.wait_for_end(answer["run_id"])["status"], "completed")
 
     def test_a_run_that_was_killed_before_its_record_is_failed(self) -> None:
-        dying = stub(f"case $* in *--run-id*) kill -KILL $$;; *) exec {PROGRAM} \"$@\";; esac")
+        dying = stub(f"case $* in *--run-id*) kill -KILL $$;; *) exec {shlex.quote(PROGRAM)} \"$@\";; esac")
         client = self.serve(Scene(), program=dying)
         status, answer = client.trigger()
         self.assertEqual(status, 202)

@@ -21,7 +21,9 @@ value() { sed -n "s/^$1=//p" "$units/$2"; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cp "$units"/tickstock-cache* "$scratch"
-sed -i "s|^ExecStart=[^ ]*/tickstock-cache |ExecStart=$program |" "$scratch/tickstock-cache.service"
+# A unit's command has no blanks in its path, which that of a build may have.
+ln -s "$program" "$scratch/program"
+sed -i "s|^ExecStart=[^ ]*/tickstock-cache |ExecStart=$scratch/program |" "$scratch/tickstock-cache.service"
 cd "$scratch"
 
 is 'what systemd says of the units' \
