@@ -19,7 +19,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Optional
 
-from cache_sync_program import COMMANDS, ProgramMissing, exit_status, find_program, read_document, read_step
+from cache_sync_program import (COMMANDS, DOCUMENT_AND_STEPS, ProgramMissing, exit_status, find_program,
+                                read_document, read_step)
 
 # After so long there is a record, or nobody asks any more.
 KEPT_SECONDS = 86_400
@@ -71,8 +72,8 @@ class Launcher:
             try:
                 # A session of its own: signals for the web server's group are not for the run.
                 process = subprocess.Popen(
-                    [program, COMMANDS[mode], "--format", "json", "--log-format", "json", "--run-id", run_id,
-                     "--triggered-by", triggered_by],
+                    [program, COMMANDS[mode], *DOCUMENT_AND_STEPS, "--run-id", run_id, "--triggered-by",
+                     triggered_by],
                     stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=self._environment,
                     start_new_session=True)
             except OSError as error:

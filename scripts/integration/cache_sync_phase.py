@@ -23,8 +23,8 @@ from datetime import date
 from os import environ
 from typing import Any, Literal, Optional
 
-from cache_sync_program import (COMMITTED, PROGRAM, REFUSED, UNDELIVERED, ProgramMissing, exit_status, failure_of,
-                                find_program, read_document, read_step)
+from cache_sync_program import (COMMITTED, DOCUMENT_AND_STEPS, PROGRAM, REFUSED, UNDELIVERED, ProgramMissing,
+                                exit_status, failure_of, find_program, read_document, read_step)
 
 PHASE = "cache_sync"
 
@@ -79,8 +79,8 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Optional[date] = None
     Raises CacheSyncFailed, and ProgramMissing where there is no program.
     """
     run_id = run_id or "daily-cache-sync-" + secrets.token_hex(4)
-    command = [find_program(program, environment), "sync", "--format", "json", "--log-format", "json",
-               "--run-id", run_id, "--triggered-by", triggered_by, *options]
+    command = [find_program(program, environment), "sync", *DOCUMENT_AND_STEPS, "--run-id", run_id,
+               "--triggered-by", triggered_by, *options]
     if as_of is not None:
         command += ["--as-of", as_of.isoformat()]
     begun = time.monotonic()

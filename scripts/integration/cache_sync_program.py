@@ -20,6 +20,9 @@ FAILED, REFUSED, UNAVAILABLE, NOT_APPROVED, UNKNOWN_OUTCOME, LOCKED = 1, 4, 5, 7
 
 COMMANDS = {"full": "sync", "market_cap": "market-cap", "ipos": "ipo", "delisted": "delisted"}
 
+# Verbose, since a configuration file may ask for less than the steps.
+DOCUMENT_AND_STEPS = ("--format", "json", "--log-format", "json", "--verbose")
+
 STEP = re.compile(r"step \d+/\d+: (.*)", re.DOTALL)
 
 

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 
 #include "cli/scene.hpp"
@@ -15,11 +14,6 @@ using namespace tickstock::test;
 namespace {
 
 using Samples = std::map<std::string, double>;
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// A market whose runs leave metrics.
 struct Scene {
@@ -44,7 +38,7 @@ struct Scene {
 
   Samples samples() {
     Samples found;
-    for (const std::string& line : lines_of(text_of(path))) {
+    for (const std::string& line : lines_of(file_text(path))) {
       if (line.starts_with('#')) continue;
       const std::string prefix = "tickstock_cache_";
       REQUIRE(line.starts_with(prefix));
@@ -90,7 +84,7 @@ TEST_CASE("a run leaves when and how it ended, what it found, and what it change
   REQUIRE(::stat(scene.path.c_str(), &facts) == 0);
   CHECK((facts.st_mode & 0777) == 0644);
   const ProcessResult checked =
-      run_process({"promtool", "check", "metrics"}, {.input = text_of(scene.path)});
+      run_process({"promtool", "check", "metrics"}, {.input = file_text(scene.path)});
   CHECK(checked.out + checked.err == "");
   CHECK(checked.status == 0);
 
@@ -152,8 +146,8 @@ TEST_CASE("events that are pending are counted until they are delivered") {
   const std::string config =
       scene.directory.write("c.toml", "[metrics]\nfile = '" + scene.path + "'\n");
   REQUIRE(scene.fixture.run({"deliver", "--config", config}).status == 0);
-  CHECK_THAT(text_of(scene.path), contains("tickstock_cache_pending_events 0\n"));
-  CHECK_THAT(text_of(scene.path), contains("last_exit_status{mode=\"full\"} 6\n"));
+  CHECK_THAT(file_text(scene.path), contains("tickstock_cache_pending_events 0\n"));
+  CHECK_THAT(file_text(scene.path), contains("last_exit_status{mode=\"full\"} 6\n"));
 }
 
 TEST_CASE("each mode has its own outcome, and a dry run has none") {

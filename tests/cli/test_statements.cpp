@@ -1,8 +1,6 @@
 // The page of statements lists what the program sends to PostgreSQL: all of it, and nothing else.
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <regex>
 #include <set>
 
@@ -14,11 +12,6 @@ using namespace tickstock::test;
 namespace {
 
 using Statements = std::set<std::string>;
-
-std::string file_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// One white space is as good as another, a name as good with its quotes as without, the name of
 /// one snapshot as that of another, and a day as another.

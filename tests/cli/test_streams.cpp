@@ -162,3 +162,29 @@ TEST_CASE("a closed standard input and a small environment do no harm") {
   CHECK(run_process(Fixture::command({"sync", "-q", "--as-of", market_day}), options).status == 0);
   CHECK(run_task(fixture, {"sync"}, {{"HOME", std::nullopt}, {"LC_ALL", "C"}}).status == 0);
 }
+
+TEST_CASE("lines for systemd's journal begin with their priority, and no others do") {
+  Fixture fixture;
+  add_small_market(fixture);
+  const TemporaryDirectory directory;
+  const std::string log = directory.write("log", "");
+  // A stream by its device and inode, as systemd names that of its journal.
+  const auto logged = [&](const std::string& stream, const Names& arguments) {
+    std::string command = "export JOURNAL_STREAM=$(stat -c " + stream + " log); exec";
+    for (const std::string& word : Fixture::command(with(arguments, {"--as-of", market_day})))
+      command += " '" + word + "'";
+    RunOptions options = fixture.options();
+    options.directory = directory.path();
+    run_process({"sh", "-c", command + " 2>log >/dev/null"}, options);
+    return lines_of(file_text(log));
+  };
+  const Names mine = logged("%d:%i", {"sync", "-v", "--approve-plan", std::string(64, '0')});
+  REQUIRE(mine.size() == 4);
+  CHECK_THAT(mine[0], starts_with("<7>tickstock-cache: debug: run "));
+  CHECK_THAT(mine[1], starts_with("<6>tickstock-cache: step 1/5"));
+  CHECK_THAT(mine[2], starts_with("<4>tickstock-cache: warning: "));
+  CHECK_THAT(mine[3], starts_with("<3>tickstock-cache: error: "));
+  CHECK_THAT(logged("%d:%i", {"sync", "--log-format", "json"}).front(), starts_with("<6>{"));
+  // A stream of the journal that somebody put a file in the place of.
+  for (const std::string& line : logged("1:1", {"sync"})) CHECK_THAT(line, !starts_with("<"));
+}

@@ -60,6 +60,14 @@ class Committed(PhaseTest):
         self.assertEqual(again.changes, 0)
         self.assertRegex(again.run_id, "^daily-cache-sync-[0-9a-f]{8}$")
 
+    def test_the_steps_are_followed_whatever_a_configuration_says_of_log_and_result(self) -> None:
+        config = new_folder() / "c.toml"
+        config.write_text('[log]\nlevel = "quiet"\nformat = "text"\n[output]\nformat = "text"\n', encoding="utf-8")
+        seen: list[int] = []
+        result = run(Scene(), more={"TICKSTOCK_CACHE_CONFIG": str(config)},
+                     on_progress=lambda step, total, name: seen.append(step))
+        self.assertEqual((seen, result.status), ([1, 2, 3, 4, 5], "completed"))
+
     def test_status_2_is_completed(self) -> None:
         scene = Scene()
         scene.next_day()

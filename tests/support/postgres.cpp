@@ -61,13 +61,6 @@ std::optional<User> service_user() {
   return User{entry->pw_uid, entry->pw_gid};
 }
 
-std::string file_text(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
 std::string joined_lines(const std::vector<std::string>& lines) {
   return fmt::format("{}\n", fmt::join(lines, "\n"));
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 
@@ -39,6 +40,11 @@ std::string TemporaryDirectory::write(const std::string& name, const std::string
     throw std::runtime_error(fmt::format("cannot write {}", path));
   }
   return path;
+}
+
+std::string file_text(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 }  // namespace tickstock::test

@@ -32,4 +32,7 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
+/// What a file holds; nothing where it can't be read.
+std::string file_text(const std::string& path);
+
 }  // namespace tickstock::test
