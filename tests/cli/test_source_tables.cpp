@@ -59,7 +59,7 @@ TEST_CASE("a symbol whose activity is not known stays where it stands and is cou
   CHECK(fixture.members("mega_cap") == Names{"MEGA"});
   CHECK(fixture.members("recent_ipos") == Names{"NEW"});
   CHECK(fixture.members("calm") == Names{"VAGUE"});
-  CHECK_THAT(done.at("warnings").text(), contains("1 symbols have no is_active (NULL)"));
+  CHECK_THAT(done.at("warnings").text(), contains("1 symbol has no is_active (NULL)"));
 }
 
 TEST_CASE("a delisted day in the future still trades, and in the past it doesn't") {

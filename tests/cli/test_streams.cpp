@@ -81,8 +81,8 @@ TEST_CASE("warnings and steps go to standard error, the result alone to standard
               "tickstock-cache: step 5/5: Publishing events",
               "tickstock-cache: warning: the tables cache_sync_* do not exist: no history is kept, "
               "and events that Redis doesn't take are lost; run 'tickstock-cache init'",
-              "tickstock-cache: warning: 1 symbols have a market cap that is not a finite number; "
-              "they are not eligible"});
+              "tickstock-cache: warning: 1 symbol has a market cap that is not a finite number; it "
+              "is not eligible"});
   CHECK_THAT(text.out, !contains("warning") && !contains("step "));
 
   const ProcessResult json = run_task(fixture, {"sync", "--format", "json"});
