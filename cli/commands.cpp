@@ -87,31 +87,6 @@ int print_result(const std::string& text, int status, Log& log) {
   return status;
 }
 
-/// Tells the metrics how many events are pending now.
-void leave_pending(const std::string& path, std::uint64_t events, Log& log) {
-  if (path.empty()) return;
-  try {
-    MetricsFile metrics(path);
-    metrics.set_pending(events);
-    metrics.write();
-  } catch (const Error& error) {
-    log.warning(error.what());
-  }
-}
-
-/// Leaves the metrics of a run where they are asked for.
-void leave_metrics(const std::string& path, const sync::Report& report, int status, Log& log) {
-  if (path.empty() || report.dry_run) return;
-  try {
-    MetricsFile metrics(path);
-    metrics.set_outcome(report.mode, status, report.ended_at, report.duration_seconds);
-    metrics.set_data(report);
-    metrics.write();
-  } catch (const Error& error) {
-    log.warning(error.what());
-  }
-}
-
 int print_report(const sync::Report& report, const Settings& settings, int status, Log& log) {
   if (settings.output.format == OutputFormat::json) {
     return print_result(json_report(report, status), status, log);
@@ -141,7 +116,12 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
 
   const int status = print_report(
       report, settings, status_of(report, settings.output.detailed_exitcode, caught_signal()), log);
-  leave_metrics(settings.output.metrics_file, report, status, log);
+  if (!report.dry_run) {
+    change_metrics(output.metrics_file, log, [&](MetricsFile& metrics) {
+      metrics.set_outcome(report.mode, status, report.ended_at, report.duration_seconds);
+      metrics.set_data(report);
+    });
+  }
   return status;
 }
 
@@ -272,7 +252,10 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
                           delivery.failure->what()));
     status = status_of(delivery.failure->kind(), caught_signal());
   }
-  if (delivery.pending) leave_pending(settings.output.metrics_file, *delivery.pending, log);
+  if (delivery.pending) {
+    change_metrics(settings.output.metrics_file, log,
+                   [&](MetricsFile& metrics) { metrics.set_pending(*delivery.pending); });
+  }
   const std::string pending = delivery.pending ? std::to_string(*delivery.pending) : "unknown";
   const std::string text =
       fmt::format("{}{} published, {} pending\n",
@@ -294,9 +277,11 @@ int run_config(const Options& options, const Settings& settings) {
 int run_command(const Options& options, const Settings& settings, Log& log,
                 const io::Interrupt& interrupt) {
   if (options.command == Command::task && !options.dry_run) log.set_run_id(settings.run.run_id);
-  // A wait that was asked for is not the time that the command takes.
-  io::Patience patience(interrupt,
-                        io::Deadline::after(settings.environment.timeout + settings.run.eod.wait));
+  // A run's wait for the end of the day is not the time that the command takes.
+  const bool may_wait = options.command == Command::task && !options.dry_run;
+  io::Patience patience(interrupt, io::Deadline::after(settings.environment.timeout +
+                                                       (may_wait ? settings.run.eod.wait
+                                                                 : std::chrono::milliseconds{0})));
   switch (options.command) {
     case Command::task: return run_task(options, settings, log, patience);
     case Command::init: return run_init(options, settings, patience);

@@ -16,6 +16,7 @@
 #include "output.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
+#include "sync/clock.hpp"
 
 namespace {
 
@@ -71,7 +72,9 @@ int run(int argc, const char* const* argv) {
   } catch (const Error& error) {
     const int status = report_failure(error, log, output.format);
     if (options && options->command == Command::task && !options->dry_run) {
-      note_failed_attempt(output.metrics_file, options->mode, status, log);
+      change_metrics(output.metrics_file, log, [&](MetricsFile& metrics) {
+        metrics.set_outcome(options->mode, status, sync::RunClock().seconds(), 0);
+      });
     }
     return status;
   }

@@ -130,7 +130,7 @@ void MetricsFile::set_universes(const sync::Report& report) {
   }
   for (const EntryWrite* write : report.writes()) {
     Churn& each = churn[write->universe];
-    each.members = write->after->members.size();
+    each.members = distinct(write->after->members).size();
     each.added += write->diff.added.size();
     each.removed += write->diff.removed.size();
   }
@@ -162,20 +162,6 @@ std::string MetricsFile::text() const {
   return text;
 }
 
-void note_failed_attempt(const std::string& path, Mode mode, int exit_status, Log& log) {
-  if (path.empty()) return;
-  using std::chrono::system_clock;
-  try {
-    MetricsFile metrics(path);
-    metrics.set_outcome(
-        mode, exit_status,
-        std::chrono::duration<double>(system_clock::now().time_since_epoch()).count(), 0);
-    metrics.write();
-  } catch (const Error& error) {
-    log.warning(error.what());
-  }
-}
-
 void MetricsFile::write() const {
   // The collector reads only what ends in .prom, so it never sees the temporary file.
   std::string temporary = path_ + ".XXXXXX";
@@ -195,6 +181,18 @@ void MetricsFile::write() const {
   ::unlink(temporary.c_str());
   errno = why;
   unwritable(path_);
+}
+
+void change_metrics(const std::string& path, Log& log,
+                    const std::function<void(MetricsFile&)>& change) {
+  if (path.empty()) return;
+  try {
+    MetricsFile metrics(path);
+    change(metrics);
+    metrics.write();
+  } catch (const Error& error) {
+    log.warning(error.what());
+  }
 }
 
 }  // namespace tickstock::cli

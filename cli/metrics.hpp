@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -39,8 +40,8 @@ class MetricsFile {
   std::map<std::string, std::map<std::string, std::string>, std::less<>> samples_;
 };
 
-/// Puts a run that failed before there was a report into the file, where one is asked for. Never
-/// throws: what goes wrong is a warning.
-void note_failed_attempt(const std::string& path, Mode mode, int exit_status, Log& log);
+/// Changes the file, where one is asked for. Never throws an Error: what goes wrong is a warning.
+void change_metrics(const std::string& path, Log& log,
+                    const std::function<void(MetricsFile&)>& change);
 
 }  // namespace tickstock::cli

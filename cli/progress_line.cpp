@@ -50,7 +50,10 @@ std::string progress_text(std::string_view what, const store::Reading& reading, 
   return fitted(text, std::min(columns_of(text), width));
 }
 
-void ProgressLine::say(std::string what) { what_ = std::move(what); }
+void ProgressLine::say(std::string what) {
+  what_ = std::move(what);
+  since_ = Clock::now();
+}
 
 void ProgressLine::draw(const store::Reading& reading) {
   const Clock::time_point now = Clock::now();
@@ -58,7 +61,7 @@ void ProgressLine::draw(const store::Reading& reading) {
   next_ = now + pause_between_drawings;
   // The last column stays free: some terminals turn to the next line there.
   const std::size_t width = std::max<std::size_t>(screen_of(STDERR_FILENO, When::never).width, 2);
-  const double seconds = std::chrono::duration<double>(now - begin_).count();
+  const double seconds = std::chrono::duration<double>(now - since_).count();
   put("\r" + progress_text(what_, reading, seconds, width - 1) + "\x1b[K");
   shown_ = true;
 }

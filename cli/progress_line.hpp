@@ -33,8 +33,8 @@ class ProgressLine {
   bool enabled_;
   bool shown_ = false;
   std::string what_;
-  Clock::time_point begin_ = Clock::now();
-  Clock::time_point next_ = begin_ + std::chrono::milliseconds(300);
+  Clock::time_point since_ = Clock::now();
+  Clock::time_point next_ = since_ + std::chrono::milliseconds(300);
 };
 
 /// The words of the line in at most `width` columns.

@@ -100,9 +100,9 @@ void take_run(const Options& options, sync::RunOptions& run) {
 }
 
 void require_transport(const Settings& settings, Command command) {
-  const bool talks_to_redis =
-      command == Command::deliver || command == Command::check ||
-      (command == Command::task && !settings.run.dry_run && settings.run.events);
+  const bool talks_to_redis = command == Command::deliver || command == Command::check ||
+                              (command == Command::task && !settings.run.dry_run &&
+                               (settings.run.events || settings.run.eod.wait.count() > 0));
   const std::string weakness = settings.environment.redis.transport_weakness();
   if (settings.environment.database.require_tls && talks_to_redis && !weakness.empty()) {
     throw Error(ErrorKind::config, "[security] require_tls: " + weakness);

@@ -20,14 +20,28 @@ DaySignals::DaySignals(const RedisSettings& settings, std::vector<std::string> l
 bool DaySignals::take(Day day, io::Deadline deadline, io::Patience& patience) {
   bool signalled = false;
   for (;;) {
-    for (const std::string& list : lists_) link_.conversation().pop(list);
-    link_.settle(deadline, patience);
+    try {
+      ask(deadline, patience);
+    } catch (const Error& error) {
+      // A signal that is taken off its list must not be lost over the next question.
+      if (signalled && error.kind() == ErrorKind::redis) return true;
+      throw;
+    }
     const std::vector<std::string> elements = link_.conversation().take_elements();
     if (elements.empty()) return signalled;
     for (const std::string& element : elements) {
       signalled = signalled || latest_day_in(element).value_or(day) >= day;
     }
   }
+}
+
+void DaySignals::ask(io::Deadline deadline, io::Patience& patience) {
+  // The answers to an earlier question may be late, and bring the signal.
+  if (!std::exchange(asked_, true)) {
+    for (const std::string& list : lists_) link_.conversation().pop(list);
+  }
+  link_.settle(deadline, patience);
+  asked_ = false;
 }
 
 }  // namespace tickstock::events

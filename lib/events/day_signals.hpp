@@ -19,12 +19,20 @@ class DaySignals {
   DaySignals(const RedisSettings& settings, std::vector<std::string> lists);
 
   /// Takes all that is on the lists. \return whether the signal of this day was among it: an
-  /// element that names no earlier day alone. \throws Error (redis), (interrupted).
+  /// element that names no earlier day alone. \throws Error (redis), after which it may be called
+  /// again unless failed(); (interrupted).
   bool take(Day day, io::Deadline deadline, io::Patience& patience);
 
+  /// Whether the connection is of no more use.
+  [[nodiscard]] bool failed() const { return link_.failed(); }
+
  private:
+  /// Asks each list for an element, and waits for the answers.
+  void ask(io::Deadline deadline, io::Patience& patience);
+
   Link link_;
   std::vector<std::string> lists_;
+  bool asked_ = false;
 };
 
 }  // namespace tickstock::events

@@ -56,7 +56,7 @@ class DayEnd {
       return signals_->take(day_, io::Deadline::after(redis_time), patience_);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
-      signals_.reset();
+      if (signals_ && signals_->failed()) signals_.reset();
       if (!told_) {
         observer_.note(std::string("no signal can be heard: ") + error.what() + "; trying again");
       }

@@ -139,6 +139,22 @@ TEST_CASE("a signal of the system ends the wait, with nothing changed") {
   CHECK(scene.fixture.entries_dump() == before);
 }
 
+TEST_CASE("the wait is a run's alone, and tells no secret where require_tls forbids it") {
+  Scene scene;
+  REQUIRE(scene.fixture.run({"init"}).status == 0);
+  const TemporaryDirectory directory;
+  const std::string config =
+      directory.write("c.toml", "[eod]\nwait = 600\n[security]\nrequire_tls = true\n");
+  check_fails(scene.fixture, {"sync", "--no-events", "--config", config}, 78,
+              "[security] require_tls: the connection to Redis",
+              {{"REDIS_URL", "redis://:word@192.0.2.1:6379/0"}});
+  Session holder = scene.fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("LOCK TABLE cache_sync_runs");
+  check_failure(scene.fixture.run({"history", "--config", config, "--timeout", "1"}), 5,
+                "give it more with --timeout");
+}
+
 TEST_CASE("a dry run does not wait, and leaves the signal to the run") {
   Scene scene;
   scene.push("eod_complete", "done");

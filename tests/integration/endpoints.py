@@ -51,6 +51,17 @@ class Client:
         return self.status(name)
 
 
+def serve(test: unittest.TestCase, app: Flask) -> Client:
+    """Starts a web server in this process for as long as the test lasts, and returns who speaks to it."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    test.addCleanup(server.server_close)
+    test.addCleanup(thread.join)
+    test.addCleanup(server.shutdown)
+    return Client(server.server_port)
+
+
 class EndpointsTest(unittest.TestCase):
     """Serves the blueprint in this process."""
 
@@ -67,13 +78,7 @@ class EndpointsTest(unittest.TestCase):
         app = Flask("test")
         environment = {**scene.environment, "TICKSTOCKPL_API_KEY": KEY, **more}
         app.register_blueprint(cache_sync_blueprint(program, environment, directory or new_folder()))
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(thread.join)
-        self.addCleanup(server.shutdown)
-        return Client(server.server_port)
+        return serve(self, app)
 
     def check_error(self, answer: tuple[int, dict[str, Any]], status: int, word: str, part: str) -> None:
         self.assertEqual(answer[0], status, answer[1])

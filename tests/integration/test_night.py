@@ -10,9 +10,8 @@ from datetime import date
 from typing import Any
 from unittest import mock
 
-from endpoints import KEY, Client
+from endpoints import KEY, Client, serve
 from support import FIRST_DAY, PROGRAM, SCRIPTS, SECOND_DAY, Scene, man_examples, new_folder, servers, wait_until
-from werkzeug.serving import make_server
 
 SUBSCRIBER, PHASE, APPLICATION, _, SETTINGS, VIEW = man_examples("tickstock-cache-integration.7")
 
@@ -64,13 +63,7 @@ class Night(unittest.TestCase):
         return universes, read
 
     def serve(self) -> Client:
-        server = make_server("127.0.0.1", 0, run_example(APPLICATION)["app"], threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(thread.join)
-        self.addCleanup(server.shutdown)
-        return Client(server.server_port)
+        return serve(self, run_example(APPLICATION)["app"])
 
     def stored(self) -> dict[str, list[str]]:
         return {row[0]: row[1] for row in self.fetch("SELECT universe, content->'symbols' FROM cache_entries", ())}

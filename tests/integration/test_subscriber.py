@@ -212,13 +212,17 @@ class Caches(SubscriberTest):
 class OfARun(SubscriberTest):
     """The same with what the program publishes."""
 
-    def test_a_night_is_followed(self) -> None:
+    def hear_a_night(self) -> tuple[Scene, Listener]:
         scene = Scene()
         scene.next_day()
         listener = self.listen()
         scene.run("sync", "--as-of", SECOND_DAY, "--run-id", "night")
         wait_until("the end of the night", lambda: any(
             channel == "tickstock:processing:status" for channel, _ in listener.events))
+        return scene, listener
+
+    def test_a_night_is_followed(self) -> None:
+        scene, listener = self.hear_a_night()
         changed = scene.query("SELECT string_agg(universe, ' ' ORDER BY id) FROM cache_sync_changes "
                               "WHERE run_id = 'night'").split()
         self.assertEqual(listener.said, [NEW, *changed])
@@ -232,12 +236,7 @@ class OfARun(SubscriberTest):
         wait_until("the gap", lambda: f"run short {UNNAMED}" in listener.said)
 
     def test_events_that_are_sent_again_are_read_once(self) -> None:
-        scene = Scene()
-        scene.next_day()
-        listener = self.listen()
-        scene.run("sync", "--as-of", SECOND_DAY, "--run-id", "night")
-        wait_until("the end of the night", lambda: any(
-            channel == "tickstock:processing:status" for channel, _ in listener.events))
+        scene, listener = self.hear_a_night()
         before = list(listener.said)
         scene.query("UPDATE cache_sync_outbox SET published_at = NULL WHERE run_id = 'night'")
         scene.run("deliver")

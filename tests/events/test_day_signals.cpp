@@ -1,0 +1,40 @@
+// The lists on which an import tells that a day is complete, on a real Redis.
+
+#include <csignal>
+
+#include "domain/error.hpp"
+#include "events/day_signals.hpp"
+#include "redis.hpp"
+#include "support/catch.hpp"
+
+using namespace tickstock;
+using tickstock::test::Redis;
+
+TEST_CASE("a Redis that answers late is asked no second time, and its signal counts") {
+  Redis redis;
+  events::RedisSettings settings = events::parse_redis_url(redis.url());
+  events::DaySignals signals(settings, {"done", "other"});
+  io::Patience patience;
+  const Day day = *parse_day("2024-06-28");
+  const auto soon = [] { return io::Deadline::after(std::chrono::milliseconds{50}); };
+  const auto later = [] { return io::Deadline::after(std::chrono::seconds{30}); };
+  CHECK_FALSE(signals.take(day, later(), patience));
+
+  redis.send_signal(SIGSTOP);
+  for (int i = 0; i < 3; ++i) {
+    CHECK_THROWS_AS(signals.take(day, soon(), patience), Error);
+    CHECK_FALSE(signals.failed());
+  }
+  redis.send_signal(SIGCONT);
+  redis.command({"RPUSH", "done", "2024-06-27"});
+  redis.command({"RPUSH", "done", "2024-06-28"});
+  // The late answers come first, and are of an empty list.
+  CHECK_FALSE(signals.take(day, later(), patience));
+  CHECK(redis.command({"LLEN", "done"}) == "2");
+  CHECK(signals.take(day, later(), patience));
+  CHECK(redis.command({"LLEN", "done"}) == "0");
+
+  redis.stop();
+  CHECK_THROWS_AS(signals.take(day, later(), patience), Error);
+  CHECK(signals.failed());
+}
