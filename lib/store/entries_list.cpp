@@ -19,8 +19,9 @@ SELECT universe::text, cache_type::text,
 }  // namespace
 
 std::vector<EntrySummary> list_entries(Connection& connection, const TableNames& names) {
-  Transaction transaction(connection, {.read_only = true});
-  const Result rows = transaction.run({"reading " + names.entries.shown(), names.in(list_sql)});
+  const std::vector<Result> results =
+      read_at_once(connection, {}, {{"reading " + names.entries.shown(), names.in(list_sql)}});
+  const Result& rows = results.front();
   std::vector<EntrySummary> entries;
   for (int row = 0; row < rows.rows(); ++row) {
     EntrySummary& entry = entries.emplace_back();

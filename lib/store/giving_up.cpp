@@ -19,6 +19,8 @@ noted AS (
     FROM by_run WHERE r.run_id = by_run.run_id)
 SELECT run_id, events FROM by_run ORDER BY first)";
 
+constexpr const char* too_old = "created_at < now() - make_interval(days => $1::int)";
+
 std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
                              std::string_view condition, const std::string& value) {
   const Result rows =
@@ -57,12 +59,18 @@ TransactionOptions publishing(std::int64_t publish_lock, const std::string& appl
 std::optional<std::vector<GivenUp>> give_up_old(Connection& connection, const TableNames& names,
                                                 std::int64_t publish_lock,
                                                 const std::string& application_name, int days) {
-  Transaction transaction(connection, publishing(publish_lock, application_name));
+  // Nearly every night there is none, and to find that out is cheap.
+  const Statement look{"looking for old events in " + names.outbox().shown(),
+                       names.in("SELECT FROM {outbox} WHERE published_at IS NULL "
+                                "AND given_up_at IS NULL AND ")
+                           .append(too_old)
+                           .append(" LIMIT 1"),
+                       {std::to_string(days)}};
+  Transaction transaction(connection, publishing(publish_lock, application_name), {look});
   if (!transaction.has_lock()) return std::nullopt;
-  std::vector<GivenUp> given_up =
-      give_up(transaction, names, "created_at < now() - make_interval(days => $1::int)",
-              std::to_string(days));
-  if (!given_up.empty()) transaction.commit();
+  if (transaction.first_results().front().rows() == 0) return std::vector<GivenUp>();
+  std::vector<GivenUp> given_up = give_up(transaction, names, too_old, std::to_string(days));
+  transaction.commit();
   return given_up;
 }
 

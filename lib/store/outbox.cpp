@@ -29,8 +29,11 @@ struct Pending {
   bool more = false;
 };
 
-Pending read_pending(Transaction& transaction, const TableNames& names) {
-  const Result rows = transaction.run({"reading " + names.outbox().shown(), names.in(pending_sql)});
+Statement read_pending(const TableNames& names) {
+  return {"reading " + names.outbox().shown(), names.in(pending_sql)};
+}
+
+Pending pending_of(const Result& rows) {
   Pending pending;
   for (int row = 0; row < rows.rows(); ++row) {
     pending.ids.push_back(rows.text(row, 0));
@@ -50,13 +53,14 @@ BatchOutcome publish_batch(Connection& connection, const TableNames& names,
   Transaction transaction(connection, {.isolation = Isolation::read_committed,
                                        .lock = publish_lock,
                                        .application_name = application_name,
-                                       .idle_time = time});
+                                       .idle_time = time},
+                          {read_pending(names)});
   BatchOutcome outcome;
   if (!transaction.has_lock()) {
     outcome.locked = true;
     return outcome;
   }
-  Pending pending = read_pending(transaction, names);
+  Pending pending = pending_of(transaction.first_results().front());
   outcome.read = pending.messages.size();
   outcome.more = pending.more;
   if (outcome.read == 0) return outcome;
@@ -74,22 +78,22 @@ BatchOutcome publish_batch(Connection& connection, const TableNames& names,
 
 std::int64_t count_pending(Connection& connection, const TableNames& names,
                            const std::optional<std::string>& run_id) {
-  Transaction transaction(connection, {.isolation = Isolation::read_committed, .read_only = true});
-  return transaction
-      .run({"counting pending events",
-            names.in("SELECT count(*) FROM {outbox} WHERE published_at IS NULL "
-                     "AND given_up_at IS NULL AND ($1::text IS NULL OR run_id = $1)"),
-            {run_id}})
+  return read_at_once(connection, {.isolation = Isolation::read_committed},
+                      {{"counting pending events",
+                        names.in("SELECT count(*) FROM {outbox} WHERE published_at IS NULL "
+                                 "AND given_up_at IS NULL AND ($1::text IS NULL OR run_id = $1)"),
+                        {run_id}}})
+      .front()
       .integer(0, 0);
 }
 
 Backlog read_backlog(Connection& connection, const TableNames& names) {
-  Transaction transaction(connection, {.isolation = Isolation::read_committed, .read_only = true});
-  const Result rows = transaction.run(
-      {"counting pending events",
-       names.in("SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
-                "WHERE published_at IS NULL AND given_up_at IS NULL")});
-  return {rows.integer(0, 0), rows.real(0, 1)};
+  const std::vector<Result> results = read_at_once(
+      connection, {.isolation = Isolation::read_committed},
+      {{"counting pending events",
+        names.in("SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
+                 "WHERE published_at IS NULL AND given_up_at IS NULL")}});
+  return {results.front().integer(0, 0), results.front().real(0, 1)};
 }
 
 }  // namespace tickstock::store

@@ -18,7 +18,7 @@ constexpr std::string_view open_sql =
     "INSERT INTO {runs} (run_id, entries, mode, triggered_by, status, as_of, events_enabled, "
     "approved, "
     "started_at, program_version) VALUES ($1, $2, $3, $4, 'running', $5::date, $6::boolean, "
-    "$7::boolean, $8::timestamptz, $9)";
+    "$7::boolean, $8::timestamptz, $9) ON CONFLICT (run_id) DO NOTHING";
 
 constexpr std::string_view finish_sql =
     "UPDATE {runs} SET status = $2, plan_digest = $3, guards = $4::jsonb, task_results = "
@@ -126,23 +126,19 @@ TransactionOptions reading() {
 void open_run(Transaction& transaction, const TableNames& names, const RunRecord& record,
               const std::string& program_version) {
   const std::string doing = "opening the record of the run";
+  const std::string entries = names.entries.shown();
+  PipelineOutcome outcome = transaction.run_pipeline(
+      {{doing, names.in(interrupt_sql), {entries}},
+       {doing,
+        names.in(open_sql),
+        {record.run_id, entries, record.mode, record.triggered_by, to_string(record.as_of),
+         record.events_enabled ? "t" : "f", record.approved ? "t" : "f", record.started_at,
+         program_version}}});
+  if (outcome.value().back().command_tag() == "INSERT 0 1") return;
   const Result used = transaction.run(
       {doing, names.in("SELECT status FROM {runs} WHERE run_id = $1"), {record.run_id}});
-  if (used.rows() > 0) {
-    const std::string status = used.text(0, 0);
-    throw Error(ErrorKind::usage,
-                "run id '" + record.run_id + "' has a record already, with status " +
-                    (status == "running" ? "interrupted" : status) + "; use another --run-id");
-  }
-  const std::string entries = names.entries.shown();
-  transaction
-      .run_pipeline({{doing, names.in(interrupt_sql), {entries}},
-                     {doing,
-                      names.in(open_sql),
-                      {record.run_id, entries, record.mode, record.triggered_by,
-                       to_string(record.as_of), record.events_enabled ? "t" : "f",
-                       record.approved ? "t" : "f", record.started_at, program_version}}})
-      .value();
+  throw Error(ErrorKind::usage, "run id '" + record.run_id + "' has a record already, with status " +
+                                    used.text(0, 0) + "; use another --run-id");
 }
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {
@@ -185,8 +181,8 @@ bool has_committed(Connection& connection, const TableNames& names, std::int64_t
 }
 
 std::string lock_holder(Connection& connection, std::int64_t lock_key) {
-  Transaction transaction(connection, reading());
-  const Result rows = transaction.run(locks_statement(lock_key));
+  const std::vector<Result> results = read_at_once(connection, {}, {locks_statement(lock_key)});
+  const Result& rows = results.front();
   if (rows.rows() == 0) return "";
   std::string who = "process " + rows.text(0, 0);
   if (!rows.view(0, 1).empty()) who += " ('" + rows.text(0, 1) + "')";

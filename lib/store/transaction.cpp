@@ -1,5 +1,7 @@
 #include "store/transaction.hpp"
 
+#include <iterator>
+
 namespace tickstock::store {
 
 namespace {
@@ -38,57 +40,85 @@ Statement settings(const Connection& connection, const TransactionOptions& optio
   return statement;
 }
 
-}  // namespace
-
-Transaction::Transaction(Connection& connection, TransactionOptions options)
-    : connection_(connection), options_(std::move(options)) {
-  begin();
-}
-
-void Transaction::begin() {
+/// What begins a transaction, and where in it stands what has an answer of interest.
+struct Beginning {
   std::vector<Statement> statements;
-  statements.push_back({"beginning a transaction", begin_sql(options_)});
-  if (options_.snapshot) {
+  std::size_t lock = 0;
+  std::size_t snapshot = 0;
+};
+
+Beginning beginning_of(const Connection& connection, const TransactionOptions& options) {
+  Beginning beginning;
+  std::vector<Statement>& statements = beginning.statements;
+  statements.push_back({"beginning a transaction", begin_sql(options)});
+  if (options.snapshot) {
     statements.push_back({"taking the snapshot of another transaction",
-                          "SET TRANSACTION SNAPSHOT " + snapshot_literal(options_.snapshot->name)});
+                          "SET TRANSACTION SNAPSHOT " + snapshot_literal(options.snapshot->name)});
   }
   // A utility command: it takes no snapshot.
   statements.push_back(
       {"setting up the transaction", "SET LOCAL search_path = pg_catalog, pg_temp"});
-  const std::size_t lock = statements.size();
-  if (options_.lock) {
+  beginning.lock = statements.size();
+  if (options.lock) {
     statements.push_back({"trying the lock",
                           "SELECT pg_try_advisory_xact_lock($1::bigint)",
-                          {std::to_string(*options_.lock)}});
+                          {std::to_string(*options.lock)}});
   }
-  statements.push_back(settings(connection_, options_));
-  if (options_.export_snapshot) {
+  statements.push_back(settings(connection, options));
+  beginning.snapshot = statements.size();
+  if (options.export_snapshot) {
     statements.push_back({"exporting the snapshot",
                           "SELECT pg_export_snapshot(), pg_postmaster_start_time()::text, "
                           "pg_current_snapshot()::text"});
-  } else if (options_.snapshot) {
+  } else if (options.snapshot) {
     statements.push_back({"looking at the snapshot",
                           "SELECT pg_postmaster_start_time()::text = $1 AND "
                           "pg_current_snapshot()::text = $2",
-                          {options_.snapshot->server_start, options_.snapshot->contents}});
+                          {options.snapshot->server_start, options.snapshot->contents}});
   }
+  return beginning;
+}
+
+/// Results from one of the pipeline's statements on.
+std::vector<Result> results_from(std::vector<Result>& results, std::size_t begin, std::size_t end) {
+  const auto at = [&results](std::size_t i) {
+    return std::make_move_iterator(results.begin() + static_cast<std::ptrdiff_t>(i));
+  };
+  return {at(begin), at(end)};
+}
+
+}  // namespace
+
+Transaction::Transaction(Connection& connection, TransactionOptions options,
+                         std::vector<Statement> first)
+    : connection_(connection), options_(std::move(options)) {
+  begin(first);
+}
+
+void Transaction::begin(const std::vector<Statement>& first) {
   try {
-    PipelineOutcome outcome = connection_.run_pipeline(statements);
-    if (outcome.failure && options_.export_snapshot &&
-        outcome.failure->index == statements.size() - 1 && connection_.usable()) {
+    auto [statements, lock, snapshot] = beginning_of(connection_, options_);
+    const std::size_t own = statements.size();
+    statements.insert(statements.end(), first.begin(), first.end());
+    PipelineOutcome outcome = connection_.run_pipeline(std::move(statements));
+    if (outcome.failure && options_.export_snapshot && outcome.failure->index == snapshot &&
+        connection_.usable()) {
       // A server that has no snapshots to export is read through one connection.
       connection_.rollback();
       options_.export_snapshot = false;
-      begin();
+      begin(first);
       return;
     }
-    const std::vector<Result>& results = outcome.value();
+    std::vector<Result>& results = outcome.value();
     has_lock_ = options_.lock && results[lock].boolean(0, 0);
-    const Result& last = results.back();
-    if (options_.export_snapshot) snapshot_ = {last.text(0, 0), last.text(0, 1), last.text(0, 2)};
-    if (options_.snapshot && !last.boolean(0, 0)) {
+    if (options_.export_snapshot) {
+      const Result& exported = results[snapshot];
+      snapshot_ = {exported.text(0, 0), exported.text(0, 1), exported.text(0, 2)};
+    }
+    if (options_.snapshot && !results[snapshot].boolean(0, 0)) {
       throw Error(ErrorKind::failed, "the snapshot is that of another server");
     }
+    first_results_ = results_from(results, own, results.size());
   } catch (const Error&) {
     connection_.rollback();
     throw;
@@ -109,6 +139,23 @@ void Transaction::commit() {
     }
   } catch (const Error&) {
     connection_.rollback();
+    throw;
+  }
+}
+
+std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
+                                 const std::vector<Statement>& statements) {
+  options.read_only = true;
+  std::vector<Statement> all = beginning_of(connection, options).statements;
+  const std::size_t own = all.size();
+  all.insert(all.end(), statements.begin(), statements.end());
+  all.push_back({"ROLLBACK", "ROLLBACK"});
+  try {
+    PipelineOutcome outcome = connection.run_pipeline(std::move(all));
+    std::vector<Result>& results = outcome.value();
+    return results_from(results, own, results.size() - 1);
+  } catch (const Error&) {
+    connection.rollback();
     throw;
   }
 }

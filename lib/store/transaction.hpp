@@ -46,11 +46,16 @@ struct TransactionOptions {
 /// instead of a market without them.
 class Transaction {
  public:
-  /// Begins in one round trip. \throws Error.
-  Transaction(Connection& connection, TransactionOptions options);
+  /// Begins in one round trip, in which `first` goes along, whether the lock was free or not.
+  /// \throws Error.
+  Transaction(Connection& connection, TransactionOptions options,
+              std::vector<Statement> first = {});
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
+
+  /// What came of the statements that went along with the beginning.
+  [[nodiscard]] const std::vector<Result>& first_results() const { return first_results_; }
 
   /// Whether the lock was free.
   [[nodiscard]] bool has_lock() const { return has_lock_; }
@@ -74,13 +79,19 @@ class Transaction {
   void commit();
 
  private:
-  void begin();
+  void begin(const std::vector<Statement>& first);
 
   Connection& connection_;
   TransactionOptions options_;
+  std::vector<Result> first_results_;
   std::optional<ExportedSnapshot> snapshot_;
   bool has_lock_ = false;
   bool open_ = true;
 };
+
+/// Runs statements in a transaction of their own that only reads, all of it in one round trip.
+/// \throws Error.
+std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
+                                 const std::vector<Statement>& statements);
 
 }  // namespace tickstock::store

@@ -111,6 +111,7 @@ class Tour {
 
   void nights() {
     task({"sync", "--run-id", "night-1", "--config", config_}, 0);
+    task({"sync", "--run-id", "night-1"}, 64);
     change("MID", "400000000");
     task({"sync"}, 0);
     task({"sync"}, 0);
@@ -173,6 +174,9 @@ class Tour {
 
   void old_rows() {
     fixture_.database().execute("UPDATE cache_sync_runs SET started_at = '2000-01-01'");
+    fixture_.database().execute(
+        "UPDATE cache_sync_outbox SET published_at = NULL, created_at = '2000-01-01' "
+        "WHERE run_id = 'night-1'");
     change("MID", "3000000000");
     task({"sync"}, 0);
   }
