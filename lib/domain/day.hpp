@@ -1,14 +1,17 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace tickstock {
 
-/// A calendar day, without a time or a zone.
-using Day = std::chrono::sys_days;
+/// A calendar day, without a time or a zone; half as large as std::chrono::sys_days, since a market
+/// has two of each symbol.
+using Day = std::chrono::time_point<std::chrono::system_clock,
+                                    std::chrono::duration<std::int32_t, std::chrono::days::period>>;
 
 /// Reads `YYYY-MM-DD` with four, two and two digits; nothing for anything else, or a day that the
 /// calendar doesn't have.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 namespace tickstock {
@@ -16,14 +17,14 @@ class Places {
       : slots_(std::bit_ceil(2 * size + 2)), shift_(64 - std::countr_zero(slots_.size())) {}
 
   /// \return whether the symbol had no place.
-  bool add(SymbolId symbol, std::size_t place) {
+  bool add(SymbolId symbol, Place place) {
     Slot& slot = slots_[slot_of(symbol)];
     if (slot.place != 0) return false;
     slot = {symbol, place + 1};
     return true;
   }
 
-  [[nodiscard]] std::optional<std::size_t> find(SymbolId symbol) const {
+  [[nodiscard]] std::optional<Place> find(SymbolId symbol) const {
     const Slot& slot = slots_[slot_of(symbol)];
     if (slot.place == 0) return std::nullopt;
     return slot.place - 1;
@@ -32,7 +33,7 @@ class Places {
  private:
   struct Slot {
     SymbolId symbol = 0;
-    std::size_t place = 0;  ///< counted from 1; 0 for an empty slot
+    Place place = 0;  ///< counted from 1; 0 for an empty slot
   };
 
   [[nodiscard]] std::size_t slot_of(SymbolId symbol) const {
@@ -49,19 +50,19 @@ class Places {
 
 Places places_of(const std::vector<SymbolId>& list) {
   Places places(list.size());
-  for (std::size_t i = 0; i < list.size(); ++i) places.add(list[i], i);
+  for (Place i = 0; i < list.size(); ++i) places.add(list[i], i);
   return places;
 }
 
-/// Which elements stand on one longest increasing subsequence of `values` (all different).
-std::vector<bool> on_longest_increase(const std::vector<std::size_t>& values) {
-  constexpr std::size_t none = static_cast<std::size_t>(-1);
-  std::vector<std::size_t> tails;  // index of the smallest last value of an increase of each length
-  std::vector<std::size_t> previous(values.size(), none);
-  for (std::size_t i = 0; i < values.size(); ++i) {
+/// Which members stand on one longest increasing subsequence of old places (all different).
+std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
+  constexpr Place none = std::numeric_limits<Place>::max();
+  std::vector<Place> tails;  // index of the smallest last value of an increase of each length
+  std::vector<Place> previous(kept.size(), none);
+  for (Place i = 0; i < kept.size(); ++i) {
     const auto at = std::lower_bound(
-        tails.begin(), tails.end(), values[i],
-        [&values](std::size_t tail, std::size_t value) { return values[tail] < value; });
+        tails.begin(), tails.end(), kept[i].from,
+        [&kept](Place tail, Place value) { return kept[tail].from < value; });
     if (at != tails.begin()) previous[i] = *(at - 1);
     if (at == tails.end()) {
       tails.push_back(i);
@@ -69,8 +70,8 @@ std::vector<bool> on_longest_increase(const std::vector<std::size_t>& values) {
       *at = i;
     }
   }
-  std::vector<bool> stays(values.size(), false);
-  for (std::size_t i = tails.empty() ? none : tails.back(); i != none; i = previous[i]) {
+  std::vector<bool> stays(kept.size(), false);
+  for (Place i = tails.empty() ? none : tails.back(); i != none; i = previous[i]) {
     stays[i] = true;
   }
   return stays;
@@ -93,24 +94,23 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
   const std::vector<SymbolId> old_list = distinct(before);
   const std::vector<SymbolId> new_list = distinct(after);
   const Places old_places = places_of(old_list);
-  const Places new_places = places_of(new_list);
 
   MembershipDiff diff;
   diff.before = old_list.size();
-  for (std::size_t i = 0; i < old_list.size(); ++i) {
-    if (!new_places.find(old_list[i])) diff.removed.push_back({old_list[i], i, 0});
-  }
   std::vector<Placement> kept;
-  std::vector<std::size_t> kept_from;
-  for (std::size_t i = 0; i < new_list.size(); ++i) {
+  std::vector<bool> is_kept(old_list.size(), false);
+  for (Place i = 0; i < new_list.size(); ++i) {
     if (const auto old_place = old_places.find(new_list[i])) {
       kept.push_back({new_list[i], *old_place, i});
-      kept_from.push_back(*old_place);
+      is_kept[*old_place] = true;
     } else {
       diff.added.push_back({new_list[i], 0, i});
     }
   }
-  const std::vector<bool> stays = on_longest_increase(kept_from);
+  for (Place i = 0; i < old_list.size(); ++i) {
+    if (!is_kept[i]) diff.removed.push_back({old_list[i], i, 0});
+  }
+  const std::vector<bool> stays = on_longest_increase(kept);
   for (std::size_t i = 0; i < kept.size(); ++i) {
     if (!stays[i]) diff.moved.push_back(kept[i]);
   }

@@ -1,18 +1,21 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "domain/symbol_table.hpp"
 
 namespace tickstock {
 
-/// A member and where it stands. Positions count from 0; a name repeated in a list counts once, at
-/// its first place.
+/// Where a member stands in its list, counted from 0. A list of 2^32 members can't be read.
+using Place = std::uint32_t;
+
+/// A member and where it stands; a name repeated in a list counts once, at its first place.
 struct Placement {
   SymbolId symbol;
-  std::size_t from;  ///< in the old list; not used for an added member
-  std::size_t to;    ///< in the new list; not used for a removed member
+  Place from;  ///< in the old list; not used for an added member
+  Place to;    ///< in the new list; not used for a removed member
 };
 
 /// What turns one list of members into another.

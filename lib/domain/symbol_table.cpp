@@ -35,6 +35,7 @@ SymbolId SymbolTable::intern(std::string_view name) {
 }
 
 void SymbolTable::intern(std::span<const std::string_view> names, std::vector<SymbolId>& ids) {
+  ids.reserve(ids.size() + names.size());
   constexpr std::size_t batch = 32;
   std::array<Name, batch> wanted;
   std::array<std::uint32_t, batch> hashes{};

@@ -133,9 +133,9 @@ std::optional<Day> copy_day(const CopyField& field) {
   if (!field) return std::nullopt;
   if (field->size() != 4) malformed();
   const std::int32_t days = int32_at(*field, 0);
-  constexpr Day epoch{std::chrono::year{2000} / 1 / 1};
-  constexpr Day first{std::chrono::year::min() / 1 / 1};
-  constexpr Day last{std::chrono::year::max() / 12 / 31};
+  constexpr std::chrono::sys_days epoch{std::chrono::year{2000} / 1 / 1};
+  constexpr std::chrono::sys_days first{std::chrono::year::min() / 1 / 1};
+  constexpr std::chrono::sys_days last{std::chrono::year::max() / 12 / 31};
   // PostgreSQL's years go beyond those of std::chrono, on either side of any market.
   if (days > (last - epoch).count()) return Day::max();
   if (days < (first - epoch).count()) return Day::min();

@@ -18,7 +18,7 @@ EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const E
   MembershipDiff diff;
   const std::vector<SymbolId> once = distinct(before->members);
   diff.before = once.size();
-  for (std::size_t i = 0; i < once.size(); ++i) {
+  for (Place i = 0; i < once.size(); ++i) {
     if (market.delisted(once[i])) diff.removed.push_back({once[i], i, 0});
   }
   std::copy_if(before->members.begin(), before->members.end(), std::back_inserter(after.members),

@@ -14,8 +14,8 @@ TEST_CASE("a day is read and written as YYYY-MM-DD") {
 TEST_CASE("odd days are written as PostgreSQL writes them") {
   CHECK(to_string(Day::max()) == "infinity");
   CHECK(to_string(Day::min()) == "-infinity");
-  CHECK(to_string(Day{std::chrono::year{-43} / 3 / 15}) == "0044-03-15 BC");
-  CHECK(to_string(Day{std::chrono::year{12026} / 8 / 21}) == "12026-08-21");
+  CHECK(to_string(std::chrono::sys_days{std::chrono::year{-43} / 3 / 15}) == "0044-03-15 BC");
+  CHECK(to_string(std::chrono::sys_days{std::chrono::year{12026} / 8 / 21}) == "12026-08-21");
 }
 
 TEST_CASE("what is no day of the calendar is not read") {
