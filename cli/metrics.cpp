@@ -126,11 +126,12 @@ void MetricsFile::set_universes(const sync::Report& report) {
   std::map<std::string, Churn> churn;
   for (const std::string_view universe : owned_universes()) {
     const Entry* entry = find_entry(report.snapshot->entries, universe);
-    if (entry != nullptr) churn[std::string(universe)].members = distinct(entry->members).size();
+    if (entry != nullptr)
+      churn[std::string(universe)].members = distinct(entry->members.list()).size();
   }
   for (const EntryWrite* write : report.writes()) {
     Churn& each = churn[write->universe];
-    each.members = distinct(write->after->members).size();
+    each.members = distinct(write->after->members.list()).size();
     each.added += write->diff.added.size();
     each.removed += write->diff.removed.size();
   }

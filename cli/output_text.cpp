@@ -72,7 +72,7 @@ class ReportText {
     if (write.before && !write.before->readable) remark = "  its content could not be read";
     if (remark.empty() && diff.empty()) remark = "  count or metadata mended";
     line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
-         write.previous_count(), distinct(write.after->members).size(), diff.added.size(),
+         write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark);
     using Why = std::function<std::string(const Placement&)>;
     members('+', diff.added,

@@ -60,9 +60,9 @@ std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
   std::vector<Place> tails;  // index of the smallest last value of an increase of each length
   std::vector<Place> previous(kept.size(), none);
   for (Place i = 0; i < kept.size(); ++i) {
-    const auto at = std::lower_bound(
-        tails.begin(), tails.end(), kept[i].from,
-        [&kept](Place tail, Place value) { return kept[tail].from < value; });
+    const auto at =
+        std::lower_bound(tails.begin(), tails.end(), kept[i].from,
+                         [&kept](Place tail, Place value) { return kept[tail].from < value; });
     if (at != tails.begin()) previous[i] = *(at - 1);
     if (at == tails.end()) {
       tails.push_back(i);
@@ -114,6 +114,8 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
   for (std::size_t i = 0; i < kept.size(); ++i) {
     if (!stays[i]) diff.moved.push_back(kept[i]);
   }
+  // They live as long as the plan.
+  for (auto* members : {&diff.added, &diff.removed, &diff.moved}) members->shrink_to_fit();
   return diff;
 }
 

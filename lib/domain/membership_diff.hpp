@@ -1,15 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
-#include "domain/symbol_table.hpp"
+#include "domain/members.hpp"
 
 namespace tickstock {
-
-/// Where a member stands in its list, counted from 0. A list of 2^32 members can't be read.
-using Place = std::uint32_t;
 
 /// A member and where it stands; a name repeated in a list counts once, at its first place.
 struct Placement {

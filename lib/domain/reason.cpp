@@ -59,7 +59,7 @@ MemberReasons::MemberReasons(const Market& market, const Entries& before, int ip
     const Entry* entry = find_entry(before, categories[i - 1].universe);
     if (entry == nullptr) continue;
     // The highest one counts.
-    for (const SymbolId id : entry->members) old_category_[id] = static_cast<unsigned char>(i);
+    entry->members.each([&](SymbolId id) { old_category_[id] = static_cast<unsigned char>(i); });
   }
 }
 

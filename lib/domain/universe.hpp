@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "domain/symbol_table.hpp"
+#include "domain/members.hpp"
 
 namespace tickstock {
 
@@ -67,8 +67,7 @@ struct Entry {
   /// `content` is an object with an array of strings under `symbols`.
   bool readable = true;
 
-  /// In stored order, repeated names included.
-  std::vector<SymbolId> members;
+  Members members;
 
   /// `count` and `metadata` of the content as PostgreSQL prints jsonb; empty where the key is
   /// missing.

@@ -73,7 +73,8 @@ std::optional<std::string> reasons_literal(const std::vector<Placement>& members
 std::string content_json(const Entry& entry, const WriteContext& context, bool with_metadata) {
   json::Writer json;
   json.begin_object().key("symbols").begin_array();
-  context.market.each_name(entry.members, [&json](std::string_view name) { json.string(name); });
+  context.market.each_name(entry.members.list(),
+                           [&json](std::string_view name) { json.string(name); });
   json.end_array().key("count").raw(entry.count);
   json.key("last_updated").string(context.written_at);
   if (with_metadata) json.key("metadata").raw(entry.metadata);

@@ -61,8 +61,9 @@ std::optional<std::vector<GivenUp>> give_up_old(Connection& connection, const Ta
                                                 const std::string& application_name, int days) {
   // Nearly every night there is none, and to find that out is cheap.
   const Statement look{"looking for old events in " + names.outbox().shown(),
-                       names.in("SELECT FROM {outbox} WHERE published_at IS NULL "
-                                "AND given_up_at IS NULL AND ")
+                       names
+                           .in("SELECT FROM {outbox} WHERE published_at IS NULL "
+                               "AND given_up_at IS NULL AND ")
                            .append(too_old)
                            .append(" LIMIT 1"),
                        {std::to_string(days)}};

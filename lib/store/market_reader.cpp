@@ -131,7 +131,11 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
     entry->count = *row[3];
     entry->metadata = *row[4];
     entry->readable = row[2] && members.read(*row[2]);
-    if (entry->readable) symbols.intern(members.strings(), entry->members);
+    if (entry->readable) {
+      std::vector<SymbolId> ids;
+      symbols.intern(members.strings(), ids);
+      entry->members = std::move(ids);
+    }
     entries.emplace(std::string(*row[0]), std::move(entry));
   });
   return {transaction.connection(),

@@ -20,7 +20,7 @@ void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
   }
   hash.add(entry->readable ? "entry" : "unreadable entry").add(entry->cache_type);
   hash.add(std::uint64_t{entry->members.size()});
-  market.each_name(entry->members, [&hash](std::string_view name) { hash.add(name); });
+  market.each_name(entry->members.list(), [&hash](std::string_view name) { hash.add(name); });
   hash.add(entry->count).add(entry->metadata);
 }
 

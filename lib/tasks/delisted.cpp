@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -14,16 +13,15 @@ EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const E
   Entry after;
   after.cache_type = before->cache_type;
   after.metadata = before->metadata;
-  after.members.reserve(before->members.size());
+  after.members = before->members.without([&market](SymbolId id) { return market.delisted(id); });
+  after.count = std::to_string(after.members.size());
   MembershipDiff diff;
-  const std::vector<SymbolId> once = distinct(before->members);
+  diff.removed.reserve(before->members.size() - after.members.size());
+  const std::vector<SymbolId> once = distinct(before->members.list());
   diff.before = once.size();
   for (Place i = 0; i < once.size(); ++i) {
     if (market.delisted(once[i])) diff.removed.push_back({once[i], i, 0});
   }
-  std::copy_if(before->members.begin(), before->members.end(), std::back_inserter(after.members),
-               [&market](SymbolId id) { return !market.delisted(id); });
-  after.count = std::to_string(after.members.size());
   return {universe, std::move(before), std::make_shared<const Entry>(std::move(after)),
           std::move(diff)};
 }
@@ -44,13 +42,13 @@ TaskPlan delisted(const Market& market, const Entries& entries) {
     }
     bool holds_delisted = false;
     bool holds_unknown = false;
-    for (const SymbolId id : entry->members) {
+    entry->members.each([&](SymbolId id) {
       holds_delisted = holds_delisted || market.delisted(id);
       if (!market.knows(id)) {
         holds_unknown = true;
         unknown.insert(id);
       }
-    }
+    });
     entries_with_unknown += holds_unknown ? 1 : 0;
     if (holds_delisted) plan.writes.push_back(without_delisted(universe, entry, market));
   }

@@ -29,7 +29,7 @@ std::vector<bool> categorised(const GuardInput& input) {
   for (const Category& category : categories) {
     const Entry* entry = find_entry(input.entries, category.universe);
     if (entry == nullptr) continue;
-    for (const SymbolId id : entry->members) stands[id] = true;
+    entry->members.each([&stands](SymbolId id) { stands[id] = true; });
   }
   return stands;
 }

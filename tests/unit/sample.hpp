@@ -40,7 +40,9 @@ inline std::shared_ptr<const Entry> entry_of(Market& market, const std::string& 
                                              const std::string& metadata = "{}") {
   Entry entry;
   entry.cache_type = type;
-  for (const std::string& name : members) entry.members.push_back(market.symbols().intern(name));
+  std::vector<SymbolId> ids;
+  for (const std::string& name : members) ids.push_back(market.symbols().intern(name));
+  entry.members = std::move(ids);
   entry.count = std::to_string(members.size());
   entry.metadata = metadata;
   return std::make_shared<const Entry>(std::move(entry));

@@ -68,8 +68,16 @@ TEST_CASE("whatever would be written, or is overwritten, changes a digest") {
   CHECK(with([](Entry& entry) { entry.cache_type = "theme"; }) != digest);
   CHECK(with([](Entry& entry) { entry.count = "7"; }) != digest);
   CHECK(with([](Entry& entry) { entry.metadata = R"({"a": 1})"; }) != digest);
-  CHECK(with([](Entry& entry) { std::swap(entry.members[0], entry.members[1]); }) != digest);
-  CHECK(with([](Entry& entry) { entry.members.push_back(entry.members[0]); }) != digest);
+  CHECK(with([](Entry& entry) {
+          std::vector<SymbolId> members = entry.members.list();
+          std::swap(members[0], members[1]);
+          entry.members = std::move(members);
+        }) != digest);
+  CHECK(with([](Entry& entry) {
+          std::vector<SymbolId> members = entry.members.list();
+          members.push_back(members[0]);
+          entry.members = std::move(members);
+        }) != digest);
   CHECK(with([](Entry& entry) { entry.readable = false; }) != digest);
   std::vector<Row> moved = rows;
   moved[7].market_cap += 5e12;

@@ -18,10 +18,11 @@ std::vector<std::string> written(const Market& market, const TaskPlan& plan,
                                  const std::string& universe) {
   const EntryWrite* write = write_of(plan, universe);
   REQUIRE(write != nullptr);
-  return names(market, write->after->members);
+  return names(market, write->after->members.list());
 }
 
 using Names = std::vector<std::string>;
+using List = std::vector<SymbolId>;
 
 }  // namespace
 
@@ -91,12 +92,12 @@ TEST_CASE("an owned entry is written only when it is not what it should be") {
   CHECK(is_written([](Entry& entry) { entry.count = ""; }));
   CHECK(is_written([](Entry& entry) { entry.metadata = "{}"; }));
   CHECK(is_written([](Entry& entry) { entry.cache_type = "theme"; }));
-  CHECK(is_written([](Entry& entry) { entry.members = {1, 0}; }));
-  CHECK(is_written([](Entry& entry) { entry.members = {0}; }));
-  CHECK(is_written([](Entry& entry) { entry.members = {0, 1, 1}; }));
+  CHECK(is_written([](Entry& entry) { entry.members = List{1, 0}; }));
+  CHECK(is_written([](Entry& entry) { entry.members = List{0}; }));
+  CHECK(is_written([](Entry& entry) { entry.members = List{0, 1, 1}; }));
   CHECK(is_written([](Entry& entry) {
     entry.readable = false;
-    entry.members.clear();
+    entry.members = List();
   }));
 }
 
