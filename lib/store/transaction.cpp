@@ -90,7 +90,7 @@ std::vector<Result> results_from(std::vector<Result>& results, std::size_t begin
 }  // namespace
 
 Transaction::Transaction(Connection& connection, TransactionOptions options,
-                         std::vector<Statement> first)
+                         const std::vector<Statement>& first)
     : connection_(connection), options_(std::move(options)) {
   begin(first);
 }

@@ -49,7 +49,7 @@ class Transaction {
   /// Begins in one round trip, in which `first` goes along, whether the lock was free or not.
   /// \throws Error.
   Transaction(Connection& connection, TransactionOptions options,
-              std::vector<Statement> first = {});
+              const std::vector<Statement>& first = {});
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

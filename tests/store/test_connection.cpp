@@ -335,6 +335,46 @@ TEST_CASE("the lock of a transaction is tried, not awaited") {
   CHECK(Transaction(second, {.lock = 42}).has_lock());
 }
 
+TEST_CASE("what goes along with a beginning is answered, whether the lock was free or not") {
+  const Database database;
+  Connection first = connect(database);
+  Connection second = connect(database);
+  const std::vector<Statement> statements{{"asking", "SHOW search_path"}, {"asking", "SELECT 7"}};
+  Transaction holder(first, {.lock = 42}, statements);
+  const Transaction other(second, {.lock = 42}, statements);
+  CHECK_FALSE(other.has_lock());
+  for (const Transaction* each : {&std::as_const(holder), &other}) {
+    REQUIRE(each->first_results().size() == 2);
+    CHECK(each->first_results()[0].text(0, 0) == "pg_catalog, pg_temp");
+    CHECK(each->first_results()[1].text(0, 0) == "7");
+  }
+}
+
+TEST_CASE("a transaction whose first statement fails is none") {
+  const Database database;
+  Connection connection = connect(database);
+  CHECK(failure_of([&] {
+          Transaction(connection, {}, {{"dividing", "SELECT 1 / 0"}});
+        }).sqlstate() == "22012");
+  CHECK(connection.run({"asking", "SELECT 7"}).text(0, 0) == "7");
+}
+
+TEST_CASE("what is read at once only reads, and leaves no transaction behind") {
+  Database database;
+  database.execute("CREATE TABLE t (a int)");
+  Connection connection = connect(database);
+  const std::vector<Result> read =
+      read_at_once(connection, {}, {{"asking", "SELECT 7"}, {"asking", "SHOW search_path"}});
+  REQUIRE(read.size() == 2);
+  CHECK(read[0].text(0, 0) == "7");
+  CHECK(read[1].text(0, 0) == "pg_catalog, pg_temp");
+  CHECK(failure_of([&] {
+          read_at_once(connection, {}, {{"writing", "INSERT INTO public.t VALUES (1)"}});
+        }).sqlstate() == "25006");
+  // Outside a transaction a SAVEPOINT is refused.
+  CHECK(failure_of([&] { connection.run({"asking", "SAVEPOINT s"}); }).sqlstate() == "25P01");
+}
+
 TEST_CASE("a policy that would hide rows is an error instead of a smaller table") {
   Database database;
   database.execute("CREATE ROLE reader LOGIN");
