@@ -29,11 +29,8 @@ struct Pending {
   bool more = false;
 };
 
-Statement read_pending(const TableNames& names) {
-  return {"reading " + names.outbox().shown(), names.in(pending_sql)};
-}
-
-Pending pending_of(const Result& rows) {
+Pending read_pending(Transaction& transaction, const TableNames& names) {
+  const Result rows = transaction.run({"reading " + names.outbox().shown(), names.in(pending_sql)});
   Pending pending;
   for (int row = 0; row < rows.rows(); ++row) {
     pending.ids.push_back(rows.text(row, 0));
@@ -53,14 +50,13 @@ BatchOutcome publish_batch(Connection& connection, const TableNames& names,
   Transaction transaction(connection, {.isolation = Isolation::read_committed,
                                        .lock = publish_lock,
                                        .application_name = application_name,
-                                       .idle_time = time},
-                          {read_pending(names)});
+                                       .idle_time = time});
   BatchOutcome outcome;
   if (!transaction.has_lock()) {
     outcome.locked = true;
     return outcome;
   }
-  Pending pending = pending_of(transaction.first_results().front());
+  Pending pending = read_pending(transaction, names);
   outcome.read = pending.messages.size();
   outcome.more = pending.more;
   if (outcome.read == 0) return outcome;
