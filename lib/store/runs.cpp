@@ -137,8 +137,9 @@ void open_run(Transaction& transaction, const TableNames& names, const RunRecord
   if (outcome.value().back().command_tag() == "INSERT 0 1") return;
   const Result used = transaction.run(
       {doing, names.in("SELECT status FROM {runs} WHERE run_id = $1"), {record.run_id}});
-  throw Error(ErrorKind::usage, "run id '" + record.run_id + "' has a record already, with status " +
-                                    used.text(0, 0) + "; use another --run-id");
+  throw Error(ErrorKind::usage, "run id '" + record.run_id +
+                                    "' has a record already, with status " + used.text(0, 0) +
+                                    "; use another --run-id");
 }
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {

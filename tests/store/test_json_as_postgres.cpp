@@ -142,7 +142,7 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   for (const auto& row : rows) {
     const Entry& entry = *entries.at(row[0]);
     Texts members;
-    entry.members.each([&](SymbolId member) { members.emplace_back(market.name(member)); });
+    for (const SymbolId member : entry.members.list()) members.emplace_back(market.name(member));
     INFO("content: " << texts[std::stoul(row[0])].substr(0, 300));
     CHECK((entry.readable ? "array " + line_of(members) : "other") == row[1]);
     CHECK(entry.count == row[2]);
