@@ -134,7 +134,7 @@ void open_run(Transaction& transaction, const TableNames& names, const RunRecord
         {record.run_id, entries, record.mode, record.triggered_by, to_string(record.as_of),
          record.events_enabled ? "t" : "f", record.approved ? "t" : "f", record.started_at,
          program_version}}});
-  if (outcome.value().back().command_tag() == "INSERT 0 1") return;
+  if (outcome.value().back().affected() == 1) return;
   const Result used = transaction.run(
       {doing, names.in("SELECT status FROM {runs} WHERE run_id = $1"), {record.run_id}});
   throw Error(ErrorKind::usage, "run id '" + record.run_id +

@@ -79,8 +79,8 @@ Beginning beginning_of(const Connection& connection, const TransactionOptions& o
   return beginning;
 }
 
-/// Results from one of the pipeline's statements on.
-std::vector<Result> results_from(std::vector<Result>& results, std::size_t begin, std::size_t end) {
+/// Takes the results of a pipeline's statements from `begin` up to `end` out of it.
+std::vector<Result> take_results(std::vector<Result>& results, std::size_t begin, std::size_t end) {
   const auto at = [&results](std::size_t i) {
     return std::make_move_iterator(results.begin() + static_cast<std::ptrdiff_t>(i));
   };
@@ -118,7 +118,7 @@ void Transaction::begin(const std::vector<Statement>& first) {
     if (options_.snapshot && !results[snapshot].boolean(0, 0)) {
       throw Error(ErrorKind::failed, "the snapshot is that of another server");
     }
-    first_results_ = results_from(results, own, results.size());
+    first_results_ = take_results(results, own, results.size());
   } catch (const Error&) {
     connection_.rollback();
     throw;
@@ -153,7 +153,7 @@ std::vector<Result> read_at_once(Connection& connection, TransactionOptions opti
   try {
     PipelineOutcome outcome = connection.run_pipeline(std::move(all));
     std::vector<Result>& results = outcome.value();
-    return results_from(results, own, results.size() - 1);
+    return take_results(results, own, results.size() - 1);
   } catch (const Error&) {
     connection.rollback();
     throw;

@@ -8,7 +8,8 @@ std::optional<EntryWrite> write_if_different(const Entries& entries, Wanted want
   const auto found = entries.find(wanted.universe);
   const auto before = found == entries.end() ? nullptr : found->second;
   if (!before && !wanted.create) return std::nullopt;
-  if (before && before->readable && before->members.list() == wanted.members &&
+  const std::vector<SymbolId> members = before ? before->members.list() : std::vector<SymbolId>();
+  if (before && before->readable && members == wanted.members &&
       before->cache_type == wanted.cache_type && before->metadata == wanted.metadata &&
       count_is(before->count, wanted.members.size())) {
     return std::nullopt;
@@ -17,8 +18,7 @@ std::optional<EntryWrite> write_if_different(const Entries& entries, Wanted want
   after.cache_type = wanted.cache_type;
   after.count = std::to_string(wanted.members.size());
   after.metadata = std::move(wanted.metadata);
-  MembershipDiff diff =
-      diff_memberships(before ? before->members.list() : std::vector<SymbolId>(), wanted.members);
+  MembershipDiff diff = diff_memberships(members, wanted.members);
   after.members = std::move(wanted.members);
   return EntryWrite{std::string(wanted.universe), before,
                     std::make_shared<const Entry>(std::move(after)), std::move(diff)};
