@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <limits>
+
 #include "domain/error.hpp"
 #include "events/acl.hpp"
 #include "events/publisher.hpp"
@@ -26,6 +28,8 @@
 namespace tickstock::cli {
 
 namespace {
+
+constexpr std::size_t names_of_a_warning = 10;
 
 /// Puts what a run says of itself into the log, and its steps on the line of progress where there
 /// is one.
@@ -69,7 +73,8 @@ struct Session {
   Session(const Settings& settings, io::Patience& patience)
       : connection(store::Connection::open(settings.environment.database, patience)),
         catalog(store::read_catalog(connection, settings.environment.tables,
-                                    settings.environment.timezone)) {}
+                                    settings.environment.timezone,
+                                    settings.environment.unknown_timezone)) {}
 };
 
 /// What standard output can show.
@@ -77,9 +82,9 @@ Screen screen(const Settings& settings) { return screen_of(STDOUT_FILENO, settin
 
 /// Prints the result. \return `status`, or that of the output where it failed and nothing counts
 /// more.
-int print_result(const std::string& text, int status, Log& log) {
+int print_result(const std::string& text, Tells tells, int status, Log& log) {
   try {
-    print(text);
+    print(text, tells);
   } catch (const Error& error) {
     log.error(error.what());
     if (status == status_done || status == status_changes) return status_output;
@@ -88,15 +93,16 @@ int print_result(const std::string& text, int status, Log& log) {
 }
 
 int print_report(const sync::Report& report, const Settings& settings, int status, Log& log) {
+  const Tells tells = report.committed ? Tells::what_was_done : Tells::what_is;
   if (settings.output.format == OutputFormat::json) {
-    return print_result(json_report(report, status), status, log);
+    return print_result(json_report(report, status), tells, status, log);
   }
   const bool silent =
       settings.output.quiet() && (status == status_done || status == status_changes);
   if (silent) return status;
   return print_result(
       text_report(report, {settings.output.full, settings.run.policy.ipo_days, screen(settings)}),
-      status, log);
+      tells, status, log);
 }
 
 int run_task(const Options& options, const Settings& settings, Log& log, io::Patience& patience) {
@@ -111,7 +117,10 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
   const sync::Report report = sync::run(settings.run, settings.environment, observer, patience);
   patience.set_tick({});
   progress.clear();
-  for (const std::string& warning : report.warnings) log.warning(warning);
+  const std::size_t most_names = output.log_level == LogLevel::verbose
+                                     ? std::numeric_limits<std::size_t>::max()
+                                     : names_of_a_warning;
+  for (const Warning& warning : report.warnings) log.warning(warning.words(most_names));
   for (const std::string& error : report.errors()) log.error(error);
 
   const int status = print_report(
@@ -149,7 +158,8 @@ int run_init(const Options& options, const Settings& settings, io::Patience& pat
   if (settings.output.quiet()) return status_done;
   std::string text;
   for (const std::string& sentence : created) text += sentence + "\n";
-  print(text.empty() ? "nothing to create: all tables are there\n" : text);
+  print(text.empty() ? "nothing to create: all tables are there\n" : text,
+        text.empty() ? Tells::what_is : Tells::what_was_done);
   return status_done;
 }
 
@@ -200,11 +210,11 @@ int run_universes(const Settings& settings, io::Patience& patience) {
 }
 
 int run_check(const Settings& settings, io::Patience& patience) {
-  const auto findings = sync::check(settings.environment, settings.run.policy, patience);
+  const auto findings = sync::check(settings.environment, settings.run, patience);
   int status = status_done;
   // The first of these that applies.
-  for (const int each :
-       {int{status_config}, int{status_unavailable}, int{status_failed}, int{status_undelivered}}) {
+  for (const int each : {int{status_usage}, int{status_config}, int{status_unavailable},
+                         int{status_failed}, int{status_undelivered}}) {
     for (const sync::Finding& finding : findings) {
       if (status == status_done && finding.kind &&
           status_of(*finding.kind, caught_signal()) == each)
@@ -261,8 +271,9 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
       fmt::format("{}{} published, {} pending\n",
                   given_up > 0 ? counted(given_up, "event", "events") + " given up, " : "",
                   counted(delivery.sent, "event", "events"), pending);
-  return settings.output.quiet() && status == status_done ? status
-                                                          : print_result(text, status, log);
+  return settings.output.quiet() && status == status_done
+             ? status
+             : print_result(text, Tells::what_was_done, status, log);
 }
 
 int run_config(const Options& options, const Settings& settings) {

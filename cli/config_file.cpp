@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "domain/error.hpp"
+#include "environment.hpp"
 #include "secret_file.hpp"
 
 namespace tickstock::cli {
@@ -27,27 +28,40 @@ class ConfigReader {
     }
   }
 
-  [[nodiscard]] std::vector<Given> read() const {
-    std::vector<Given> given;
-    for (const auto& [section, node] : table_) {
-      const std::string name(section.str());
-      if (!node.is_table()) fail("the key " + name + " stands outside a section");
-      for (const auto& [key, value] : *node.as_table()) {
-        const int line = static_cast<int>(value.source().begin.line);
-        const Setting& setting = find(name, std::string(key.str()), line);
-        given.push_back({&setting,
-                         take(setting, value),
-                         {Origin::Kind::file, path_ + ":" + std::to_string(line)}});
+  [[nodiscard]] Config read() const {
+    Config config;
+    const auto attempt = [&config](const auto& step) {
+      try {
+        step();
+      } catch (const Error& error) {
+        if (!config.problem) config.problem = error;
+      }
+    };
+    for (const auto& section : table_) {
+      const std::string name(section.first.str());
+      const toml::table* keys = section.second.as_table();
+      attempt([&] {
+        if (keys == nullptr) fail("the key " + name + " stands outside a section");
+      });
+      if (keys == nullptr) continue;
+      for (const auto& key : *keys) {
+        attempt([&] {
+          const int line = static_cast<int>(key.second.source().begin.line);
+          const Setting& setting = find(name, std::string(key.first.str()), line);
+          config.given.push_back({&setting,
+                                  take(setting, key.second),
+                                  {Origin::Kind::file, path_ + ":" + std::to_string(line)}});
+        });
       }
     }
-    return given;
+    return config;
   }
 
+ private:
   [[noreturn]] void fail(const std::string& why) const {
     throw Error(ErrorKind::config, "the configuration file " + path_ + ": " + why);
   }
 
- private:
   [[nodiscard]] const Setting& find(const std::string& section, const std::string& key,
                                     int line) const {
     std::vector<std::string> names;
@@ -69,7 +83,9 @@ class ConfigReader {
   [[nodiscard]] Value take(const Setting& setting, const toml::node& node) const {
     // An empty list is of no setting's type, as what TOML has besides.
     Value value = std::vector<std::string>();
-    if (const auto text = node.value_exact<std::string>()) value = *text;
+    if (const auto text = node.value_exact<std::string>()) {
+      value = setting.is_address() ? without_line_end(*text) : *text;
+    }
     if (const auto number = node.value_exact<std::int64_t>()) {
       value = *number;
       if (setting.type == Setting::Type::percent) value = static_cast<double>(*number);
@@ -110,22 +126,37 @@ class ConfigReader {
 
 }  // namespace
 
-std::vector<Given> parse_config(const std::string& text, const std::string& path) {
-  return ConfigReader(path, text).read();
-}
-
-bool holds_password(const std::vector<Given>& config) {
-  return std::any_of(config.begin(), config.end(), [](const Given& each) {
+bool Config::holds_password() const {
+  return std::any_of(given.begin(), given.end(), [](const Given& each) {
     return each.setting->is_address() &&
            each.setting->has_password(std::get<std::string>(each.value));
   });
 }
 
-std::vector<Given> read_config_file(const std::string& path) {
-  const FileContent content = read_file(path);
-  std::vector<Given> config = parse_config(content.text, path);
-  if (holds_password(config)) require_private(content, path);
-  return config;
+Config parse_config(const std::string& text, const std::string& path) {
+  try {
+    return ConfigReader(path, text).read();
+  } catch (const Error& error) {
+    return {{}, error};
+  }
+}
+
+Config read_config_file(const std::string& path) {
+  try {
+    const FileContent content = read_file(path);
+    Config config = parse_config(content.text, path);
+    if (!config.holds_password()) return config;
+    try {
+      require_private(content, path);
+    } catch (const Error& error) {
+      // A password that others may know is not used.
+      std::erase_if(config.given, [](const Given& each) { return each.setting->is_address(); });
+      config.problem = error;
+    }
+    return config;
+  } catch (const Error& error) {
+    return {{}, error};
+  }
 }
 
 }  // namespace tickstock::cli

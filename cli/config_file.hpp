@@ -1,21 +1,29 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "domain/error.hpp"
 #include "setting.hpp"
 
 namespace tickstock::cli {
 
-/// Reads the text of a file in TOML. \throws Error (config) naming the file, and the line or key
-/// that is wrong; a key that is not known is one.
-std::vector<Given> parse_config(const std::string& text, const std::string& path);
+/// What a configuration file sets. A file with a problem is not used, but what is sound in it still
+/// settles how the failure looks and whom it is announced to.
+struct Config {
+  std::vector<Given> given;
+  /// The first thing that is wrong (config): it names the file, and the line or key.
+  std::optional<Error> problem;
 
-/// Whether an address in it has a password.
-bool holds_password(const std::vector<Given>& config);
+  /// Whether an address in it has a password.
+  [[nodiscard]] bool holds_password() const;
+};
 
-/// Reads and parses a file, which must be private where it holds a password. \throws Error
-/// (config).
-std::vector<Given> read_config_file(const std::string& path);
+/// Reads the text of a file in TOML. A key that is not known is a problem.
+Config parse_config(const std::string& text, const std::string& path);
+
+/// Reads and parses a file, which must be private where it holds a password.
+Config read_config_file(const std::string& path);
 
 }  // namespace tickstock::cli

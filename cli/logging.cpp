@@ -101,7 +101,7 @@ std::string Log::line(Level level, std::string_view message, int step) const {
     return fmt::format("tickstock-cache: {}{}{}", level == Level::info ? "" : word,
                        level == Level::info ? "" : ": ", printable(message));
   }
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("level").string(word_of(level));
   json.key("run_id").text_or_null(run_id_);

@@ -56,7 +56,11 @@ std::string config_example();
 /// A failure of a command that has no report, as a document.
 std::string json_failure(const std::string& message, int exit_status);
 
-/// Writes to standard output. \throws Error (output) when it can't be written.
-void print(const std::string& text);
+/// Whether the text that is printed tells of something that was changed.
+enum class Tells : unsigned char { what_is, what_was_done };
+
+/// Writes to standard output. A reader that is gone, as `head` goes once it has enough, is a
+/// failure only where it missed what was done. \throws Error (output) when it can't be written.
+void print(const std::string& text, Tells tells = Tells::what_is);
 
 }  // namespace tickstock::cli

@@ -48,7 +48,7 @@ std::string text_changes(const store::Changes& found, const std::optional<std::s
 
 std::string json_changes(const store::Changes& found, const std::optional<std::string>& symbol,
                          std::int64_t limit, std::int64_t offset) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(1);
   json.key("changes").begin_array();

@@ -68,7 +68,7 @@ std::string text_config(const Settings& settings) {
 }
 
 std::string json_config(const Settings& settings) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(1);
   json.key("exit_code").number(0);

@@ -1,4 +1,7 @@
+#include <cerrno>
 #include <cstdio>
+#include <limits>
+#include <system_error>
 
 #include "events/messages.hpp"
 #include "exit_status.hpp"
@@ -145,7 +148,7 @@ std::string_view level_word(sync::Finding::Level level) {
 
 std::string json_report(const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(schema_version);
   json.key("exit_code").number(exit_status);
@@ -180,7 +183,11 @@ std::string json_report(const sync::Report& report, int exit_status) {
   json.key("errors");
   strings(json, errors);
   json.key("warnings");
-  strings(json, report.warnings);
+  json.begin_array();
+  for (const Warning& warning : report.warnings) {
+    json.string(warning.words(std::numeric_limits<std::size_t>::max()));
+  }
+  json.end_array();
   json.key("error").text_or_null(errors.empty() ? "" : errors.front());
   json.key("events").begin_object();
   json.key("published").number(report.events_published);
@@ -191,7 +198,7 @@ std::string json_report(const sync::Report& report, int exit_status) {
 }
 
 std::string json_status(const store::RunView& view) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(schema_version);
   run_fields(json, view);
@@ -200,7 +207,7 @@ std::string json_status(const store::RunView& view) {
 }
 
 std::string json_history(const store::History& history, std::int64_t limit, std::int64_t offset) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(schema_version);
   json.key("runs").begin_array();
@@ -229,7 +236,7 @@ std::string json_history(const store::History& history, std::int64_t limit, std:
 }
 
 std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(schema_version);
   json.key("exit_code").number(exit_status);
@@ -247,7 +254,7 @@ std::string json_findings(const std::vector<sync::Finding>& findings, int exit_s
 }
 
 std::string json_failure(const std::string& message, int exit_status) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(schema_version);
   json.key("exit_code").number(exit_status);
@@ -258,14 +265,18 @@ std::string json_failure(const std::string& message, int exit_status) {
   return json.text() + "\n";
 }
 
-void print(const std::string& text) {
-  const bool written =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (!written) {
-    throw Error(ErrorKind::output,
-                "the result could not be written to standard output; what was done stands in "
-                "the record ('tickstock-cache status')");
+void print(const std::string& text, Tells tells) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return;
   }
+  const int reason = errno;
+  if (reason == EPIPE && tells == Tells::what_is) return;
+  throw Error(
+      ErrorKind::output,
+      "the result could not be written to standard output: " +
+          std::generic_category().message(reason) +
+          (tells == Tells::what_was_done ? "; what was done is on record ('tickstock-cache status')"
+                                         : ""));
 }
 
 }  // namespace tickstock::cli

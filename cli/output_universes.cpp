@@ -24,7 +24,7 @@ std::string text_universes(const std::vector<store::EntrySummary>& entries, cons
 }
 
 std::string json_universes(const std::vector<store::EntrySummary>& entries, int exit_status) {
-  json::Writer json;
+  json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("schema_version").number(1);
   json.key("exit_code").number(exit_status);

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "domain/utf8.hpp"
+
 namespace tickstock {
 
 /// What a caller decides by. Each kind ends the program with a status of its own (cli/exit_status).
@@ -23,11 +25,12 @@ enum class ErrorKind {
 };
 
 /// The one exception of this project. `what()` is the line a user reads: what failed, on which
-/// object, and what to do.
+/// object, and what to do. It is always UTF-8, since it also goes into documents, records and
+/// events; other bytes (a path, a server's message) stand in it escaped.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, std::string sqlstate = {})
-      : std::runtime_error(message), kind_(kind), sqlstate_(std::move(sqlstate)) {}
+      : std::runtime_error(escaped_utf8(message)), kind_(kind), sqlstate_(std::move(sqlstate)) {}
 
   [[nodiscard]] ErrorKind kind() const { return kind_; }
 

@@ -22,4 +22,30 @@ std::size_t utf8_size(std::string_view text) {
   return 0;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t size = utf8_size(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+std::string escaped_utf8(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string escaped;
+  escaped.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t size = text.front() == '\0' ? 0 : utf8_size(text);
+    if (size == 0) {
+      const auto byte = static_cast<unsigned char>(text.front());
+      escaped.append("\\x").append({digits[byte >> 4], digits[byte & 15U]});
+    } else {
+      escaped += text.substr(0, size);
+    }
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return escaped;
+}
+
 }  // namespace tickstock

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "domain/error.hpp"
+#include "domain/utf8.hpp"
 #include "json/rapidjson.hpp"
 
 namespace tickstock::json {
@@ -32,7 +33,7 @@ struct Writer::Implementation {
   Checked writer{buffer};
 };
 
-Writer::Writer() : impl_(std::make_unique<Implementation>()) {}
+Writer::Writer(BadText bad_text) : bad_text_(bad_text), impl_(std::make_unique<Implementation>()) {}
 
 Writer::~Writer() = default;
 
@@ -62,6 +63,10 @@ Writer& Writer::key(std::string_view name) {
 }
 
 Writer& Writer::string(std::string_view value) {
+  return bad_text_ == BadText::escape ? string_as_is(escaped_utf8(value)) : string_as_is(value);
+}
+
+Writer& Writer::string_as_is(std::string_view value) {
   require(value.find('\0') == std::string_view::npos);
   require(impl_->writer.String(value.empty() ? "" : value.data(), length(value)));
   return *this;

@@ -8,12 +8,18 @@
 
 namespace tickstock::json {
 
+/// What a Writer does with a text that JSON can't hold: bytes that are not UTF-8, or a NUL byte.
+enum class BadText : unsigned char {
+  refuse,  ///< what is stored must be exactly what was meant
+  escape   ///< what is only shown must not fail: `\xNN`
+};
+
 /// Writes one JSON text, on one line, from front to back. It refuses what PostgreSQL's jsonb and a
-/// strict reader would refuse. \throws Error (failed) for invalid UTF-8, a NUL byte, or calls out
-/// of order.
+/// strict reader would refuse. \throws Error (failed) for a bad text that is to be refused, or
+/// calls out of order.
 class Writer {
  public:
-  Writer();
+  explicit Writer(BadText bad_text = BadText::refuse);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -42,7 +48,10 @@ class Writer {
   [[nodiscard]] std::string text() const;
 
  private:
+  Writer& string_as_is(std::string_view value);
+
   struct Implementation;
+  BadText bad_text_;
   std::unique_ptr<Implementation> impl_;
 };
 

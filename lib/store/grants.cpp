@@ -21,16 +21,6 @@ std::string quoted(std::string_view text, char quote) {
   return result + quote;
 }
 
-/// psql would refuse a script that is no UTF-8.
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t size = utf8_size(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
-
 /// `SELECT ("symbol", "date")`
 template <typename Columns>
 std::string privilege(const std::string& word, const Columns& columns) {
@@ -153,6 +143,7 @@ std::string role_problem(std::string_view role) {
   const bool control = std::any_of(role.begin(), role.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
+  // psql would refuse a script that is not UTF-8.
   return control || !is_utf8(role) ? "must be printable text in UTF-8" : "";
 }
 

@@ -33,14 +33,11 @@ class File {
 
 std::string refusal(const std::string& text, mode_t mode = 0600) {
   const File file(text, mode);
-  try {
-    read_config_file(file.path());
-  } catch (const Error& error) {
-    CHECK(error.kind() == ErrorKind::config);
-    CHECK_THAT(error.what(), contains(file.path()));
-    return error.what();
-  }
-  return "accepted";
+  const Config config = read_config_file(file.path());
+  if (!config.problem) return "accepted";
+  CHECK(config.problem->kind() == ErrorKind::config);
+  CHECK_THAT(config.problem->what(), contains(file.path()));
+  return config.problem->what();
 }
 
 }  // namespace
@@ -73,7 +70,9 @@ max_removed_percent = 12.5
 max_data_age_days = 4
 )",
                   0644);
-  const std::vector<Given> config = read_config_file(file.path());
+  const Config read = read_config_file(file.path());
+  CHECK_FALSE(read.problem);
+  const std::vector<Given>& config = read.given;
   std::map<std::string, std::string> found;
   for (const Given& each : config) {
     CHECK(each.origin.kind == Origin::Kind::file);
@@ -103,7 +102,34 @@ max_data_age_days = 4
   CHECK(zone->origin.name == file.path() + ":9");
 }
 
-TEST_CASE("an empty file sets nothing") { CHECK(read_config_file(File("").path()).empty()); }
+TEST_CASE("an empty file sets nothing, and neither does /dev/null") {
+  const File empty("");
+  for (const std::string& path : {empty.path(), std::string("/dev/null")}) {
+    const Config config = read_config_file(path);
+    CHECK(config.given.empty());
+    CHECK_FALSE(config.problem);
+  }
+}
+
+TEST_CASE("what is sound in a file with a problem still counts for how that is shown") {
+  const File wrong(R"([output]
+format = "json"
+[redis]
+url = "redis://cache"
+[run]
+timezon = "UTC"
+)");
+  const Config config = read_config_file(wrong.path());
+  REQUIRE(config.problem);
+  CHECK_THAT(config.problem->what(), contains("did you mean"));
+  CHECK(config.given.size() == 2);
+  const File open("[log]\nformat = 'json'\n[redis]\nurl = 'redis://:CANARY@cache'\n", 0644);
+  const Config readable = read_config_file(open.path());
+  REQUIRE(readable.problem);
+  CHECK_THAT(readable.problem->what(), contains("chmod 600"));
+  REQUIRE(readable.given.size() == 1);
+  CHECK(readable.given[0].setting == &setting("log.format"));
+}
 
 TEST_CASE("what is wrong in a file is named by line or key") {
   CHECK_THAT(refusal("[run]\ntimezone = \n"), contains("line 2"));

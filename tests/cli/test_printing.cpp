@@ -1,0 +1,238 @@
+// Printing never decides the outcome: odd bytes, closed descriptors, readers that leave.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "cli/scene.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+/// The end of a pipe whose reader is gone.
+class BrokenPipe {
+ public:
+  BrokenPipe() {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    ::close(ends[0]);
+    end_ = ends[1];
+  }
+  ~BrokenPipe() { ::close(end_); }
+  BrokenPipe(const BrokenPipe&) = delete;
+  BrokenPipe& operator=(const BrokenPipe&) = delete;
+
+  int end() const { return end_; }
+
+ private:
+  int end_ = -1;
+};
+
+struct Printing {
+  Fixture fixture;
+  Printing() {
+    add_small_market(fixture);
+    REQUIRE(fixture.run({"init"}).status == 0);
+  }
+
+  std::string status_of(const std::string& run_id) {
+    return fixture.database().value("SELECT status FROM cache_sync_runs WHERE run_id = $1",
+                                    {run_id});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("bytes that are not UTF-8 are shown escaped and change no status, in text and JSON") {
+  Printing scene;
+  const Environment no_redis{{"REDIS_URL", "unix:///nowhere/r\xff\xc3.sock"}};
+  const Json sync = run_json(scene.fixture, {"sync", "--run-id", "odd"}, 6, no_redis);
+  CHECK(sync.at("success").boolean());
+  CHECK_THAT(sync.at("error").str(), contains("r\\xff\\xc3.sock"));
+  CHECK(scene.status_of("odd") == "completed");
+  const ProcessResult text = run_task(scene.fixture, {"market-cap"}, no_redis);
+  CHECK(text.status == 6);
+  CHECK_THAT(text.err, contains("r\\xff\\xc3.sock"));
+  const ProcessResult log =
+      run_task(scene.fixture, {"market-cap", "--log-format", "json", "-v"}, no_redis);
+  CHECK(log.status == 6);
+  for (const std::string& line : lines_of(log.err)) CHECK_FALSE(Json::parse(line).keys().empty());
+
+  // A user, a database, a host, a file.
+  const std::string at = "@127.0.0.1:" + std::to_string(Postgres::shared().port()) + "/";
+  for (const std::string& url :
+       {"postgresql://n\xff" + at + "x", "postgresql://postgres" + at + "n\xff",
+        std::string("postgresql://postgres@/x?host=/n\xff")}) {
+    INFO(url);
+    const ProcessResult failed =
+        run_task(scene.fixture, {"sync", "--format", "json"}, {{"DATABASE_URL", url}});
+    CHECK(failed.status == 5);
+    CHECK_THAT(Json::parse(failed.out).at("error").str(), contains("n\\xff"));
+  }
+  for (const std::string flag : {"--config", "--database-url-file", "--redis-url-file"}) {
+    check_failure_document(run_task(scene.fixture, {"sync", flag, "/n\xff", "--format", "json"}),
+                           78, "/n\\xff");
+  }
+  const ProcessResult check =
+      scene.fixture.run({"check", "--format", "json"}, {{"REDIS_URL", "unix:///n\xff"}});
+  CHECK(check.status == 6);
+  CHECK(Json::parse(check.out).at("exit_code").integer() == 6);
+  const ProcessResult config =
+      scene.fixture.run({"config", "--format", "json"}, {{"REDIS_URL", "unix:///n\xff"}});
+  CHECK(config.status == 0);
+  CHECK_THAT(config.out, contains("n\\\\xff"));
+}
+
+TEST_CASE("closed standard descriptors, in any combination, do no harm") {
+  Printing scene;
+  for (unsigned closed = 1; closed < 8; ++closed) {
+    INFO(closed);
+    RunOptions options = scene.fixture.options();
+    for (int fd = 0; fd < 3; ++fd) {
+      if ((closed >> static_cast<unsigned>(fd) & 1U) != 0) options.closed_fds.push_back(fd);
+    }
+    const std::string id = "closed-" + std::to_string(closed);
+    const bool no_output = (closed & 2U) != 0;
+    scene.fixture.database().execute("DELETE FROM cache_entries WHERE universe = 'mega_cap'");
+    const Names sync{"sync", "-v", "--as-of", market_day, "--run-id", id};
+    CHECK(run_process(Fixture::command(sync), options).status == (no_output ? 74 : 0));
+    CHECK(scene.status_of(id) == "completed");
+    CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
+    CHECK(run_process(Fixture::command({"sync", "-q", "--as-of", market_day}), options).status ==
+          0);
+    CHECK(run_process(Fixture::command({"status", "--format", "json"}), options).status ==
+          (no_output ? 74 : 0));
+    CHECK(run_process(Fixture::command({"sync", "--no-such-option"}), options).status == 64);
+  }
+}
+
+TEST_CASE("whoever holds the lock under whatever name, the status of a run can be shown") {
+  Printing scene;
+  scene.fixture.database().execute(R"(
+    INSERT INTO cache_sync_runs (run_id, entries, mode, triggered_by, status, as_of,
+      events_enabled, approved, started_at, program_version)
+    VALUES ('night', 'public.cache_entries', 'full', 'cron', 'running', '2024-01-01', true, false,
+            now(), '1'))");
+  Session holder = scene.fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+  const auto progress = [&](const std::string& name) {
+    holder.execute("SELECT set_config('application_name', $1, true)", {name});
+    const ProcessResult result = scene.fixture.run({"status", "night", "--format", "json"});
+    INFO(name << result.err);
+    REQUIRE(result.status == 0);
+    CHECK(scene.fixture.run({"history"}).status == 0);
+    const Json document = Json::parse(result.out);
+    CHECK(document.at("sync_status").str() == "running");
+    return document.at("progress").is_null()
+               ? 0
+               : document.at("progress.completed_steps").integer() + 1;
+  };
+  for (const std::string name : {"x 9/5", "tickstock-cache night 9/5", "tickstock-cache night 0/5",
+                                 "tickstock-cache night 6/5", "/5", "5/5", "tickstock-cache 3/4",
+                                 "tickstock-cache night -1/5", "tickstock-cache night 13/5", ""}) {
+    CHECK(progress(name) == 0);
+  }
+  for (int step = 1; step <= 5; ++step) {
+    CHECK(progress(fmt::format("tickstock-cache night {}/5", step)) == step);
+  }
+}
+
+TEST_CASE("what PostgreSQL warns of at the login breaks no log, and check shows it") {
+  Printing scene;
+  scene.fixture.database().execute(
+      "UPDATE pg_database SET datcollversion = 'of an older system' "
+      "WHERE datname = current_database()");
+  const ProcessResult quiet = run_task(scene.fixture, {"sync", "-q"});
+  CHECK(quiet.status == 0);
+  CHECK(quiet.err + quiet.out == "");
+  const ProcessResult json = run_task(scene.fixture, {"sync", "--log-format", "json"});
+  CHECK(json.status == 0);
+  for (const std::string& line : lines_of(json.err)) CHECK_FALSE(Json::parse(line).keys().empty());
+  CHECK_THAT(scene.fixture.run({"check"}).out,
+             contains("warning  PostgreSQL warned at the login: database"));
+}
+
+TEST_CASE("a password file that others can read is told of in the error, not past the log") {
+  Printing scene;
+  const TemporaryDirectory directory;
+  const std::string file = directory.write("pass", "*:*:*:*:CANARY\n", 0644);
+  const Postgres secured(PostgresOptions{.access_rules = {"host all all all scram-sha-256"}});
+  const Environment there{{"PGPASSFILE", file}, {"DATABASE_URL", secured.tcp_url("postgres")}};
+  const ProcessResult result = run_task(scene.fixture, {"sync", "--log-format", "json"}, there);
+  CHECK(result.status == 5);
+  REQUIRE(lines_of(result.err).size() == 1);
+  CHECK_THAT(Json::parse(result.err).at("message").str(), contains("chmod 600 " + file));
+  // Where no password is needed, nobody misses it.
+  CHECK(run_task(scene.fixture, {"sync", "-q"}, {{"PGPASSFILE", file}}).err.empty());
+  check_failure(run_task(scene.fixture, {"sync"}, {{"PGPASSFILE", "/no/such/file"}}), 78,
+                "passfile is /no/such/file");
+}
+
+TEST_CASE("a reader that leaves ends a command that only reads quietly") {
+  Printing scene;
+  REQUIRE(run_task(scene.fixture, {"sync"}).status == 0);
+  const BrokenPipe pipe;
+  RunOptions options = scene.fixture.options();
+  options.stdout_fd = pipe.end();
+  for (const Names& arguments :
+       {Names{"dry-run", "-q", "--format", "json", "--as-of", market_day}, Names{"universes"},
+        Names{"history"}, Names{"status"}, Names{"check"}, Names{"config"}, Names{"--help"},
+        Names{"--version"}, Names{"init", "--print-sql"}}) {
+    INFO(arguments.front());
+    const ProcessResult result = run_process(Fixture::command(arguments), options);
+    CHECK(result.status == 0);
+    CHECK(result.err.empty());
+  }
+  scene.fixture.database().execute("DELETE FROM cache_entries WHERE universe = 'mega_cap'");
+  const ProcessResult dry =
+      run_process(Fixture::command({"dry-run", "-q", "--format", "json", "--detailed-exitcode",
+                                    "--as-of", market_day}),
+                  options);
+  CHECK(dry.status == 2);
+  CHECK(dry.err.empty());
+  const ProcessResult sync =
+      run_process(Fixture::command({"sync", "--as-of", market_day, "--run-id", "unread"}), options);
+  CHECK(sync.status == 74);
+  CHECK_THAT(sync.err, contains("what was done is on record"));
+  CHECK(scene.status_of("unread") == "completed");
+}
+
+TEST_CASE("a result of a command that only reads is not said to be on record") {
+  Printing scene;
+  RunOptions options = scene.fixture.options();
+  options.stdout_path = "/dev/full";
+  const ProcessResult result = run_process(Fixture::command({"universes"}), options);
+  CHECK(result.status == 74);
+  CHECK_THAT(result.err, contains("No space left on device") && !contains("record"));
+}
+
+TEST_CASE("the format of the configuration file counts for every failure after it") {
+  Printing scene;
+  const TemporaryDirectory directory;
+  const std::string json = directory.write("c.toml", "[output]\nformat = 'json'\n");
+  const auto document = [&](const Names& arguments, int status, const std::string& part,
+                            const Environment& extra = {}) {
+    INFO(arguments.front());
+    check_failure_document(scene.fixture.run(with(arguments, {"--config", json}), extra), status,
+                           part);
+  };
+  const Environment unusable{{"DATABASE_URL", "mysql://h/d"}};
+  const Environment nowhere{{"DATABASE_URL", "postgresql://127.0.0.1:1/x"}};
+  for (const std::string command : {"sync", "dry-run", "status", "history", "universes", "check",
+                                    "deliver", "init", "config"}) {
+    document({command}, 78, "DATABASE_URL can't be used", unusable);
+  }
+  for (const std::string command : {"status", "history", "universes", "deliver", "init"}) {
+    document({command}, 5, "cannot connect", nowhere);
+  }
+  document({"status", "no-such-run"}, 1, "no-such-run");
+  document({"sync"}, 78, "REDIS_URL can't be used", {{"REDIS_URL", "http://h"}});
+  // A flag counts more, and a file that is no good says at least how to say so.
+  CHECK(scene.fixture.run({"sync", "--config", json, "--format", "text"}, unusable).out.empty());
+  const std::string wrong =
+      directory.write("w.toml", "[output]\nformat = 'json'\n[run]\nno_such_key = 1\n");
+  check_failure_document(scene.fixture.run({"sync", "--config", wrong}), 78, "no_such_key");
+}
