@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <vector>
 
 #include "domain/error.hpp"
 
@@ -28,6 +31,22 @@ struct Descriptor {
   }
 };
 
+bool has_group(gid_t group) {
+  if (group == ::getegid()) return true;
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+  return std::find(groups.begin(), groups.begin() + std::max(count, 0), group) !=
+         groups.begin() + std::max(count, 0);
+}
+
+/// Only the owner can read it; or it is root's and can't be written, and read by a group of this
+/// process alone, as Kubernetes mounts a secret.
+bool is_private(const struct stat& facts) {
+  const mode_t mode = facts.st_mode & 07777;
+  if ((mode & 077) == 0) return facts.st_uid == ::geteuid() || facts.st_uid == 0;
+  return mode == 0440 && facts.st_uid == 0 && has_group(facts.st_gid);
+}
+
 }  // namespace
 
 FileContent read_file(const std::string& path) {
@@ -37,11 +56,12 @@ FileContent read_file(const std::string& path) {
   // Asked of the open file, so that nobody can swap it in between.
   struct stat facts {};
   if (::fstat(file.number, &facts) != 0) unusable(path, reason());
-  if (!S_ISREG(facts.st_mode)) unusable(path, "it is not a regular file");
+  // What the shell's users name for nothing.
+  const bool is_null = S_ISCHR(facts.st_mode) && facts.st_rdev == ::makedev(1, 3);
+  if (!S_ISREG(facts.st_mode) && !is_null) unusable(path, "it is not a regular file");
 
   FileContent content;
-  content.is_private =
-      (facts.st_mode & 077) == 0 && (facts.st_uid == ::geteuid() || facts.st_uid == 0);
+  content.is_private = is_null || is_private(facts);
   std::array<char, 4096> buffer{};
   for (;;) {
     const ssize_t size = ::read(file.number, buffer.data(), buffer.size());

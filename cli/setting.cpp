@@ -6,6 +6,8 @@
 #include <charconv>
 #include <numeric>
 
+#include "environment.hpp"
+
 namespace tickstock::cli {
 
 namespace {
@@ -122,6 +124,7 @@ std::string problem_of(const Setting& setting, const Value& value) {
 }
 
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
+  if (setting.is_address()) return Value(without_line_end(text));
   if (setting.type != Setting::Type::whole) return Value(text);
   const auto number = parse_whole(text);
   return number ? std::optional<Value>(*number) : std::nullopt;

@@ -29,8 +29,10 @@ struct RedisSettings {
 };
 
 /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`, or
-/// `unix://[[user]:password@]/path[?db=N]`. User and password may be percent-encoded. \throws Error
-/// (config) with words that don't repeat the URL, and continue the name of where it stands.
+/// `unix://[[user]:password@]/path[?db=N]`. User, password and path may be percent-encoded. Nothing
+/// else may follow: parameters of other libraries can hold a password, and would be taken for a
+/// part of the address. \throws Error (config) with words that name the part, never repeat its
+/// value, and continue the name of where the URL stands.
 RedisSettings parse_redis_url(const std::string& url);
 
 }  // namespace tickstock::events

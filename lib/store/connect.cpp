@@ -1,9 +1,10 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "store/connection.hpp"
 #include "store/sqlstate.hpp"
@@ -34,14 +35,15 @@ void Connection::take_notice(void* notices, const PGresult* notice) {
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
   const bool is_warning = severity != nullptr && std::string_view(severity) == "WARNING";
-  if (taken.committing && is_warning && text != nullptr) taken.warning = one_line(text);
+  if (!is_warning || text == nullptr) return;
+  if (taken.committing) taken.warning = one_line(text);
+  if (taken.logging_in) taken.of_login.push_back(one_line(text));
 }
 
 Connection Connection::open(const ConnectionSettings& settings, io::Patience& patience) {
   std::string failures;
   const Target* answered = nullptr;
-  const std::vector<Target> targets = in_rounds(
-      find_targets(settings.conninfo, Deadline::after(settings.connect_timeout), patience));
+  const std::vector<Target> targets = in_rounds(find_targets(settings, patience));
   for (const Target& target : targets) {
     // What a host has refused at one of its addresses, it would refuse at the others.
     if (answered != nullptr && answered->host == target.host && answered->port == target.port &&
@@ -81,26 +83,29 @@ std::optional<Connection> Connection::open_another(std::chrono::milliseconds tim
 std::variant<Connection, Connection::ConnectFailure> Connection::open_at(
     const Target& target, const ConnectionSettings& settings, io::Patience& patience) {
   // The conninfo is expanded as "dbname"; what stands after it wins over it.
-  const std::array<const char*, 8> keywords{"dbname",
-                                            "host",
-                                            "hostaddr",
-                                            "port",
-                                            "target_session_attrs",
-                                            "fallback_application_name",
-                                            "client_encoding",
-                                            nullptr};
-  const std::array<const char*, 8> values{settings.conninfo.c_str(),
-                                          target.host.c_str(),
-                                          target.address.c_str(),
-                                          target.port.c_str(),
-                                          target.session.c_str(),
-                                          settings.application_name.c_str(),
-                                          "UTF8",
-                                          nullptr};
+  std::vector<std::pair<const char*, const char*>> options{
+      {"dbname", settings.conninfo.c_str()},
+      {"host", target.host.c_str()},
+      {"hostaddr", target.address.c_str()},
+      {"port", target.port.c_str()},
+      {"target_session_attrs", target.session.c_str()},
+      {"fallback_application_name", settings.application_name.c_str()},
+      {"client_encoding", "UTF8"}};
+  if (!target.refused_passfile.empty()) options.emplace_back("passfile", no_password_file);
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& option : options) {
+    keywords.push_back(option.first);
+    values.push_back(option.second);
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
   Connection opened(PQconnectStartParams(keywords.data(), values.data(), 1), settings, target,
                     patience);
   PGconn* raw = opened.connection_.get();
   if (raw == nullptr) throw Error(ErrorKind::unavailable, "out of memory");
+  // Before the login, whose warnings libpq would print itself.
+  PQsetNoticeReceiver(raw, &Connection::take_notice, opened.notices_.get());
 
   const Deadline deadline = Deadline::after(settings.connect_timeout);
   PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
@@ -118,11 +123,17 @@ std::variant<Connection, Connection::ConnectFailure> Connection::open_at(
       case Readiness::timed_out: return ConnectFailure{"no answer in time", false};
     }
   }
-  if (PQstatus(raw) != CONNECTION_OK)
-    return ConnectFailure{one_line(PQerrorMessage(raw)), answered};
+  if (PQstatus(raw) != CONNECTION_OK) {
+    std::string why = one_line(PQerrorMessage(raw));
+    if (PQconnectionNeedsPassword(raw) == 1 && !target.refused_passfile.empty()) {
+      why += "; the password file " + target.refused_passfile +
+             " is ignored, since others can read it: run chmod 600 " + target.refused_passfile;
+    }
+    return ConnectFailure{why, answered};
+  }
+  opened.notices_->logging_in = false;
   opened.user_ = PQuser(raw);
   PQsetnonblocking(raw, 1);
-  PQsetNoticeReceiver(raw, &Connection::take_notice, opened.notices_.get());
   return opened;
 }
 

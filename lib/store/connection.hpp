@@ -39,6 +39,9 @@ struct ConnectionSettings {
   std::chrono::milliseconds commit_timeout{30'000};
   /// How many connections reading may use; nothing for two where the tables are large.
   std::optional<std::int64_t> connections = {};
+  /// The user's home folder, where libpq's own files stand; that of the system's list of users
+  /// where empty.
+  std::string home = {};
   bool require_tls = false;  ///< refuse a server on another machine that is not verified
 };
 
@@ -59,12 +62,20 @@ struct PipelineOutcome {
 /// would echo parts of a password. Empty when it can; otherwise what is wrong.
 std::string conninfo_problem(const std::string& conninfo);
 
+/// What is wrong with the value of a parameter, wherever it was given, in words that continue the
+/// name of where it stands and don't repeat the value; empty where nothing is. libpq itself would
+/// find it only while connecting, when it looks like a server that can't be reached.
+std::string parameter_problem(std::string_view keyword, std::string_view value);
+
 /// Whether the name of a database looks like a URL or conninfo, which libpq would not read as such
 /// but print, with a password that may be in it.
 bool holds_conninfo(std::string_view database);
 
 /// Whether a conninfo holds a password. It must be one without a conninfo_problem.
 bool conninfo_has_password(const std::string& conninfo);
+
+/// What a conninfo says of one keyword, or else libpq's environment; empty where neither does.
+std::string conninfo_value(const std::string& conninfo, std::string_view keyword);
 
 /// A conninfo, or where it is empty the server that libpq's own environment names, as keywords and
 /// values without a password.
@@ -115,6 +126,11 @@ class Connection {
   /// What the server warned of at the last COMMIT, such as a standby that may not have it.
   [[nodiscard]] const std::string& commit_warning() const { return notices_->warning; }
 
+  /// What the server warned of at the login, such as a collation that changed with the system.
+  [[nodiscard]] const std::vector<std::string>& login_warnings() const {
+    return notices_->of_login;
+  }
+
   /// Rolls back whatever is open, without a throw; a connection that can't is closed.
   void rollback() noexcept;
 
@@ -140,6 +156,8 @@ class Connection {
   struct Notices {
     bool committing = false;
     std::string warning;
+    bool logging_in = true;
+    std::vector<std::string> of_login;
   };
 
   Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)

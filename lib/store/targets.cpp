@@ -1,16 +1,22 @@
 #include "store/targets.hpp"
 
 #include <libpq-fe.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 #include "domain/error.hpp"
 #include "io/lookup.hpp"
 #include "store/connection.hpp"
+#include "store/sqlstate.hpp"
 
 namespace tickstock::store {
 
@@ -23,21 +29,103 @@ struct Finish {
 
 constexpr std::chrono::milliseconds lookup_pause{5};
 
+using Options = std::map<std::string, std::string, std::less<>>;
+
+[[noreturn]] void unusable(const std::string& why) {
+  throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why);
+}
+
 /// What libpq makes of the conninfo, its environment and its service file. It alone knows how, and
 /// tells it of a connection too: so it is given a value that stops it before its first look-up.
-std::map<std::string, std::string, std::less<>> effective_options(const std::string& conninfo) {
+Options effective_options(const std::string& conninfo) {
   // Nor does it need to look for a password, of whose file it could complain.
-  const std::array<const char*, 4> keywords{"dbname", "channel_binding", "passfile", nullptr};
-  const std::array<const char*, 4> values{conninfo.c_str(), "?", "/no/password/file", nullptr};
+  const std::array<const char*, 4> keywords{"dbname", "gssencmode", "passfile", nullptr};
+  const std::array<const char*, 4> values{conninfo.c_str(), "?", no_password_file, nullptr};
   const std::unique_ptr<PGconn, Finish> probe(
       PQconnectStartParams(keywords.data(), values.data(), 1));
+  // Its words name the service, its file or a line of that, and repeat nothing else.
+  if (const std::string why = one_line(PQerrorMessage(probe.get()));
+      why.find("service") != std::string::npos) {
+    unusable(why + "; look at PGSERVICE, and at the file that PGSERVICEFILE names");
+  }
   const std::unique_ptr<PQconninfoOption, Finish> options(PQconninfo(probe.get()));
-  std::map<std::string, std::string, std::less<>> found;
+  Options found;
   for (const PQconninfoOption* option = options.get();
        option != nullptr && option->keyword != nullptr; ++option) {
     found.emplace(option->keyword, option->val == nullptr ? "" : option->val);
   }
   return found;
+}
+
+const std::string& value_of(const Options& options, std::string_view keyword) {
+  static const std::string none;
+  const auto found = options.find(keyword);
+  return found == options.end() ? none : found->second;
+}
+
+std::string home_of(const ConnectionSettings& settings) {
+  if (!settings.home.empty()) return settings.home;
+  const passwd* user = ::getpwuid(::geteuid());
+  return user == nullptr ? "" : user->pw_dir;
+}
+
+/// Why a file can't be read; empty where it can.
+std::string unreadable(const std::string& path) {
+  if (::access(path.c_str(), R_OK) == 0) return "";
+  return std::generic_category().message(errno);
+}
+
+constexpr const char* system_certificates = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Files of certificates that libpq would find missing only while connecting.
+void require_certificates(const Options& options, const std::string& home) {
+  const std::string& sslmode = value_of(options, "sslmode");
+  if (sslmode == "disable") return;
+  std::string root = value_of(options, "sslrootcert");
+  constexpr int first_with_system = 160000;
+  if (root == "system") {
+    if (PQlibVersion() < first_with_system) {
+      unusable(std::string("sslrootcert=system needs libpq 16 or newer; use sslrootcert=") +
+               system_certificates);
+    }
+    if (sslmode != "verify-full") {
+      unusable("sslrootcert=system is only for sslmode=verify-full; set that too");
+    }
+    root.clear();
+  } else if (root.empty() && sslmode.starts_with("verify-")) {
+    root = home + "/.postgresql/root.crt";
+  }
+  const auto require = [](std::string_view what, const std::string& path) {
+    // A key may also be named as one of an engine.
+    if (path.empty() || (what == "sslkey" && path.find(':') != std::string::npos)) return;
+    if (const std::string why = unreadable(path); !why.empty()) {
+      unusable(std::string(what) + " is " + path + ", which can't be read: " + why +
+               "; name a file that is there" +
+               (what == "sslrootcert" ? std::string(", such as ") + system_certificates : ""));
+    }
+  };
+  require("sslrootcert", root);
+  for (const char* keyword : {"sslcert", "sslkey", "sslcrl", "sslcrldir"}) {
+    require(keyword, value_of(options, keyword));
+  }
+}
+
+/// The password file that libpq would refuse, and complain of on standard error by itself: it must
+/// be a plain file that nobody else can read. Empty where there is none.
+std::string refused_password_file(const ConnectionSettings& settings) {
+  std::string path = conninfo_value(settings.conninfo, "passfile");
+  const bool is_named = !path.empty();
+  if (!is_named) path = home_of(settings) + "/.pgpass";
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) {
+    if (is_named) {
+      unusable("passfile is " + path + ", which can't be read: " +
+               std::generic_category().message(errno) + "; name a file that is there");
+    }
+    return "";
+  }
+  const bool is_private = S_ISREG(facts.st_mode) && (facts.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+  return is_private ? "" : path;
 }
 
 std::vector<std::string> split(std::string_view list) {
@@ -87,13 +175,24 @@ std::string Target::transport_weakness() const {
          "); use sslmode=verify-full";
 }
 
-std::vector<Target> find_targets(const std::string& conninfo, io::Deadline deadline,
-                                 io::Patience& patience) {
-  const auto options = effective_options(conninfo);
-  const auto value = [&options](std::string_view keyword) {
-    const auto found = options.find(keyword);
-    return found == options.end() ? std::string() : found->second;
-  };
+std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo) {
+  const std::string value = value_of(effective_options(conninfo), "connect_timeout");
+  if (value.empty() || !parameter_problem("connect_timeout", value).empty()) return std::nullopt;
+  const int seconds = std::stoi(value);
+  if (seconds <= 0) return std::nullopt;
+  return std::chrono::seconds(seconds);
+}
+
+std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patience& patience) {
+  const io::Deadline deadline = io::Deadline::after(settings.connect_timeout);
+  const Options options = effective_options(settings.conninfo);
+  const auto value = [&options](std::string_view keyword) { return value_of(options, keyword); };
+  for (const auto& [keyword, text] : options) {
+    if (keyword == "gssencmode") continue;
+    if (const std::string problem = parameter_problem(keyword, text); !problem.empty()) {
+      unusable(problem + "; look at the URL, PG… variables and the service file");
+    }
+  }
   const std::vector<std::string> hosts = split(value("host"));
   const std::vector<std::string> addresses = split(value("hostaddr"));
   const std::vector<std::string> ports = split(value("port"));
@@ -121,6 +220,13 @@ std::vector<Target> find_targets(const std::string& conninfo, io::Deadline deadl
                                        " hosts; give one, or one for each host");
   }
 
+  const bool has_network =
+      by_address || !std::all_of(hosts.begin(), hosts.end(),
+                                 [](const std::string& host) { return is_socket(host); });
+  const bool will_be_refused = settings.require_tls && value("sslmode") != "verify-full";
+  if (has_network && !will_be_refused) require_certificates(options, home_of(settings));
+  const std::string refused_passfile = refused_password_file(settings);
+
   std::map<std::string, io::Lookup> lookups;
   for (const std::string& host : hosts) {
     if (!by_address && !is_socket(host)) lookups.try_emplace(host, host, "");
@@ -131,8 +237,11 @@ std::vector<Target> find_targets(const std::string& conninfo, io::Deadline deadl
   std::string failures;
   for (std::size_t i = 0; i < count; ++i) {
     const Target target{by_address ? (i < hosts.size() ? hosts[i] : "") : hosts[i],
-                        by_address ? addresses[i] : "", element(ports, i),
-                        value("target_session_attrs"), value("sslmode")};
+                        by_address ? addresses[i] : "",
+                        element(ports, i),
+                        value("target_session_attrs"),
+                        value("sslmode"),
+                        refused_passfile};
     const auto looked_up = lookups.find(target.host);
     if (by_address || looked_up == lookups.end()) {
       targets.push_back(target);

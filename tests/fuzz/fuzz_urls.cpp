@@ -119,7 +119,8 @@ void fuzz_urls(std::string_view input) {
     check_conninfo(std::string(after), false);
     check_redis(std::string(after));
   } else if (form.find_first_of(":/?=@ ") == std::string::npos &&
-             before.find_first_of("/?") == std::string_view::npos) {
+             before.find_first_of("/?") == std::string_view::npos &&
+             middle.find("application_name=") == std::string_view::npos) {
     // Otherwise it would not be a password but part of a keyword's value, a path or a parameter.
     check_conninfo(form + "://" + login, stands_alone("", after));
     check_redis(form + "://" + login);

@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "store/connection.hpp"
 #include "store/table_names.hpp"
 #include "support/catch.hpp"
@@ -11,7 +13,10 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
        {"", "postgresql://host/db", "postgres://user@host:5433/db?sslmode=require",
         "host=h dbname=d", "postgresql:///db?host=/tmp", "dbname='with blank'",
         "options=-csearch_path=a://b", "postgresql://host/db?user=me@server",
-        "postgresql://u:p?w@host/db"}) {
+        "postgresql://u:p?w@host/db", "postgresql://u:p#w@host/db",
+        "postgresql://u:p@host/db?application_name=a@b",
+        "postgresql://u:p@host/db?connect_timeout=3&application_name=a@b&sslmode=require",
+        "host=h port=5432,5433", "host=h connect_timeout=-1 keepalives=0"}) {
     INFO(good);
     CHECK(conninfo_problem(good).empty());
   }
@@ -28,6 +33,35 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
     CHECK_THAT(problem, !contains("CAN"));
     CHECK_THAT(problem, !contains("ARY"));
   }
+}
+
+TEST_CASE("what libpq would find wrong only while connecting is named with a remedy") {
+  struct Case {
+    const char* conninfo;
+    const char* part;
+  };
+  for (const Case& each : std::vector<Case>{
+           {"postgresql://h/d?sslmode=no-verify",
+            "its sslmode is none that libpq knows; use one of disable"},
+           {"postgresql://h/d?pgbouncer=true",
+            "parameter pgbouncer; remove it: transaction pooling"},
+           {"postgresql://h/d?schema=public",
+            "parameter schema; remove it, and name the schema in"},
+           {"postgresql://h/d?sslaccept=strict", "parameter sslaccept; use libpq's own"},
+           {"host=h connection_limit=5", "parameter connection_limit; remove it"},
+           {"postgresql://h/d?target_session_attrs=master", "its target_session_attrs"},
+           {"postgresql://h/d?channel_binding=yes", "its channel_binding"},
+           {"postgresql://h/d?ssl_min_protocol_version=TLS1.2", "its ssl_min_protocol_version"},
+           {"postgresql://h/d?connect_timeout=3s", "its connect_timeout is not a whole number"},
+           {"postgresql://h/d?keepalives_idle=x", "its keepalives_idle is not a whole number"},
+           {"postgresql://h:70000/d", "its port is not a number from 1 to 65535"},
+           {"host=h port=0", "its port is not a number from 1 to 65535"},
+           {"host=h replication=database", "its replication"}}) {
+    INFO(each.conninfo);
+    CHECK_THAT(conninfo_problem(each.conninfo), contains(each.part));
+  }
+  // What follows a password may be the rest of it.
+  CHECK_THAT(conninfo_problem("postgresql://h/d?password=a&CANARY=x"), !contains("CANARY"));
 }
 
 TEST_CASE("a password is found in either form") {

@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "domain/error.hpp"
 #include "events/redis_settings.hpp"
 #include "support/catch.hpp"
@@ -35,6 +37,44 @@ TEST_CASE("a Redis URL is taken apart") {
   CHECK(local.path == "/run/redis/redis.sock");
   CHECK(local.password == "p");
   CHECK(local.database == 2);
+}
+
+TEST_CASE("what stands behind the address is refused by its name, and its value never repeated") {
+  struct Case {
+    const char* url;
+    const char* part;
+  };
+  for (const Case& each : std::vector<Case>{{"redis://h?password=CANARY", "parameter password"},
+                                            {"redis://h:1?password=CANARY", "parameter password"},
+                                            {"redis://h:1/2?password=CANARY", "parameter password"},
+                                            {"redis://h/0?ssl_cert_reqs=CANARY", "ssl_cert_reqs"},
+                                            {"rediss://h?ssl_ca_certs=CANARY", "ca_file"},
+                                            {"redis://h?db=3", "/N behind the host"},
+                                            {"redis://h,password=CANARY", "parameter password"},
+                                            {"redis://h:6379,ssl=CANARY", "parameter ssl"},
+                                            {"redis://h&password=CANARY", "parameter password"},
+                                            {"redis://h;password=CANARY", "parameter password"},
+                                            {"redis://h#CANARY", "what follows '#'"},
+                                            {"redis://h/0#CANARY=CANARY", "what follows '#'"},
+                                            {"redis://h?CANARY", "what follows '?'"},
+                                            {"redis://h=CANARY", "what follows '='"},
+                                            {"redis://h/0/CANARY", "neither a port nor"},
+                                            {"redis://h CANARY", "a character that no host has"},
+                                            {"redis://h%CANARY", "a character that no host has"},
+                                            {"redis://[::1]CANARY", "neither a port nor"},
+                                            {"redis://[CANARY]", "not an IPv6 address"},
+                                            {"redis://h:6379/0?x=CANARY:y@z", "percent-encoded"},
+                                            {"redis://h:6379/CANARY@z", "percent-encoded"},
+                                            {"unix:///s,password=CANARY", "parameter password"},
+                                            {"unix:///s?db=1&password=CANARY", "password"},
+                                            {"unix:///s?password=CANARY", "parameter password"},
+                                            {"unix:///s#CANARY", "what follows '#'"}}) {
+    INFO(each.url);
+    CHECK_THROWS_WITH(parse_redis_url(each.url), contains(each.part) && !contains("CANARY"));
+  }
+  CHECK(parse_redis_url("redis://:a#b@h").password == "a#b");
+  CHECK(parse_redis_url("redis://cache_1.internal-net:1/").host == "cache_1.internal-net");
+  CHECK(parse_redis_url("redis://[fe80::1%eth0]:1").host == "fe80::1%eth0");
 }
 
 TEST_CASE("user and password are never shown") {
