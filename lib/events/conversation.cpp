@@ -50,6 +50,7 @@ std::string words_of(const redisReply& reply) {
 
 Conversation::Conversation(const RedisSettings& settings)
     : address_(settings.shown()),
+      password_(settings.password),
       database_(settings.database),
       reader_(redisReaderCreateWithFunctions(limited_functions())) {
   if (!settings.password.empty()) {
@@ -76,6 +77,15 @@ void Conversation::publish(const Message& message) {
 }
 
 void Conversation::pop(const std::string& list) { command({"LPOP", list}, Expected::element); }
+
+void Conversation::begin_rehearsal() { command({"MULTI"}, Expected::rehearsal_begin); }
+
+void Conversation::rehearse(std::span<const std::string_view> channels) {
+  for (const std::string_view channel : channels) {
+    command({"PUBLISH", std::string(channel), ""}, Expected::rehearsal);
+  }
+  command({"DISCARD"}, Expected::rehearsal_end);
+}
 
 std::vector<std::string> Conversation::take_elements() {
   if (no_element_) fail("a list can't be read: " + *no_element_);
@@ -125,17 +135,31 @@ void Conversation::command(const std::vector<std::string>& words, Expected expec
 void Conversation::take(const redisReply& reply, Expected expected) {
   const bool refused = reply.type == REDIS_REPLY_ERROR;
   const std::string words = refused ? words_of(reply) : "";
+  // A server that serves nobody says so instead of the first answer, whatever was asked.
+  if (words.starts_with("DENIED") || words.starts_with("ERR max number of clients")) fail(words);
   switch (expected) {
     case Expected::login:
-      if (refused)
-        fail("the login is refused (" + words.substr(0, words.find(' ')) +
-             "); check user and password");
+      if (refused) take_login(words);
       break;
     case Expected::database:
       if (refused) fail("database " + std::to_string(database_) + " is refused: " + words);
       break;
     case Expected::role: take_role(reply); break;
+    case Expected::cluster_info: is_cluster_ = !refused; break;
+    case Expected::cluster_select:
+      is_cluster_ = is_cluster_ || words.find("cluster mode") != std::string::npos;
+      if (!is_cluster_) {
+        fail(
+            "it is a replica, whose subscribers are not those of the primary; connect to the "
+            "primary");
+      }
+      break;
     case Expected::announcement: break;
+    case Expected::rehearsal_begin: rehearsing_ = !refused; break;
+    case Expected::rehearsal:
+      if (refused && rehearsal_refusal_.empty()) rehearsal_refusal_ = words;
+      break;
+    case Expected::rehearsal_end: rehearsing_ = false; break;
     case Expected::element:
       if (refused) {
         no_element_ = words;
@@ -160,17 +184,47 @@ void Conversation::take(const redisReply& reply, Expected expected) {
   }
 }
 
+void Conversation::take_login(const std::string& refusal) const {
+  const std::string code = refusal.substr(0, refusal.find(' '));
+  if (code == "WRONGPASS") fail("the login is refused (WRONGPASS); check user and password");
+  // Of a command that it does not know, Redis repeats the arguments.
+  std::string words = refusal.substr(0, refusal.find(", with args"));
+  constexpr std::string_view mask = "********";
+  for (std::size_t at = words.find(password_); at != std::string::npos;
+       at = words.find(password_, at + mask.size())) {
+    words.replace(at, password_.size(), mask);
+  }
+  const bool is_old = words.find("wrong number of arguments") != std::string::npos;
+  fail("the login is refused: " + words +
+       (is_old ? "; a Redis before version 6 has no users, so leave the user out of the URL"
+               : "; check user and password"));
+}
+
 void Conversation::take_role(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) {
     const std::string words = words_of(reply);
-    if (words.starts_with("NOAUTH") || words.starts_with("LOADING")) fail(words);
+    // These two come from a server that serves; every other error says that it does not.
+    if (!words.starts_with("ERR unknown command") && !words.starts_with("NOPERM")) fail(words);
     warning_ = "Redis at " + address_ + " does not tell its role; taken for a primary";
-  } else if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
-             reply.element[0]->type != REDIS_REPLY_STRING) {
-    fail("its answer to ROLE is not one of Redis");
-  } else if (text_of(*reply.element[0]) != "master") {
-    fail("it is a replica, whose subscribers are not those of the primary; connect to the primary");
+    return;
   }
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
+      reply.element[0]->type != REDIS_REPLY_STRING) {
+    fail("its answer to ROLE is not one of Redis");
+  }
+  const std::string_view role = text_of(*reply.element[0]);
+  // KeyDB's active replicas take writes, and pass publications on to each other.
+  if (role == "master" || role == "active-replica") return;
+  if (role == "sentinel") {
+    fail(
+        "it is a Sentinel, whose clients hear nothing of ours; connect to the primary that it "
+        "watches");
+  }
+  // In a Cluster every node passes on what is published. A user with few permissions may not ask
+  // whether it is one, but the error of SELECT tells.
+  command({"CLUSTER", "INFO"}, Expected::cluster_info);
+  command({"SELECT", "1"}, Expected::cluster_select);
+  greetings_ = expected_.size();
 }
 
 void Conversation::fail(const std::string& why) const {

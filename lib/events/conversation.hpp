@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,14 @@ class Conversation {
   void publish(const Message& message);
   /// Takes the first element off a list; once it is answered, take_elements() has it.
   void pop(const std::string& list);
+  /// Asks whether events on these channels would be taken, without anybody hearing of one: first
+  /// begin_rehearsal(), and only once that is answered and rehearsing() is true, rehearse().
+  void begin_rehearsal();
+  [[nodiscard]] bool rehearsing() const { return rehearsing_; }
+  void rehearse(std::span<const std::string_view> channels);
+  /// Redis' words against the first of these channels that it refuses; empty where none is.
+  [[nodiscard]] const std::string& rehearsal_refusal() const { return rehearsal_refusal_; }
+
   /// What the answers to pop() have brought since the last call, oldest first. \throws Error
   /// (redis) where one was an error.
   std::vector<std::string> take_elements();
@@ -49,10 +58,13 @@ class Conversation {
   /// What is to be sent; whoever sends takes off the front what is gone.
   [[nodiscard]] std::string& unsent() { return unsent_; }
 
-  /// How many commands there were at the beginning, how many until now, and how many are answered.
+  /// How many commands belong to the beginning, how many until now, and how many are answered.
   [[nodiscard]] std::size_t greetings() const { return greetings_; }
   [[nodiscard]] std::size_t asked() const { return expected_.size(); }
   [[nodiscard]] std::size_t answered() const { return answered_; }
+
+  /// Whether it is a replica of a Cluster, which publishes as well as its primary.
+  [[nodiscard]] bool in_cluster() const { return is_cluster_; }
 
   /// What is only worth a warning: a server that doesn't tell its role.
   [[nodiscard]] const std::string& warning() const { return warning_; }
@@ -64,14 +76,28 @@ class Conversation {
   struct FreeReply {
     void operator()(redisReply* reply) const { freeReplyObject(reply); }
   };
-  enum class Expected : unsigned char { login, database, role, announcement, publication, element };
+  enum class Expected : unsigned char {
+    login,
+    database,
+    role,
+    cluster_info,
+    cluster_select,
+    announcement,
+    publication,
+    element,
+    rehearsal_begin,
+    rehearsal,
+    rehearsal_end
+  };
 
   void command(const std::vector<std::string>& words, Expected expected);
   void take(const redisReply& reply, Expected expected);
+  void take_login(const std::string& refusal) const;
   void take_role(const redisReply& reply);
   [[noreturn]] void fail(const std::string& why) const;
 
   std::string address_;
+  std::string password_;  ///< which no error may repeat
   int database_;
   std::string unsent_;
   std::vector<Expected> expected_;  ///< of every command so far
@@ -84,6 +110,9 @@ class Conversation {
   std::vector<std::string> elements_;
   std::optional<std::string> no_element_;  ///< Redis' words against a pop()
   std::optional<std::string> refusal_;     ///< Redis' words against a publication
+  bool is_cluster_ = false;
+  bool rehearsing_ = false;
+  std::string rehearsal_refusal_;
   std::string warning_;
 };
 

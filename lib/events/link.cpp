@@ -17,23 +17,24 @@ Link::Link(const RedisSettings& settings, std::string doing)
       conversation_(settings) {}
 
 void Link::connect(Deadline deadline, io::Patience& patience) {
-  advance(conversation_.greetings(), deadline.earlier(Deadline::after(settings_.connect_timeout)),
+  advance(&Conversation::greetings, deadline.earlier(Deadline::after(settings_.connect_timeout)),
           patience);
 }
 
-void Link::advance(std::size_t answered, Deadline deadline, io::Patience& patience) {
+void Link::advance(std::size_t (Conversation::*wanted)() const, Deadline deadline,
+                   io::Patience& patience) {
   require_working();
   bool late = false;
   try {
-    while (conversation_.answered() < answered) {
+    while (conversation_.answered() < (conversation_.*wanted)()) {
       const Transport::Progress progress = step();
       if (progress == Transport::Progress::done) continue;
       const bool looking_up = progress == Transport::Progress::wants_time;
       const auto events =
           static_cast<short>(progress == Transport::Progress::wants_write ? POLLOUT : POLLIN);
       // A lookup has no descriptor to wait on.
-      const Deadline until =
-          looking_up ? deadline.earlier(Deadline::after(std::chrono::milliseconds{5})) : deadline;
+      const Deadline until = deadline.earlier(
+          looking_up ? Deadline::after(std::chrono::milliseconds{5}) : transport_.end_of_address());
       const Readiness readiness = patience.wait(transport_.fd(), events, until);
       if (readiness == Readiness::interrupted) {
         throw Error(ErrorKind::interrupted, "interrupted by a signal while " + doing_);
@@ -71,13 +72,15 @@ Transport::Progress Link::step() {
   return progress;
 }
 
-void Link::take_last_words() noexcept {
+void Link::take_last_words() {
+  std::string bytes;
   try {
-    std::string bytes;
-    if (transport_.receive(bytes) == Transport::Progress::done) conversation_.receive(bytes);
-  } catch (const std::exception&) {
+    if (transport_.receive(bytes) != Transport::Progress::done) return;
+  } catch (const Error&) {
     // The failure to send is what counts then.
+    return;
   }
+  conversation_.receive(bytes);
 }
 
 }  // namespace tickstock::events

@@ -27,7 +27,7 @@ class Link {
   /// Moves on until all that was said is answered. \throws Error (redis), also when the deadline is
   /// over, which leaves the connection as it is; (interrupted).
   void settle(io::Deadline deadline, io::Patience& patience) {
-    advance(conversation_.asked(), deadline, patience);
+    advance(&Conversation::asked, deadline, patience);
   }
 
   /// \throws the failure where there was one.
@@ -37,11 +37,13 @@ class Link {
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
 
  private:
-  /// Moves on until `answered` replies have come or the deadline is over.
-  void advance(std::size_t answered, io::Deadline deadline, io::Patience& patience);
+  /// Moves on until so many replies have come or the deadline is over; an answer may lead to
+  /// another question.
+  void advance(std::size_t (Conversation::*wanted)() const, io::Deadline deadline,
+               io::Patience& patience);
   Transport::Progress step();
-  /// What came before the connection broke.
-  void take_last_words() noexcept;
+  /// Takes what came before the connection broke, such as why. \throws Error, that reason.
+  void take_last_words();
 
   RedisSettings settings_;
   std::string doing_;

@@ -1,6 +1,10 @@
 #include "events/publisher.hpp"
 
 #include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "events/channels.hpp"
 
 namespace tickstock::events {
 
@@ -54,6 +58,18 @@ void Publisher::say(std::span<const Message> messages, Deadline deadline, io::Pa
     open_channels_.insert(message.channel);
   }
   link_.settle(deadline, patience);
+}
+
+std::optional<std::string> Publisher::rehearse(Deadline deadline, io::Patience& patience) {
+  std::vector<std::string_view> channels;
+  for (const EventKind& kind : event_kinds) channels.push_back(kind.channel);
+  Conversation& conversation = link_.conversation();
+  conversation.begin_rehearsal();
+  link_.settle(deadline, patience);
+  if (!conversation.rehearsing()) return std::nullopt;
+  conversation.rehearse(channels);
+  link_.settle(deadline, patience);
+  return conversation.rehearsal_refusal();
 }
 
 bool Publisher::flush(Deadline deadline, io::Patience& patience) noexcept {

@@ -47,8 +47,15 @@ class Publisher {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience) { link_.connect(deadline, patience); }
 
+  /// Asks whether every kind of event would be taken, without anybody hearing of one. \return
+  /// Redis' words against the first that would not be, empty where all would; nothing where the
+  /// user may not ask. \throws Error (redis), (interrupted).
+  std::optional<std::string> rehearse(io::Deadline deadline, io::Patience& patience);
+
   /// Whether Redis answered an event of the last publish() with an error, and may take others.
   [[nodiscard]] bool refused() const { return link_.conversation().refused(); }
+  /// Whether it is a replica of a Cluster, which publishes as well as its primary.
+  [[nodiscard]] bool in_cluster() const { return link_.conversation().in_cluster(); }
   /// What is only worth a warning: a server that doesn't tell its role.
   [[nodiscard]] const std::string& warning() const { return link_.conversation().warning(); }
 

@@ -77,6 +77,8 @@ Transport::Progress Transport::try_next_address() {
   } else {
     if (next_address_ >= lookup_->addresses().size()) fail(last_failure_);
     const addrinfo* address = lookup_->addresses()[next_address_++];
+    end_of_address_ = io::Deadline::after(settings_.connect_timeout /
+                                          static_cast<int>(lookup_->addresses().size()));
     open_socket(address->ai_family);
     const int on = 1;
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -89,7 +91,11 @@ Transport::Progress Transport::try_next_address() {
 
 Transport::Progress Transport::check_connected() {
   pollfd ready{fd_, POLLOUT, 0};
-  if (::poll(&ready, 1, 0) == 0) return Progress::wants_write;
+  if (::poll(&ready, 1, 0) == 0) {
+    if (!is_late()) return Progress::wants_write;
+    last_failure_ = "no answer in time";
+    return try_next_address();
+  }
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
@@ -108,6 +114,8 @@ Transport::Progress Transport::begin_tls() {
   if (context == nullptr) fail(tls_error_text());
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  // What is to be sent may move in memory, and grow, before it can be.
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   const bool trusts =
       settings_.ca_file.empty()
           ? SSL_CTX_set_default_verify_paths(context) == 1
@@ -130,6 +138,10 @@ Transport::Progress Transport::begin_tls() {
 }
 
 Transport::Progress Transport::shake_hands() {
+  if (is_late()) {
+    last_failure_ = "no answer in time";
+    return try_next_address();
+  }
   const int result = SSL_connect(tls_.get());
   if (result == 1) {
     state_ = State::open;
@@ -187,6 +199,7 @@ Transport::Progress Transport::receive(std::string& bytes) {
 }
 
 void Transport::open_socket(int family) {
+  tls_.reset();
   close_socket();
   fd_ = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) fail(error_text(errno));

@@ -11,6 +11,7 @@
 
 #include "events/redis_settings.hpp"
 #include "io/lookup.hpp"
+#include "io/wait.hpp"
 
 namespace tickstock::events {
 
@@ -40,6 +41,12 @@ class Transport {
   /// closed.
   Progress receive(std::string& bytes);
 
+  /// How long to wait for the address that is tried, before connect() goes on with the next one:
+  /// each has its share of the time to connect.
+  [[nodiscard]] io::Deadline end_of_address() const {
+    return state_ != State::open && has_other_address() ? end_of_address_ : io::Deadline::never();
+  }
+
   /// To wait on; -1 while a name is looked up.
   [[nodiscard]] int fd() const { return fd_; }
 
@@ -55,6 +62,11 @@ class Transport {
   Progress check_connected();
   Progress begin_tls();
   Progress shake_hands();
+  [[nodiscard]] bool has_other_address() const {
+    return next_address_ > 0 && lookup_ && next_address_ < lookup_->addresses().size();
+  }
+  /// Whether there is another address, and this one has had its time.
+  [[nodiscard]] bool is_late() const { return has_other_address() && end_of_address_.over(); }
   Progress tls_progress(int result, const std::string& doing);
   void open_socket(int family);
   void close_socket();
@@ -65,6 +77,7 @@ class Transport {
   std::optional<io::Lookup> lookup_;
   std::size_t next_address_ = 0;
   std::string last_failure_;
+  io::Deadline end_of_address_ = io::Deadline::never();
   int fd_ = -1;
   std::unique_ptr<SSL_CTX, FreeTls> tls_context_;
   std::unique_ptr<SSL, FreeTls> tls_;

@@ -1,6 +1,8 @@
 // Where Redis is and how to log in, and what happens when it refuses.
 
 #include "cli/scene.hpp"
+#include "mounts.hpp"
+#include "peers.hpp"
 
 using namespace tickstock::test;
 
@@ -120,4 +122,40 @@ TEST_CASE("something that is not Redis leaves events pending") {
                 "3 events of this run are pending");
   CHECK(fixture.database().value(
             "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") == "3");
+}
+
+TEST_CASE("every address of a Redis host gets its share of the time (by root)") {
+  if (!PrivateMount::possible()) return;
+  Fixture fixture;
+  add_small_market(fixture);
+  const Redis& redis = fixture.redis();
+  const TemporaryDirectory directory;
+  const PrivateMount hosts = PrivateMount::over(
+      "/etc/hosts",
+      directory.write("hosts", "127.0.0.2 twofold.example\n127.0.0.1 twofold.example localhost\n"));
+  const BlackHole hole("127.0.0.2", redis.port());
+  const std::string config = directory.write("c.toml", "[timeouts]\nredis = 2\n");
+  const Environment twofold{
+      {"REDIS_URL", fmt::format("redis://twofold.example:{}/0", redis.port())},
+      {"TICKSTOCK_CACHE_CONFIG", config}};
+  CHECK(fixture.run({"check"}, twofold).status == 0);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  Subscriber subscriber(redis);
+  CHECK(run_task(fixture, {"market-cap"}, twofold).status == 0);
+  CHECK(announced_universes(subscriber.drain()).size() == 9);
+}
+
+TEST_CASE("what Redis said before it closed the connection is what the run tells") {
+  Fixture fixture;
+  add_small_market(fixture);
+  for (const std::string words :
+       {"DENIED Redis is running in protected mode", "ERR max number of clients reached"}) {
+    const TcpServer server(
+        [&words](int fd, const TcpServer&) { TcpServer::send_all(fd, "-" + words + "\r\n"); });
+    const Environment there{{"REDIS_URL", fmt::format("redis://127.0.0.1:{}/0", server.port())}};
+    check_failure(run_task(fixture, {"sync"}, there), 6, words);
+    const ProcessResult check = fixture.run({"check"}, there);
+    CHECK(check.status == 6);
+    CHECK_THAT(check.out, contains(words));
+  }
 }

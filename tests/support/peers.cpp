@@ -19,30 +19,30 @@ namespace {
 
 constexpr int moment = 20;  // milliseconds
 
-sockaddr_in loopback(int port) {
+sockaddr_in loopback(int port, const std::string& digits = "127.0.0.1") {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<in_port_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::inet_pton(AF_INET, digits.c_str(), &address.sin_addr);
   return address;
 }
 
-int listen_on_loopback(int backlog, int& port) {
+int listen_on_loopback(int backlog, int& port, const std::string& digits = "127.0.0.1") {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
+  sockaddr_in address = loopback(port, digits);
   socklen_t size = sizeof address;
   if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
       ::listen(fd, backlog) != 0 ||
       ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    throw std::runtime_error("cannot listen on 127.0.0.1");
+    throw std::runtime_error("cannot listen on " + digits);
   }
   port = ntohs(address.sin_port);
   return fd;
 }
 
-int connect_to(int port, bool blocking) {
+int connect_to(int port, bool blocking, const std::string& digits = "127.0.0.1") {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
-  const sockaddr_in address = loopback(port);
+  const sockaddr_in address = loopback(port, digits);
   const int result = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
   if (blocking && result != 0) {
     ::close(fd);
@@ -77,10 +77,10 @@ const std::string error_message = [] {
 
 }  // namespace
 
-BlackHole::BlackHole() {
-  listener_ = listen_on_loopback(0, port_);
+BlackHole::BlackHole(const std::string& address, int port) : port_(port) {
+  listener_ = listen_on_loopback(0, port_, address);
   // Once the queue of connections that nobody accepts is full, the kernel drops what comes.
-  for (int i = 0; i < 4; ++i) fillers_.push_back(connect_to(port_, false));
+  for (int i = 0; i < 4; ++i) fillers_.push_back(connect_to(port_, false, address));
 }
 
 BlackHole::~BlackHole() {

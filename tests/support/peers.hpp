@@ -10,11 +10,12 @@
 
 namespace tickstock::test {
 
-/// A port of 127.0.0.1 that takes no connection and refuses none: packets to it vanish, as behind a
-/// firewall.
+/// A port of this machine that takes no connection and refuses none: packets to it vanish, as
+/// behind a firewall.
 class BlackHole {
  public:
-  BlackHole();
+  /// \param port a free one where not given
+  explicit BlackHole(const std::string& address = "127.0.0.1", int port = 0);
   ~BlackHole();
   BlackHole(const BlackHole&) = delete;
   BlackHole& operator=(const BlackHole&) = delete;

@@ -1,4 +1,5 @@
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "domain/error.hpp"
@@ -13,6 +14,8 @@ namespace {
 
 const Message event{"id-1", "tickstock:test", "test", "{}"};
 const std::string primary = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
+const std::string replica = "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$4\r\nsync\r\n:0\r\n";
+const std::string no_cluster = "-ERR This instance has cluster support disabled\r\n";
 
 RedisSettings settings(const std::string& url = "redis://redis.example") {
   return parse_redis_url(url);
@@ -88,8 +91,8 @@ TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a pa
              contains("database 3 is refused: ERR DB index is out of range"));
   CHECK_THAT(outcome_of("-NOAUTH Authentication required.\r\n"), contains("NOAUTH"));
   CHECK_THAT(outcome_of("-LOADING the dataset\r\n"), contains("LOADING"));
-  CHECK_THAT(outcome_of("*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$4\r\nsync\r\n:0\r\n"),
-             contains("it is a replica"));
+  CHECK_THAT(outcome_of(replica + ":0\r\n" + no_cluster + "+OK\r\n"), contains("it is a replica"));
+  CHECK_THAT(outcome_of("*1\r\n$8\r\nsentinel\r\n"), contains("it is a Sentinel"));
   CHECK_THAT(outcome_of(primary + "-NOPERM no access\r\n"),
              contains("event id-1 on channel tickstock:test is refused: NOPERM no access"));
 }
@@ -135,6 +138,66 @@ TEST_CASE("a server that doesn't tell its role is only worth a warning") {
     conversation.receive(answer);
     CHECK_THAT(conversation.warning(), contains("does not tell its role"));
   }
+}
+
+TEST_CASE("a replica of a Cluster and an active replica of KeyDB publish as primaries do") {
+  CHECK(outcome_of(replica + ":0\r\n$16\r\ncluster_state:ok\r\n-ERR SELECT\r\n").empty());
+  // A user that may not ask for the Cluster is told of it by SELECT.
+  CHECK(outcome_of(replica + ":0\r\n-NOPERM no access\r\n" +
+                   "-ERR SELECT is not allowed in cluster mode\r\n")
+            .empty());
+  CHECK(
+      outcome_of("*5\r\n$14\r\nactive-replica\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:0\r\n:0\r\n")
+          .empty());
+  CHECK_THAT(outcome_of(replica + ":0\r\n-NOPERM no access\r\n-ERR DB index is out of range\r\n"),
+             contains("it is a replica"));
+}
+
+TEST_CASE("a server that serves nobody says so, whatever it was asked first") {
+  for (const std::string words :
+       {"DENIED Redis is running in protected mode", "ERR max number of clients reached"}) {
+    INFO(words);
+    for (const std::string url : {"redis://redis.example", "redis://:CANARY@redis.example/3"}) {
+      const std::string said = outcome(url, "-" + words + "\r\n");
+      CHECK_THAT(said, contains(": " + words) && !contains("password"));
+    }
+  }
+  for (const std::string words : {"MASTERDOWN Link with MASTER is down", "ERR busy", "BUSY script",
+                                  "LOADING Redis is loading the dataset in memory"}) {
+    INFO(words);
+    CHECK_THAT(outcome_of("-" + words + "\r\n"), contains(words));
+  }
+}
+
+TEST_CASE("a refused login is told in Redis' words, without what they repeat of the password") {
+  const std::string url = "redis://job:CANARY@redis.example";
+  CHECK_THAT(outcome(url, "-ERR wrong number of arguments for 'auth' command\r\n"),
+             contains("wrong number of arguments") && contains("leave the user out of the URL"));
+  CHECK_THAT(outcome(url, "-ERR invalid password\r\n"), contains("ERR invalid password"));
+  CHECK_THAT(
+      outcome(url, "-ERR unknown command `AUTH`, with args beginning with: `job`, `CANARY`\r\n"),
+      contains("ERR unknown command `AUTH`"));
+  CHECK_THAT(outcome(url, "-ERR AUTH job CANARY failed, CANARY\r\n"),
+             contains("ERR AUTH job ******** failed, ********"));
+}
+
+TEST_CASE("a rehearsal tells what would be refused, and leaves nothing said") {
+  Conversation conversation(settings());
+  conversation.begin_rehearsal();
+  conversation.receive(primary + "+OK\r\n");
+  REQUIRE(conversation.rehearsing());
+  conversation.unsent().clear();
+  const std::vector<std::string_view> channels{"a", "b"};
+  conversation.rehearse(channels);
+  CHECK_THAT(conversation.unsent(), contains("DISCARD"));
+  conversation.receive("+QUEUED\r\n-NOPERM no channel\r\n-EXECABORT\r\n");
+  CHECK_FALSE(conversation.rehearsing());
+  CHECK(conversation.rehearsal_refusal() == "NOPERM no channel");
+  // Outside of a transaction an event would be heard.
+  Conversation refused(settings());
+  refused.begin_rehearsal();
+  refused.receive(primary + "-NOPERM no transactions\r\n");
+  CHECK_FALSE(refused.rehearsing());
 }
 
 TEST_CASE("what Redis would not say ends the conversation") {
