@@ -6,11 +6,14 @@
 #include <cmath>
 #include <numeric>
 
+#include "domain/counted.hpp"
 #include "domain/error.hpp"
 
 namespace tickstock {
 
 namespace {
+
+constexpr std::size_t names_of_an_error = 5;
 
 /// A symbol and the upper half of its cap's bits: caps above zero order like their bits.
 struct Ranked {
@@ -50,9 +53,8 @@ void Market::reserve(std::size_t rows) {
 
 void Market::add(std::string_view name, const Listing& listing) {
   if (name.empty()) {
-    throw Error(ErrorKind::failed,
-                "the symbols table holds a row whose symbol is NULL or empty; remove or name it, "
-                "then run again");
+    ++nameless_;
+    return;
   }
   pending_.names += name;
   pending_.ends.push_back(pending_.names.size());
@@ -78,9 +80,8 @@ void Market::take_in_pending() {
 
 void Market::take_in(SymbolId id, const Listing& listing) {
   if (knows(id)) {
-    throw Error(ErrorKind::failed, "the symbols table holds two rows of symbol '" +
-                                       std::string(name(id)) +
-                                       "'; remove one of them, then run again");
+    doubled_.insert(id);
+    return;
   }
   if (id >= rows_.size()) {
     rows_.resize(id + 1);
@@ -99,7 +100,10 @@ unsigned char Market::state_of(const Listing& listing) const {
   if (listing.delisted) state |= has_delisting_day;
   if (listing.activity == Activity::inactive) state |= is_inactive;
   if (listing.cap_from_price) state |= has_price;
-  if (listing.activity == Activity::inactive || (listing.delisted && *listing.delisted <= as_of_)) {
+  const bool relisted = listing.activity == Activity::active && listing.listed &&
+                        listing.delisted && *listing.listed > *listing.delisted;
+  if (listing.activity == Activity::inactive ||
+      (listing.delisted && *listing.delisted <= as_of_ && !relisted)) {
     state |= has_left;
   } else if (listing.activity == Activity::active) {
     state |= trades;
@@ -119,8 +123,30 @@ std::optional<Listing> Market::find(SymbolId id) const {
   return listing;
 }
 
+void Market::require_one_row_each() const {
+  if (nameless_ > 0) {
+    throw Error(ErrorKind::failed,
+                "the symbols table holds " +
+                    (nameless_ == 1 ? "a row" : std::to_string(nameless_) + " rows") +
+                    " whose symbol is NULL or empty; name or remove " +
+                    (nameless_ == 1 ? "it" : "them") + ", then run again");
+  }
+  if (doubled_.empty()) return;
+  std::vector<std::string> names;
+  for (const SymbolId id : doubled_) names.emplace_back(name(id));
+  const std::string which =
+      (names.size() == 1 ? "two rows of symbol "
+                         : "more than one row of " + std::to_string(names.size()) + " symbols: ") +
+      listed_names(names, names_of_an_error);
+  throw Error(ErrorKind::failed,
+              "the symbols table holds " + which +
+                  "; name a view with one row for each in [tables] symbols, such as: SELECT "
+                  "DISTINCT ON (symbol) * FROM … ORDER BY symbol, market_cap DESC NULLS LAST");
+}
+
 void Market::rank() {
   take_in_pending();
+  require_one_row_each();
   std::vector<Ranked> ranked;
   ranked.reserve(size_);
   caps_from_prices_ = 0;

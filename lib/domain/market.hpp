@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,12 +46,11 @@ class Market {
   /// Makes room for about so many rows.
   void reserve(std::size_t rows);
 
-  /// Adds a row; it counts from rank() on. \throws Error (failed) for an empty name, or a name that
-  /// was added before.
+  /// Adds a row; it counts from rank() on.
   void add(std::string_view name, const Listing& listing);
 
   /// Ranks the eligible symbols: market cap descending, equal caps by name in byte order. Call it
-  /// once all rows are in. \throws Error as add() does.
+  /// once all rows are in. \throws Error (failed) where a row had no name, or the name of another.
   void rank();
 
   /// Counts a cap that is NaN or infinite: it is not eligible, and worth a warning.
@@ -127,6 +127,7 @@ class Market {
     return id < states_.size() && (states_[id] & state) != 0;
   }
   [[nodiscard]] unsigned char state_of(const Listing& listing) const;
+  void require_one_row_each() const;
   void take_in_pending();
   void take_in(SymbolId id, const Listing& listing);
 
@@ -145,6 +146,8 @@ class Market {
   std::vector<SymbolId> ranking_;
   std::vector<std::uint32_t> rank_of_;
   std::unordered_map<SymbolId, Company> companies_;
+  std::size_t nameless_ = 0;
+  std::set<SymbolId> doubled_;
   std::size_t unknown_activity_ = 0;
   std::size_t not_finite_ = 0;
   std::size_t caps_from_prices_ = 0;

@@ -7,6 +7,7 @@
 
 #include "domain/membership_diff.hpp"
 #include "domain/universe.hpp"
+#include "domain/warning.hpp"
 
 namespace tickstock {
 
@@ -45,8 +46,8 @@ struct EntryWrite {
 /// What one task would do.
 struct TaskPlan {
   Task task;
-  std::vector<EntryWrite> writes;     ///< in the order in which they are announced
-  std::vector<std::string> warnings;  ///< whole sentences
+  std::vector<EntryWrite> writes;  ///< in the order in which they are announced
+  std::vector<Warning> warnings;
 };
 
 /// What a run would do: a pure function of the market, the entries, the as-of day and the policy.

@@ -22,6 +22,11 @@ bool is_cleaned_type(std::string_view type) {
   return std::find(cleaned_types.begin(), cleaned_types.end(), type) != cleaned_types.end();
 }
 
+std::string_view unreadable_because(const Entry& entry) {
+  return entry.too_large ? "holds more than 64 MB of symbols"
+                         : "is not an object with an array of strings under symbols";
+}
+
 const Entry* find_entry(const Entries& entries, std::string_view universe) {
   const auto found = entries.find(universe);
   return found == entries.end() ? nullptr : found->second.get();

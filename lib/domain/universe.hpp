@@ -66,6 +66,7 @@ struct Entry {
 
   /// `content` is an object with an array of strings under `symbols`.
   bool readable = true;
+  bool too_large = false;  ///< it has more symbols than are read; not readable either
 
   Members members;
 
@@ -78,6 +79,10 @@ struct Entry {
 /// Entries by name in byte order. A task hands on what it changed as new entries, so that a plan
 /// holds both sides without copying them.
 using Entries = std::map<std::string, std::shared_ptr<const Entry>, std::less<>>;
+
+/// Why the content of an entry can't be read, as the rest of a sentence about it. \pre not
+/// readable.
+std::string_view unreadable_because(const Entry& entry);
 
 /// The entry of that name, or null.
 const Entry* find_entry(const Entries& entries, std::string_view universe);

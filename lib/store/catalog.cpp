@@ -17,7 +17,7 @@ SELECT r.ord, c.oid, c.relkind, has_schema_privilege(c.relnamespace, 'USAGE'),
        c.relpages + coalesce((SELECT t.relpages FROM pg_class t WHERE t.oid = c.reltoastrelid), 0),
        (SELECT d.description FROM pg_description d
          WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0),
-       a.attname, format_type(a.atttypid, NULL),
+       a.attname, a.atttypid, format_type(a.atttypid, NULL),
        has_column_privilege(c.oid, a.attnum, 'SELECT'),
        has_column_privilege(c.oid, a.attnum, 'INSERT'),
        has_column_privilege(c.oid, a.attnum, 'UPDATE'),
@@ -30,10 +30,14 @@ SELECT r.ord, c.oid, c.relkind, has_schema_privilege(c.relnamespace, 'USAGE'),
                       AND c.relname = r.relname AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
 
+// Other words than names (EDT, 5, right/UTC) mean one zone here and another, or none, as the
+// setting TimeZone. The list of names is read from hundreds of files, so not for the one that all
+// have.
 constexpr const char* server_sql = R"(
 SELECT (now() AT TIME ZONE $1)::date, extract(epoch FROM clock_timestamp()),
        pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean,
-       current_setting('server_version'), current_setting('server_encoding'))";
+       current_setting('server_version'), current_setting('server_encoding'),
+       $1 = 'America/New_York' OR EXISTS (SELECT FROM pg_timezone_names WHERE name = $1))";
 
 Day day_of(std::string_view text) {
   const auto day = parse_day(text);
@@ -53,10 +57,11 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   relation.pages = std::max<std::int64_t>(rows.integer(row, 6), 0);
   relation.comment = rows.text(row, 7);
   if (rows.is_null(row, 8)) return;
-  relation.columns.emplace(rows.text(row, 8),
-                           Relation::Column{rows.text(row, 9), rows.boolean(row, 10),
-                                            rows.boolean(row, 11), rows.boolean(row, 12)});
-  if (rows.view(row, 8) == "universe") relation.unique_universe = rows.boolean(row, 13);
+  relation.columns.emplace(
+      rows.text(row, 8),
+      Relation::Column{static_cast<std::uint32_t>(rows.integer(row, 9)), rows.text(row, 10),
+                       rows.boolean(row, 11), rows.boolean(row, 12), rows.boolean(row, 13)});
+  if (rows.view(row, 8) == "universe") relation.unique_universe = rows.boolean(row, 14);
 }
 
 void take_server(const Result& rows, Catalog& catalog) {
@@ -82,7 +87,11 @@ std::int64_t publish_lock_key(const Catalog& catalog) {
   return lock_key(1953457003, catalog.outbox);
 }
 
-Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone) {
+Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone,
+                     ErrorKind unknown_timezone) {
+  const Error no_such_zone(unknown_timezone,
+                           "PostgreSQL knows no time zone '" + timezone +
+                               "'; use a name of pg_timezone_names, such as America/New_York");
   Catalog catalog;
   const std::array<Relation*, 6> relations{&catalog.symbols, &catalog.prices,  &catalog.entries,
                                            &catalog.runs,    &catalog.changes, &catalog.outbox};
@@ -105,9 +114,9 @@ Catalog read_catalog(Connection& connection, const TableNames& names, const std:
          server});
   } catch (const Error& error) {
     if (error.sqlstate() != "22023") throw;
-    throw Error(ErrorKind::config, "PostgreSQL knows no time zone '" + timezone +
-                                       "'; use a name such as America/New_York");
+    throw Error(no_such_zone);
   }
+  if (!results[1].boolean(0, 6)) throw Error(no_such_zone);
   for (int row = 0; row < results[0].rows(); ++row) {
     const auto index = static_cast<std::size_t>(results[0].integer(row, 0) - 1);
     take_relation(results[0], row, *relations.at(index));

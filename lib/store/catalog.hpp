@@ -12,10 +12,29 @@
 
 namespace tickstock::store {
 
+/// The oids of the types that the program reads; PostgreSQL never changes them.
+namespace type_oid {
+inline constexpr std::uint32_t boolean = 16;
+inline constexpr std::uint32_t name = 19;
+inline constexpr std::uint32_t bigint = 20;
+inline constexpr std::uint32_t integer = 23;
+inline constexpr std::uint32_t text = 25;
+inline constexpr std::uint32_t real = 700;
+inline constexpr std::uint32_t double_precision = 701;
+inline constexpr std::uint32_t character = 1042;
+inline constexpr std::uint32_t character_varying = 1043;
+inline constexpr std::uint32_t date = 1082;
+inline constexpr std::uint32_t timestamp = 1114;
+inline constexpr std::uint32_t timestamptz = 1184;
+inline constexpr std::uint32_t numeric = 1700;
+inline constexpr std::uint32_t jsonb = 3802;
+}  // namespace type_oid
+
 /// What the catalog says of one relation, and what this login may do with it.
 struct Relation {
   struct Column {
-    std::string type;  ///< `numeric`, `timestamp with time zone` …
+    std::uint32_t type = 0;  ///< the oid of its type, which no setting changes
+    std::string type_name;   ///< how the server prints it
     bool can_select = false;
     bool can_insert = false;
     bool can_update = false;
@@ -36,6 +55,11 @@ struct Relation {
   std::map<std::string, Column, std::less<>> columns;
 
   [[nodiscard]] bool exists() const { return oid != 0; }
+  /// Whether a column is there, and of this type.
+  [[nodiscard]] bool has(std::string_view column, std::uint32_t type) const {
+    const auto found = columns.find(column);
+    return found != columns.end() && found->second.type == type;
+  }
   [[nodiscard]] bool is_table() const { return kind == 'r' || kind == 'p'; }
 };
 
@@ -64,9 +88,10 @@ struct Catalog {
   }
 };
 
-/// Reads all of it in one round trip, in a transaction of its own. \throws Error; (config) for an
-/// unknown zone.
-Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone);
+/// Reads all of it in one round trip, in a transaction of its own. \throws Error; of the kind
+/// `unknown_timezone` for a zone that is not a name of pg_timezone_names.
+Catalog read_catalog(Connection& connection, const TableNames& names, const std::string& timezone,
+                     ErrorKind unknown_timezone = ErrorKind::config);
 
 /// The keys of the two advisory locks: a tag of the program, and the oid of the entries for a run,
 /// of the outbox for a publisher, since several tables of entries may share one.

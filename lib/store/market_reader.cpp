@@ -1,9 +1,12 @@
 #include "store/market_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
+#include <utility>
 
 #include "json/reader.hpp"
 #include "store/arrays.hpp"
@@ -14,20 +17,16 @@ namespace tickstock::store {
 
 namespace {
 
+// {cap}, {close} and {shares} stand for a column with the cast that loses nothing of its type.
 constexpr std::string_view market_sql = R"(
-COPY (SELECT symbol::text, market_cap, is_active, listing_date::date, delisted_date::date
-        FROM {symbols}) TO STDOUT (FORMAT binary))";
-
-// What is no numeric is read as text, in which every type says all it knows.
-constexpr std::string_view market_as_text_sql = R"(
-COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date
+COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date
         FROM {symbols}) TO STDOUT (FORMAT binary))";
 
 // One look into the key of the prices for each symbol. COPY takes no parameters, so the days are in
 // the text.
 constexpr std::string_view priced_market_sql = R"(
-COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, delisted_date::date,
-             (SELECT p.close::numeric * s.shares_outstanding::numeric FROM {prices} p
+COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date,
+             (SELECT {close} * {shares} FROM {prices} p
                WHERE p.symbol = s.symbol AND p.close IS NOT NULL
                  AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
                ORDER BY p.date DESC LIMIT 1)
@@ -35,11 +34,12 @@ COPY (SELECT symbol::text, market_cap::text, is_active, listing_date::date, deli
 
 // The parts that a rule reads, picked by the server: other keys of a content can be of any size,
 // and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
-// MB are unreadable; a count or metadata of more than 4,096 letters is not what it should be
-// anyway. OFFSET 0 keeps the text from being made twice.
+// MB are too many, and none are sent; a count or metadata of more than 4,096 letters is not what it
+// should be anyway. OFFSET 0 keeps the text from being made twice.
 constexpr std::string_view entries_sql = R"(
 COPY (SELECT universe::text, coalesce(cache_type::text, ''),
-             CASE WHEN octet_length(s.symbols) <= 67108864 THEN s.symbols END,
+             CASE WHEN octet_length(s.symbols) <= 67108864 THEN s.symbols
+                  WHEN s.symbols IS NOT NULL THEN '' END,
              left(coalesce((content->'count')::text, ''), 4096),
              left(coalesce((content->'metadata')::text, ''), 4096)
         FROM {entries} e CROSS JOIN LATERAL
@@ -85,10 +85,26 @@ Activity activity_of(const CopyField& field) {
   return *active ? Activity::active : Activity::inactive;
 }
 
+/// A column as text or numeric. What PostgreSQL shows of a `real`, or makes a numeric of, is a
+/// rounded value: 199,999,995,904 is shown as 2e+11.
+std::string cast_of(const Relation& relation, const std::string& column, const std::string& type) {
+  return column + (relation.has(column, type_oid::real) ? "::float8::" : "::") + type;
+}
+
+std::string with_casts(std::string sql,
+                       std::initializer_list<std::pair<std::string_view, std::string>> casts) {
+  for (const auto& [token, cast] : casts) {
+    if (const std::size_t at = sql.find(token); at != std::string::npos) {
+      sql.replace(at, token.size(), cast);
+    }
+  }
+  return sql;
+}
+
 /// The COPY that fills a market.
 CopyOut copy_market(Transaction& transaction, const TableNames& names, const Relation& symbols,
                     Market& market, Reading& reading) {
-  const bool numeric = symbols.columns.at("market_cap").type == "numeric";
+  const bool numeric = symbols.has("market_cap", type_oid::numeric);
   BinaryCopyReader reader(5, [&market, &reading, numeric](std::span<const CopyField> row) {
     ++reading.rows;
     const Listing listing{numeric ? copy_numeric(row[1]) : cap_of_text(row[1]), copy_day(row[3]),
@@ -96,14 +112,16 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Rel
     market.add(row[0].value_or(std::string_view()), listing);
     if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
   });
+  // What is no numeric is read as text, in which every type says all it knows.
+  const std::string cap = numeric ? "market_cap" : cast_of(symbols, "market_cap", "text");
   return {transaction.connection(),
-          {"reading " + names.symbols.shown(), names.in(numeric ? market_sql : market_as_text_sql)},
+          {"reading " + names.symbols.shown(), with_casts(names.in(market_sql), {{"{cap}", cap}})},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
 /// The same with a cap from prices where there is one.
-CopyOut copy_priced_market(Transaction& transaction, const TableNames& names, int days,
-                           Market& market, Reading& reading) {
+CopyOut copy_priced_market(Transaction& transaction, const TableNames& names,
+                           const Catalog& catalog, int days, Market& market, Reading& reading) {
   BinaryCopyReader reader(6, [&market, &reading](std::span<const CopyField> row) {
     ++reading.rows;
     const double priced = copy_numeric(row[5]);
@@ -114,9 +132,13 @@ CopyOut copy_priced_market(Transaction& transaction, const TableNames& names, in
     if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
   });
   const Day last = market.as_of();
+  const std::string sql =
+      with_casts(names.in(priced_market_sql, last - std::chrono::days(days), last),
+                 {{"{cap}", cast_of(catalog.symbols, "market_cap", "text")},
+                  {"{close}", "p." + cast_of(catalog.prices, "close", "numeric")},
+                  {"{shares}", "s." + cast_of(catalog.symbols, "shares_outstanding", "numeric")}});
   return {transaction.connection(),
-          {"reading " + names.symbols.shown() + " and " + names.prices.shown(),
-           names.in(priced_market_sql, last - std::chrono::days(days), last)},
+          {"reading " + names.symbols.shown() + " and " + names.prices.shown(), sql},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
@@ -130,6 +152,7 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
     entry->cache_type = *row[1];
     entry->count = *row[3];
     entry->metadata = *row[4];
+    entry->too_large = row[2] && row[2]->empty();
     entry->readable = row[2] && members.read(*row[2]);
     if (entry->readable) {
       std::vector<SymbolId> ids;
@@ -153,10 +176,10 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   // Whatever the statistics say, it is no reason to ask for all the memory there is.
   constexpr std::int64_t most_rows = 10'000'000;
   read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
-  CopyOut market =
-      options.price_days
-          ? copy_priced_market(transaction, names, *options.price_days, read.market, reading)
-          : copy_market(transaction, names, symbols, read.market, reading);
+  CopyOut market = options.price_days
+                       ? copy_priced_market(transaction, names, catalog, *options.price_days,
+                                            read.market, reading)
+                       : copy_market(transaction, names, symbols, read.market, reading);
   market.begin();
   bool has_entries = false;
   if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {
@@ -194,6 +217,42 @@ void CompanyReader::take(Market& market) {
       market.describe(*id, {rows.optional_text(row, 1), rows.optional_text(row, 2)});
     }
   }
+}
+
+std::vector<std::string> midnight_columns(Transaction& transaction, const TableNames& names,
+                                          const Catalog& catalog, bool with_prices) {
+  struct Source {
+    const Relation& relation;
+    std::string_view table;
+    std::string_view rows;  ///< of the prices a few tell, and all would be too many
+    std::vector<std::string_view> columns;
+  };
+  const std::array<Source, 2> sources{
+      {{catalog.symbols, "{symbols}", "", {"listing_date", "delisted_date"}},
+       {catalog.prices, "{prices}", " LIMIT 1000", {"date"}}}};
+  std::vector<std::string> asked;
+  std::vector<Statement> statements;
+  for (const Source& source : sources) {
+    if (&source.relation == &catalog.prices && !with_prices) continue;
+    for (const std::string_view column : source.columns) {
+      if (!source.relation.has(column, type_oid::timestamptz)) continue;
+      asked.push_back(std::string(column) + " of " + source.relation.name.shown());
+      std::string sql =
+          "SELECT bool_and(date_trunc('day', d AT TIME ZONE 'UTC') = d AT TIME ZONE "
+          "'UTC') AND bool_or(d::date < (d AT TIME ZONE 'UTC')::date) FROM (SELECT ";
+      sql.append(column).append(" AS d FROM ").append(source.table).append(" WHERE ");
+      sql.append(column).append(" IS NOT NULL").append(source.rows).append(") days");
+      statements.push_back({"reading the days of " + source.relation.name.shown(), names.in(sql)});
+    }
+  }
+  std::vector<std::string> found;
+  if (statements.empty()) return found;
+  PipelineOutcome outcome = transaction.run_pipeline(std::move(statements));
+  const std::vector<Result>& results = outcome.value();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!results[i].is_null(0, 0) && results[i].boolean(0, 0)) found.push_back(asked[i]);
+  }
+  return found;
 }
 
 std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,

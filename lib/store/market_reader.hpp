@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "domain/market.hpp"
@@ -60,6 +61,12 @@ class CompanyReader {
 /// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
 /// symbol through the key of that table, until the first hit.
 bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days);
+
+/// The columns of days, as `listing_date of public.symbols`, that hold nothing but midnights of UTC
+/// and show the day before in the transaction's zone: whoever wrote them meant a day. Only those of
+/// type timestamptz are looked at.
+std::vector<std::string> midnight_columns(Transaction& transaction, const TableNames& names,
+                                          const Catalog& catalog, bool with_prices);
 
 /// The newest day of prices among the largest symbols; nothing where they have none.
 std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,

@@ -12,23 +12,30 @@ namespace tickstock::store {
 
 namespace {
 
-using Types = std::vector<std::string_view>;
+/// The types that a column may have, and what the first of them is called.
+struct Types {
+  std::string_view name;
+  std::vector<std::uint32_t> oids;
+};
 
 struct WantedColumn {
   std::string_view name;
-  Types types;
+  const Types& types;
 };
 
-constexpr std::string_view timestamptz = "timestamp with time zone";
-constexpr std::string_view timestamp = "timestamp without time zone";
-
-const Types text_types{"text", "character varying", "character", "name"};
-const Types day_types{"date", timestamptz, timestamp};
-const Types number_types{"numeric", "bigint", "double precision", "integer", "real"};
+const Types text_types{
+    "text", {type_oid::text, type_oid::character_varying, type_oid::character, type_oid::name}};
+const Types day_types{"date", {type_oid::date, type_oid::timestamptz, type_oid::timestamp}};
+const Types time_types{"timestamp with time zone", {type_oid::timestamptz, type_oid::timestamp}};
+const Types number_types{"numeric",
+                         {type_oid::numeric, type_oid::bigint, type_oid::double_precision,
+                          type_oid::integer, type_oid::real}};
+const Types boolean_type{"boolean", {type_oid::boolean}};
+const Types jsonb_type{"jsonb", {type_oid::jsonb}};
 
 const std::vector<WantedColumn> symbols_columns{
     {"symbol", text_types},       {"company_name", text_types}, {"market_cap", number_types},
-    {"sector", text_types},       {"listing_date", day_types},  {"is_active", {"boolean"}},
+    {"sector", text_types},       {"listing_date", day_types},  {"is_active", boolean_type},
     {"delisted_date", day_types},
 };
 const std::vector<WantedColumn> prices_columns{{"symbol", text_types}, {"date", day_types}};
@@ -36,18 +43,15 @@ const std::vector<WantedColumn> symbols_priced_columns{{"shares_outstanding", nu
 const std::vector<WantedColumn> prices_priced_columns{
     {"symbol", text_types}, {"date", day_types}, {"close", number_types}};
 const std::vector<WantedColumn> entries_columns{
-    {"universe", text_types},
-    {"content", {"jsonb"}},
-    {"cache_type", text_types},
-    {"created_at", {timestamptz, timestamp}},
-    {"updated_at", {timestamptz, timestamp}},
+    {"universe", text_types},   {"content", jsonb_type},    {"cache_type", text_types},
+    {"created_at", time_types}, {"updated_at", time_types},
 };
 
 const std::vector<WantedColumn> listed_columns{
     {"universe", text_types},
-    {"content", {"jsonb"}},
+    {"content", jsonb_type},
     {"cache_type", text_types},
-    {"updated_at", {timestamptz, timestamp}},
+    {"updated_at", time_types},
 };
 
 /// Gathers what is wrong with one relation.
@@ -75,11 +79,11 @@ class Inspector {
       const auto found = relation_.columns.find(column.name);
       if (found == relation_.columns.end()) {
         missing += (missing.empty() ? "" : ", ") + std::string(column.name);
-      } else if (std::find(column.types.begin(), column.types.end(), found->second.type) ==
-                 column.types.end()) {
+      } else if (std::count(column.types.oids.begin(), column.types.oids.end(),
+                            found->second.type) == 0) {
         fail("column " + std::string(column.name) + " of " + shown() + " is of type " +
-             found->second.type + ", which can't be read as " + std::string(column.types.front()) +
-             "; change it, or name a view in [tables]");
+             found->second.type_name + ", which can't be read as " +
+             std::string(column.types.name) + "; change it, or name a view in [tables]");
       }
     }
     if (!missing.empty()) {
@@ -130,13 +134,17 @@ class Inspector {
   std::vector<Error>& problems_;
 };
 
-void inspect_server(const Catalog& catalog, std::vector<Error>& problems) {
-  if (!catalog.in_recovery && !catalog.read_only) return;
-  problems.emplace_back(
-      ErrorKind::unavailable,
-      std::string("this PostgreSQL server only reads (") +
-          (catalog.in_recovery ? "a standby" : "default_transaction_read_only is on") +
-          "); connect to the primary");
+void inspect_server(const Catalog& catalog, const std::string& role, std::vector<Error>& problems) {
+  if (catalog.in_recovery) {
+    problems.emplace_back(ErrorKind::unavailable,
+                          "this PostgreSQL server only reads (a standby); connect to the primary");
+  } else if (catalog.read_only) {
+    problems.emplace_back(ErrorKind::unavailable,
+                          "this login only reads (default_transaction_read_only is on); switch it "
+                          "off for the role, the database or in postgresql.conf, "
+                          "such as: ALTER ROLE " +
+                              role + " SET default_transaction_read_only = off");
+  }
 }
 
 /// Only the named columns count for symbols and prices: a grant on columns is enough.
@@ -241,7 +249,7 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
       case Need::list_entries:
         inspect_source(catalog.entries, listed_columns, "entries", role, problems);
         break;
-      case Need::writable_server: inspect_server(catalog, problems); break;
+      case Need::writable_server: inspect_server(catalog, role, problems); break;
       case Need::write_entries: inspect_entries(catalog, true, role, problems); break;
       case Need::own_tables:
         if (catalog.has_any_own_table()) inspect_own(catalog, true, role, problems);

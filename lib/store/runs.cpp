@@ -1,7 +1,8 @@
 #include "store/runs.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "domain/counted.hpp"
 
 namespace tickstock::store {
 
@@ -31,6 +32,12 @@ constexpr std::string_view finish_sql =
 constexpr std::string_view last_as_of_sql =
     "SELECT as_of::text FROM {runs} WHERE status IN ('completed', 'completed_with_errors') "
     "AND entries = $1 ORDER BY started_at DESC LIMIT 1";
+
+constexpr std::string_view last_success_sql =
+    "SELECT run_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
+    "extract(epoch FROM now() - finished_at) FROM {runs} "
+    "WHERE status IN ('completed', 'completed_with_errors') AND entries = $1 "
+    "ORDER BY started_at DESC LIMIT 1";
 
 constexpr std::string_view holder_sql =
     "SELECT l.pid, coalesce(a.application_name, '') FROM pg_catalog.pg_locks l "
@@ -67,13 +74,15 @@ Statement locks_statement(std::int64_t lock_key) {
   return {"looking at the locks", std::string(holder_sql), {std::to_string(lock_key)}};
 }
 
-/// What the main transaction of a running run calls itself: `tickstock-cache RUN_ID 3/5`.
+/// The step in what the main transaction of a running run calls itself, `tickstock-cache RUN_ID
+/// 3/5`; 0 where it is no such name, which whoever holds the lock may choose.
 int step_of(std::string_view application_name) {
-  const std::size_t slash = application_name.rfind('/');
-  if (slash == std::string_view::npos || slash == 0) return 0;
-  int step = 0;
-  std::from_chars(application_name.data() + slash - 1, application_name.data() + slash, step);
-  return step;
+  constexpr std::string_view end = " N/5";
+  if (!application_name.starts_with("tickstock-cache ") || !application_name.ends_with("/5")) {
+    return 0;
+  }
+  const std::string_view last = application_name.substr(application_name.size() - end.size());
+  return last[0] == ' ' && last[1] >= '1' && last[1] <= '5' ? last[1] - '0' : 0;
 }
 
 RunView view_of(const Result& rows, int row) {
@@ -133,8 +142,16 @@ void open_run(Transaction& transaction, const TableNames& names, const RunRecord
         names.in(open_sql),
         {record.run_id, entries, record.mode, record.triggered_by, to_string(record.as_of),
          record.events_enabled ? "t" : "f", record.approved ? "t" : "f", record.started_at,
-         program_version}}});
-  if (outcome.value().back().affected() == 1) return;
+         program_version}},
+       {doing, names.in("SELECT count(*) FROM {outbox} WHERE run_id = $1"), {record.run_id}}});
+  const std::vector<Result>& results = outcome.value();
+  if (const std::int64_t left = results[2].integer(0, 0); left > 0 && results[1].affected() == 1) {
+    throw Error(ErrorKind::usage,
+                "run id '" + record.run_id + "' was used before: its record is deleted, but " +
+                    counted(static_cast<std::uint64_t>(left), "event is", "events are") +
+                    " still in " + names.outbox().shown() + "; use another --run-id");
+  }
+  if (results[1].affected() == 1) return;
   const Result used = transaction.run(
       {doing, names.in("SELECT status FROM {runs} WHERE run_id = $1"), {record.run_id}});
   throw Error(ErrorKind::usage, "run id '" + record.run_id +
@@ -152,6 +169,15 @@ Statement finish_run(const TableNames& names, const RunRecord& record) {
        number(record.total_changes), number(record.universes_changed), number(record.members_added),
        number(record.members_removed), number(record.members_moved), number(record.events),
        record.finished_at, std::to_string(record.duration_seconds.value_or(0)), record.error}};
+}
+
+std::optional<Success> last_success(Connection& connection, const TableNames& names) {
+  const std::vector<Result> results =
+      read_at_once(connection, {},
+                   {{"reading the last run", names.in(last_success_sql), {names.entries.shown()}}});
+  const Result& rows = results.front();
+  if (rows.rows() == 0) return std::nullopt;
+  return Success{rows.text(0, 0), rows.text(0, 1), rows.real(0, 2)};
 }
 
 std::optional<Day> last_completed_as_of(Transaction& transaction, const TableNames& names) {

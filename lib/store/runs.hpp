@@ -16,12 +16,20 @@ namespace tickstock::store {
 
 /// Opens the record of a run, in a transaction that holds the run lock: every other record that is
 /// still `running` belongs to a run that died, and becomes `interrupted`. \throws Error (usage)
-/// when the id has a record, naming its status.
+/// when the id has a record, naming its status, or events that outlived its record.
 void open_run(Transaction& transaction, const TableNames& names, const RunRecord& record,
               const std::string& program_version);
 
 /// Writes how a run ended.
 Statement finish_run(const TableNames& names, const RunRecord& record);
+
+/// The last run that committed.
+struct Success {
+  std::string run_id;
+  std::string finished_at;
+  double age_seconds = 0;  ///< since it ended, by PostgreSQL's clock
+};
+std::optional<Success> last_success(Connection& connection, const TableNames& names);
 
 /// The as-of day of the last run that committed, if there is one.
 std::optional<Day> last_completed_as_of(Transaction& transaction, const TableNames& names);

@@ -12,6 +12,24 @@ std::string field(const PGresult* result, int code) {
   return text == nullptr ? std::string() : one_line(text);
 }
 
+/// Where in a function an error came up. What PostgreSQL tells of parameters there, if it is set
+/// so, could be a whole entry.
+std::string context_of(const PGresult* result) {
+  constexpr std::size_t longest = 300;
+  const char* text = PQresultErrorField(result, PG_DIAG_CONTEXT);
+  if (text == nullptr) return "";
+  std::string context;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.find("portal") != std::string_view::npos) continue;
+    context.append(context.empty() ? "" : " ").append(line);
+  }
+  if (context.size() > longest) context = context.substr(0, longest) + "…";
+  return one_line(context);
+}
+
 }  // namespace
 
 ErrorKind kind_of(std::string_view sqlstate) {
@@ -40,6 +58,19 @@ Error error_of(const PGresult* result, const std::string& doing) {
   if (!sqlstate.empty()) text += " (SQLSTATE " + sqlstate + ")";
   if (const std::string hint = field(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) {
     text += "; hint: " + hint;
+  }
+  if (const std::string context = context_of(result); !context.empty()) {
+    text += "; context: " + context;
+    const bool names_nothing = sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704";
+    if (names_nothing) {
+      text +=
+          "; triggers and functions run with search_path = pg_catalog: write the schema before "
+          "the name, or give the function its own search_path";
+    }
+  }
+  // PgBouncer's own words, under the code of a broken connection.
+  if (message.find("statement pooling") != std::string::npos) {
+    return {ErrorKind::failed, text + "; use transaction pooling", sqlstate};
   }
   return {sqlstate.empty() ? ErrorKind::unavailable : kind_of(sqlstate), text, sqlstate};
 }

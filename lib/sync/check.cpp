@@ -3,10 +3,12 @@
 #include <chrono>
 
 #include "events/publisher.hpp"
+#include "store/entry_hazards.hpp"
 #include "store/market_reader.hpp"
 #include "store/outbox.hpp"
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
+#include "sync/data_warnings.hpp"
 
 namespace tickstock::sync {
 
@@ -14,6 +16,9 @@ namespace {
 
 /// A weekend and a holiday.
 constexpr std::chrono::days stale_after{4};
+/// A night, and the hours that a late one takes.
+constexpr std::chrono::seconds late_after{26 * 3600};
+constexpr std::size_t names_of_a_finding = 10;
 
 /// `less than an hour`, `5 hours`, `3 days`.
 std::string age_words(double seconds) {
@@ -26,12 +31,19 @@ std::string age_words(double seconds) {
 /// Gathers findings; a step that throws is a finding too.
 class Preflight {
  public:
-  Preflight(const Environment& environment, const Policy& policy, io::Patience& patience)
-      : environment_(environment), policy_(policy), patience_(patience) {}
+  Preflight(const Environment& environment, const RunOptions& options, io::Patience& patience)
+      : environment_(environment),
+        options_(options),
+        policy_(options.policy),
+        patience_(patience) {}
 
   std::vector<Finding> look() {
     guarded([this] { look_at_database(); });
-    guarded([this] { look_at_redis(); });
+    if (options_.events) {
+      guarded([this] { look_at_redis(); });
+    } else {
+      good("events are switched off, so Redis is not asked");
+    }
     return std::move(findings_);
   }
 
@@ -55,13 +67,16 @@ class Preflight {
 
   void look_at_database() {
     store::Connection connection = store::Connection::open(environment_.database, patience_);
-    const store::Catalog catalog =
-        store::read_catalog(connection, environment_.tables, environment_.timezone);
+    const store::Catalog catalog = store::read_catalog(
+        connection, environment_.tables, environment_.timezone, environment_.unknown_timezone);
     good("connected to PostgreSQL " + catalog.server_version + " at " +
          connection.target().shown() + " as " + connection.user() + "; today is " +
          to_string(catalog.today) + " in " + environment_.timezone);
     if (const std::string weakness = connection.target().transport_weakness(); !weakness.empty()) {
       warn(weakness);
+    }
+    for (const std::string& warning : connection.login_warnings()) {
+      warn("PostgreSQL warned at the login: " + warning);
     }
     using store::Need;
     std::vector<Need> needs{Need::writable_server, Need::read_market, Need::write_entries,
@@ -70,14 +85,25 @@ class Preflight {
     if (policy_.price_days()) needs.push_back(Need::price_market);
     const std::vector<Error> problems = store::find_problems(catalog, needs, connection.user());
     for (const Error& problem : problems) fail(problem);
-    if (problems.empty()) good("tables, columns and privileges are as a run needs them");
+    bool sound = problems.empty();
+    if (catalog.entries.exists()) {
+      guarded([&] {
+        const store::Hazards hazards =
+            store::find_hazards(connection, environment_.tables, catalog, connection.user());
+        for (const Error& problem : hazards.problems) fail(problem);
+        for (const std::string& warning : hazards.warnings) warn(warning);
+        sound = sound && hazards.problems.empty();
+      });
+    }
+    if (sound) good("tables, columns and privileges are as a run needs them");
 
     std::vector<Need> sources{Need::read_market, Need::read_entries};
     if (policy_.price_days()) sources.push_back(Need::price_market);
     if (store::find_problems(catalog, sources, connection.user()).empty()) {
       guarded([&] { look_at_data(connection, catalog); });
     }
-    guarded([&] { look_at_own_tables(connection, catalog); });
+    // Why the connection is lost is said already.
+    if (connection.usable()) guarded([&] { look_at_own_tables(connection, catalog); });
   }
 
   void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
@@ -94,10 +120,13 @@ class Preflight {
     } else {
       good(counts);
     }
+    for (const Warning& warning :
+         data_warnings(transaction, environment_, catalog, policy_, Mode::full, market)) {
+      warn(warning.words(names_of_a_finding));
+    }
     for (const auto& [universe, entry] : entries) {
       if (!entry->readable) {
-        warn("the content of entry '" + universe +
-             "' is not an object with an array of strings under symbols");
+        warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
       }
     }
     if (!store::find_problems(catalog, {store::Need::read_prices}, connection.user()).empty()) {
@@ -125,14 +154,7 @@ class Preflight {
     }
     if (!store::find_problems(catalog, {store::Need::read_own_tables}, connection.user()).empty())
       return;
-    const auto last = store::read_run(connection, environment_.tables, catalog, std::nullopt);
-    if (last) {
-      good("the last run, " + last->record.run_id + ", is " +
-           std::string(to_string(last->record.status)) + ", as of " +
-           to_string(last->record.as_of));
-    } else {
-      good("no run is on record yet");
-    }
+    look_at_runs(connection, catalog);
     const store::Backlog backlog = store::read_backlog(connection, environment_.tables);
     if (backlog.events > 0) {
       warn((backlog.events == 1 ? "1 event is" : std::to_string(backlog.events) + " events are") +
@@ -143,13 +165,43 @@ class Preflight {
     }
   }
 
+  void look_at_runs(store::Connection& connection, const store::Catalog& catalog) {
+    const auto last = store::read_run(connection, environment_.tables, catalog, std::nullopt);
+    if (!last) {
+      good("no run is on record yet");
+      return;
+    }
+    const RunRecord& run = last->record;
+    const std::string what = "the last run, " + run.run_id + ", is " +
+                             std::string(to_string(run.status)) + ", as of " + to_string(run.as_of);
+    const auto success = store::last_success(connection, environment_.tables);
+    const std::string since = success ? "the last success is " + success->run_id + " at " +
+                                            success->finished_at + ", " +
+                                            age_words(success->age_seconds) + " ago"
+                                      : "no run has succeeded yet";
+    if (run.status == RunStatus::completed || run.status == RunStatus::running) {
+      good(what);
+    } else {
+      warn(what + ", at " + run.finished_at.value_or(run.started_at) + ": " +
+           run.error.value_or("it left no error") + "; " + since);
+    }
+    if (success && success->age_seconds > late_after.count()) warn(since);
+  }
+
   void look_at_redis() {
     events::Publisher publisher(environment_.redis);
     publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), patience_);
-    if (publisher.warning().empty()) {
-      good("connected to Redis at " + environment_.redis.shown() + ", a primary");
-    } else {
-      warn(publisher.warning());
+    if (!publisher.warning().empty()) warn(publisher.warning());
+    const auto refusal =
+        publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
+    const std::string connected = "connected to Redis at " + environment_.redis.shown();
+    if (refusal && !refusal->empty()) {
+      fail(Error(ErrorKind::redis,
+                 connected + ", which refuses events: " + *refusal +
+                     "; 'tickstock-cache init --print-redis-acl USER' prints what a user needs"));
+    } else if (publisher.warning().empty()) {
+      good(connected + (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary") +
+           (refusal ? "" : "; whether it takes events can't be asked without +multi +discard"));
     }
     if (const std::string weakness = environment_.redis.transport_weakness(); !weakness.empty()) {
       warn(weakness);
@@ -157,6 +209,7 @@ class Preflight {
   }
 
   const Environment& environment_;
+  const RunOptions& options_;
   const Policy& policy_;
   io::Patience& patience_;
   std::vector<Finding> findings_;
@@ -164,9 +217,9 @@ class Preflight {
 
 }  // namespace
 
-std::vector<Finding> check(const Environment& environment, const Policy& policy,
+std::vector<Finding> check(const Environment& environment, const RunOptions& options,
                            io::Patience& patience) {
-  return Preflight(environment, policy, patience).look();
+  return Preflight(environment, options, patience).look();
 }
 
 }  // namespace tickstock::sync

@@ -22,7 +22,7 @@ struct Finding {
 /// Looks at everything that a run needs, and writes nothing: connections, tables, columns,
 /// privileges, the data and its age, the outbox, Redis. Never throws an Error: what fails is a
 /// finding.
-std::vector<Finding> check(const Environment& environment, const Policy& policy,
+std::vector<Finding> check(const Environment& environment, const RunOptions& options,
                            io::Patience& patience);
 
 }  // namespace tickstock::sync

@@ -35,9 +35,8 @@ TaskPlan delisted(const Market& market, const Entries& entries) {
   for (const auto& [universe, entry] : entries) {
     if (!is_cleaned_type(entry->cache_type)) continue;
     if (!entry->readable) {
-      plan.warnings.push_back(
-          "the content of entry '" + universe +
-          "' is not an object with an array of strings under symbols; left alone");
+      plan.warnings.push_back("the content of entry '" + universe + "' " +
+                              std::string(unreadable_because(*entry)) + "; left alone");
       continue;
     }
     bool holds_delisted = false;
@@ -53,11 +52,14 @@ TaskPlan delisted(const Market& market, const Entries& entries) {
     if (holds_delisted) plan.writes.push_back(without_delisted(universe, entry, market));
   }
   if (!unknown.empty()) {
-    plan.warnings.push_back(counted(unknown.size(), "member", "members") + " of " +
-                            counted(entries_with_unknown, "entry", "entries") +
-                            (unknown.size() == 1
-                                 ? " is not in the symbols table and stays where it is"
-                                 : " are not in the symbols table and stay where they are"));
+    std::vector<std::string> names;
+    for (const SymbolId id : unknown) names.emplace_back(market.name(id));
+    plan.warnings.emplace_back(
+        counted(unknown.size(), "member", "members") + " of " +
+            counted(entries_with_unknown, "entry", "entries") +
+            (unknown.size() == 1 ? " is not in the symbols table and stays where it is"
+                                 : " are not in the symbols table and stay where they are"),
+        std::move(names));
   }
   return plan;
 }

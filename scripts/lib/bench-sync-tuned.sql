@@ -41,7 +41,8 @@ WITH market AS MATERIALIZED (
   FROM (
     SELECT symbol, market_cap
     FROM symbols
-    WHERE is_active AND market_cap > 0 AND (delisted_date IS NULL OR delisted_date > :'as_of')
+    WHERE is_active AND market_cap > 0
+      AND (delisted_date IS NULL OR delisted_date > :'as_of' OR listing_date > delisted_date)
     ORDER BY market_cap DESC, symbol COLLATE "C"
   ) AS eligible
 )
@@ -59,7 +60,7 @@ UNION ALL
 SELECT 'recent_ipos', 'ipo', coalesce(jsonb_agg(symbol ORDER BY listing_date DESC, symbol COLLATE "C"), '[]'),
   '{"type": "ipo", "period": "last_30_days"}'
 FROM symbols
-WHERE is_active AND (delisted_date IS NULL OR delisted_date > :'as_of')
+WHERE is_active AND (delisted_date IS NULL OR delisted_date > :'as_of' OR listing_date > delisted_date)
   AND listing_date BETWEEN :'as_of'::date - 29 AND :'as_of'::date
 HAVING count(*) > 0 OR EXISTS (SELECT FROM cache_entries WHERE universe = 'recent_ipos');
 
@@ -79,7 +80,7 @@ SELECT universe, array_agg(member) AS gone
 FROM (SELECT universe, jsonb_array_elements_text(content->'symbols') AS member FROM cache_entries
       WHERE cache_type IN ('market_cap', 'market_leader', 'sector', 'theme')) AS members
 JOIN symbols ON symbol = member
-WHERE NOT is_active OR delisted_date <= :'as_of'
+WHERE NOT is_active OR delisted_date <= :'as_of' AND NOT coalesce(listing_date > delisted_date, false)
 GROUP BY universe;
 
 UPDATE cache_entries AS e

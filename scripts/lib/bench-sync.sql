@@ -33,10 +33,12 @@ SELECT symbol, row_number() OVER (ORDER BY market_cap DESC, symbol COLLATE "C") 
     WHEN market_cap >= 50e6 THEN 'micro_cap'
   END AS category
 FROM symbols
-WHERE is_active AND market_cap > 0 AND (delisted_date IS NULL OR delisted_date > :'as_of');
+WHERE is_active AND market_cap > 0
+  AND (delisted_date IS NULL OR delisted_date > :'as_of' OR listing_date > delisted_date);
 
 CREATE TEMPORARY TABLE gone ON COMMIT DROP AS
-SELECT symbol FROM symbols WHERE NOT is_active OR delisted_date <= :'as_of';
+SELECT symbol FROM symbols
+WHERE NOT is_active OR delisted_date <= :'as_of' AND NOT coalesce(listing_date > delisted_date, false);
 
 ANALYZE gone;
 
@@ -59,7 +61,7 @@ WITH wanted AS MATERIALIZED (
   SELECT 'recent_ipos', 'ipo', coalesce(jsonb_agg(symbol ORDER BY listing_date DESC, symbol COLLATE "C"), '[]'),
     '{"type": "ipo", "period": "last_30_days"}'
   FROM symbols
-  WHERE is_active AND (delisted_date IS NULL OR delisted_date > :'as_of')
+  WHERE is_active AND (delisted_date IS NULL OR delisted_date > :'as_of' OR listing_date > delisted_date)
     AND listing_date BETWEEN :'as_of'::date - 29 AND :'as_of'::date
   HAVING count(*) > 0 OR EXISTS (SELECT FROM cache_entries WHERE universe = 'recent_ipos')
 )

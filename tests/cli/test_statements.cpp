@@ -141,12 +141,17 @@ class Tour {
   }
 
   void look_over_two_connections() {
-    const std::string config = directory_.write("two.toml", "[database]\nconnections = 2\n");
+    const std::string config = directory_.write(
+        "two.toml", "[database]\nconnections = 2\n[guards]\nmax_data_age_days = 3\n");
     task({"dry-run", "--config", config}, 0, {{"DATABASE_URL", fixture_.database().url("reader")}});
   }
 
   void other_type() {
-    fixture_.database().execute("ALTER TABLE symbols ALTER market_cap TYPE float8");
+    fixture_.database().execute(
+        "ALTER TABLE symbols ALTER market_cap TYPE float8, ALTER listing_date TYPE timestamptz, "
+        "ALTER delisted_date TYPE timestamptz; ALTER TABLE ohlcv_daily ALTER date TYPE timestamptz;"
+        "INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', '" +
+        market_day + " 12:00+00')");
   }
 
   void in_the_way() {

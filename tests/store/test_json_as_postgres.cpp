@@ -132,7 +132,7 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
       "listing_date date, delisted_date date)");
   store::Reading reading;
   store::Catalog catalog;
-  catalog.symbols.columns["market_cap"].type = "numeric";
+  catalog.symbols.columns["market_cap"].type = store::type_oid::numeric;
 
   store::Transaction transaction(connection, {});
   const auto [market, entries] =

@@ -29,9 +29,13 @@ SELECT *, CASE WHEN readable THEN content->'symbols' ELSE '[]' END AS list FROM 
 CREATE TABLE expected AS
 WITH trading AS (
   SELECT * FROM symbols
-   WHERE is_active AND (delisted_date IS NULL OR delisted_date > DATE '{0}')
+   WHERE is_active AND (delisted_date IS NULL OR delisted_date > DATE '{0}'
+                        OR listing_date > delisted_date)
 ), delisted AS (
-  SELECT symbol FROM symbols WHERE NOT is_active OR delisted_date <= DATE '{0}'
+  SELECT symbol FROM symbols
+   WHERE NOT is_active
+      OR delisted_date <= DATE '{0}'
+         AND (is_active AND listing_date > delisted_date) IS NOT TRUE
 ), ranked AS (
   SELECT symbol, market_cap::float8 AS cap,
          row_number() OVER (ORDER BY market_cap::float8 DESC, symbol COLLATE "C") AS rank

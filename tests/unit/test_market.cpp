@@ -97,7 +97,9 @@ TEST_CASE("two rows of a symbol, and one without a name, end the run and are nam
   market.add("NVDA", {1e9, {}, {}, Activity::active});
   market.add("NVDA", {});
   CHECK_THROWS_WITH(market.rank(), contains("two rows of symbol 'NVDA'"));
-  CHECK_THROWS_WITH(market.add("", {}), contains("NULL or empty"));
+  Market nameless(Day{});
+  nameless.add("", {});
+  CHECK_THROWS_WITH(nameless.rank(), contains("NULL or empty"));
 }
 
 TEST_CASE("rows and entries may come in any order") {

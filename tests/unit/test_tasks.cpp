@@ -158,7 +158,8 @@ TEST_CASE("delisted symbols leave every cleaned entry, and the rest keeps its or
   CHECK(written(market, plan, "technology").empty());
   CHECK(written(market, plan, "nano_cap") == Names{"A"});
   REQUIRE(plan.warnings.size() == 1);
-  CHECK_THAT(plan.warnings[0], starts_with("1 member of 1 entry is not in the symbols table"));
+  CHECK_THAT(plan.warnings[0].sentence,
+             starts_with("1 member of 1 entry is not in the symbols table"));
 }
 
 TEST_CASE("an entry that can't be read is left alone and named") {
@@ -170,7 +171,7 @@ TEST_CASE("an entry that can't be read is left alone and named") {
       tasks::delisted(market, {{"broken", std::make_shared<const Entry>(broken)}});
   CHECK(plan.writes.empty());
   REQUIRE(plan.warnings.size() == 1);
-  CHECK_THAT(plan.warnings[0], contains("'broken'"));
+  CHECK_THAT(plan.warnings[0].sentence, contains("'broken'"));
 }
 
 TEST_CASE("the tasks of a run stand on each other's results") {
@@ -182,7 +183,7 @@ TEST_CASE("the tasks of a run stand on each other's results") {
   CHECK(written(market, plan.tasks[0], "small_cap") == Names{"A"});
   CHECK(plan.tasks[2].writes.empty());
   REQUIRE(plan.tasks[0].warnings.size() == 1);
-  CHECK_THAT(plan.tasks[0].warnings[0], contains("'top_100' of type 'theme'"));
+  CHECK_THAT(plan.tasks[0].warnings[0].sentence, contains("'top_100' of type 'theme'"));
 
   const Plan alone = tasks::make_plan(Mode::delisted, market, entries, {});
   REQUIRE(alone.tasks.size() == 1);

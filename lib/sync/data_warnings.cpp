@@ -1,0 +1,68 @@
+#include "sync/data_warnings.hpp"
+
+#include <fmt/format.h>
+
+#include "domain/counted.hpp"
+#include "domain/universe.hpp"
+#include "store/market_reader.hpp"
+
+namespace tickstock::sync {
+
+namespace {
+
+/// Nearly every market has a company above the lowest bound; one whose caps are in millions has
+/// none.
+bool has_no_category(const Market& market, Mode mode) {
+  return has_categories(mode) && !market.ranking().empty() &&
+         market.ranked_from(categories.back().bound).empty();
+}
+
+}  // namespace
+
+std::optional<int> price_days(const Policy& policy, Mode mode) {
+  // The recent listings don't depend on a market cap.
+  return mode == Mode::ipos ? std::nullopt : policy.price_days();
+}
+
+std::vector<Warning> data_warnings(store::Transaction& transaction, const Environment& environment,
+                                   const store::Catalog& catalog, const Policy& policy, Mode mode,
+                                   const Market& market) {
+  std::vector<Warning> warnings;
+  const std::optional<int> days = price_days(policy, mode);
+  const bool reads_prices = days || policy.guards.max_data_age_days;
+  for (const std::string& column :
+       store::midnight_columns(transaction, environment.tables, catalog, reads_prices)) {
+    const std::string name = column.substr(0, column.find(' '));
+    warnings.emplace_back(fmt::format(
+        "every value in {0} is a midnight of UTC, and so counts as the day before in {1}; if days "
+        "are meant, name a view in [tables] that has ({2} AT TIME ZONE 'UTC')::date AS {2}",
+        column, environment.timezone, name));
+  }
+  if (has_no_category(market, mode)) {
+    warnings.emplace_back(fmt::format(
+        "no symbol reaches the lowest category, ${:.0f} M: the largest market cap is ${:.2f}; are "
+        "market caps in dollars?",
+        categories.back().bound / 1e6, market.find(market.ranking().front())->market_cap));
+  }
+  if (days && market.caps_from_prices() == 0) {
+    warnings.emplace_back(fmt::format(
+        "no market cap comes from prices: no eligible symbol has both a close of the {} days "
+        "before the as-of day and shares_outstanding",
+        *days));
+  }
+  if (market.unknown_activity() > 0) {
+    warnings.emplace_back(counted(
+        market.unknown_activity(),
+        "symbol has no is_active (NULL); it is not eligible, and stays where it is",
+        "symbols have no is_active (NULL); they are not eligible, and stay where they are"));
+  }
+  if (market.not_finite() > 0) {
+    warnings.emplace_back(
+        counted(market.not_finite(), "symbol has a market cap that is not a finite number; it is",
+                "symbols have a market cap that is not a finite number; they are") +
+        " not eligible");
+  }
+  return warnings;
+}
+
+}  // namespace tickstock::sync

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "domain/market.hpp"
+#include "domain/plan.hpp"
+#include "domain/warning.hpp"
+#include "store/catalog.hpp"
+#include "store/transaction.hpp"
+#include "sync/options.hpp"
+
+namespace tickstock::sync {
+
+/// What looks wrong with the data that a plan is made of, though every row of it can be read. The
+/// same for a run and for `check`. \throws Error.
+std::vector<Warning> data_warnings(store::Transaction& transaction, const Environment& environment,
+                                   const store::Catalog& catalog, const Policy& policy, Mode mode,
+                                   const Market& market);
+
+/// How old the prices may be from which a run of this mode makes market caps; nothing where it
+/// makes none.
+std::optional<int> price_days(const Policy& policy, Mode mode);
+
+}  // namespace tickstock::sync
