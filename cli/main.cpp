@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <optional>
@@ -9,6 +11,7 @@
 
 #include "commands.hpp"
 #include "domain/error.hpp"
+#include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
 #include "metrics.hpp"
@@ -16,6 +19,7 @@
 #include "output.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
+#include "sync/announcer.hpp"
 #include "sync/clock.hpp"
 
 namespace {
@@ -40,22 +44,34 @@ int report_failure(const Error& error, Log& log, OutputFormat format) {
   return status;
 }
 
-/// Whether a command line that can't be read as a whole asked for JSON.
-OutputFormat asked_format(int argc, const char* const* argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    const std::string_view next = i + 1 < argc ? argv[i + 1] : "";
-    if (word == "--format=json" || (word == "--format" && next == "json"))
-      return OutputFormat::json;
+/// Says over Redis that the phase failed, where the command is one that says so of itself and no
+/// run could begin that would.
+void announce_failure(const Options& options, const Settings& settings, const Error& error) {
+  if (options.command != Command::task || options.dry_run || !settings.can_announce) return;
+  sync::announce_unstarted(settings.run, settings.environment, error);
+}
+
+/// Puts /dev/null where a standard descriptor is closed: the next socket or pipe would get its
+/// number, and everything printed would go into it. What is then written to standard output fails,
+/// as on any closed descriptor.
+void open_standard_descriptors() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(number, F_GETFD) >= 0) continue;
+    // The lowest free number is the one that is missing.
+    if (::open("/dev/null", number == STDERR_FILENO ? O_WRONLY : O_RDONLY) != number) {
+      ::_exit(status_failed);
+    }
   }
-  return OutputFormat::text;
 }
 
 int run(int argc, const char* const* argv) {
   Log log;
-  Output output;
-  output.format = asked_format(argc, argv);
-  std::optional<Options> options;
+  Settings settings;
+  Options options = salvage_command_line(argc, argv);
+  const auto configure_log = [&log, &output = settings.output] {
+    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
+  };
+  bool is_read = false;
   try {
     auto parsed = parse_command_line(argc, argv);
     if (const auto* answer = std::get_if<Answer>(&parsed)) {
@@ -63,17 +79,18 @@ int run(int argc, const char* const* argv) {
       return status_done;
     }
     options = std::get<Options>(std::move(parsed));
-    output = output_of_flags(*options);
-    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
-    const Settings settings = resolve_settings(*options);
-    output = settings.output;
-    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
-    return run_command(*options, settings, log, catch_signals());
+    is_read = true;
+    resolve_settings(options, settings);
+    configure_log();
+    return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
-    const int status = report_failure(error, log, output.format);
-    if (options && options->command == Command::task && !options->dry_run) {
-      change_metrics(output.metrics_file, log, [&](MetricsFile& metrics) {
-        metrics.set_outcome(options->mode, status, sync::RunClock().seconds(), 0);
+    if (!is_read) resolve_what_is_sound(options, settings);
+    configure_log();
+    const int status = report_failure(error, log, settings.output.format);
+    announce_failure(options, settings, error);
+    if (is_read && options.command == Command::task && !options.dry_run) {
+      change_metrics(settings.output.metrics_file, log, [&](MetricsFile& metrics) {
+        metrics.set_outcome(options.mode, status, sync::RunClock().seconds(), 0);
       });
     }
     return status;
@@ -83,11 +100,15 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_descriptors();
+  // Whoever writes to a pipe without a reader is told so by the write.
+  std::signal(SIGPIPE, SIG_IGN);
   // A core dump would hold passwords.
   ::prctl(PR_SET_DUMPABLE, 0);
   // They would change what the server takes for a day, an encoding or an option behind our back.
   for (const char* name : {"PGOPTIONS", "PGTZ", "PGCLIENTENCODING", "PGDATESTYLE"})
     ::unsetenv(name);
+  trim_libpq_variables();
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

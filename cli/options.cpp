@@ -229,7 +229,8 @@ class CommandLine {
     const Check check = [&setting](const std::string& text) {
       const auto value = parse_value(setting, text);
       std::string problem = problem_of(setting, value.value_or(Value()));
-      if (problem.empty() && setting.is_address() && setting.has_password(text)) {
+      if (problem.empty() && setting.is_address() &&
+          setting.has_password(std::get<std::string>(*value))) {
         return "holds a password, which everyone on this machine can read; put it into " +
                setting.variable + " or " + setting.flag + "-file";
       }
@@ -387,6 +388,37 @@ class CommandLine {
 
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv) {
   return CommandLine({argv, argv + argc}).parse(argc, argv);
+}
+
+Options salvage_command_line(int argc, const char* const* argv) {
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const auto given = [&words](const std::string& flag) {
+    return std::find(words.begin(), words.end(), flag) != words.end();
+  };
+  const auto value_of = [&words](const std::string& flag) -> std::optional<std::string> {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (words[i].starts_with(flag + "=")) return words[i].substr(flag.size() + 1);
+      if (words[i] == flag && i + 1 < words.size()) return words[i + 1];
+    }
+    return std::nullopt;
+  };
+  Options options;
+  const bool is_sync = !words.empty() && words.front() == "sync" && !given("--dry-run");
+  options.command = is_sync ? Command::task : Command::config;
+  options.config_file = value_of("--config");
+  options.redis_url_file = value_of("--redis-url-file");
+  if (const auto id = value_of("--run-id"); id && is_word(*id)) options.run_id = id;
+  const auto take = [&options](const Setting& setting, const Value& value) {
+    if (problem_of(setting, value).empty()) {
+      options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
+    }
+  };
+  for (const char* name : {"output.format", "log.format", "redis.url"}) {
+    const Setting& setting = cli::setting(name);
+    if (const auto text = value_of(setting.flag)) take(setting, *text);
+  }
+  if (given("--no-events")) take(cli::setting("events.enabled"), false);
+  return options;
 }
 
 void look_at_command_line(const std::function<void(const CLI::App&)>& look) {

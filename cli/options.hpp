@@ -73,4 +73,9 @@ struct Answer {
 /// Reads the command line. \throws Error (usage) for one that can't be used.
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv);
 
+/// Returns what a command line that can't be used still says soundly of how its failure is shown
+/// and announced: format, configuration file, Redis, run id, and whether it was to be a `sync`; the
+/// command is `config` where it was not.
+Options salvage_command_line(int argc, const char* const* argv);
+
 }  // namespace tickstock::cli

@@ -1,5 +1,6 @@
 #include "settings.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -25,12 +26,32 @@ void apply_address(Settings& settings, const Setting& setting, const std::string
   settings.apply({&setting, url, std::move(origin)});
 }
 
-/// The parts of the address that the environment may give one by one.
+/// The address that the environment gives in parts. \throws Error (config) naming the part that is
+/// wrong.
 std::string redis_from_parts() {
+  const std::string port = variable("REDIS_PORT").value_or("6379");
+  if (port.find("://") != std::string::npos) {
+    throw Error(ErrorKind::config,
+                "REDIS_PORT is an address (tcp://…), as Kubernetes sets it for a service that is "
+                "named redis; set REDIS_URL, or enableServiceLinks: false for the pod");
+  }
   const std::string host = variable("REDIS_HOST").value_or("127.0.0.1");
+  const std::string database = variable("REDIS_DB").value_or("0");
   const std::string address = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return "redis://" + address + ":" + variable("REDIS_PORT").value_or("6379") + "/" +
-         variable("REDIS_DB").value_or("0");
+  const Setting& redis = setting("redis.url");
+  // Each part is tried with sound others.
+  const auto require = [&redis](const char* name, const std::string& url, const char* what) {
+    if (!problem_of(redis, url).empty()) {
+      throw Error(ErrorKind::config, std::string(name) + " must be " + what);
+    }
+  };
+  if (address.find_first_of("@/?#,&;=") != std::string::npos) {
+    throw Error(ErrorKind::config, "REDIS_HOST must be the name or the address of a host alone");
+  }
+  require("REDIS_HOST", "redis://" + address, "the name or the address of a host alone");
+  require("REDIS_PORT", "redis://h:" + port + "/0", "a number from 1 to 65535");
+  require("REDIS_DB", "redis://h/" + database, "a number from 0 to 1000000");
+  return "redis://" + address + ":" + port + "/" + database;
 }
 
 void apply_redis_parts(Settings& settings, const Setting& setting) {
@@ -39,12 +60,7 @@ void apply_redis_parts(Settings& settings, const Setting& setting) {
     if (variable(name)) given += (given.empty() ? "" : ", ") + std::string(name);
   }
   if (given.empty()) return;
-  const std::string url = redis_from_parts();
-  if (!problem_of(setting, url).empty()) {
-    throw Error(ErrorKind::config,
-                "REDIS_HOST, REDIS_PORT and REDIS_DB must be a host, a port and a number");
-  }
-  settings.apply({&setting, url, {Origin::Kind::environment, given}});
+  settings.apply({&setting, redis_from_parts(), {Origin::Kind::environment, given}});
 }
 
 /// What libpq itself takes from the environment where no address is given.
@@ -59,26 +75,41 @@ void note_libpq_variables(Settings& settings, const Setting& setting) {
   }
 }
 
-void apply_addresses(Settings& settings, const Options& options) {
-  const auto apply = [&settings](const Setting& setting, const Text& file, const char* flag) {
-    if (file) {
-      apply_address(settings, setting, read_secret_file(*file), "the address in " + *file,
-                    {Origin::Kind::flag, std::string(flag) + " " + *file});
-    } else if (const Text url = variable(setting.variable.c_str())) {
-      apply_address(settings, setting, *url, setting.variable,
-                    {Origin::Kind::environment, setting.variable});
-    } else {
-      return false;
-    }
-    return true;
-  };
-  const Setting& database = setting("database.url");
-  const Setting& redis = setting("redis.url");
-  if (!options.gives(database)) apply(database, options.database_url_file, "--database-url-file");
-  if (!options.gives(redis) && !apply(redis, options.redis_url_file, "--redis-url-file")) {
-    apply_redis_parts(settings, redis);
+/// Takes an address from its file or its variable. \return whether there is one.
+bool apply_url(Settings& settings, const Setting& setting, const Text& file) {
+  if (file) {
+    apply_address(settings, setting, read_secret_file(*file), "the address in " + *file,
+                  {Origin::Kind::flag, setting.flag + "-file " + *file});
+  } else if (const Text url = variable(setting.variable.c_str())) {
+    apply_address(settings, setting, *url, setting.variable,
+                  {Origin::Kind::environment, setting.variable});
+  } else {
+    return false;
   }
+  return true;
+}
+
+void apply_redis(Settings& settings, const Options& options) {
+  const Setting& redis = setting("redis.url");
+  if (options.gives(redis) || apply_url(settings, redis, options.redis_url_file)) return;
+  apply_redis_parts(settings, redis);
+}
+
+void apply_database(Settings& settings, const Options& options) {
+  const Setting& database = setting("database.url");
+  if (!options.gives(database)) apply_url(settings, database, options.database_url_file);
   note_libpq_variables(settings, database);
+}
+
+/// A connect_timeout of the address, or of where else libpq finds one, counts more than ours.
+void take_connect_timeout(Settings& settings) {
+  const auto seconds = store::connect_timeout_of(settings.environment.database.conninfo);
+  if (!seconds) return;
+  const Setting& timeout = setting("timeouts.connect");
+  Origin origin = settings.origin(setting("database.url"));
+  if (origin.kind == Origin::Kind::fallback) origin = {Origin::Kind::environment, "libpq's own"};
+  origin.name = "connect_timeout of " + origin.name;
+  settings.apply({&timeout, std::min<std::int64_t>(seconds->count(), timeout.highest), origin});
 }
 
 void name_tables(Settings& settings) {
@@ -100,7 +131,8 @@ void take_run(const Options& options, sync::RunOptions& run) {
 }
 
 void require_transport(const Settings& settings, Command command) {
-  const bool talks_to_redis = command == Command::deliver || command == Command::check ||
+  const bool talks_to_redis = command == Command::deliver ||
+                              (command == Command::check && settings.run.events) ||
                               (command == Command::task && !settings.run.dry_run &&
                                (settings.run.events || settings.run.eod.wait.count() > 0));
   const std::string weakness = settings.environment.redis.transport_weakness();
@@ -122,27 +154,50 @@ void Settings::apply(const Given& given) {
   origin(*given.setting) = given.origin;
 }
 
-Output output_of_flags(const Options& options) {
-  Settings settings;
-  for (const Given& each : options.given) settings.apply(each);
-  return settings.output;
-}
-
-Settings resolve_settings(const Options& options) {
-  Settings settings;
+void resolve_settings(const Options& options, Settings& settings) {
+  std::optional<Error> problem;
+  const auto attempt = [&problem](const auto& step) {
+    try {
+      step();
+      return true;
+    } catch (const Error& error) {
+      if (!problem) problem = error;
+      return false;
+    }
+  };
+  take_run(options, settings.run);
+  settings.environment.program_version = version;
+  settings.environment.database.home = variable("HOME").value_or("");
   const Text path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
   if (path) {
     settings.config_file = *path;
-    for (const Given& each : read_config_file(*path)) settings.apply(each);
+    const Config config = read_config_file(*path);
+    for (const Given& each : config.given) settings.apply(each);
+    problem = config.problem;
   }
-  apply_addresses(settings, options);
+  const bool knows_redis = attempt([&] { apply_redis(settings, options); });
+  attempt([&] { apply_database(settings, options); });
   for (const Given& each : options.given) settings.apply(each);
-  name_tables(settings);
-  take_run(options, settings.run);
+  attempt([&] { take_connect_timeout(settings); });
+  attempt([&] { name_tables(settings); });
+  if (settings.origin(setting("run.timezone")).kind == Origin::Kind::flag) {
+    settings.environment.unknown_timezone = ErrorKind::usage;
+  }
   settings.run.measure = !settings.output.metrics_file.empty();
-  settings.environment.program_version = version;
-  require_transport(settings, options.command);
-  return settings;
+  const bool may_talk = attempt([&] { require_transport(settings, options.command); });
+  // A file that could not be used may have named another Redis than the default one.
+  const bool is_default = settings.origin(setting("redis.url")).kind == Origin::Kind::fallback;
+  settings.can_announce =
+      knows_redis && may_talk && settings.run.events && !(path && problem && is_default);
+  if (problem) throw Error(*problem);
+}
+
+void resolve_what_is_sound(const Options& options, Settings& settings) {
+  try {
+    resolve_settings(options, settings);
+  } catch (const Error&) {
+    // The problem of the command line came first.
+  }
 }
 
 }  // namespace tickstock::cli

@@ -43,6 +43,8 @@ struct Settings {
   TableSettings tables;
   Output output;
   std::string config_file;  ///< its path; empty where none was read
+  /// Whether the address of Redis is sound, and what is said there may be.
+  bool can_announce = false;
 
   Settings();
 
@@ -59,11 +61,12 @@ struct Settings {
   std::vector<Origin> origins_;  ///< one for each of the setting_table()
 };
 
-/// The defaults and what the command line alone says of the output, for a failure that comes
-/// before all else is known.
-Output output_of_flags(const Options& options);
+/// Puts every setting that is sound into `settings`, so that a failure is shown and announced as
+/// they say. \throws Error, the first problem: (config) for an environment or a file that can't be
+/// used, (usage) for a flag.
+void resolve_settings(const Options& options, Settings& settings);
 
-/// \throws Error (config) for an environment or a file that can't be used, (usage) for a flag.
-Settings resolve_settings(const Options& options);
+/// The same for a command line that has a problem itself, which is said elsewhere.
+void resolve_what_is_sound(const Options& options, Settings& settings);
 
 }  // namespace tickstock::cli

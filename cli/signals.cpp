@@ -41,7 +41,6 @@ io::Interrupt catch_signals() {
       sigaction(number, &action, nullptr);
     }
   }
-  std::signal(SIGPIPE, SIG_IGN);
   return io::Interrupt(self_pipe[0]);
 }
 

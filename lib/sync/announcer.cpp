@@ -4,6 +4,10 @@
 
 namespace tickstock::sync {
 
+events::RunFacts facts_of(const RunOptions& options) {
+  return {options.run_id, options.mode, options.triggered_by, options.approve_plan.has_value()};
+}
+
 Announcer::Announcer(const events::RedisSettings& redis, events::RunFacts facts,
                      const RunClock& clock, bool enabled)
     : redis_(redis), facts_(std::move(facts)), clock_(clock), enabled_(enabled) {
@@ -52,6 +56,22 @@ void Announcer::phase(const events::Completion& completion) {
 void Announcer::flush(std::chrono::milliseconds time, io::Patience& patience) {
   const io::Settling settling(patience);
   if (publisher_) publisher_->flush(io::Deadline::after(time), patience);
+}
+
+void announce_unstarted(const RunOptions& options, const Environment& environment,
+                        const Error& error) noexcept {
+  try {
+    const RunClock clock;
+    Announcer announcer(environment.redis, facts_of(options), clock, options.events);
+    events::Completion completion;
+    completion.status = RunStatus::failed;
+    completion.error = error.what();
+    announcer.phase(completion);
+    io::Patience unshared;
+    announcer.flush(Announcer::last_words_time, unshared);
+  } catch (const std::exception&) {
+    // The status and the line on standard error say it all the same.
+  }
 }
 
 }  // namespace tickstock::sync

@@ -6,8 +6,12 @@
 #include "events/messages.hpp"
 #include "events/publisher.hpp"
 #include "sync/clock.hpp"
+#include "sync/options.hpp"
 
 namespace tickstock::sync {
+
+/// What every event of this run says.
+events::RunFacts facts_of(const RunOptions& options);
 
 /// The events of a run that may be lost. They are sent as far as goes without waiting, so that
 /// Redis never holds up the database work; with events switched off it does nothing.
@@ -30,6 +34,9 @@ class Announcer {
   /// Waits a moment for what is under way.
   void flush(std::chrono::milliseconds time, io::Patience& patience);
 
+  /// How long the events of a failed run may take.
+  static constexpr std::chrono::milliseconds last_words_time{500};
+
   /// Null where events are switched off.
   [[nodiscard]] events::Publisher* publisher() { return publisher_.get(); }
   [[nodiscard]] const events::RunFacts& facts() const { return facts_; }
@@ -45,5 +52,9 @@ class Announcer {
   std::unique_ptr<events::Publisher> publisher_;
   bool triggered_ = false;
 };
+
+/// Publishes that the phase failed, for a run that could not begin. Best effort, within a moment.
+void announce_unstarted(const RunOptions& options, const Environment& environment,
+                        const Error& error) noexcept;
 
 }  // namespace tickstock::sync

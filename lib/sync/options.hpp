@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "domain/day.hpp"
+#include "domain/error.hpp"
 #include "domain/plan.hpp"
 #include "domain/policy.hpp"
 #include "events/redis_settings.hpp"
@@ -23,6 +24,8 @@ struct Environment {
   store::TableNames tables;
   store::Retention retention;
   std::string timezone = "America/New_York";
+  /// What a zone is that PostgreSQL doesn't know: a problem of whatever gave it.
+  ErrorKind unknown_timezone = ErrorKind::config;
   std::string program_version;
   std::chrono::milliseconds timeout{900'000};  ///< for a command as a whole
 };

@@ -12,6 +12,7 @@
 #include "domain/market.hpp"
 #include "domain/plan.hpp"
 #include "domain/run.hpp"
+#include "domain/warning.hpp"
 #include "json/writer.hpp"
 
 namespace tickstock::sync {
@@ -59,7 +60,7 @@ struct Report {
   std::optional<Day> newest_prices;             ///< the newest day of prices of the largest symbols
 
   std::optional<Error> failure;  ///< what ended the run, or kept its events from being delivered
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;
 
   [[nodiscard]] std::uint64_t total_changes() const;
   /// The writes of the tasks that did not fail.

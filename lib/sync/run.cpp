@@ -5,6 +5,7 @@
 
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
+#include "sync/data_warnings.hpp"
 #include "sync/delivery.hpp"
 #include "sync/run_state.hpp"
 
@@ -24,6 +25,19 @@ constexpr milliseconds last_words_time{1'000};
 /// a second connection costs.
 constexpr std::int64_t pages_worth_two_connections = 128;
 
+/// What helps a run that did not get the lock. \param ran_out the time for the whole command was
+/// over before the wait was
+std::string advice_on_waiting(milliseconds lock_wait, bool ran_out) {
+  if (ran_out && lock_wait.count() > 0) {
+    return "--timeout cut the wait for it short; give the command more time";
+  }
+  if (lock_wait.count() > 0) {
+    return "it did not end within " + std::to_string(lock_wait.count() / 1000) +
+           " s; wait for it to end, or use a longer --lock-wait";
+  }
+  return "wait for it to end, or use --lock-wait";
+}
+
 }  // namespace
 
 Report run(const RunOptions& options, const Environment& environment, Observer& observer,
@@ -37,10 +51,7 @@ Run::Run(const RunOptions& options, const Environment& environment, Observer& ob
       environment_(environment),
       observer_(observer),
       patience_(patience),
-      announcer_(
-          environment.redis,
-          {options.run_id, options.mode, options.triggered_by, options.approve_plan.has_value()},
-          clock_, options.events && !options.dry_run) {
+      announcer_(environment.redis, facts_of(options), clock_, options.events && !options.dry_run) {
   report_.mode = options.mode;
   report_.dry_run = options.dry_run;
   if (!options.dry_run) report_.run_id = options.run_id;
@@ -61,7 +72,7 @@ Report Run::execute() {
   report_.warnings.insert(report_.warnings.begin(), early_warnings_.begin(), early_warnings_.end());
   if (events::Publisher* publisher = announcer_.publisher();
       publisher != nullptr && !publisher->warning().empty()) {
-    report_.warnings.push_back(publisher->warning());
+    report_.warnings.emplace_back(publisher->warning());
   }
   return std::move(report_);
 }
@@ -78,35 +89,39 @@ void Run::prepare() {
   store::ConnectionSettings database = environment_.database;
   database.application_name = application_name();
   connection_ = store::Connection::open(database, patience_);
-  catalog_ = store::read_catalog(*connection_, environment_.tables, environment_.timezone);
+  look_around();
   clock_.set(catalog_.clock);
   report_.as_of = options_.as_of.value_or(catalog_.today);
-  report_.has_outbox = catalog_.has_own_tables();
+  // In hours of waiting, tables may have come, gone or been upgraded.
+  if (wait_for_day_end()) look_around();
+  open_companion();
 
+  if (*report_.as_of > catalog_.today) {
+    early_warnings_.emplace_back("the as-of day " + to_string(*report_.as_of) +
+                                 " lies after today, which is " + to_string(catalog_.today));
+  }
+  if (!report_.has_outbox) {
+    early_warnings_.emplace_back(
+        "the tables cache_sync_* do not exist: no history is kept, and events that "
+        "Redis doesn't take are lost; run 'tickstock-cache init'");
+  }
+}
+
+void Run::look_around() {
+  catalog_ = store::read_catalog(*connection_, environment_.tables, environment_.timezone,
+                                 environment_.unknown_timezone);
+  report_.has_outbox = catalog_.has_own_tables();
   using store::Need;
   std::vector<Need> needs{Need::read_market, Need::read_entries};
   if (!options_.dry_run) {
     needs = {Need::writable_server, Need::read_market, Need::write_entries, Need::own_tables};
   }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
-  if (price_days()) needs.push_back(Need::price_market);
+  if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
   store::require(catalog_, needs, connection_->user());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ =
       store::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
-
-  wait_for_day_end();
-  open_companion();
-
-  if (*report_.as_of > catalog_.today) {
-    early_warnings_.push_back("the as-of day " + to_string(*report_.as_of) +
-                              " lies after today, which is " + to_string(catalog_.today));
-  }
-  if (!report_.has_outbox) {
-    early_warnings_.push_back(
-        "the tables cache_sync_* do not exist: no history is kept, and events that "
-        "Redis doesn't take are lost; run 'tickstock-cache init'");
-  }
 }
 
 void Run::open_companion() {
@@ -144,11 +159,12 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait, bo
       throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
     }
     if (deadline.over()) {
+      const bool ran_out = patience_.over();
       const io::Settling settling(patience_);
       const std::string holder = store::lock_holder(*connection_, key);
       throw Error(ErrorKind::locked, "another run holds the lock" +
-                                         (holder.empty() ? "" : ": " + holder) +
-                                         "; wait for it to end, or use --lock-wait");
+                                         (holder.empty() ? "" : ": " + holder) + "; " +
+                                         advice_on_waiting(lock_wait, ran_out));
     }
   }
 }
@@ -202,8 +218,14 @@ void Run::attempt_until_settled() {
 }
 
 void Run::attempt() {
+  // Nothing of a failed attempt is left over.
   report_.warnings.clear();
   report_.tasks.clear();
+  report_.snapshot.reset();
+  report_.plan_digest.clear();
+  report_.guards.clear();
+  report_.looked_for_prices = false;
+  report_.newest_prices.reset();
   messages_.clear();
   omitted_universe_events_ = 0;
   begin_step(1);

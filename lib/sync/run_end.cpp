@@ -8,8 +8,6 @@ namespace tickstock::sync {
 
 namespace {
 
-constexpr std::chrono::milliseconds last_words_time{500};
-
 RunStatus status_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::refused:
@@ -52,10 +50,7 @@ void Run::fail(const Error& error) {
   for (const Task task : tasks_of(options_.mode))
     report_.tasks.push_back({task, {}, report_.failure->what()});
   if (report_.dry_run) return;
-  if (has_record_ && error.kind() != ErrorKind::outcome_unknown &&
-      error.kind() != ErrorKind::locked) {
-    record_failure();
-  }
+  if (has_record_ && error.kind() != ErrorKind::outcome_unknown) record_failure();
   announce_failure(*report_.failure);
 }
 
@@ -75,18 +70,16 @@ void Run::record_failure() {
 }
 
 void Run::announce_failure(const Error& error) {
-  switch (error.kind()) {
-    case ErrorKind::locked:
-    case ErrorKind::usage:
-    case ErrorKind::config: return;
-    default: break;
+  // What only the caller got wrong is no error of the processing. An id that was used before is the
+  // name of another run, whose end was announced.
+  const bool wrong_call = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::config;
+  const bool had_a_turn = had_lock_ && error.kind() != ErrorKind::usage;
+  if (had_a_turn || !(wrong_call || error.kind() == ErrorKind::locked)) {
+    announcer_.error(error.kind(), error.what());
   }
-  announcer_.error(error.kind(), error.what());
-  if (had_lock_) {
-    announcer_.completed(completion());
-    announcer_.phase(completion());
-  }
-  announcer_.flush(last_words_time, patience_);
+  if (had_a_turn) announcer_.completed(completion());
+  announcer_.phase(completion());
+  announcer_.flush(Announcer::last_words_time, patience_);
 }
 
 RunRecord Run::record() const {

@@ -77,9 +77,9 @@ class DayEnd {
 
 }  // namespace
 
-void Run::wait_for_day_end() {
+bool Run::wait_for_day_end() {
   const EodOptions& eod = options_.eod;
-  if (eod.wait == milliseconds{0} || options_.dry_run) return;
+  if (eod.wait == milliseconds{0} || options_.dry_run) return false;
   const auto problems =
       store::find_problems(catalog_, {store::Need::read_prices}, connection_->user());
   for (const Error& problem : problems) {
@@ -95,7 +95,7 @@ void Run::wait_for_day_end() {
         observer_.tell("the day " + to_string(day) + " is complete: " + reason);
         announcer_.connect();
       }
-      return;
+      return told;
     }
     if (deadline.over()) break;
     if (!told) observer_.tell("waiting for the end of the day " + to_string(day));
@@ -112,7 +112,8 @@ void Run::wait_for_day_end() {
                            environment_.tables.prices.shown() + ", and no signal on Redis";
   if (eod.required) throw Error(ErrorKind::unavailable, late + "; run again when it is");
   announcer_.connect();
-  early_warnings_.push_back(late + "; going on with the data that is there");
+  early_warnings_.emplace_back(late + "; going on with the data that is there");
+  return true;
 }
 
 }  // namespace tickstock::sync

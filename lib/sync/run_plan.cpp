@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "domain/counted.hpp"
 #include "store/market_reader.hpp"
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
+#include "sync/data_warnings.hpp"
 #include "sync/digest.hpp"
 #include "sync/run_state.hpp"
 #include "tasks/guards.hpp"
@@ -26,6 +26,23 @@ std::vector<SymbolId> described(const Plan& plan) {
   return symbols;
 }
 
+std::string_view command_of(Mode mode) {
+  switch (mode) {
+    case Mode::full: return "sync";
+    case Mode::market_cap: return "market-cap";
+    case Mode::ipos: return "ipo";
+    case Mode::delisted: return "delisted";
+  }
+  return "";
+}
+
+/// The command that runs a plan which was refused, ready to paste.
+std::string approval(const RunOptions& options, const std::string& digest) {
+  std::string command(command_of(options.mode));
+  if (options.as_of) command += " --as-of " + to_string(*options.as_of);
+  return command + " --approve-plan " + digest;
+}
+
 }  // namespace
 
 void Run::make_plan(store::Transaction& transaction) {
@@ -38,10 +55,11 @@ void Run::make_plan(store::Transaction& transaction) {
                                  to_string(*last));
     }
   }
+  const std::optional<int> days = price_days(options_.policy, options_.mode);
   // Closed when the tables are read, and when that fails: another attempt does without.
   std::unique_ptr<store::Companion> companion = std::move(companion_);
   auto [market, entries] = store::read_sources(transaction, companion.get(), names, catalog_,
-                                               {*report_.as_of, price_days()}, reading_);
+                                               {*report_.as_of, days}, reading_);
   companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
@@ -52,10 +70,13 @@ void Run::make_plan(store::Transaction& transaction) {
     report_.newest_prices = store::newest_price_day(transaction, names, market);
   }
 
+  for (Warning& warning :
+       data_warnings(transaction, environment_, catalog_, options_.policy, options_.mode, market)) {
+    report_.warnings.push_back(std::move(warning));
+  }
   Plan plan = tasks::make_plan(options_.mode, market, entries, options_.policy);
   store::CompanyReader companies(transaction, names, market, described(plan));
-  report_.looked_for_prices = price_days().has_value();
-  warn_about_data(market);
+  report_.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
   }
@@ -72,33 +93,8 @@ void Run::make_plan(store::Transaction& transaction) {
   }
 }
 
-std::optional<int> Run::price_days() const {
-  // The recent listings don't depend on a market cap.
-  return options_.mode == Mode::ipos ? std::nullopt : options_.policy.price_days();
-}
-
 bool Run::has_prices() const {
   return store::find_problems(catalog_, {store::Need::read_prices}, connection_->user()).empty();
-}
-
-void Run::warn_about_data(const Market& market) {
-  if (price_days() && market.caps_from_prices() == 0) {
-    report_.warnings.push_back("no market cap comes from prices: no eligible symbol has both a " +
-                               std::string("close of the ") + std::to_string(*price_days()) +
-                               " days before the as-of day and shares_outstanding");
-  }
-  if (market.unknown_activity() > 0) {
-    report_.warnings.push_back(counted(
-        market.unknown_activity(),
-        "symbol has no is_active (NULL); it is not eligible, and stays where it is",
-        "symbols have no is_active (NULL); they are not eligible, and stay where they are"));
-  }
-  if (market.not_finite() > 0) {
-    report_.warnings.push_back(
-        counted(market.not_finite(), "symbol has a market cap that is not a finite number; it is",
-                "symbols have a market cap that is not a finite number; they are") +
-        " not eligible");
-  }
 }
 
 void Run::check_guards() const {
@@ -115,8 +111,8 @@ void Run::check_guards() const {
   throw Error(
       ErrorKind::refused,
       "refused by a guard: " + refusing->sentence +
-          "; mend the data, or read a dry run and approve exactly that plan with --approve-plan " +
-          report_.plan_digest);
+          "; fix the data, or read a dry run and approve exactly this plan: tickstock-cache " +
+          approval(options_, report_.plan_digest));
 }
 
 }  // namespace tickstock::sync

@@ -38,9 +38,6 @@ class Run {
   void make_plan(store::Transaction& transaction);
   /// Whether the prices can be read.
   [[nodiscard]] bool has_prices() const;
-  void warn_about_data(const Market& market);
-  /// How old the prices may be from which market caps are made; nothing where none are.
-  [[nodiscard]] std::optional<int> price_days() const;
   void check_guards() const;
 
   // run_apply.cpp: write, commit
@@ -61,7 +58,11 @@ class Run {
   [[nodiscard]] events::Completion completion() const;
 
   // run_eod.cpp: before it begins
-  void wait_for_day_end();
+  /// \return whether it took any time.
+  bool wait_for_day_end();
+
+  /// Reads the catalog, and requires what the run needs of it.
+  void look_around();
 
   void open_companion();
   /// \param reads whether the tables are read in it, which a companion may help with
@@ -83,7 +84,7 @@ class Run {
   std::unique_ptr<store::Companion> companion_;  ///< until the tables are read
   store::Reading reading_;
   Report report_;
-  std::vector<std::string> early_warnings_;  ///< those that a retry does not find again
+  std::vector<Warning> early_warnings_;  ///< those that a retry does not find again
   std::vector<Message> messages_;
   std::size_t omitted_universe_events_ = 0;
   int step_ = 0;

@@ -8,7 +8,7 @@ namespace tickstock::sync {
 void Run::give_up_old() {
   OldEvents old = give_up_old_events(*connection_, environment_.tables, catalog_,
                                      application_name(), environment_.retention.outbox_max_age);
-  if (!old.warning.empty()) report_.warnings.push_back(std::move(old.warning));
+  if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
 }
 
 void Run::prune() {

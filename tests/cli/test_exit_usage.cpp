@@ -120,7 +120,7 @@ TEST_CASE("a file or a variable that can't be used ends with 78, without its sec
   check_fails(fixture, {"sync", "--config", "/nonexistent/c.toml"}, 78, "/nonexistent/c.toml");
   check_fails(fixture, {"sync"}, 78, "DATABASE_URL can't be used",
               {{"DATABASE_URL", "mysql://127.0.0.1/x"}});
-  check_fails(fixture, {"sync"}, 78, "REDIS_HOST, REDIS_PORT and REDIS_DB",
+  check_fails(fixture, {"sync"}, 78, "REDIS_PORT must be a number",
               {{"REDIS_URL", std::nullopt}, {"REDIS_PORT", "six"}});
   for (const std::string url : {"postgresql://u:CANARY", "postgresql://u:CAN/CANARY@h/x",
                                 "postgres:/u:CANARY@h/x", "postgresql://u:CANARY%zz@h/x"}) {
@@ -165,10 +165,23 @@ TEST_CASE("a secret that others can read ends with 78, and a private one is used
   CHECK(run_task(fixture, {"sync", "--no-events", "--config", config}, nothing).status == 0);
 }
 
-TEST_CASE("a time zone that PostgreSQL doesn't know ends with 78") {
+TEST_CASE("a time zone that is no name of PostgreSQL's ends with 78, and with 64 as a flag") {
   Fixture fixture;
   add_small_market(fixture);
-  check_fails(fixture, {"sync", "--timezone", "Mars/Olympus"}, 78, "no time zone 'Mars/Olympus'");
+  const TemporaryDirectory directory;
+  for (const std::string zone : {"Mars/Olympus", "EDT", "PST", "right/UTC", "5", "+05", "XYZ5",
+                                 "america/new_york", "Not/AZone"}) {
+    INFO(zone);
+    const std::string says = "no time zone '" + zone + "'";
+    check_fails(fixture, {"sync", "--timezone", zone}, 64, says);
+    const std::string config = directory.write("zone.toml", "[run]\ntimezone = '" + zone + "'\n");
+    check_fails(fixture, {"sync", "--config", config}, 78, says);
+    CHECK(fixture.run({"check", "--config", config}).status == 78);
+  }
+  for (const std::string zone : {"America/New_York", "UTC", "EST5EDT", "Pacific/Kiritimati"}) {
+    INFO(zone);
+    CHECK(run_task(fixture, {"dry-run", "--timezone", zone}).status == 0);
+  }
 }
 
 TEST_CASE("a result that can't be written ends with 74, and what was done stands in the record") {

@@ -59,8 +59,8 @@ TEST_CASE(
               "certificate verify failed");
   night.check(server.sync("127.0.0.1", "disable", "ca"), 5, Entries::same, Sent::none,
               "pg_hba.conf rejects connection");
-  night.check(server.sync("127.0.0.1", "verify-full", "no-such-file"), 5, Entries::same, Sent::none,
-              "does not exist");
+  night.check(server.sync("127.0.0.1", "verify-full", "no-such-file"), 78, Entries::same,
+              Sent::none, "no-such-file.crt, which can't be read: No such file or directory");
   night.check(server.sync("localhost", "verify-full", "ca"), 0, Entries::fresh, Sent::all, "");
   night.check(server.sync("127.0.0.1", "verify-full", "ca"), 0, Entries::fresh, Sent::all, "");
 }

@@ -9,7 +9,8 @@
 
 namespace tickstock::test {
 
-PgBouncer::PgBouncer(const Postgres& postgres, int pool_size) : port_(free_port()) {
+PgBouncer::PgBouncer(const Postgres& postgres, int pool_size, const std::string& pool_mode)
+    : port_(free_port()) {
   directory_.open_to_services();
   RunOptions options;
   // It refuses to run as root.
@@ -20,9 +21,9 @@ PgBouncer::PgBouncer(const Postgres& postgres, int pool_size) : port_(free_port(
       "pgbouncer.ini",
       fmt::format("[databases]\n* = host={} port={} user=postgres\n[pgbouncer]\n"
                   "listen_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\n"
-                  "auth_type = any\npool_mode = transaction\ndefault_pool_size = {}\n"
+                  "auth_type = any\npool_mode = {}\ndefault_pool_size = {}\n"
                   "max_client_conn = 40\nlogfile =\npidfile =\n",
-                  postgres.socket_directory(), postgres.port(), port_, pool_size));
+                  postgres.socket_directory(), postgres.port(), port_, pool_mode, pool_size));
   // Debian keeps it off an ordinary user's PATH.
   const std::string debian = "/usr/sbin/pgbouncer";
   const std::string program = ::access(debian.c_str(), X_OK) == 0 ? debian : "pgbouncer";

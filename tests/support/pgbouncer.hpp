@@ -14,7 +14,8 @@ namespace tickstock::test {
 class PgBouncer {
  public:
   /// \param pool_size how many connections to the server it has for one database
-  explicit PgBouncer(const Postgres& postgres, int pool_size = 1);
+  explicit PgBouncer(const Postgres& postgres, int pool_size = 1,
+                     const std::string& pool_mode = "transaction");
 
   /// `postgresql://postgres@127.0.0.1:PORT/DATABASE`
   std::string url(const std::string& database) const;
