@@ -79,7 +79,7 @@ std::string valued_before_command(const std::vector<CommandEntry>& table,
 }
 
 /// In single quotes for a shell, which takes everything between them as it is.
-std::string quoted(const std::string& text) {
+std::string shell_quoted(const std::string& text) {
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return result + "'";
@@ -181,7 +181,7 @@ std::string zsh_arguments(const CommandEntry& command, const std::string& indent
                                                : "+",
                       escaped_for_zsh(option.description),
                       valued ? fmt::format(":{}:{}", escaped_for_zsh(option.value), action) : "");
-      text += fmt::format(" \\\n{}{}", indent, quoted(spec));
+      text += fmt::format(" \\\n{}{}", indent, shell_quoted(spec));
     }
   }
   for (const std::string& each : command.arguments)
@@ -194,7 +194,7 @@ std::string for_zsh(const std::vector<CommandEntry>& table) {
   std::string options;
   for (const CommandEntry& command : table) {
     if (command.name.empty()) continue;
-    commands += fmt::format("        {}\n", quoted(command.name + ":" + command.description));
+    commands += fmt::format("        {}\n", shell_quoted(command.name + ":" + command.description));
     options += fmt::format("        {})\n          _arguments{}\n          ;;\n", command.name,
                            zsh_arguments(command, "            "));
   }
@@ -236,7 +236,7 @@ std::string fish_option(const OptionEntry& option, const std::string& command) {
   } else if (!option.value.empty()) {
     line += " -x";
   }
-  return line + " -d " + quoted(option.description) + "\n";
+  return line + " -d " + shell_quoted(option.description) + "\n";
 }
 
 std::string for_fish(const std::vector<CommandEntry>& table) {
@@ -244,7 +244,7 @@ std::string for_fish(const std::vector<CommandEntry>& table) {
   for (const CommandEntry& command : table) {
     if (!command.name.empty()) {
       lines += fmt::format("complete -c tickstock-cache -n __tickstock_cache_command -a {} -d {}\n",
-                           command.name, quoted(command.description));
+                           command.name, shell_quoted(command.description));
     }
     for (const OptionEntry& option : command.options) {
       lines +=

@@ -12,34 +12,34 @@ namespace tickstock::cli {
 
 namespace {
 
-std::string quoted(const std::string& text) {
-  std::string quoted = "\"";
+std::string toml_quoted(const std::string& text) {
+  std::string result = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '"' || c == '\\') result += '\\';
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) {
-      quoted += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+      result += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
     } else {
-      quoted += c;
+      result += c;
     }
   }
-  return quoted + '"';
+  return result + '"';
 }
 
 struct AsToml {
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(std::int64_t value) const { return std::to_string(value); }
   std::string operator()(double value) const { return fmt::format("{:g}", value); }
-  std::string operator()(const std::string& value) const { return quoted(value); }
+  std::string operator()(const std::string& value) const { return toml_quoted(value); }
   std::string operator()(const std::vector<std::string>& values) const {
     std::string list;
-    for (const std::string& each : values) list += (list.empty() ? "" : ", ") + quoted(each);
+    for (const std::string& each : values) list += (list.empty() ? "" : ", ") + toml_quoted(each);
     return "[" + list + "]";
   }
 };
 
 /// In how many letters two words differ: one too many, one missing, one for another, or two that
 /// changed places.
-std::size_t distance(std::string_view a, std::string_view b) {
+std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   std::iota(cost[0].begin(), cost[0].end(), 0U);
   for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -140,7 +140,7 @@ std::optional<std::string> nearest(std::string_view word,
   std::optional<std::string> best;
   std::size_t fewest = word.size() / 3 + 1;
   for (const std::string& candidate : candidates) {
-    const std::size_t differences = distance(word, candidate);
+    const std::size_t differences = edit_distance(word, candidate);
     if (differences >= fewest) continue;
     fewest = differences;
     best = candidate;

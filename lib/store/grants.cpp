@@ -12,7 +12,7 @@ namespace tickstock::store {
 namespace {
 
 /// `text` between two of these quotes, with those within doubled.
-std::string quoted(std::string_view text, char quote) {
+std::string sql_quoted(std::string_view text, char quote) {
   std::string result(1, quote);
   for (const char c : text) {
     if (c == quote) result += c;
@@ -26,7 +26,7 @@ template <typename Columns>
 std::string privilege(const std::string& word, const Columns& columns) {
   std::string text = word + " (";
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + quoted(columns[i], '"');
+    text += (i == 0 ? "" : ", ") + sql_quoted(columns[i], '"');
   }
   return text + ")";
 }
@@ -35,7 +35,10 @@ std::string privilege(const std::string& word, const Columns& columns) {
 class Grants {
  public:
   Grants(const TableNames& names, const std::string& role, bool priced)
-      : names_(names), role_(role), priced_(priced), to_role_(" TO " + quoted(role, '"') + ";\n") {}
+      : names_(names),
+        role_(role),
+        priced_(priced),
+        to_role_(" TO " + sql_quoted(role, '"') + ";\n") {}
 
   std::string script() {
     head();
@@ -55,7 +58,7 @@ class Grants {
 
  private:
   void head() {
-    const std::string name = quoted(role_, '"');
+    const std::string name = sql_quoted(role_, '"');
     text_ =
         "-- What a role needs to run every command of tickstock-cache but init, and no more. Run\n"
         "-- this with psql as the owner of the tables, after 'tickstock-cache init', as often as\n"
@@ -73,7 +76,7 @@ class Grants {
 
   void use_schema(const std::string& schema, std::string& target) {
     if (!schemas_.insert(schema).second) return;
-    target += "GRANT USAGE ON SCHEMA " + quoted(schema, '"') + to_role_;
+    target += "GRANT USAGE ON SCHEMA " + sql_quoted(schema, '"') + to_role_;
   }
 
   void grant(const std::string& privileges, const TableName& table, std::string& target) {
@@ -95,8 +98,8 @@ class Grants {
     text_ +=
         "-- with max_data_age_days or market caps from prices, and for check, where there are "
         "prices\n";
-    block("BEGIN\nIF to_regclass(" + quoted(names_.prices.quoted(), '\'') + ") IS NOT NULL THEN\n" +
-          granted + "END IF;\nEND\n");
+    block("BEGIN\nIF to_regclass(" + sql_quoted(names_.prices.quoted(), '\'') +
+          ") IS NOT NULL THEN\n" + granted + "END IF;\nEND\n");
   }
 
   void entries() {
@@ -118,11 +121,11 @@ class Grants {
         "    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid\n"
         "    JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid\n"
         "   WHERE f.adrelid = " +
-        quoted(names_.entries.quoted(), '\'') +
+        sql_quoted(names_.entries.quoted(), '\'') +
         "::regclass AND a.attname = 'id' AND c.relkind = 'S'\n"
         "LOOP\n"
         "  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', sequence, " +
-        quoted(role_, '\'') + ");\nEND LOOP;\nEND\n");
+        sql_quoted(role_, '\'') + ");\nEND LOOP;\nEND\n");
   }
 
   const TableNames& names_;

@@ -88,7 +88,7 @@ void check_table(std::string_view text) {
 }
 
 /// The text in a list of keywords: within quotes, with what would end them escaped.
-std::string quoted(std::string_view text) {
+std::string keyword_quoted(std::string_view text) {
   std::string all = "'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') all += '\\';
@@ -113,8 +113,9 @@ void fuzz_urls(std::string_view input) {
   const std::string secret = std::string(head) + std::string(middle) + std::string(tail);
   const std::string login = std::string(before) + ":" + secret + "@" + std::string(after);
   if (form == "keywords") {
-    check_conninfo(std::string(before) + " password=" + quoted(secret) + " " + std::string(after),
-                   stands_alone(before, after));
+    check_conninfo(
+        std::string(before) + " password=" + keyword_quoted(secret) + " " + std::string(after),
+        stands_alone(before, after));
   } else if (form == "text") {
     check_conninfo(std::string(after), false);
     check_redis(std::string(after));
