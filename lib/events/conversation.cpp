@@ -9,12 +9,20 @@ namespace tickstock::events {
 
 namespace {
 
-// Answers to what is asked here have a few hundred bytes, and ROLE three elements for each replica.
+// Answers to what is asked here have a few hundred bytes, and ROLE three elements for each replica,
+// on the third level.
 constexpr std::size_t most_bytes = 1 << 20;
 constexpr int most_elements = 1000;
+constexpr int most_levels = 7;
 
-/// hiredis' own functions, but for an array so long that its length alone would take the memory.
-/// What nests deeper than a few levels the reader refuses itself.
+bool nests_too_deeply(const redisReadTask* task) {
+  int levels = 1;
+  while ((task = task->parent) != nullptr) ++levels;
+  return levels > most_levels;
+}
+
+/// hiredis' own functions, except that they refuse an aggregate whose length alone would take all
+/// memory, or one nested so deeply that freeing it, which recurses, would overflow the stack.
 redisReplyObjectFunctions* limited_functions() {
   static const redisReplyObjectFunctions unlimited = [] {
     redisReader* reader = redisReaderCreate();
@@ -26,7 +34,8 @@ redisReplyObjectFunctions* limited_functions() {
     redisReplyObjectFunctions functions = unlimited;
     // The type of the length differs between hiredis' versions.
     functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
-      return elements > most_elements ? nullptr : unlimited.createArray(task, elements);
+      if (elements > most_elements || nests_too_deeply(task)) return nullptr;
+      return unlimited.createArray(task, elements);
     };
     return functions;
   }();
@@ -124,8 +133,9 @@ void Conversation::command(const std::vector<std::string>& words, Expected expec
     sizes.push_back(word.size());
   }
   char* formatted = nullptr;
-  const int size = redisFormatCommandArgv(&formatted, static_cast<int>(texts.size()), texts.data(),
-                                          sizes.data());
+  // An int or a long long, depending on the version of hiredis.
+  const auto size = redisFormatCommandArgv(&formatted, static_cast<int>(texts.size()), texts.data(),
+                                           sizes.data());
   if (size < 0) throw Error(ErrorKind::redis, "out of memory while writing to Redis");
   const std::unique_ptr<char, decltype(&redisFreeCommand)> owner(formatted, &redisFreeCommand);
   unsent_.append(formatted, static_cast<std::size_t>(size));

@@ -37,6 +37,12 @@ void list_many(Night& night, int count) {
 
 const std::string pending = "events of this run are pending; run 'tickstock-cache deliver' later";
 
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 /// What the client has sent so far does not matter.
 void swallow(int fd) {
   std::array<char, 65536> bytes{};
@@ -200,6 +206,8 @@ TEST_CASE("fault 41: what answers is not Redis, or does so a byte at a time") {
            {std::string("\x15\x03\x03\x00\x02\x02\x28", 7), 7},
            {"*2147483647\r\n", 100},
            {"$2000000000\r\n" + std::string(100'000, 'x'), 50'000},
+           {repeated("*1\r\n", 400'000), 65'536},
+           {repeated("%1\r\n", 400'000), 65'536},
            {":1\r\n:1\r\n:1\r\n", 100},
            {plain, 1}}) {
     const TcpServer server(say(words, size));
