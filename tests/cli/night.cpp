@@ -108,7 +108,7 @@ void check_day(Fixture& fixture, Subscriber& subscriber, const std::string& day)
   CHECK(subscriber.drain().empty());
 
   const Json done = run(fixture, "sync", day, status);
-  CHECK_THAT(expectation.mismatches(), Catch::Equals(Names()));
+  CHECK_THAT(expectation.mismatches(), Catch::Matchers::Equals(Names()));
   CHECK(Expectation::changes_of(done) == expected);
   CHECK(done.at("total_changes").num() == static_cast<double>(expected.size()));
   check_events(subscriber.drain(), expectation);

@@ -92,7 +92,7 @@ TEST_CASE("a cleanup keeps every other key byte for byte, and the order of the r
   CHECK(metadata.at("removed_symbols").strings() == Names{"GONE"});
   CHECK_THAT(
       done.at("warnings").strings(),
-      Catch::VectorContains(std::string(
+      Catch::Matchers::VectorContains(std::string(
           "1 member of 1 entry is not in the symbols table and stays where it is: 'STRANGER'")));
 }
 

@@ -5,10 +5,10 @@
 #   tests/faults/check_numbers.sh TEST_PROGRAM...
 set -euo pipefail
 
-names=$(for program in "$@"; do "$program" --list-test-names-only || true; done)
+names=$(for program in "$@"; do "$program" --list-tests || true; done)
 missing=()
 for number in {1..53}; do
-  grep -q "^fault $number: " <<<"$names" || missing+=("$number")
+  grep -q "^ *fault $number: " <<<"$names" || missing+=("$number")
 done
 if ((${#missing[@]})); then
   echo "no test for fault ${missing[*]}" >&2

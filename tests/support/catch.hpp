@@ -2,8 +2,8 @@
 
 #include <string>
 
-// Catch2 2 and 3 differ in their header and in the name of one matcher, as far as these tests use
-// them.
+// Everything these tests use is spelled alike in Catch2 2 and 3, except for the header and one
+// matcher. Matchers are named with their namespace, Catch::Matchers, which 3 requires.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else

@@ -38,33 +38,33 @@ TEST_CASE("a process that a signal ends has the status 128+N") {
 }
 
 TEST_CASE("a process that cannot be started is an error") {
-  CHECK_THROWS_WITH(run_process({"/no/such/program"}), Catch::Contains("/no/such/program"));
+  CHECK_THROWS_WITH(run_process({"/no/such/program"}), contains("/no/such/program"));
 }
 
 TEST_CASE("a process that takes too long is killed") {
   RunOptions options;
   options.time_limit = 50ms;
   CHECK_THROWS_WITH(run_process({"sh", "-c", "echo begun >&2; sleep 1000"}, options),
-                    Catch::Contains("time limit"));
+                    contains("time limit"));
 }
 
 TEST_CASE("the environment of a process is clean") {
   ::setenv("PGHOST", "elsewhere.example", 1);
   const std::string out = run_process({"env"}, {.environment = {{"EXTRA", "1"}}}).out;
   ::unsetenv("PGHOST");
-  CHECK_THAT(out, !Catch::Contains("PGHOST"));
-  CHECK_THAT(out, Catch::Contains("EXTRA=1\n"));
-  CHECK_THAT(out, Catch::Contains("LC_ALL=C.UTF-8\n"));
-  CHECK_THAT(out, Catch::Contains("PATH="));
+  CHECK_THAT(out, !contains("PGHOST"));
+  CHECK_THAT(out, contains("EXTRA=1\n"));
+  CHECK_THAT(out, contains("LC_ALL=C.UTF-8\n"));
+  CHECK_THAT(out, contains("PATH="));
   const Environment bare = {{"PATH", std::nullopt}, {"LC_ALL", std::nullopt}};
   CHECK_THAT(run_process({"/usr/bin/env"}, {.environment = bare}).out,
-             !Catch::Contains("PATH=") && !Catch::Contains("LC_ALL"));
+             !contains("PATH=") && !contains("LC_ALL"));
 }
 
 TEST_CASE("standard output can be a full disk, a closed pipe, or missing") {
   const ProcessResult full = run_process({"echo", "text"}, {.stdout_path = "/dev/full"});
   CHECK(full.status == 1);
-  CHECK_THAT(full.err, Catch::Contains("No space left"));
+  CHECK_THAT(full.err, contains("No space left"));
 
   std::array<int, 2> ends{};
   REQUIRE(::pipe(ends.data()) == 0);
@@ -123,11 +123,11 @@ TEST_CASE("JSON is read by path") {
   CHECK(json.has("a.b.3"));
   CHECK_FALSE(json.has("a.b.4"));
   CHECK_FALSE(json.has("a.x.y"));
-  CHECK_THROWS_WITH(json.at("a.b.0.d"), Catch::Contains("a.b.0"));
-  CHECK_THROWS_WITH(json.at("n").str(), Catch::Contains("not a string"));
+  CHECK_THROWS_WITH(json.at("a.b.0.d"), contains("a.b.0"));
+  CHECK_THROWS_WITH(json.at("n").str(), contains("not a string"));
   CHECK(json.text_without({"timestamp"}) ==
         R"({"a":{"b":[{"c":"x"},2.5,true,null]},"n":12,"d.e":[]})");
-  CHECK_THROWS_WITH(Json::parse("{\"a\":1} x"), Catch::Contains("offset"));
+  CHECK_THROWS_WITH(Json::parse("{\"a\":1} x"), contains("offset"));
 }
 
 TEST_CASE("a database is empty, isolated and dropped", "[postgres]") {
@@ -144,9 +144,9 @@ TEST_CASE("a database is empty, isolated and dropped", "[postgres]") {
     one.copy_in("t (a, b)", "2,\"x,\ny\"\n3,\n");
     CHECK(one.column("SELECT coalesce(b, '-') FROM t ORDER BY a") ==
           std::vector<std::string>{"-", "x,\ny", "-"});
-    CHECK_THROWS_WITH(one.copy_in("t", "x,y\n"), Catch::Contains("invalid input syntax"));
-    CHECK_THROWS_WITH(one.value("SELECT 1/0"), Catch::Contains("division by zero"));
-    CHECK_THROWS_WITH(one.value("SELECT 1 WHERE false"), Catch::Contains("no row"));
+    CHECK_THROWS_WITH(one.copy_in("t", "x,y\n"), contains("invalid input syntax"));
+    CHECK_THROWS_WITH(one.value("SELECT 1/0"), contains("division by zero"));
+    CHECK_THROWS_WITH(one.value("SELECT 1 WHERE false"), contains("no row"));
     CHECK(one.value("SHOW server_encoding") == "UTF8");
     CHECK(Session(one.tcp_url()).value("SELECT current_database()") == name);
   }
@@ -160,7 +160,7 @@ TEST_CASE("a cluster of its own has its settings and survives a restart", "[post
   Database database(postgres);
   database.execute("CREATE ROLE stranger LOGIN; CREATE TABLE t AS SELECT 1 AS a");
   CHECK(database.value("SHOW work_mem") == "7MB");
-  CHECK_THROWS_WITH(Session(database.tcp_url("stranger")), Catch::Contains("rejects connection"));
+  CHECK_THROWS_WITH(Session(database.tcp_url("stranger")), contains("rejects connection"));
   CHECK(database.connect("stranger").value("SELECT current_user") == "stranger");
   postgres.restart(StopMode::immediate);
   CHECK_THROWS(database.value("SELECT a FROM t"));
@@ -191,11 +191,11 @@ TEST_CASE("a subscriber sees what was published, in order", "[redis]") {
 
 TEST_CASE("Redis of its own takes settings, stops and starts", "[redis]") {
   Redis redis({.settings = {"requirepass word"}, .password = "word"});
-  CHECK_THROWS_WITH(RedisConnection(redis).command({"PING"}), Catch::Contains("NOAUTH"));
+  CHECK_THROWS_WITH(RedisConnection(redis).command({"PING"}), contains("NOAUTH"));
   CHECK(redis.command({"SET", "key", "value"}) == "OK");
   CHECK(redis.command({"GET", "key"}) == "value");
   CHECK(redis.command({"GET", "none"}).empty());
-  CHECK_THROWS_WITH(redis.command({"NOSUCHCOMMAND"}), Catch::Contains("unknown command"));
+  CHECK_THROWS_WITH(redis.command({"NOSUCHCOMMAND"}), contains("unknown command"));
   redis.stop();
   CHECK_THROWS(redis.command({"PING"}));
   redis.start();
@@ -257,7 +257,7 @@ TEST_CASE("an expectation is right by hand, and notices what is not", "[postgres
       FROM expected WHERE written
     ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content, updated_at = now(),
                                          cache_type = EXCLUDED.cache_type)");
-  CHECK_THAT(expectation.mismatches(), Catch::Equals(Names()));
+  CHECK_THAT(expectation.mismatches(), Catch::Matchers::Equals(Names()));
   CHECK(Expectation(fixture.database(), day).writes().empty());
   CHECK(Expectation(fixture.database(), "2026-03-03").announced().front() == "mega_cap");
 
