@@ -50,9 +50,13 @@ until [[ -e done ]]; do zpty -r -t shell >/dev/null; sleep 0.01; done
 [[ ! -e offered ]] || cat offered
 )";
 
+/// What fish inserts. Since version 4 it also lists what holds the word further behind, which
+/// counts only where nothing begins with it.
 constexpr const char* ask_fish = R"(
 source $argv[1]/tickstock-cache.fish
-complete -C $argv[2] | string replace -r '\t.*' '' || true
+set word (string match -r '[^ ]*$' -- $argv[2])
+set found (complete -C $argv[2] | string replace -r '\t.*' '')
+string match -r '^'(string escape --style=regex -- $word)'.*' -- $found || string join \n -- $found || true
 )";
 
 /// A shell, and how it is asked for what it offers at the end of a line.

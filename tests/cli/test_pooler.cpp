@@ -146,8 +146,10 @@ TEST_CASE("nothing of a run is left in the session that a pooler gives to the ne
     before = session_state(client);
   }
   market.live();
-  // One without a name finds that of the last client, but no step of a run.
-  CHECK(Session(market.url()).value("SHOW application_name") == "tickstock-cache");
+  // A client without a name has none, or before PgBouncer 1.22 that of the last client, but never
+  // with a step of a run.
+  const std::string left = Session(market.url()).value("SHOW application_name");
+  CHECK((left == "" || left == "tickstock-cache"));
   Session client(named);
   const Names after = session_state(client);
   Names differences;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,7 +172,7 @@ class Caches(SubscriberTest):
         with self.assertLogs("cache_sync_subscriber", "WARNING") as logged:
             listener = Listener(f"unix://{socket}")
             self.addCleanup(listener.stop)
-            wait_until("an attempt", lambda: "connecting to unix socket" in "".join(logged.output))
+            wait_until("an attempt", lambda: re.search(f"{re.escape(socket)}.*trying again", "".join(logged.output)))
             late = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--save", ""],
                                     stdout=subprocess.DEVNULL)
             self.addCleanup(late.wait)

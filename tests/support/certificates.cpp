@@ -13,9 +13,14 @@ Certificates::Certificates() {
           std::string("basicConstraints=critical,CA:true") + " -subj /CN=" + authority +
           " -keyout " + authority + ".key -out " + authority + ".crt");
   }
-  sign("good", "DNS:localhost,IP:127.0.0.1", "2");
-  sign("wrong_host", "DNS:elsewhere.example", "2");
-  sign("expired", "DNS:localhost,IP:127.0.0.1", "-1");
+  directory_.write("index.txt", "");
+  directory_.write("ca.cnf",
+                   "[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\nrand_serial = yes\n"
+                   "unique_subject = no\n"
+                   "policy = any\n[any]\ncommonName = supplied\n");
+  sign("good", "DNS:localhost,IP:127.0.0.1", "20991231");
+  sign("wrong_host", "DNS:elsewhere.example", "20991231");
+  sign("expired", "DNS:localhost,IP:127.0.0.1", "20001231");
 }
 
 void Certificates::shell(const std::string& command) const {
@@ -25,12 +30,14 @@ void Certificates::shell(const std::string& command) const {
 }
 
 void Certificates::sign(const std::string& name, const std::string& names,
-                        const std::string& days) const {
+                        const std::string& last_day) const {
   directory_.write(name + ".ext", "subjectAltName=" + names + "\n");
+  // Unlike 'openssl x509 -days', this makes an expired certificate with every version of OpenSSL.
   shell("openssl req -newkey rsa:2048 -nodes -subj /CN=server -keyout " + name + ".key -out " +
-        name + ".csr && openssl x509 -req -in " + name +
-        ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -out " + name + ".crt -days " + days +
-        " -extfile " + name + ".ext");
+        name + ".csr && openssl ca -batch -config ca.cnf -cert ca.crt -keyfile ca.key -md sha256" +
+        " -notext -outdir . -in " + name + ".csr -out " + name +
+        ".crt -startdate 20000101000000Z -enddate " + last_day + "000000Z -extfile " + name +
+        ".ext");
 }
 
 }  // namespace tickstock::test

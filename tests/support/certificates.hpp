@@ -18,7 +18,7 @@ class Certificates {
 
  private:
   void shell(const std::string& command) const;
-  void sign(const std::string& name, const std::string& names, const std::string& days) const;
+  void sign(const std::string& name, const std::string& names, const std::string& last_day) const;
 
   TemporaryDirectory directory_;
 };
