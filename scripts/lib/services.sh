@@ -31,7 +31,7 @@ postgres_bin() {
 services_start() {
   local bin
   if ! bin=$(postgres_bin); then
-    echo "services: no PostgreSQL server found; run scripts/setup" >&2
+    echo "services: no PostgreSQL server found; run scripts/setup --demo" >&2
     return 1
   fi
   PATH=$bin:$PATH
