@@ -6,38 +6,10 @@
 #   scripts/in-debian bookworm tests/setup/check_services.sh
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
-
-fail() {
-  printf 'check_services: %s\n' "$*" >&2
-  exit 1
-}
-[[ ${THROWAWAY:-} == yes ]] || fail 'this would change the machine; see the beginning of this file'
+# shellcheck source=tests/setup/services.sh
+source tests/setup/services.sh
 
 install=scripts/lib/install-packages
-policy=/usr/sbin/policy-rc.d
-
-# is WHAT EXPECTED COMMAND...: what the command prints is what is expected.
-is() {
-  local what=$1 expected=$2 got
-  shift 2
-  got=$("$@") || true
-  [[ $got == "$expected" ]] || fail "$what: '$got' instead of '$expected'"
-}
-
-# The services that run, and those that will after a boot.
-running() { sed -n 's/^Name:\t//p' /proc/[0-9]*/status | grep -E '^(postgres|redis|pgbouncer|prometheus)' | sort -u; }
-enabled() {
-  find /etc/systemd/system/*.wants /etc/rc2.d -name '*.service' -o -name 'S*' 2>/dev/null |
-    grep -o -E 'postgresql|redis-server|pgbouncer|prometheus' | sort -u
-}
-# What must not be left behind: settings of the installation, and clusters.
-traces() { find "$policy"* /etc/postgresql-common/createcluster.d /etc/postgresql/*/* 2>/dev/null; }
-
-nothing_started() {
-  is 'what runs' '' running
-  is 'what is enabled' '' enabled
-  is 'what is left behind' '' traces
-}
 
 quietly() { "$@" >/tmp/log 2>&1 || { cat /tmp/log >&2; fail "failed: $*"; }; }
 

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+#
+# What the tests of scripts/setup look at. To be sourced by bash, in a Debian that may be changed.
+
+fail() {
+  printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2
+  exit 1
+}
+[[ ${THROWAWAY:-} == yes ]] || fail 'this would change the machine; see the beginning of this file'
+
+policy=/usr/sbin/policy-rc.d
+
+# is WHAT EXPECTED COMMAND...: what the command prints is what is expected.
+is() {
+  local what=$1 expected=$2 got
+  shift 2
+  got=$("$@") || true
+  [[ $got == "$expected" ]] || fail "$what: '$got' instead of '$expected'"
+}
+
+# The services that run, and those that will after a boot.
+running() { sed -n 's/^Name:\t//p' /proc/[0-9]*/status | grep -E '^(postgres|redis|pgbouncer|prometheus)' | sort -u; }
+enabled() {
+  find /etc/systemd/system/*.wants /etc/rc2.d -name '*.service' -o -name 'S*' 2>/dev/null |
+    grep -o -E 'postgresql|redis-server|pgbouncer|prometheus' | sort -u
+}
+# What must not be left behind: settings of the installation, and clusters.
+traces() { find "$policy"* /etc/postgresql-common/createcluster.d /etc/postgresql/*/* 2>/dev/null; }
+
+nothing_started() {
+  is 'what runs' '' running
+  is 'what is enabled' '' enabled
+  is 'what is left behind' '' traces
+}
