@@ -5,6 +5,7 @@ process, and every worker process of a web server finds out what became of it. W
 on its log, which it inherits, and which the kernel takes away with its last breath.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -108,8 +109,10 @@ class Launcher:
             raise PermissionError(f"{self._directory} must be a directory of this user that nobody else may enter")
         oldest = time.time() - KEPT_SECONDS
         for path in self._directory.iterdir():
-            if path.lstat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+            # Another worker may be deleting the same files.
+            with contextlib.suppress(FileNotFoundError):
+                if path.lstat().st_mtime < oldest:
+                    path.unlink()
 
 
 def _has_lock(log: Path) -> bool:
