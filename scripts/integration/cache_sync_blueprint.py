@@ -5,25 +5,27 @@
     app.register_blueprint(cache_sync_blueprint())
 
 Every request needs the key of TICKSTOCKPL_API_KEY in the header X-API-Key; without that variable the blueprint can't be
-registered. Everything else that the program needs comes from the environment too. Errors are documents with `success`
-false, a word in `error` and a sentence in `message`.
+registered. Everything else that the program needs comes from the environment too. Every answer under the prefix is a
+JSON object; an error has `success` false, a word in `error` and a sentence in `message`.
 
 A run has two names: `run_id`, under which the program and its events know it, and `job_id`, which begins with the eight
 digits that tell runs apart, for pages that show only the beginning. Each is computed from the other.
 """
 
 import hmac
+import json
 import re
 import secrets
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import environ
 from pathlib import Path
 from typing import Any, Optional
 
 from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cache_sync_launcher import Launch, Launcher
 from cache_sync_program import (CHANGED, COMMANDS, DONE, FAILED, LOCKED, PROGRAM, UNAVAILABLE, ProgramMissing,
@@ -42,6 +44,7 @@ WORD = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 NUMBER = re.compile(r"[0-9]{1,7}")
 LARGEST_PAGE = 1_000
 LARGEST_OFFSET = 1_000_000
+LARGEST_BODY = 64 * 1024
 
 # Statuses of the program with which a run did not begin, since something here is wrong.
 NOT_BEGUN = frozenset({FAILED, 64, 78})
@@ -79,11 +82,13 @@ def cache_sync_blueprint(program: str = PROGRAM, environment: Mapping[str, str] 
     environment = dict(environment)
     key = environment.pop(KEY_VARIABLE, "").encode()
     runs = Runs(program, environment, directory)
+    prefixes: list[str] = []
 
     @blueprint.record
-    def require_key(_: BlueprintSetupState) -> None:
+    def require_key(state: BlueprintSetupState) -> None:
         if not key:
             raise RuntimeError(f"{KEY_VARIABLE} is not set: whoever reaches this server could start runs")
+        prefixes.append((state.url_prefix or "").rstrip("/"))
 
     @blueprint.before_request
     def authorize() -> None:
@@ -91,9 +96,31 @@ def cache_sync_blueprint(program: str = PROGRAM, environment: Mapping[str, str] 
         if not hmac.compare_digest(request.headers.get("X-API-Key", "").encode("latin-1", "replace"), key):
             raise ApiError(401, "unauthorized", "the header X-API-Key is missing or wrong")
 
+    # No route matches these requests, so Flask does not count them as the blueprint's.
+    @blueprint.before_app_request
+    def answer_unrouted() -> Optional[Response]:
+        error = request.routing_exception
+        if error is None or error.code not in (404, 405) or not is_below(request.path, prefixes):
+            return None
+        try:
+            authorize()
+        except ApiError as refusal:
+            return answer_error(refusal)
+        return answer_http_error(error)
+
     @blueprint.errorhandler(ApiError)
-    def answer_error(error: ApiError) -> tuple[Response, int]:
-        return jsonify(error.document), error.status
+    def answer_error(error: ApiError) -> Response:
+        response = jsonify(error.document)
+        response.status_code = error.status
+        return response
+
+    @blueprint.errorhandler(HTTPException)
+    def answer_http_error(error: HTTPException) -> Response:
+        response = answer_error(ApiError(error.code or 500, error.name.lower().replace(" ", "_"),
+                                         error.description or error.name))
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
 
     @blueprint.post("/trigger")
     def trigger() -> tuple[Response, int]:
@@ -116,23 +143,58 @@ def cache_sync_blueprint(program: str = PROGRAM, environment: Mapping[str, str] 
     return blueprint
 
 
+def is_below(path: str, prefixes: Iterable[str]) -> bool:
+    """Whether a path is one of the prefixes, or stands below one."""
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
+
+
 def read_trigger() -> tuple[str, bool]:
-    """Returns mode and `force` of the request's body."""
-    body = request.get_json(force=True, silent=True) if request.data else {}
-    if not isinstance(body, dict):
-        raise ApiError(400, "bad_request", "the body must be a JSON object, or empty")
-    mode = body.get("mode")
-    if mode is None:
-        mode = "full"
+    """Returns mode and `force` of the request's body. Whatever it asks for that is not understood starts nothing."""
+    if request.args:
+        raise ApiError(400, "bad_request", "mode and force belong in the body, not in the query string")
+    fields = read_fields()
+    unknown_fields = sorted(fields.keys() - {"mode", "force"})
+    if unknown_fields:
+        raise ApiError(400, "bad_request", f"unknown field {unknown_fields[0][:64]!r}; the fields are mode and force")
+    mode = fields.get("mode", "full")
     if mode == "themes":
-        raise ApiError(400, "bad_mode", "themes are not computed: a run takes delisted symbols out of them, in the "
-                                        "modes full and delisted")
+        raise ApiError(400, "bad_mode", "themes are not computed: the modes full and delisted remove delisted symbols "
+                                        "from them")
     if not isinstance(mode, str) or mode not in COMMANDS:
         raise ApiError(400, "bad_mode", f"mode must be one of {', '.join(COMMANDS)}")
-    force = body.get("force")
-    if force is not None and not isinstance(force, bool):
+    force = fields.get("force", False)
+    if not isinstance(force, bool):
         raise ApiError(400, "bad_request", "force must be true or false")
-    return mode, bool(force)
+    return mode, force
+
+
+def read_fields() -> dict[str, Any]:
+    """Returns the JSON object in the body, whatever content type the client gave it; none for an empty body."""
+    body = read_body()
+    if not body:
+        return {}
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ApiError(400, "bad_request", "the body must be a JSON object, or empty")
+    return fields
+
+
+def read_body() -> bytes:
+    """Returns the body. One that can't be read whole is refused: it must not pass for an empty one."""
+    if "Transfer-Encoding" in request.headers:
+        raise ApiError(411, "length_required", "send the body with a Content-Length")
+    length = request.headers.get("Content-Length") or "0"
+    if not (length.isascii() and length.isdecimal()):
+        raise ApiError(400, "bad_request", "Content-Length must be a whole number")
+    if len(length) > 20 or int(length) > LARGEST_BODY:
+        raise ApiError(413, "too_large", f"the body may have {LARGEST_BODY} bytes at most")
+    body = request.get_data()
+    if len(body) != int(length):
+        raise ApiError(400, "bad_request", "the body could not be read; send it with Content-Type: application/json")
+    return body
 
 
 def read_number(name: str, default: int, lowest: int, highest: int) -> int:

@@ -23,11 +23,11 @@ class Client:
     """Speaks to the endpoints of a web server."""
 
     def __init__(self, port: int) -> None:
-        self._base = f"http://127.0.0.1:{port}/api/processing/cache-sync"
+        self.base = f"http://127.0.0.1:{port}/api/processing/cache-sync"
 
     def ask(self, path: str, body: Optional[bytes] = None, key: Optional[str] = KEY) -> tuple[int, dict[str, Any]]:
         """Returns status and document of the answer: to a POST where there is a body, else to a GET."""
-        request = urllib.request.Request(self._base + path, data=body, headers={"Content-Type": "application/json"})
+        request = urllib.request.Request(self.base + path, data=body, headers={"Content-Type": "application/json"})
         if key is not None:
             request.add_header("X-API-Key", key)
         try:

@@ -177,6 +177,12 @@ def man_examples(page: str) -> list[str]:
     return blocks
 
 
+def man_lines(page: str) -> list[str]:
+    """Returns the single lines that a page of the manual shows as commands."""
+    text = (ROOT / "man" / f"{page}.in").read_text(encoding="utf-8")
+    return [line.removeprefix(".Dl ") for line in text.splitlines() if line.startswith(".Dl ")]
+
+
 def document(text: str) -> Mapping[str, Any]:
     """Returns a JSON document that has to be an object."""
     value = json.loads(text)

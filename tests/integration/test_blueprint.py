@@ -2,14 +2,16 @@
 
 import os
 import shlex
+import subprocess
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
-from endpoints import KEY, EndpointsTest
-from flask import Flask
-from support import NOWHERE, PROGRAM, Scene, new_folder, stub, wait_until
+from endpoints import KEY, Client, EndpointsTest, serve
+from flask import Flask, request
+from support import NOWHERE, PROGRAM, Scene, document, new_folder, stub, wait_until
 
 import cache_sync_blueprint as module
 from cache_sync_blueprint import cache_sync_blueprint, job_id_of, run_id_of
@@ -59,13 +61,12 @@ class Refusals(EndpointsTest):
         scene = Scene()
         client = self.serve(scene)
         self.check_error(client.trigger(mode="themes"), 400, "bad_mode", "themes are not computed")
-        for mode in ("sync", "", 7, ["full"], {}, False):
+        for mode in ("sync", "", 7, ["full"], {}, False, None):
             with self.subTest(mode=mode):
                 self.check_error(client.trigger(mode=mode), 400, "bad_mode", "full, market_cap, ipos, delisted")
-        self.check_error(client.trigger(force="yes"), 400, "bad_request", "force")
-        for body in (b"{", b"[]", b"7", b"null", b"\xff"):
-            with self.subTest(body=body):
-                self.check_error(client.ask("/trigger", body), 400, "bad_request", "JSON object")
+        for force in ("yes", 1, None):
+            with self.subTest(force=force):
+                self.check_error(client.trigger(force=force), 400, "bad_request", "force")
         for query in ("limit=0", "limit=1001", "limit=-1", "limit=", "limit=1.5", "limit=ten", "limit=%D9%A1"):
             with self.subTest(query=query):
                 self.check_error(client.ask("/history?" + query), 400, "bad_request", "limit must be a whole number")
@@ -119,6 +120,136 @@ class Refusals(EndpointsTest):
         folder = new_folder()
         folder.chmod(0o755)
         self.check_error(self.serve(Scene(), directory=folder).trigger(), 500, "no_directory", "nobody else may enter")
+
+
+class BodyOfATrigger(EndpointsTest):
+    """Whatever the client says of the body's type: it is read whole, or refused, and never taken for an empty one."""
+
+    TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain",
+             "application/octet-stream", "nonsense", "")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.scene = Scene()
+        self.client = self.serve(self.scene)
+
+    def curl(self, *words: str, path: str = "/trigger", stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
+        """Asks with curl, which must get an object in JSON. Returns its status and the object."""
+        done = subprocess.run(
+            ["curl", "-sS", "--max-time", "30", "-H", f"X-API-Key: {KEY}", "-w", "\n%{http_code} %{content_type}",
+             *words, self.client.base + path], input=stdin, stdout=subprocess.PIPE, check=True)
+        body, _, end = done.stdout.decode().rpartition("\n")
+        status, content_type = end.split(" ", 1)
+        self.assertEqual(content_type, "application/json", body)
+        return int(status), dict(document(body))
+
+    def check_nothing_started(self) -> None:
+        self.assertEqual(self.scene.query("SELECT count(*) FROM cache_sync_runs"), "1")
+
+    def test_it_is_read_whatever_its_content_type(self) -> None:
+        for content_type in self.TYPES:
+            with self.subTest(content_type=content_type):
+                status, answer = self.curl("-H", f"Content-Type:{content_type}", "-d",
+                                           '{"mode": "ipos", "force": true}')
+                self.assertEqual((status, answer.get("mode")), (202, "ipos"), answer)
+                job = self.client.wait_for_end(answer["run_id"])
+                self.assertEqual((job["mode"], job["triggered_by"]), ("ipos", "api:force"))
+
+    def test_an_empty_one_is_a_full_run(self) -> None:
+        for words in (["-X", "POST"], ["-d", ""], ["-d", "{}"]):
+            with self.subTest(words=words):
+                status, answer = self.curl(*words)
+                self.assertEqual((status, answer.get("mode")), (202, "full"), answer)
+                self.client.wait_for_end(answer["run_id"])
+
+    def test_what_is_not_a_json_object_starts_nothing(self) -> None:
+        for content_type in self.TYPES:
+            for body in ("mode=ipos", "{", "[]", "7", "null", '"full"', " ", "\xff", "[" * 60_000, '{"a":' * 10_000,
+                         "1" * 10_000, '{"mode": "ipos"} {}'):
+                with self.subTest(content_type=content_type, body=body[:20]):
+                    self.check_error(self.curl("-H", f"Content-Type:{content_type}", "--data-binary", "@-",
+                                               stdin=body.encode("latin-1")), 400, "bad_request", "JSON object")
+        self.check_error(self.curl("-F", "mode=ipos"), 400, "bad_request", "JSON object")
+        self.check_nothing_started()
+
+    def test_an_unknown_field_starts_nothing(self) -> None:
+        for fields in ('{"dry_run": true}', '{"mod": "ipos"}', '{"mode": "ipos", "Force": true}', '{"": 1}'):
+            with self.subTest(fields=fields):
+                self.check_error(self.curl("-d", fields), 400, "bad_request", "unknown field")
+        for query in ("?mode=ipos", "?dry_run=1", "?mode"):
+            with self.subTest(query=query):
+                self.check_error(self.curl("-d", "", path="/trigger" + query), 400, "bad_request", "query string")
+        self.check_nothing_started()
+
+    def test_a_large_one_starts_nothing(self) -> None:
+        largest = b'{"mode": "none"' + b" " * (64 * 1024 - 16) + b"}"
+        self.check_error(self.curl("--data-binary", "@-", stdin=largest), 400, "bad_mode", "mode must be")
+        for size in (64 * 1024 + 1, 3_000_000):
+            with self.subTest(size=size):
+                self.check_error(self.curl("--data-binary", "@-", stdin=b"{}".ljust(size)), 413, "too_large", "65536")
+        self.check_nothing_started()
+
+    def test_one_of_unknown_or_wrong_length_starts_nothing(self) -> None:
+        self.check_error(self.curl("-H", "Transfer-Encoding: chunked", "-d", '{"mode": "ipos"}'), 411,
+                         "length_required", "Content-Length")
+        for length in ("x", "-1", "+1", "1.5", "²"):
+            with self.subTest(length=length):
+                self.check_error(self.curl("-X", "POST", "-H", f"Content-Length: {length}"), 400, "bad_request",
+                                 "Content-Length")
+        self.check_error(self.curl("-X", "POST", "-H", "Content-Length: " + "9" * 5000), 413, "too_large", "65536")
+        self.check_nothing_started()
+
+    def test_one_that_the_application_has_read_as_a_form_starts_nothing(self) -> None:
+        app = Flask("test")
+        app.before_request(lambda: None if request.form else None)
+        app.register_blueprint(cache_sync_blueprint(PROGRAM, {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY},
+                                                    new_folder()))
+        self.client = serve(self, app)
+        self.check_error(self.curl("-d", '{"mode": "ipos"}'), 400, "bad_request", "Content-Type: application/json")
+        self.check_nothing_started()
+        status, answer = self.curl("-H", "Content-Type: application/json", "-d", '{"mode": "ipos"}')
+        self.assertEqual((status, answer.get("mode")), (202, "ipos"), answer)
+        self.client.wait_for_end(answer["run_id"])
+
+
+class WrongPaths(EndpointsTest):
+    """404 and 405 under the prefix are objects in JSON too, and elsewhere they stay the application's."""
+
+    def serve_beside_pages(self) -> Client:
+        app = Flask("test")
+        app.register_blueprint(cache_sync_blueprint(
+            PROGRAM, {"TICKSTOCKPL_API_KEY": KEY, "PATH": os.environ["PATH"]}, new_folder()))
+        app.register_error_handler(404, lambda _: ("the page of the application", 404))
+        return serve(self, app)
+
+    def test_there_is_nothing(self) -> None:
+        client = self.serve_beside_pages()
+        for path in ("", "/", "/triger", "/trigger/", "/status", "/status/", "/status/a/b", "/%ff"):
+            for body in (None, b"{}"):
+                with self.subTest(path=path, body=body):
+                    self.check_error(client.ask(path, body), 404, "not_found", "not found")
+                    self.check_error(client.ask(path, body, key="wrong"), 401, "unauthorized", "X-API-Key")
+
+    def test_another_method_is_asked_for(self) -> None:
+        client = self.serve_beside_pages()
+        for path, body in (("/trigger", None), ("/history", b"{}"), ("/stats", b""), ("/status/x", b"{}")):
+            with self.subTest(path=path):
+                self.check_error(client.ask(path, body), 405, "method_not_allowed", "not allowed")
+        done = subprocess.run(["curl", "-sSi", "-X", "DELETE", "-H", f"X-API-Key: {KEY}", client.base + "/trigger"],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        self.assertRegex(done.stdout, "(?m)^HTTP/1.[01] 405 ")
+        self.assertRegex(done.stdout, "(?m)^Allow: OPTIONS, POST\r?$")
+
+    def test_elsewhere_the_application_answers(self) -> None:
+        client = self.serve_beside_pages()
+        for url in (client.base + "x", client.base.removesuffix("/cache-sync")):
+            done = subprocess.run(["curl", "-sS", url], stdout=subprocess.PIPE, text=True, check=True)
+            self.assertEqual(done.stdout, "the page of the application")
+
+    def test_a_failure_of_the_blueprint_itself(self) -> None:
+        client = self.serve(Scene(), program=stub("echo '{}'"))
+        with self.assertLogs("test", "ERROR"):
+            self.check_error(client.ask("/history"), 500, "internal_server_error", "internal error")
 
 
 class Runs(EndpointsTest):
@@ -245,6 +376,19 @@ class Runs(EndpointsTest):
         new = client.trigger()[1]["run_id"]
         self.assertEqual({path.stem for path in folder.iterdir()}, {new})
         self.check_error(client.ask("/status/" + old), 503, "database_unavailable", "127.0.0.1:1")
+
+    def test_triggers_at_once_while_old_files_are_deleted(self) -> None:
+        folder = new_folder()
+        client = self.serve(Scene(), directory=folder, program=stub("exit 5"))
+        for number in range(3000):
+            old = folder / f"manual-cache-sync-{number:08x}.log"
+            old.touch()
+            os.utime(old, (0, 0))
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: client.trigger(), range(16)))
+        self.assertEqual([(status, answer["error"]) for status, answer in answers],
+                         [(503, "database_unavailable")] * 16)
+        self.assertEqual({path.stem for path in folder.iterdir()}, {answer["run_id"] for _, answer in answers})
 
 
 class Questions(EndpointsTest):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -11,9 +13,12 @@ from typing import Any
 from unittest import mock
 
 from endpoints import KEY, Client, serve
-from support import FIRST_DAY, PROGRAM, SCRIPTS, SECOND_DAY, Scene, man_examples, new_folder, servers, wait_until
+from support import (FIRST_DAY, MODULES, PROGRAM, SCRIPTS, SECOND_DAY, Scene, man_examples, man_lines, new_folder,
+                     servers, wait_until)
 
-SUBSCRIBER, PHASE, APPLICATION, _, SETTINGS, VIEW = man_examples("tickstock-cache-integration.7")
+PAGE = "tickstock-cache-integration.7"
+SUBSCRIBER, PHASE, APPLICATION, TRIGGER, SETTINGS, VIEW = man_examples(PAGE)
+[FOLLOW_BY_HAND] = man_lines(PAGE)
 
 
 def run_example(text: str) -> dict[str, Any]:
@@ -121,6 +126,42 @@ class Night(unittest.TestCase):
         self.assertEqual(client.ask("/stats")[1]["job_statistics"]["failed_jobs_7d"], 2)
         self.assertEqual(read, [])
         self.assertEqual(universes.symbols, self.stored())
+
+
+    def test_the_shell_examples(self) -> None:
+        plan = json.loads(self.scene.run("dry-run", "--as-of", FIRST_DAY, "--format", "json"))
+        self.scene.run("sync", "--as-of", FIRST_DAY, "--run-id", "first", "--approve-plan", plan["plan_digest"])
+        following = subprocess.Popen(
+            ["sh", "-e", "-c", self.with_own_servers(FOLLOW_BY_HAND, "exec ")], cwd=MODULES, stdout=subprocess.PIPE,
+            text=True)
+        self.addCleanup(following.communicate)
+        self.addCleanup(following.kill)
+        self.assertIn("read all again", next_line(following))
+
+        client = self.serve()
+        folder = new_folder()
+        key_file = folder / "key.txt"
+        key_file.write_text(f"X-API-Key: {KEY}\n", encoding="utf-8")
+        key_file.chmod(0o600)
+        script = TRIGGER.replace("http://127.0.0.1:8080", client.base.partition("/api/")[0])
+        done = subprocess.run(["sh", "-e", "-c", script], cwd=folder, stdout=subprocess.PIPE, check=True)
+        answer = json.loads(done.stdout)
+        self.assertIs(answer["success"], True, answer)
+        self.assertEqual(answer["mode"], json.loads(TRIGGER.split("'")[1])["mode"])
+        job = client.wait_for_end(answer["job_id"])
+        self.assertEqual((job["mode"], job["triggered_by"]), (answer["mode"], "api:force"))
+        wait_until("the end of the run", lambda: f"cache_sync_completed {answer['run_id']}" in next_line(following))
+
+    def with_own_servers(self, script: str, before: str) -> str:
+        """Returns a line of the shell that asks the servers of the test, on Debian's Python."""
+        command = script.replace("redis://127.0.0.1:6379/0", "'" + self.scene.environment["REDIS_URL"] + "'")
+        variable, _, program = command.partition(" ")
+        return f"{variable} {before}{program.replace('python3', shlex.quote(sys.executable) + ' -B', 1)}"
+
+
+def next_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 class OtherTables(unittest.TestCase):
