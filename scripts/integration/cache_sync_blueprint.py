@@ -28,8 +28,8 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cache_sync_launcher import Launch, Launcher
-from cache_sync_program import (CHANGED, COMMANDS, DONE, FAILED, LOCKED, PROGRAM, UNAVAILABLE, ProgramMissing,
-                                exit_status, failure_of, find_program, read_document)
+from cache_sync_program import (CHANGED, COMMANDS, DONE, FAILED, LOCKED, PROGRAM, UNAVAILABLE, USAGE, ProgramMissing,
+                                ask, failure_of)
 
 URL_PREFIX = "/api/processing/cache-sync"
 KEY_VARIABLE = "TICKSTOCKPL_API_KEY"
@@ -47,7 +47,7 @@ LARGEST_OFFSET = 1_000_000
 LARGEST_BODY = 64 * 1024
 
 # Statuses of the program with which a run did not begin, since something here is wrong.
-NOT_BEGUN = frozenset({FAILED, 64, 78})
+NOT_BEGUN = frozenset({FAILED, USAGE, 78})
 
 JOB_FIELDS = ("run_id", "job_id", "mode", "status", "sync_status", "created_at", "start_time", "end_time",
               "duration_seconds", "triggered_by", "error_details", "progress")
@@ -277,18 +277,12 @@ class Runs:
     def _ask(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Runs a command that only reads. Returns its exit status and its document."""
         try:
-            done = subprocess.run(
-                [find_program(self._program, self._environment), *words, "--format", "json",
-                 "--timeout", str(QUESTION_SECONDS)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self._environment,
-                timeout=2 * QUESTION_SECONDS, check=False)
+            return ask(self._program, self._environment, [*words, "--timeout", str(QUESTION_SECONDS)],
+                       2 * QUESTION_SECONDS)
         except ProgramMissing as error:
             raise ApiError(500, "program_missing", str(error)) from error
-        except OSError as error:
-            raise ApiError(500, "program_missing", f"{self._program} can't be run: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise ApiError(503, "database_unavailable", f"{self._program} did not answer in time") from error
-        return exit_status(done.returncode), read_document(done.stdout)
 
 
 def job(run: Mapping[str, Any], launch: Optional[Launch]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ by the environment.
 import json
 import re
 import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -16,7 +17,7 @@ PROGRAM = "tickstock-cache"
 # The program's statuses with which the entries are committed.
 DONE, CHANGED, WITH_ERRORS, UNDELIVERED = 0, 2, 3, 6
 COMMITTED = frozenset({DONE, CHANGED, WITH_ERRORS, UNDELIVERED})
-FAILED, REFUSED, UNAVAILABLE, NOT_APPROVED, UNKNOWN_OUTCOME, LOCKED = 1, 4, 5, 7, 8, 11
+FAILED, REFUSED, UNAVAILABLE, NOT_APPROVED, UNKNOWN_OUTCOME, LOCKED, USAGE = 1, 4, 5, 7, 8, 11, 64
 
 COMMANDS = {"full": "sync", "market_cap": "market-cap", "ipos": "ipo", "delisted": "delisted"}
 
@@ -45,6 +46,21 @@ def find_program(program: str, environment: Mapping[str, str]) -> str:
     if path is None:
         raise ProgramMissing(f"there is no program {program} here; install tickstock-cache, or say where it is")
     return path
+
+
+def ask(program: str, environment: Mapping[str, str], words: Sequence[str],
+        seconds: float) -> tuple[int, dict[str, Any]]:
+    """Runs a command that only reads. Returns its exit status and its document.
+
+    Raises ProgramMissing, and subprocess.TimeoutExpired where there is no answer in time.
+    """
+    try:
+        done = subprocess.run(
+            [find_program(program, environment), *words, "--format", "json"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(environment), timeout=seconds, check=False)
+    except OSError as error:
+        raise ProgramMissing(f"{program} can't be run: {error.strerror}") from error
+    return exit_status(done.returncode), read_document(done.stdout)
 
 
 def read_step(line: bytes) -> Optional[Step]:

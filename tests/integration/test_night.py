@@ -101,6 +101,11 @@ class Night(unittest.TestCase):
         wait_until("the second night to be seen", lambda: read == changed)
         self.assertEqual(universes.symbols, self.stored())
 
+        # Called again, the coordinator hears the same, and nothing runs.
+        told_before = told[5]
+        self.assertTrue(cache_sync(date.fromisoformat(SECOND_DAY), told.append))
+        self.assertEqual(told[6].split()[0], told_before.split()[0])
+
         # The administrator sees the same.
         job = client.status(f"daily-{SECOND_DAY}")
         self.assertEqual((job["status"], job["sync_status"], job["triggered_by"]),

@@ -1,10 +1,13 @@
 """The phase cache_sync of the daily processing: every exit status, progress, time limit, cancelling, secrets."""
 
 import asyncio
+import inspect
+import json
 import os
 import threading
 import unittest
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,8 @@ STEPS = ["Reading symbols and universes", "Market cap recalculation", "IPO assig
 
 
 def run(scene: Scene, **arguments: Any) -> CacheSyncResult:
-    return run_cache_sync(program=PROGRAM, environment={**scene.environment, **arguments.pop("more", {})}, as_of=DAY,
-                          **arguments)
+    return run_cache_sync(**{"program": PROGRAM, "environment": {**scene.environment, **arguments.pop("more", {})},
+                             "as_of": DAY, **arguments})
 
 
 def run_stub(script: str, **arguments: Any) -> CacheSyncResult:
@@ -111,6 +114,8 @@ class Failed(PhaseTest):
             (5, "127.0.0.1:1", {"more": {"DATABASE_URL": NOWHERE}}),
             (7, "approve", {"options": ["--approve-plan", "0" * 64]}),
             (64, "has a record already", {"run_id": "first-night"}),
+            (64, "--as-of", {"as_of": "2026-08-32"}),
+            (64, "--run-id", {"run_id": "a b"}),
             (78, "/nonexistent", {"more": {"TICKSTOCK_CACHE_CONFIG": "/nonexistent"}}),
         ]
         for status, words, arguments in failures:
@@ -159,6 +164,156 @@ class Failed(PhaseTest):
         broken.chmod(0o755)
         with self.assertRaisesRegex(ProgramMissing, "can't be run"):
             run_cache_sync(program=str(broken), environment=dict(os.environ))
+
+
+class CalledAgain(PhaseTest):
+    """The coordinator calls again for the same night."""
+
+    def setUp(self) -> None:
+        self.scene = Scene()
+        self.scene.next_day()
+
+    def records(self) -> list[str]:
+        return self.scene.query("SELECT run_id || ' ' || status FROM cache_sync_runs WHERE run_id <> 'first-night' "
+                                "ORDER BY started_at").splitlines()
+
+    def test_a_night_that_committed_gives_its_recorded_result(self) -> None:
+        first = run(self.scene, run_id="daily-2026-08-21")
+        self.assertFalse(first.recorded)
+        again = run(self.scene, run_id="daily-2026-08-21", on_progress=lambda *_: self.fail("a step"))
+        self.assertTrue(again.recorded)
+        self.assertGreater(again.changes, 0)
+        for name in ("success", "run_id", "changes", "error", "warning", "exit_status", "sync_status", "plan_digest",
+                     "guards", "task_results", "retryable"):
+            with self.subTest(name=name):
+                self.assertEqual(getattr(again, name), getattr(first, name))
+        self.assertAlmostEqual(again.duration_seconds, first.duration_seconds, places=2)
+        self.assertEqual(self.records(), ["daily-2026-08-21 completed"])
+
+    def test_a_night_that_committed_with_errors_or_without_delivery(self) -> None:
+        undelivered = run(self.scene, run_id="away", more={"REDIS_URL": "redis://127.0.0.1:1/0"})
+        self.assertEqual((undelivered.exit_status, undelivered.recorded), (6, False))
+        again = run(self.scene, run_id="away")
+        self.assertEqual((again.exit_status, again.recorded, again.success, again.error), (6, True, True, None))
+        self.assertIn("tickstock-cache deliver", str(again.warning))
+        self.scene.run("deliver", "-q")
+        delivered = run(self.scene, run_id="away")
+        self.assertEqual((delivered.exit_status, delivered.recorded, delivered.warning), (0, True, None))
+        self.scene.break_universe("top_500")
+        self.assertEqual(run(self.scene, run_id="broken").exit_status, 3)
+        partial = run(self.scene, run_id="broken")
+        self.assertEqual((partial.exit_status, partial.recorded, partial.success, partial.sync_status),
+                         (3, True, True, "completed_with_errors"))
+        self.assertIn("the desk of top_500 is closed", str(partial.error))
+        self.assertEqual(partial.task_results["market_cap_recalculation"]["status"], "failed")
+
+    def test_a_refused_night_is_tried_again_once_the_data_is_fixed(self) -> None:
+        self.scene.query("CREATE TABLE caps AS SELECT symbol, market_cap FROM symbols")
+        self.scene.break_market()
+        refused = self.failure(self.scene, run_id="daily-2026-08-21")
+        self.assertEqual((refused.exit_status, refused.run_id), (4, "daily-2026-08-21"))
+        again = run(self.scene, run_id="daily-2026-08-21", on_refused="continue")
+        self.assertEqual((again.exit_status, again.run_id), (4, "daily-2026-08-21.2"))
+        self.scene.query("UPDATE symbols SET market_cap = caps.market_cap FROM caps WHERE caps.symbol = symbols.symbol")
+        steps: list[int] = []
+        done = run(self.scene, run_id="daily-2026-08-21", on_progress=lambda step, total, name: steps.append(step))
+        self.assertEqual((done.exit_status, done.run_id, done.recorded), (0, "daily-2026-08-21.3", False))
+        self.assertEqual(steps, [1, 2, 3, 4, 5])
+        recorded = run(self.scene, run_id="daily-2026-08-21")
+        self.assertEqual((recorded.run_id, recorded.recorded, recorded.changes), (done.run_id, True, done.changes))
+        self.assertEqual(self.records(), ["daily-2026-08-21 refused", "daily-2026-08-21.2 refused",
+                                          "daily-2026-08-21.3 completed"])
+
+    def test_an_interrupted_night_is_tried_again(self) -> None:
+        with self.scene.hold_entries():
+            self.assertEqual(self.failure(self.scene, run_id="night", time_limit=0.7).exit_status, 143)
+        self.assertEqual(run(self.scene, run_id="night").run_id, "night.2")
+
+    def test_a_night_that_runs_elsewhere_is_not_run_twice(self) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            with self.scene.hold_entries():
+                first = pool.submit(run, self.scene, run_id="night")
+                wait_until("the run to write", lambda: self.scene.query(
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tickstock-cache night%' "
+                    "AND wait_event_type = 'Lock'") == "1")
+                second = self.failure(self.scene, run_id="night")
+            self.assertEqual((second.exit_status, second.retryable), (11, True))
+            self.assertTrue(first.result().success)
+        self.assertTrue(run(self.scene, run_id="night").recorded)
+        self.assertEqual(self.records(), ["night completed"])
+
+    def test_an_id_of_another_day_or_mode_is_not_taken_for_this_night(self) -> None:
+        self.assertEqual(run(self.scene, run_id="nightly").exit_status, 0)
+        for as_of in (date(2026, 8, 22), None):
+            with self.subTest(as_of=as_of):
+                self.assertEqual(self.failure(self.scene, run_id="nightly", as_of=as_of).exit_status, 64)
+        self.scene.run("ipo", "--as-of", SECOND_DAY, "--run-id", "listings", "-q")
+        self.assertEqual(self.failure(self.scene, run_id="listings").exit_status, 64)
+
+    def test_without_a_day_it_is_today_that_counts(self) -> None:
+        approve = ["--approve-plan", json.loads(self.scene.run("dry-run", "--format", "json"))["plan_digest"]]
+        first = run(self.scene, run_id="today", as_of=None, options=approve)
+        self.assertEqual((first.exit_status, first.recorded), (0, False))
+        self.assertTrue(run(self.scene, run_id="today", as_of=None).recorded)
+
+    def test_the_options_that_say_where_the_records_are_count(self) -> None:
+        folder = new_folder()
+        url = folder / "url"
+        url.write_text(self.scene.environment["DATABASE_URL"], encoding="utf-8")
+        url.chmod(0o600)
+        for options in (["--lock-wait", "1", "--database-url-file", str(url)],
+                        [f"--database-url-file={url}", "--full"]):
+            with self.subTest(options=options):
+                again = [run(self.scene, run_id="night", options=options, more={"DATABASE_URL": NOWHERE})
+                         for _ in range(2)]
+                self.assertTrue(again[1].recorded)
+
+    def test_without_own_tables_every_call_runs(self) -> None:
+        self.scene.query("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs")
+        results = [run(self.scene, run_id="night") for _ in range(2)]
+        self.assertEqual([result.recorded for result in results], [False, False])
+        self.assertEqual(results[1].changes, 0)
+
+
+class Result(PhaseTest):
+    """What a coordinator is told besides success and error."""
+
+    def test_warnings_digest_guards_and_tasks(self) -> None:
+        scene = Scene()
+        scene.next_day()
+        scene.query("UPDATE symbols SET market_cap = 'NaN' WHERE symbol = (SELECT min(symbol) FROM symbols)")
+        planned = json.loads(scene.run("dry-run", "--as-of", SECOND_DAY, "--format", "json"))
+        result = run(scene)
+        self.assertEqual(result.plan_digest, planned["plan_digest"])
+        self.assertEqual(list(result.guards), planned["guards"])
+        self.assertIn("not a finite number", result.warnings[0])
+        self.assertEqual(list(result.warnings), planned["warnings"])
+        self.assertEqual(set(result.task_results), {"market_cap_recalculation", "ipo_assignment", "delisted_cleanup"})
+        for name, task in result.task_results.items():
+            self.assertEqual(task, {"status": "success", "changes": planned["task_results"][name]["changes_count"],
+                                    "error": None})
+        scene.break_market()
+        refused = self.failure(scene)
+        self.assertEqual([guard["name"] for guard in refused.guards if guard["refused"]][0], "no_eligible_symbols")
+
+    def test_what_is_worth_calling_again(self) -> None:
+        for status in (0, 2, 3, 6):
+            self.assertFalse(run_stub(f"exit {status}").retryable)
+        for status in (1, 4, 5, 7, 8, 11, 64, 74, 78, 99):
+            with self.subTest(status=status), self.assertRaises(CacheSyncFailed) as caught:
+                run_stub(f"exit {status}")
+            self.assertIs(caught.exception.result.retryable, status in (5, 11))
+
+    def test_a_day_is_a_date_or_a_text(self) -> None:
+        scene = Scene()
+        for number, day in enumerate((DAY, SECOND_DAY, datetime(2026, 8, 21, 20, 30))):
+            with self.subTest(day=day):
+                run(scene, run_id=f"night-{number}", as_of=day)
+                self.assertEqual(scene.query(f"SELECT as_of FROM cache_sync_runs WHERE run_id = 'night-{number}'"),
+                                 SECOND_DAY)
+
+    def test_the_function_for_asyncio_has_the_same_signature(self) -> None:
+        self.assertEqual(inspect.signature(run_cache_sync_async), inspect.signature(run_cache_sync))
 
 
 class Ended(PhaseTest):
