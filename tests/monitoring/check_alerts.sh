@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 #
 # The rules for alerts are what Prometheus takes, fire when they should, and name only metrics that the program leaves.
+#
+#   TICKSTOCK_CACHE_PROGRAM=PROGRAM tests/monitoring/check_alerts.sh PYTHON
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 rules=../../scripts/integration/alerts.yml
 promtool check rules "$rules"
 promtool test rules alerts_test.yml
+"$1" -B -m unittest discover -s .
 
 status=0
 while read -r name; do
