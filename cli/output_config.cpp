@@ -6,6 +6,7 @@
 #include "output.hpp"
 #include "printable.hpp"
 #include "settings.hpp"
+#include "version.hpp"
 
 namespace tickstock::cli {
 
@@ -43,6 +44,14 @@ struct WriteValue {
   }
 };
 
+/// The first line: which file was read.
+std::string title_of(const Settings& settings) {
+  if (!settings.config_file.empty()) return "# " + printable(settings.config_file) + "\n";
+  if (settings.missing_config_file.empty()) return "# no configuration file\n";
+  return "# no configuration file: " + printable(settings.missing_config_file) +
+         " does not exist\n";
+}
+
 /// What can be given instead of the key: `--lock-wait`, `DATABASE_URL`.
 std::string other_ways(const Setting& setting) {
   std::string ways = setting.flag;
@@ -54,8 +63,7 @@ std::string other_ways(const Setting& setting) {
 }  // namespace
 
 std::string text_config(const Settings& settings) {
-  std::string text = settings.config_file.empty() ? "# no configuration file\n"
-                                                  : "# " + printable(settings.config_file) + "\n";
+  std::string text = title_of(settings);
   std::string section;
   for (const Setting& each : setting_table()) {
     if (each.section != section) text += "\n[" + (section = each.section) + "]\n";
@@ -108,6 +116,9 @@ std::string config_example() {
       "#\n"
       "# The file is named by --config or TICKSTOCK_CACHE_CONFIG. One with a password must be its\n"
       "# owner's alone to read: chmod 600.\n";
+  if (*default_config_file != '\0') {
+    text += fmt::format("# Where neither is given, {} is read.\n", default_config_file);
+  }
   std::string section;
   for (const Setting& each : setting_table()) {
     if (each.section != section) text += "\n[" + (section = each.section) + "]\n";

@@ -1,6 +1,7 @@
 #include "settings.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -9,7 +10,6 @@
 #include "environment.hpp"
 #include "events/sha256.hpp"
 #include "secret_file.hpp"
-#include "version.hpp"
 
 namespace tickstock::cli {
 
@@ -112,6 +112,28 @@ void take_connect_timeout(Settings& settings) {
   settings.apply({&timeout, std::min<std::int64_t>(seconds->count(), timeout.highest), origin});
 }
 
+/// Reads the configuration file that is named, else the default one. A default file that exists but
+/// can't be read is an error too: a run must not plan otherwise than its administrator thinks.
+/// \return what is wrong with it.
+std::optional<Error> apply_config_file(Settings& settings, const Options& options,
+                                       const std::string& default_file) {
+  Text path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
+  if (!path && !default_file.empty()) {
+    std::error_code unknown;
+    if (std::filesystem::status(default_file, unknown).type() ==
+        std::filesystem::file_type::not_found) {
+      settings.missing_config_file = default_file;
+    } else {
+      path = default_file;
+    }
+  }
+  if (!path) return std::nullopt;
+  settings.config_file = *path;
+  const Config config = read_config_file(*path);
+  for (const Given& each : config.given) settings.apply(each);
+  return config.problem;
+}
+
 void name_tables(Settings& settings) {
   const TableSettings& tables = settings.tables;
   // The schema goes through the same check as every other name.
@@ -154,8 +176,8 @@ void Settings::apply(const Given& given) {
   origin(*given.setting) = given.origin;
 }
 
-void resolve_settings(const Options& options, Settings& settings) {
-  std::optional<Error> problem;
+void resolve_settings(const Options& options, Settings& settings, const std::string& default_file) {
+  std::optional<Error> problem = apply_config_file(settings, options, default_file);
   const auto attempt = [&problem](const auto& step) {
     try {
       step();
@@ -168,13 +190,6 @@ void resolve_settings(const Options& options, Settings& settings) {
   take_run(options, settings.run);
   settings.environment.program_version = version;
   settings.environment.database.home = variable("HOME").value_or("");
-  const Text path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
-  if (path) {
-    settings.config_file = *path;
-    const Config config = read_config_file(*path);
-    for (const Given& each : config.given) settings.apply(each);
-    problem = config.problem;
-  }
   const bool knows_redis = attempt([&] { apply_redis(settings, options); });
   attempt([&] { apply_database(settings, options); });
   for (const Given& each : options.given) settings.apply(each);
@@ -187,8 +202,8 @@ void resolve_settings(const Options& options, Settings& settings) {
   const bool may_talk = attempt([&] { require_transport(settings, options.command); });
   // A file that could not be used may have named another Redis than the default one.
   const bool is_default = settings.origin(setting("redis.url")).kind == Origin::Kind::fallback;
-  settings.can_announce =
-      knows_redis && may_talk && settings.run.events && !(path && problem && is_default);
+  settings.can_announce = knows_redis && may_talk && settings.run.events &&
+                          !(problem && !settings.config_file.empty() && is_default);
   if (problem) throw Error(*problem);
 }
 

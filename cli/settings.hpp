@@ -9,6 +9,7 @@
 #include "setting.hpp"
 #include "sync/options.hpp"
 #include "terminal.hpp"
+#include "version.hpp"
 
 namespace tickstock::cli {
 
@@ -42,7 +43,8 @@ struct Settings {
   sync::RunOptions run;
   TableSettings tables;
   Output output;
-  std::string config_file;  ///< its path; empty where none was read
+  std::string config_file;          ///< its path; empty where none was read
+  std::string missing_config_file;  ///< the default one, where it does not exist
   /// Whether the address of Redis is sound, and what is said there may be.
   bool can_announce = false;
 
@@ -62,9 +64,11 @@ struct Settings {
 };
 
 /// Puts every setting that is sound into `settings`, so that a failure is shown and announced as
-/// they say. \throws Error, the first problem: (config) for an environment or a file that can't be
-/// used, (usage) for a flag.
-void resolve_settings(const Options& options, Settings& settings);
+/// they say. \param default_file the configuration file where none is named; it need not exist
+/// \throws Error, the first problem: (config) for an environment or a file that can't be used,
+/// (usage) for a flag.
+void resolve_settings(const Options& options, Settings& settings,
+                      const std::string& default_file = default_config_file);
 
 /// The same for a command line that has a problem itself, which is said elsewhere.
 void resolve_what_is_sound(const Options& options, Settings& settings);

@@ -7,6 +7,7 @@
 #include "config_file.hpp"
 #include "domain/error.hpp"
 #include "secret_file.hpp"
+#include "settings.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -178,4 +179,50 @@ TEST_CASE("a secret file is one line of a private regular file") {
   CHECK_THROWS_WITH(read_secret_file(empty.path()), contains("first line is empty"));
   CHECK_THROWS_WITH(read_secret_file("/nowhere/at/all"), contains("/nowhere/at/all"));
   CHECK_THROWS_WITH(read_secret_file("/tmp"), contains("not a regular file"));
+}
+
+namespace {
+
+Settings resolved(const Options& options, const std::string& default_file) {
+  Settings settings;
+  resolve_settings(options, settings, default_file);
+  return settings;
+}
+
+}  // namespace
+
+TEST_CASE("the default configuration file is read where it exists and no other is named") {
+  const auto zone = [](const Settings& settings) { return settings.environment.timezone; };
+  const File standard("[run]\ntimezone = 'Asia/Tokyo'\n");
+  const File named("[run]\nlock_wait = 5\n");
+
+  const Settings read = resolved({}, standard.path());
+  CHECK(read.config_file == standard.path());
+  CHECK(read.missing_config_file.empty());
+  CHECK(zone(read) == "Asia/Tokyo");
+
+  Options options;
+  options.config_file = named.path();
+  const Settings other = resolved(options, standard.path());
+  CHECK(other.config_file == named.path());
+  CHECK(zone(other) == zone(Settings()));
+
+  ::setenv("TICKSTOCK_CACHE_CONFIG", named.path().c_str(), 1);
+  CHECK(resolved({}, standard.path()).config_file == named.path());
+  ::setenv("TICKSTOCK_CACHE_CONFIG", "", 1);
+  CHECK(resolved({}, standard.path()).config_file == standard.path());
+  ::unsetenv("TICKSTOCK_CACHE_CONFIG");
+}
+
+TEST_CASE("a default configuration file need not exist, but one that exists must be usable") {
+  const TemporaryDirectory directory;
+  for (const std::string& missing : {directory.file("none"), directory.file("none/none")}) {
+    const Settings settings = resolved({}, missing);
+    CHECK(settings.config_file.empty());
+    CHECK(settings.missing_config_file == missing);
+  }
+  CHECK(resolved({}, "").missing_config_file.empty());
+  CHECK_THROWS_WITH(resolved({}, directory.path()), contains("not a regular file"));
+  const File broken("[run]\ntimezon = 'UTC'\n");
+  CHECK_THROWS_WITH(resolved({}, broken.path()), contains(broken.path()));
 }
