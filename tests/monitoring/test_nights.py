@@ -27,7 +27,8 @@ SUCCESS = (0, 2, 3, 6)
 
 FEED = """
     CREATE TABLE IF NOT EXISTS feed (symbol text, company_name text, market_cap numeric, sector text, industry text,
-      listing_date date, is_active boolean, delisted_date date, shares_outstanding bigint, close numeric, volume bigint);
+      listing_date date, is_active boolean, delisted_date date, shares_outstanding bigint, close numeric,
+      volume bigint);
     TRUNCATE feed"""
 
 LOAD = """

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 #
-# The units of systemd can be loaded, shut the program in, know each of its exit statuses, and tick at the right times.
+# The units of systemd can be loaded, shut the program in, know each of its exit statuses, and tick at the right times. The
+# template of their environment says the same to systemd and to a shell.
 #
 #   tests/package/check_units.sh FOLDER PROGRAM
 set -euo pipefail
 
 units=$(realpath -- "$1")
 program=$(realpath -- "$2")
-status_names=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")/../../cli/exit_status.hpp")
+root=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")/../..")
+status_names=$root/cli/exit_status.hpp
 
 failed=0
 # is WHAT GOT EXPECTED
@@ -55,4 +57,16 @@ next() {
 is 'in winter' "$(next '2026-01-14 12:00 UTC')" 'Thu 2026-01-15 01:30:00 UTC'
 is 'in summer' "$(next '2026-07-15 12:00 UTC')" 'Thu 2026-07-16 00:30:00 UTC'
 is 'at the weekend' "$(next '2026-07-18 12:00 UTC')" 'Sun 2026-07-19 00:30:00 UTC'
+
+# The template with nothing commented out: each value in quotes, so that a shell that sources it takes the whole of it; and
+# what it shows of a PostgreSQL elsewhere can check that server's certificate.
+sed -n "s/^#\([A-Z_]*=\)/\1/p" "$root/scripts/packaging/systemd/environment" >environment
+is 'values without quotes' "$(grep -v "^[A-Z_]*='[^']*'$" environment)" ''
+# shellcheck disable=SC2016 # the inner shell expands
+sourced=$(env -i sh -euc '. ./environment; printf "%s\n" "$DATABASE_URL" "$REDIS_URL"')
+is 'what a shell takes from it' "$sourced" "$(sed "s/^[A-Z_]*='\(.*\)'$/\1/" environment)"
+is 'addresses that can check a certificate' \
+  "$(grep -c '^postgresql://.*?sslmode=verify-full&sslrootcert=/.\|^rediss://' <<<"$sourced")" 2
+mapfile -t variables < <(sed "s/'//g" environment)
+env -i "${variables[@]}" "$program" config >/dev/null || failed=1
 exit "$failed"
