@@ -11,10 +11,15 @@ import unittest
 from datetime import date
 from typing import Any
 from unittest import mock
+from urllib.request import urlopen
 
+import redis
 from endpoints import KEY, Client, serve
-from support import (FIRST_DAY, MODULES, PROGRAM, SCRIPTS, SECOND_DAY, Scene, man_examples, man_lines, new_folder,
+from flask import Flask
+from support import (FIRST_DAY, MODULES, PROGRAM, ROOT, SCRIPTS, SECOND_DAY, Scene, man_examples, man_lines, new_folder,
                      servers, wait_until)
+
+from cache_sync_subscriber import CacheSyncSubscriber
 
 PAGE = "tickstock-cache-integration.7"
 SUBSCRIBER, PHASE, APPLICATION, TRIGGER, SETTINGS, VIEW = man_examples(PAGE)
@@ -167,6 +172,112 @@ class Night(unittest.TestCase):
 def next_line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+class ComingFromTheOldJob(unittest.TestCase):
+    """What the page says is different is on it, and is so."""
+
+    def setUp(self) -> None:
+        self.scene = Scene(servers().database(f"old_job_{self._testMethodName[-8:]}").create())
+        self.scene.database.script(SCRIPTS / "sample-market.sql", {"symbols": 10, "as_of": FIRST_DAY})
+        self.scene.query("""
+            TRUNCATE symbols;
+            INSERT INTO symbols (symbol, market_cap, is_active, listing_date, delisted_date) VALUES
+              ('TWIN', 5e9, true, '2001-01-01', NULL), ('EVEN', 5e9, true, '2001-01-01', NULL),
+              ('NONE', 'NaN', true, '2001-01-01', NULL), ('LATE', 4e9, true, '2001-01-01', '2026-12-31'),
+              ('GONE', 3e9, true, '2001-01-01', '2026-08-01'), ('FRESH', 1e9, true, '2026-08-10', NULL)""")
+        self.scene.run("init")
+        self.scene.query("""
+            INSERT INTO cache_entries (universe, cache_type, content) VALUES
+              ('theme_a', 'theme', '{"symbols": ["GONE", "LATE"], "count": 2}'),
+              ('theme_b', 'theme', '{"symbols": ["GONE"], "count": 1}'),
+              ('spring_ipos', 'ipo', '{"symbols": ["FRESH"], "count": 1}')""")
+
+    def members(self, universe: str) -> list[str]:
+        return list(json.loads(self.scene.query(
+            f"SELECT content->'symbols' FROM cache_entries WHERE universe = '{universe}'")))
+
+    def test_the_lists(self) -> None:
+        printed = json.loads(self.scene.run("sync", "--as-of", FIRST_DAY, "--format", "json"))
+        self.assertEqual(self.members("top_100"), ["EVEN", "TWIN", "LATE", "FRESH"])
+        self.assertEqual(self.members("theme_a"), ["LATE"])
+        self.assertEqual(self.members("recent_ipos"), ["FRESH"])
+        self.assertEqual(self.members("spring_ipos"), ["FRESH"])
+        self.assertIn("not a finite number", " ".join(printed["warnings"]))
+        self.check_page("delisted_date lies after", "equal market cap", "of NaN", "entry of type ipo")
+
+    def test_the_events(self) -> None:
+        said: dict[str, Any] = {}
+        self.scene.run("sync", "--as-of", FIRST_DAY, "--run-id", "night")
+        for text in self.scene.query("SELECT message FROM cache_sync_outbox ORDER BY id").splitlines():
+            event = json.loads(text)
+            said[event["payload"].get("universe", event["event"])] = event["payload"]
+        self.assertEqual(said["theme_a"]["metadata"]["removed"], 1)
+        self.assertNotIn("removed_count", said["theme_a"]["metadata"])
+        self.assertEqual(said["delisting_cleanup"]["removed_count"], 2)
+        self.check_page("removed_count is a field of delisting_cleanup")
+
+    def test_the_answers(self) -> None:
+        self.scene.run("sync", "--as-of", FIRST_DAY, "--run-id", "night")
+        environment = {**self.scene.environment, "TICKSTOCKPL_API_KEY": KEY}
+        with mock.patch.dict(os.environ, environment):
+            client = serve(self, run_example(APPLICATION)["app"])
+        for path in ("/status/night", "/history", "/stats"):
+            status, answer = client.ask(path)
+            self.assertEqual((status, "success" in answer), (200, False))
+        self.assertIs(client.ask("/status/nobody")[1]["success"], False)
+        self.check_page("have no such field, and errors have success false")
+
+    def check_page(self, *words: str) -> None:
+        text = (ROOT / "man" / f"{PAGE}.in").read_text(encoding="utf-8")
+        section = text.split(".Sh COMING FROM THE OLD JOB")[1].split(".Sh ")[0].replace("\n", " ")
+        for word in words:
+            self.assertIn(word, section)
+
+
+class PublicApplication(unittest.TestCase):
+    """An application whose subscriber posts events to itself, and is stopped after every request."""
+
+    def run_application(self, stopped_by_requests: bool) -> list[str]:
+        """Returns the events that reach it of three."""
+        app = Flask("application")
+        taken: list[str] = []
+        subscribed = threading.Event()
+        client = serve(self, app)
+
+        @app.post("/store")
+        def store() -> str:
+            return "stored"
+
+        def forward(_: str, event: Any) -> None:
+            taken.append(event["event_id"])
+            with urlopen(client.base.partition("/api/")[0] + "/store", b"{}", timeout=20):
+                pass
+
+        subscriber = CacheSyncSubscriber(servers().environment["REDIS_URL"], lambda *_: None,
+                                         lambda _: subscribed.set(), forward)
+        if stopped_by_requests:
+            app.teardown_appcontext(lambda _: subscriber.stop())
+        thread = threading.Thread(target=subscriber.run)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(subscriber.stop)
+        self.assertTrue(subscribed.wait(30))
+        with redis.Redis.from_url(servers().environment["REDIS_URL"]) as publisher:
+            for number in "123":
+                publisher.publish("tickstock:cache:sync_triggered",
+                                  json.dumps({"event": "x", "event_id": number, "payload": {}}))
+                if stopped_by_requests:
+                    thread.join(2)
+        wait_until("an event", lambda: len(taken) == (1 if stopped_by_requests else 3))
+        return taken
+
+    def test_its_subscriber_ends_with_the_first_event(self) -> None:
+        self.assertEqual(self.run_application(stopped_by_requests=True), ["1"])
+        self.assertEqual(self.run_application(stopped_by_requests=False), ["1", "2", "3"])
+        text = (ROOT / "man" / f"{PAGE}.in").read_text(encoding="utf-8")
+        self.assertIn(".It Its subscriber ends with our first event\n", text)
+        self.assertIn("its bar jumps to 100 % at phase 2.5, and to 0", text)
 
 
 class OtherTables(unittest.TestCase):
