@@ -209,7 +209,7 @@ std::string conninfo_problem(const std::string& conninfo) {
   }
   if (swallows_password(options)) return "a keyword before the password has no value; write ''";
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-    const std::string problem =
+    std::string problem =
         parameter_problem(option->keyword, option->val == nullptr ? "" : option->val);
     if (!problem.empty()) return problem;
   }

@@ -140,15 +140,16 @@ store::TransactionOptions Run::joinable(store::TransactionOptions options) const
 }
 
 std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait, bool reads) {
-  const std::int64_t key = store::run_lock_key(catalog_);
   const io::Deadline deadline = patience_.step(lock_wait);
-  for (;;) {
-    const store::TransactionOptions options{
-        .timezone = environment_.timezone, .lock = key, .application_name = application_name()};
-    auto transaction =
-        std::make_unique<store::Transaction>(*connection_, reads ? joinable(options) : options);
-    // Where no snapshot can be exported, it is not tried again with every look at the lock.
-    if (reads && !transaction->snapshot()) companion_.reset();
+  for (bool waited = false;; waited = true) {
+    std::unique_ptr<store::Transaction> transaction;
+    try {
+      transaction = try_lock(reads);
+    } catch (const Error&) {
+      // The time for the whole command may also end while the lock is asked for once more.
+      if (!waited || !patience_.over() || patience_.signalled()) throw;
+      throw_locked(lock_wait);
+    }
     if (transaction->has_lock()) {
       had_lock_ = true;
       return transaction;
@@ -158,15 +159,33 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait, bo
     if (!patience_.pause(std::min(pause_between_tries, deadline.left()))) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
     }
-    if (deadline.over()) {
-      const bool ran_out = patience_.over();
-      const io::Settling settling(patience_);
-      const std::string holder = store::lock_holder(*connection_, key);
-      throw Error(ErrorKind::locked, "another run holds the lock" +
-                                         (holder.empty() ? "" : ": " + holder) + "; " +
-                                         advice_on_waiting(lock_wait, ran_out));
-    }
+    if (deadline.over()) throw_locked(lock_wait);
   }
+}
+
+std::unique_ptr<store::Transaction> Run::try_lock(bool reads) {
+  const store::TransactionOptions options{.timezone = environment_.timezone,
+                                          .lock = store::run_lock_key(catalog_),
+                                          .application_name = application_name()};
+  auto transaction =
+      std::make_unique<store::Transaction>(*connection_, reads ? joinable(options) : options);
+  // Where no snapshot can be exported, it is not tried again with every look at the lock.
+  if (reads && !transaction->snapshot()) companion_.reset();
+  return transaction;
+}
+
+void Run::throw_locked(milliseconds lock_wait) {
+  const bool ran_out = patience_.over();
+  std::string holder;
+  try {
+    const io::Settling settling(patience_);
+    holder = store::lock_holder(*connection_, store::run_lock_key(catalog_));
+  } catch (const Error&) {
+    // Who it is would only be good to know.
+  }
+  throw Error(ErrorKind::locked, "another run holds the lock" +
+                                     (holder.empty() ? "" : ": " + holder) + "; " +
+                                     advice_on_waiting(lock_wait, ran_out));
 }
 
 void Run::open_record() {

@@ -67,6 +67,9 @@ class Run {
   void open_companion();
   /// \param reads whether the tables are read in it, which a companion may help with
   std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait, bool reads);
+  /// Begins a transaction and tries the lock once.
+  std::unique_ptr<store::Transaction> try_lock(bool reads);
+  [[noreturn]] void throw_locked(std::chrono::milliseconds lock_wait);
   /// Makes a transaction one that a companion, where there is one, can join.
   [[nodiscard]] store::TransactionOptions joinable(store::TransactionOptions options) const;
   void begin_step(int step);
