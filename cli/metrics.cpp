@@ -124,10 +124,9 @@ void MetricsFile::set_data(const sync::Report& report) {
 
 void MetricsFile::set_universes(const sync::Report& report) {
   std::map<std::string, Churn> churn;
-  for (const std::string_view universe : owned_universes()) {
-    const Entry* entry = find_entry(report.snapshot->entries, universe);
-    if (entry != nullptr)
-      churn[std::string(universe)].members = distinct(entry->members.list()).size();
+  for (const auto& universe : report.snapshot->plan.universes) {
+    const Entry* entry = find_entry(report.snapshot->entries, universe->name);
+    if (entry != nullptr) churn[universe->name].members = distinct(entry->members.list()).size();
   }
   for (const EntryWrite* write : report.writes()) {
     Churn& each = churn[write->universe];

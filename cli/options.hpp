@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "domain/day.hpp"
-#include "domain/plan.hpp"
+#include "rules/plan.hpp"
 #include "setting.hpp"
 
 namespace tickstock::cli {

@@ -5,9 +5,9 @@
 #include <iterator>
 #include <utility>
 
-#include "domain/reason.hpp"
 #include "output.hpp"
 #include "printable.hpp"
+#include "rules/reason.hpp"
 #include "table.hpp"
 
 namespace tickstock::cli {
@@ -44,7 +44,8 @@ class ReportText {
 
   void changes() {
     const sync::Snapshot& snapshot = *report_.snapshot;
-    const MemberReasons reasons(snapshot.market, snapshot.entries, options_.ipo_days);
+    const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
+                                options_.ipo_days);
     std::size_t width = 0;
     for (const EntryWrite* write : report_.writes())
       width = std::max(width, columns_of(printable(write->universe)));
@@ -56,12 +57,11 @@ class ReportText {
              screen().paint(Color::bold_red, "failed"), printable(*report_.tasks[i].error));
         continue;
       }
-      for (const EntryWrite& write : task.writes) universe(task.task, write, reasons, width);
+      for (const EntryWrite& write : task.writes) universe(write, reasons, width);
     }
   }
 
-  void universe(Task task, const EntryWrite& write, const MemberReasons& reasons,
-                std::size_t width) {
+  void universe(const EntryWrite& write, const MemberReasons& reasons, std::size_t width) {
     const MembershipDiff& diff = write.diff;
     std::string remark;
     if (!write.before) remark = "  new";
@@ -76,9 +76,9 @@ class ReportText {
          diff.removed.size(), diff.moved.size(), remark);
     using Why = std::function<std::string(const Placement&)>;
     members('+', diff.added,
-            [&](const Placement& member) { return reasons.added(task, write, member.symbol); });
+            [&](const Placement& member) { return reasons.added(write, member.symbol); });
     members('-', diff.removed,
-            [&](const Placement& member) { return reasons.removed(task, write, member.symbol); });
+            [&](const Placement& member) { return reasons.removed(write, member.symbol); });
     members('~', diff.moved, Why(MemberReasons::moved));
   }
 
@@ -149,9 +149,10 @@ class ReportText {
                          [task](const sync::TaskReport& each) { return each.task == task; });
     };
     std::uint64_t count = 0;
-    const auto looked_after = [&has](const std::string& universe, const Entry& entry) {
-      if (universe == recent_ipos) return has(Task::ipo);
-      if (is_owned(universe) && has(Task::market_cap)) return true;
+    const auto looked_after = [&](const std::string& name, const Entry& entry) {
+      for (const auto& universe : report_.snapshot->plan.universes) {
+        if (universe->name == name && has(universe->task)) return true;
+      }
       return is_cleaned_type(entry.cache_type) && has(Task::delisted);
     };
     for (const auto& [universe, entry] : report_.snapshot->entries)

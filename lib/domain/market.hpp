@@ -70,6 +70,8 @@ class Market {
 
   /// Whether the symbol has a row; not when only an entry names it.
   [[nodiscard]] bool knows(SymbolId id) const { return is(id, known); }
+  /// US dollars, NaN for none. \pre knows.
+  [[nodiscard]] double market_cap(SymbolId id) const { return rows_[id].market_cap; }
   /// When it was listed.
   [[nodiscard]] std::optional<Day> listed(SymbolId id) const {
     if (!is(id, has_listing_day)) return std::nullopt;

@@ -3,10 +3,10 @@
 #include <functional>
 #include <set>
 
-#include "domain/change.hpp"
 #include "events/channels.hpp"
 #include "events/sha256.hpp"
 #include "json/writer.hpp"
+#include "rules/change.hpp"
 
 namespace tickstock::events {
 
@@ -55,8 +55,8 @@ Message universe_updated(const RunFacts& run, const std::string& timestamp, Task
   return envelope(kinds::universe_updated, job_source, run, timestamp,
                   {to_string(task), write.universe, {}, position}, [&](json::Writer& json) {
                     json.key("universe").string(write.universe);
-                    json.key("action").string(write_action(task));
-                    json.key("reason").string(write_reason(task, write));
+                    json.key("action").string(write_action(write));
+                    json.key("reason").string(write_reason(write));
                     json.key("metadata").begin_object();
                     json.key("count").number(std::uint64_t{write.after->members.size()});
                     json.key("previous_count").number(std::uint64_t{write.previous_count()});

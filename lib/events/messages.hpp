@@ -11,8 +11,8 @@
 #include "domain/error.hpp"
 #include "domain/market.hpp"
 #include "domain/message.hpp"
-#include "domain/plan.hpp"
 #include "domain/run.hpp"
+#include "rules/plan.hpp"
 
 namespace tickstock::events {
 

@@ -1,7 +1,7 @@
 #include "store/entry_writer.hpp"
 
-#include "domain/change.hpp"
 #include "json/writer.hpp"
+#include "rules/change.hpp"
 #include "store/arrays.hpp"
 #include "store/sqlstate.hpp"
 
@@ -99,16 +99,15 @@ Statement write_statement(const WriteContext& context, Task task, const EntryWri
 Statement journal_statement(const WriteContext& context, Task task, const EntryWrite& write) {
   const MembershipDiff& diff = write.diff;
   const MemberReasons& reasons = context.reasons;
-  return {
-      "writing the journal of universe '" + write.universe + "'",
-      context.names.in(journal_sql),
-      {context.run_id, std::string(to_string(task)), write.universe,
-       std::string(write_action(task)), names_literal(diff.added, context.market),
-       names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
-       write_reason(task, write),
-       reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(task, write, id); }),
-       reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(task, write, id); }),
-       context.written_at}};
+  return {"writing the journal of universe '" + write.universe + "'",
+          context.names.in(journal_sql),
+          {context.run_id, std::string(to_string(task)), write.universe,
+           std::string(write_action(write)), names_literal(diff.added, context.market),
+           names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
+           write_reason(write),
+           reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(write, id); }),
+           reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(write, id); }),
+           context.written_at}};
 }
 
 /// The statements of one task, each made when it is asked for: the journal's lines, while the

@@ -6,8 +6,8 @@
 
 #include "domain/market.hpp"
 #include "domain/message.hpp"
-#include "domain/plan.hpp"
-#include "domain/reason.hpp"
+#include "rules/plan.hpp"
+#include "rules/reason.hpp"
 #include "store/table_names.hpp"
 #include "store/transaction.hpp"
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "json/reader.hpp"
+#include "rules/builtin.hpp"
 #include "store/arrays.hpp"
 #include "store/binary_copy.hpp"
 #include "store/copy_out.hpp"
@@ -35,7 +36,8 @@ COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::
 // The parts that a rule reads, picked by the server: other keys of a content can be of any size,
 // and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
 // MB are too many, and none are sent; a count or metadata of more than 4,096 letters is not what it
-// should be anyway. OFFSET 0 keeps the text from being made twice.
+// should be anyway. OFFSET 0 keeps the text from being made twice. COPY takes no parameters, so
+// which entries are wanted stands in settings of the transaction; ARRAY has them read once.
 constexpr std::string_view entries_sql = R"(
 COPY (SELECT universe::text, coalesce(cache_type::text, ''),
              CASE WHEN octet_length(s.symbols) <= 67108864 THEN s.symbols
@@ -45,9 +47,9 @@ COPY (SELECT universe::text, coalesce(cache_type::text, ''),
         FROM {entries} e CROSS JOIN LATERAL
              (SELECT (e.content->'symbols')::text AS symbols OFFSET 0) s
        WHERE universe IS NOT NULL
-         AND (cache_type IN ('market_cap', 'market_leader', 'sector', 'theme')
-              OR universe IN ('mega_cap', 'large_cap', 'mid_cap', 'small_cap', 'micro_cap',
-                              'top_100', 'top_500', 'top_1000', 'top_2000', 'recent_ipos')))
+         AND (cache_type = ANY (ARRAY(SELECT unnest(current_setting('tickstock_cache.types')::text[])))
+              OR universe = ANY (
+                   ARRAY(SELECT unnest(current_setting('tickstock_cache.universes')::text[])))))
   TO STDOUT (FORMAT binary))";
 
 constexpr std::string_view companies_sql =
@@ -167,6 +169,13 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Universes& universes) {
+  std::vector<std::string> names;
+  for (const auto& universe : universes) names.push_back(universe->name);
+  return {{"tickstock_cache.universes", array_literal(names)},
+          {"tickstock_cache.types", array_literal(cleaned_types())}};
+}
 
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
                      const Catalog& catalog, const SourceOptions& options, Reading& reading) {

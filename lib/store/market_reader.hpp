@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "domain/entry.hpp"
 #include "domain/market.hpp"
-#include "domain/universe.hpp"
+#include "rules/universe.hpp"
 #include "store/catalog.hpp"
 #include "store/companion.hpp"
 #include "store/table_names.hpp"
@@ -35,10 +37,13 @@ struct SourceOptions {
   std::optional<int> price_days = {};
 };
 
-/// Reads the symbols table, and the ten owned entries and those of the cleaned types, as rows
-/// arrive; both tables at once where a companion can join. The transaction's zone tells which day a
-/// timestamptz shows. \throws Error (failed) for two rows of a
-/// symbol, or one without a name.
+/// The settings of a transaction by which read_sources() knows which entries are wanted: those of
+/// these universes, and those of the cleaned types.
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Universes& universes);
+
+/// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
+/// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error
+/// (failed) for two rows of a symbol, or one without a name.
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
                      const Catalog& catalog, const SourceOptions& options, Reading& reading);
 

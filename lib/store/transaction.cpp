@@ -37,6 +37,11 @@ Statement settings(const Connection& connection, const TransactionOptions& optio
     statement.sql += ", set_config('application_name', $5, true)";
     statement.params.emplace_back(options.application_name);
   }
+  for (const auto& [name, value] : options.settings) {
+    statement.params.emplace_back(value);
+    statement.sql.append(", set_config('").append(name).append("', $");
+    statement.sql += std::to_string(statement.params.size()) + ", true)";
+  }
   return statement;
 }
 

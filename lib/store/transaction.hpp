@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "store/connection.hpp"
@@ -36,6 +38,8 @@ struct TransactionOptions {
   bool export_snapshot = false;
   /// The exported snapshot of another transaction, to be read instead of an own one.
   std::optional<ExportedSnapshot> snapshot = {};
+  /// Settings of our own, by names that stand in the code, for statements that take no parameters.
+  std::vector<std::pair<std::string_view, std::string>> settings = {};
   /// How long the transaction may do nothing, beyond the time of a statement.
   std::chrono::milliseconds idle_time{0};
 };

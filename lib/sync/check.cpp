@@ -108,7 +108,9 @@ class Preflight {
 
   void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
     store::Transaction transaction(connection,
-                                   {.read_only = true, .timezone = environment_.timezone});
+                                   {.read_only = true,
+                                    .timezone = environment_.timezone,
+                                    .settings = store::wanted_entries(policy_.universes())});
     store::Reading reading;
     const auto [market, entries] =
         store::read_sources(transaction, nullptr, environment_.tables, catalog,

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "domain/policy.hpp"
 #include "io/wait.hpp"
+#include "rules/policy.hpp"
 #include "sync/options.hpp"
 
 namespace tickstock::sync {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "domain/counted.hpp"
-#include "domain/universe.hpp"
+#include "domain/entry.hpp"
 #include "store/market_reader.hpp"
 
 namespace tickstock::sync {
@@ -12,9 +12,9 @@ namespace {
 
 /// Nearly every market has a company above the lowest bound; one whose caps are in millions has
 /// none.
-bool has_no_category(const Market& market, Mode mode) {
-  return has_categories(mode) && !market.ranking().empty() &&
-         market.ranked_from(categories.back().bound).empty();
+bool has_no_category(const Market& market, Mode mode, const Universes& categories) {
+  return has_categories(mode) && !categories.empty() && !market.ranking().empty() &&
+         market.ranked_from(*categories.back()->cap_from()).empty();
 }
 
 }  // namespace
@@ -38,11 +38,12 @@ std::vector<Warning> data_warnings(store::Transaction& transaction, const Enviro
         "are meant, name a view in [tables] that has ({2} AT TIME ZONE 'UTC')::date AS {2}",
         column, environment.timezone, name));
   }
-  if (has_no_category(market, mode)) {
+  const Universes categories = group_of(policy.universes(), categories_group);
+  if (has_no_category(market, mode, categories)) {
     warnings.emplace_back(fmt::format(
-        "no symbol reaches the lowest category, ${:.0f} M: the largest market cap is ${:.2f}; are "
-        "market caps in dollars?",
-        categories.back().bound / 1e6, market.find(market.ranking().front())->market_cap));
+        "no symbol reaches the lowest category, {}: the largest market cap is ${:.2f}; are market "
+        "caps in dollars?",
+        dollars_text(*categories.back()->cap_from()), market.market_cap(market.ranking().front())));
   }
   if (days && market.caps_from_prices() == 0) {
     warnings.emplace_back(fmt::format(

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "domain/market.hpp"
-#include "domain/plan.hpp"
 #include "domain/warning.hpp"
+#include "rules/plan.hpp"
 #include "store/catalog.hpp"
 #include "store/transaction.hpp"
 #include "sync/options.hpp"

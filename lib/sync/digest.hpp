@@ -3,7 +3,7 @@
 #include <string>
 
 #include "domain/market.hpp"
-#include "domain/plan.hpp"
+#include "rules/plan.hpp"
 
 namespace tickstock::sync {
 

@@ -8,9 +8,9 @@
 
 #include "domain/day.hpp"
 #include "domain/error.hpp"
-#include "domain/plan.hpp"
-#include "domain/policy.hpp"
 #include "events/redis_settings.hpp"
+#include "rules/plan.hpp"
+#include "rules/policy.hpp"
 #include "store/connection.hpp"
 #include "store/pruning.hpp"
 #include "store/table_names.hpp"

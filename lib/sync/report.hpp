@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "domain/change.hpp"
 #include "domain/error.hpp"
-#include "domain/guard.hpp"
 #include "domain/market.hpp"
-#include "domain/plan.hpp"
 #include "domain/run.hpp"
 #include "domain/warning.hpp"
 #include "json/writer.hpp"
+#include "rules/change.hpp"
+#include "rules/guard.hpp"
+#include "rules/plan.hpp"
 
 namespace tickstock::sync {
 

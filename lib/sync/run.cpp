@@ -135,6 +135,7 @@ void Run::open_companion() {
 
 store::TransactionOptions Run::joinable(store::TransactionOptions options) const {
   options.export_snapshot = companion_ != nullptr;
+  options.settings = store::wanted_entries(options_.policy.universes());
   if (companion_) options.idle_time += store::Companion::idle_time;
   return options;
 }

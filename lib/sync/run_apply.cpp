@@ -17,7 +17,8 @@ int step_of(Task task) { return static_cast<int>(task) + 2; }
 
 void Run::apply(store::Transaction& transaction) {
   const Snapshot& snapshot = *report_.snapshot;
-  const MemberReasons reasons(snapshot.market, snapshot.entries, options_.policy.ipo_days);
+  const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
+                              options_.policy.ipo_days);
   const store::WriteContext context{environment_.tables, snapshot.market,    reasons,
                                     options_.run_id,     report_.written_at, report_.has_outbox};
   if (!snapshot.plan.empty()) store::prepare_writing(transaction);

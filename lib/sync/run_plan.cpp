@@ -1,13 +1,13 @@
 #include <algorithm>
 
+#include "rules/guards.hpp"
+#include "rules/plan.hpp"
 #include "store/market_reader.hpp"
 #include "store/preflight.hpp"
 #include "store/runs.hpp"
 #include "sync/data_warnings.hpp"
 #include "sync/digest.hpp"
 #include "sync/run_state.hpp"
-#include "tasks/guards.hpp"
-#include "tasks/tasks.hpp"
 
 namespace tickstock::sync {
 
@@ -74,14 +74,13 @@ void Run::make_plan(store::Transaction& transaction) {
        data_warnings(transaction, environment_, catalog_, options_.policy, options_.mode, market)) {
     report_.warnings.push_back(std::move(warning));
   }
-  Plan plan = tasks::make_plan(options_.mode, market, entries, options_.policy);
+  Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);
   store::CompanyReader companies(transaction, names, market, described(plan));
   report_.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
   }
-  report_.guards = tasks::evaluate_guards(
-      {options_.mode, market, entries, plan, limits, options_.policy.ipo_days, fresh});
+  report_.guards = evaluate_guards({options_.mode, market, entries, plan, limits, fresh});
   report_.written_at = clock_.now();
   report_.plan_digest = plan_digest(plan, market);
   companies.take(market);

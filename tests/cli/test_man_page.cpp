@@ -137,7 +137,7 @@ TEST_CASE("the man page documents exactly the exit statuses and the guards") {
   REQUIRE(statuses.size() >= 13);
   CHECK(set_of(ManPage().heads("EXIT STATUS", "^(\\d+)(?:$|\\+ )")) == set_of(statuses));
   const auto guards =
-      matches(read_file(source_root / "lib/tasks/guards.cpp"), "return \\{\\s*\"([a-z_]+)\"");
+      matches(read_file(source_root / "lib/rules/guards.cpp"), "return \\{\\s*\"([a-z_]+)\"");
   REQUIRE(guards.size() >= 5);
   CHECK(set_of(page_of("sync").heads("GUARDS", "^(.*)$")) == set_of(guards));
 }

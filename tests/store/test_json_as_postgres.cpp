@@ -6,6 +6,7 @@
 
 #include "fuzz/targets.hpp"
 #include "json/reader.hpp"
+#include "rules/policy.hpp"
 #include "store/market_reader.hpp"
 #include "store/odd_json.hpp"
 #include "store/schema.hpp"
@@ -134,7 +135,8 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   store::Catalog catalog;
   catalog.symbols.columns["market_cap"].type = store::type_oid::numeric;
 
-  store::Transaction transaction(connection, {});
+  store::Transaction transaction(connection,
+                                 {.settings = store::wanted_entries(Policy().universes())});
   const auto [market, entries] =
       read_sources(transaction, nullptr, names, catalog, {*parse_day("2026-08-21")}, reading);
   REQUIRE(entries.size() == rows.size());

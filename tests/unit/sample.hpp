@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "domain/day.hpp"
+#include "domain/entry.hpp"
 #include "domain/market.hpp"
-#include "domain/universe.hpp"
+#include "rules/plan.hpp"
 
 namespace tickstock::test {
 
@@ -46,6 +47,12 @@ inline std::shared_ptr<const Entry> entry_of(Market& market, const std::string& 
   entry.count = std::to_string(members.size());
   entry.metadata = metadata;
   return std::make_shared<const Entry>(std::move(entry));
+}
+
+/// The plan of a mode with one task.
+inline TaskPlan plan_of(Mode mode, const Market& market, const Entries& entries,
+                        const Policy& policy = {}) {
+  return make_plan(mode, market, entries, policy).tasks.front();
 }
 
 inline std::vector<std::string> names(const Market& market, const std::vector<SymbolId>& ids) {

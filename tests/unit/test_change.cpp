@@ -1,7 +1,7 @@
-#include "domain/change.hpp"
-#include "domain/reason.hpp"
+#include "rules/change.hpp"
+#include "rules/plan.hpp"
+#include "rules/reason.hpp"
 #include "support/catch.hpp"
-#include "tasks/tasks.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;
@@ -26,7 +26,7 @@ using Lines = std::vector<std::string>;
 
 TEST_CASE("market-cap has one change per written universe") {
   const Market market = market_of({{"A", 300e9}, {"B", 1e9}});
-  const TaskPlan plan = tasks::market_cap(market, {});
+  const TaskPlan plan = plan_of(Mode::market_cap, market, {});
   CHECK(lines(changes_of(plan, market, {}), market) ==
         Lines{"market_cap_update mega_cap - updated: Market cap recalculation: 1 symbols",
               "market_cap_update small_cap - updated: Market cap recalculation: 1 symbols",
@@ -49,7 +49,7 @@ TEST_CASE("ipo has one change per symbol that came or went, and says why") {
   const Entries entries{{"recent_ipos", entry_of(market, "ipo",
                                                  {"AGED", "GONE", "HALTED", "LATER", "UNDATED",
                                                   "VAGUE", "STRANGER"})}};
-  const TaskPlan plan = tasks::ipo(market, entries, {});
+  const TaskPlan plan = plan_of(Mode::ipos, market, entries, {});
   CHECK(lines(changes_of(plan, market, {}), market) ==
         Lines{"ipo_assignment recent_ipos NEW added: New IPO: Acme Corp",
               "ipo_assignment recent_ipos NAMELESS added: New IPO: NAMELESS",
@@ -65,7 +65,7 @@ TEST_CASE("ipo has one change per symbol that came or went, and says why") {
 TEST_CASE("a written entry is at least one change") {
   Market market = market_of({{"A", 1, "2026-08-20"}});
   const Entries entries{{"recent_ipos", entry_of(market, "ipo", {"A"}, "{}")}};
-  const TaskPlan plan = tasks::ipo(market, entries, {});
+  const TaskPlan plan = plan_of(Mode::ipos, market, entries, {});
   CHECK(lines(changes_of(plan, market, {}), market) ==
         Lines{"ipo_assignment recent_ipos - updated: Recent IPOs: 0 added, 0 removed"});
 }
@@ -73,7 +73,7 @@ TEST_CASE("a written entry is at least one change") {
 TEST_CASE("delisted has one change per cleaned universe") {
   Market market = market_of({{"A", 1, {}, "2026-08-20"}, {"B", 1, {}, "2026-08-20"}});
   const Entries entries{{"ai", entry_of(market, "theme", {"A", "B", "A"})}};
-  const TaskPlan plan = tasks::delisted(market, entries);
+  const TaskPlan plan = plan_of(Mode::delisted, market, entries);
   CHECK(lines(changes_of(plan, market, {}), market) ==
         Lines{"delisted_cleanup ai - cleaned: Removed 2 delisted symbols"});
 }
@@ -94,8 +94,8 @@ TEST_CASE("every member that came or went has a reason of its own") {
       {"mid_cap", entry_of(market, "market_cap", {"ROSE"})},
       {"micro_cap", entry_of(market, "market_cap", {"SANK"})},
       {"top_100", entry_of(market, "market_leader", {"FELL"})}};
-  const TaskPlan plan = tasks::market_cap(market, before);
-  const MemberReasons reasons(market, before, 30);
+  const TaskPlan plan = plan_of(Mode::market_cap, market, before);
+  const MemberReasons reasons(market, before, Policy().universes(), 30);
   const auto find = [&plan](const std::string& universe) -> const EntryWrite& {
     for (const EntryWrite& write : plan.writes) {
       if (write.universe == universe) return write;
@@ -105,10 +105,10 @@ TEST_CASE("every member that came or went has a reason of its own") {
   };
   const auto id = [&market](const std::string& name) { return *market.symbols().find(name); };
   const auto added = [&](const std::string& universe, const std::string& name) {
-    return reasons.added(Task::market_cap, find(universe), id(name));
+    return reasons.added(find(universe), id(name));
   };
   const auto removed = [&](const std::string& universe, const std::string& name) {
-    return reasons.removed(Task::market_cap, find(universe), id(name));
+    return reasons.removed(find(universe), id(name));
   };
   CHECK(added("large_cap", "ROSE") == "crossed $10 B upward");
   CHECK(added("mid_cap", "FELL") == "crossed $10 B downward");

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <random>
 
+#include "rules/plan.hpp"
 #include "support/catch.hpp"
 #include "sync/digest.hpp"
-#include "tasks/tasks.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;
@@ -28,7 +28,7 @@ std::string digest_of(const std::vector<Row>& rows,
   Entries entries{{"ai", entry_of(market, "theme", {"S3", "S1", "S4", "S15", "S9"})},
                   {"mega_cap", entry_of(market, "market_cap", {"S1", "S2"})}};
   if (prepare) prepare(market, entries);
-  return sync::plan_digest(tasks::make_plan(Mode::full, market, entries, {}), market);
+  return sync::plan_digest(make_plan(Mode::full, market, entries, {}), market);
 }
 
 }  // namespace

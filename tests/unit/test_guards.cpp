@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "rules/guards.hpp"
+#include "rules/plan.hpp"
 #include "support/catch.hpp"
-#include "tasks/guards.hpp"
-#include "tasks/tasks.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;
@@ -34,8 +34,8 @@ std::vector<GuardResult> evaluate(const Scene& scene) {
   }
   Market market = market_of(rows);
   const Entries entries{{"small_cap", entry_of(market, "market_cap", members)}};
-  const Plan plan = tasks::make_plan(scene.mode, market, entries, {});
-  return tasks::evaluate_guards({scene.mode, market, entries, plan, scene.limits, 30, scene.fresh});
+  const Plan plan = make_plan(scene.mode, market, entries, {});
+  return evaluate_guards({scene.mode, market, entries, plan, scene.limits, scene.fresh});
 }
 
 bool refuses(const Scene& scene, const std::string& name) {
@@ -90,9 +90,8 @@ TEST_CASE("an entry of twenty or more may not lose over thirty percent") {
     }
     Market market = market_of(rows);
     const Entries entries{{"ai", entry_of(market, "theme", theme)}};
-    const Plan plan = tasks::make_plan(Mode::delisted, market, entries, {});
-    const auto results =
-        tasks::evaluate_guards({Mode::delisted, market, entries, plan, {}, 30, true});
+    const Plan plan = make_plan(Mode::delisted, market, entries, {});
+    const auto results = evaluate_guards({Mode::delisted, market, entries, plan, {}, true});
     const auto found = std::find_if(results.begin(), results.end(),
                                     [](const GuardResult& each) { return each.name == "removed"; });
     REQUIRE(found != results.end());
@@ -118,8 +117,8 @@ TEST_CASE("in recent_ipos those that leave by age don't count") {
     }
     Market market = market_of(rows);
     const Entries entries{{"recent_ipos", entry_of(market, "ipo", members)}};
-    const Plan plan = tasks::make_plan(Mode::ipos, market, entries, {});
-    const auto results = tasks::evaluate_guards({Mode::ipos, market, entries, plan, {}, 30, true});
+    const Plan plan = make_plan(Mode::ipos, market, entries, {});
+    const auto results = evaluate_guards({Mode::ipos, market, entries, plan, {}, true});
     return std::any_of(results.begin(), results.end(),
                        [](const GuardResult& each) { return each.refused; });
   };

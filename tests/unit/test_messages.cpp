@@ -3,9 +3,9 @@
 
 #include "events/messages.hpp"
 #include "events/sha256.hpp"
+#include "rules/plan.hpp"
 #include "support/catch.hpp"
 #include "support/json.hpp"
-#include "tasks/tasks.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;
@@ -62,7 +62,7 @@ TEST_CASE("the envelope is the one that the application knows") {
 
 TEST_CASE("a task announces the first universes, and says how many it left out") {
   const Market market = market_of({{"A", 300e9}});
-  const TaskPlan plan = tasks::market_cap(market, {});
+  const TaskPlan plan = plan_of(Mode::market_cap, market, {});
   std::size_t omitted = 0;
   const auto some = events_of(plan, market, 2, omitted);
   REQUIRE(some.size() == 2);
@@ -80,7 +80,7 @@ TEST_CASE("listings are announced one by one, behind their universe") {
   Market market = market_of({{"NEW", 1, "2026-08-20"}, {"NAMELESS", 1, "2026-08-20"}});
   market.describe(1, {"Acme Corp", "Technology"});
   std::size_t omitted = 0;
-  const auto messages = events_of(tasks::ipo(market, {}, {}), market, 10, omitted);
+  const auto messages = events_of(plan_of(Mode::ipos, market, {}, {}), market, 10, omitted);
   REQUIRE(messages.size() == 3);
   CHECK(messages[0].event == "universe_updated");
   const Json nameless = Json::parse(messages[1].body).at("payload");
@@ -99,7 +99,7 @@ TEST_CASE("a clean-up counts memberships and names each symbol once") {
   const Entries entries{{"ai", entry_of(market, "theme", {"B", "A"})},
                         {"energy", entry_of(market, "sector", {"B"})}};
   std::size_t omitted = 0;
-  const auto messages = events_of(tasks::delisted(market, entries), market, 10, omitted);
+  const auto messages = events_of(plan_of(Mode::delisted, market, entries), market, 10, omitted);
   REQUIRE(messages.size() == 3);
   const Json payload = Json::parse(messages[2].body).at("payload");
   CHECK(messages[2].event == "delisting_cleanup");

@@ -1,5 +1,5 @@
+#include "rules/plan.hpp"
 #include "support/catch.hpp"
-#include "tasks/tasks.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;
@@ -35,7 +35,7 @@ TEST_CASE("each eligible symbol stands in the category with the highest bound th
                                    {"MICRO", 50e6},
                                    {"BELOW", 49'999'999.99},
                                    {"GONE", 300e9, {}, "2026-08-01"}});
-  const TaskPlan plan = tasks::market_cap(market, {});
+  const TaskPlan plan = plan_of(Mode::market_cap, market, {});
   CHECK(written(market, plan, "mega_cap") == Names{"MEGA"});
   CHECK(written(market, plan, "large_cap") == Names{"LARGE_TOP", "LARGE"});
   CHECK(written(market, plan, "mid_cap") == Names{"MID"});
@@ -55,13 +55,13 @@ TEST_CASE(
   std::vector<Row> rows;
   for (int i = 0; i < 150; ++i) rows.push_back({"S" + std::to_string(1000 + i), 1e6 * (1000 - i)});
   const Market market = market_of(rows);
-  const TaskPlan plan = tasks::market_cap(market, {});
+  const TaskPlan plan = plan_of(Mode::market_cap, market, {});
   CHECK(written(market, plan, "top_100").front() == "S1000");
   CHECK(written(market, plan, "top_100").back() == "S1099");
   CHECK(written(market, plan, "top_500").size() == 150);
 
   const Market nobody = market_of({});
-  const TaskPlan empty = tasks::market_cap(nobody, {});
+  const TaskPlan empty = plan_of(Mode::market_cap, nobody, {});
   CHECK(written(nobody, empty, "top_2000").empty());
   CHECK(write_of(empty, "mega_cap") == nullptr);
 }
@@ -69,7 +69,7 @@ TEST_CASE(
 TEST_CASE("a category without members becomes empty where it exists") {
   Market market = market_of({{"A", 1e9}});
   const Entries entries{{"mega_cap", entry_of(market, "market_cap", {"A"})}};
-  const TaskPlan plan = tasks::market_cap(market, entries);
+  const TaskPlan plan = plan_of(Mode::market_cap, market, entries);
   CHECK(written(market, plan, "mega_cap").empty());
   CHECK(write_of(plan, "mega_cap")->after->count == "0");
   CHECK(write_of(plan, "large_cap") == nullptr);
@@ -83,7 +83,7 @@ TEST_CASE("an owned entry is written only when it is not what it should be") {
     Entry entry = *entry_of(market, "market_cap", {"A", "B"}, metadata);
     spoil(entry);
     const Entries entries{{"small_cap", std::make_shared<const Entry>(entry)}};
-    return write_of(tasks::market_cap(market, entries), "small_cap") != nullptr;
+    return write_of(plan_of(Mode::market_cap, market, entries), "small_cap") != nullptr;
   };
   CHECK_FALSE(is_written([](Entry&) {}));
   CHECK_FALSE(is_written([](Entry& entry) { entry.count = "2.0"; }));
@@ -112,7 +112,7 @@ TEST_CASE(
                                    {"GONE", 0, "2026-08-03", "2026-08-10"},
                                    {"UNKNOWN", 0, "2026-08-03", {}, Activity::unknown},
                                    {"LEAVES_LATER", 0, "2026-08-04", "2026-09-01"}});
-  const TaskPlan plan = tasks::ipo(market, {}, {});
+  const TaskPlan plan = plan_of(Mode::ipos, market, {}, {});
   CHECK(written(market, plan, "recent_ipos") ==
         Names{"TODAY_A", "TODAY_B", "LEAVES_LATER", "FIRST_DAY"});
   CHECK(write_of(plan, "recent_ipos")->after->metadata ==
@@ -123,7 +123,7 @@ TEST_CASE("the window of recent listings is a setting, and shows in the metadata
   const Market market = market_of({{"A", 0, "2026-08-15"}, {"B", 0, "2026-08-14"}});
   Policy policy;
   policy.ipo_days = 7;
-  const TaskPlan plan = tasks::ipo(market, {}, policy);
+  const TaskPlan plan = plan_of(Mode::ipos, market, {}, policy);
   CHECK(written(market, plan, "recent_ipos") == Names{"A"});
   CHECK(write_of(plan, "recent_ipos")->after->metadata ==
         R"({"type": "ipo", "period": "last_7_days"})");
@@ -131,9 +131,9 @@ TEST_CASE("the window of recent listings is a setting, and shows in the metadata
 
 TEST_CASE("without recent listings the entry is emptied where it exists, and not made") {
   Market market = market_of({{"OLD", 0, "2020-01-01"}});
-  CHECK(tasks::ipo(market, {}, {}).writes.empty());
+  CHECK(plan_of(Mode::ipos, market, {}, {}).writes.empty());
   const Entries entries{{"recent_ipos", entry_of(market, "ipo", {"OLD"})}};
-  CHECK(written(market, tasks::ipo(market, entries, {}), "recent_ipos").empty());
+  CHECK(written(market, plan_of(Mode::ipos, market, entries, {}), "recent_ipos").empty());
 }
 
 TEST_CASE("delisted symbols leave every cleaned entry, and the rest keeps its order") {
@@ -149,7 +149,7 @@ TEST_CASE("delisted symbols leave every cleaned entry, and the rest keeps its or
       {"some_ipos", entry_of(market, "ipo", {"B"})},
       {"technology", entry_of(market, "sector", {"B"})},
       {"nano_cap", entry_of(market, "market_cap", {"A", "D"})}};
-  const TaskPlan plan = tasks::delisted(market, entries);
+  const TaskPlan plan = plan_of(Mode::delisted, market, entries);
   REQUIRE(plan.writes.size() == 3);
   CHECK(plan.writes[0].universe == "ai");
   CHECK(written(market, plan, "ai") == Names{"C", "STRANGER", "E", "C", "A"});
@@ -168,7 +168,7 @@ TEST_CASE("an entry that can't be read is left alone and named") {
   broken.cache_type = "theme";
   broken.readable = false;
   const TaskPlan plan =
-      tasks::delisted(market, {{"broken", std::make_shared<const Entry>(broken)}});
+      plan_of(Mode::delisted, market, {{"broken", std::make_shared<const Entry>(broken)}});
   CHECK(plan.writes.empty());
   REQUIRE(plan.warnings.size() == 1);
   CHECK_THAT(plan.warnings[0].sentence, contains("'broken'"));
@@ -178,14 +178,14 @@ TEST_CASE("the tasks of a run stand on each other's results") {
   Market market = market_of({{"A", 1e9}, {"B", 1e9, {}, "2026-08-20"}});
   const Entries entries{{"small_cap", entry_of(market, "market_cap", {"A", "B"})},
                         {"top_100", entry_of(market, "theme", {"B"})}};
-  const Plan plan = tasks::make_plan(Mode::full, market, entries, {});
+  const Plan plan = make_plan(Mode::full, market, entries, {});
   REQUIRE(plan.tasks.size() == 3);
   CHECK(written(market, plan.tasks[0], "small_cap") == Names{"A"});
   CHECK(plan.tasks[2].writes.empty());
   REQUIRE(plan.tasks[0].warnings.size() == 1);
   CHECK_THAT(plan.tasks[0].warnings[0].sentence, contains("'top_100' of type 'theme'"));
 
-  const Plan alone = tasks::make_plan(Mode::delisted, market, entries, {});
+  const Plan alone = make_plan(Mode::delisted, market, entries, {});
   REQUIRE(alone.tasks.size() == 1);
   CHECK(alone.tasks[0].writes.size() == 2);
 }
@@ -194,9 +194,9 @@ TEST_CASE("a plan that was applied leaves nothing to do") {
   Market market = market_of({{"A", 1e9, "2026-08-20"}, {"B", 3e9}, {"C", 1e9, {}, "2026-08-20"}});
   Entries entries{{"ai", entry_of(market, "theme", {"C", "A"})},
                   {"mega_cap", entry_of(market, "theme", {"B"})}};
-  for (const TaskPlan& task : tasks::make_plan(Mode::full, market, entries, {}).tasks) {
+  for (const TaskPlan& task : make_plan(Mode::full, market, entries, {}).tasks) {
     for (const EntryWrite& write : task.writes)
       entries.insert_or_assign(write.universe, write.after);
   }
-  CHECK(tasks::make_plan(Mode::full, market, entries, {}).empty());
+  CHECK(make_plan(Mode::full, market, entries, {}).empty());
 }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "domain/market.hpp"
-#include "domain/plan.hpp"
-#include "domain/policy.hpp"
+#include "rules/plan.hpp"
+#include "rules/policy.hpp"
 
 namespace tickstock {
 
@@ -27,9 +27,9 @@ struct Change {
 std::vector<Change> changes_of(const TaskPlan& task, const Market& market, const Policy& policy);
 
 /// Why a universe is written, in the words of its event and of the journal.
-std::string write_reason(Task task, const EntryWrite& write);
+std::string write_reason(const EntryWrite& write);
 
 /// What is done to a universe, in the word of its event and of the journal: `updated` or `cleaned`.
-std::string_view write_action(Task task);
+std::string_view write_action(const EntryWrite& write);
 
 }  // namespace tickstock

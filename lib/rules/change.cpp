@@ -1,9 +1,9 @@
-#include "domain/change.hpp"
+#include "rules/change.hpp"
 
 #include <algorithm>
 #include <cctype>
 
-#include "domain/reason.hpp"
+#include "rules/reason.hpp"
 
 namespace tickstock {
 
@@ -32,29 +32,28 @@ void append_ipo_changes(const EntryWrite& write, const Market& market, const Pol
                        ipo_removal_reason(member.symbol, market, policy), &write});
   }
   if (write.diff.added.empty() && write.diff.removed.empty()) {
-    changes.push_back({"ipo_assignment", "updated", write.universe, std::nullopt,
-                       write_reason(Task::ipo, write), &write});
+    changes.push_back(
+        {"ipo_assignment", "updated", write.universe, std::nullopt, write_reason(write), &write});
   }
 }
 
 }  // namespace
 
-std::string write_reason(Task task, const EntryWrite& write) {
-  if (task == Task::delisted) {
+std::string write_reason(const EntryWrite& write) {
+  if (!write.rule) {
     return "Removed " + std::to_string(write.diff.removed.size()) + " delisted symbols";
   }
-  if (task == Task::ipo) {
+  if (write.rule->task == Task::ipo) {
     return "Recent IPOs: " + std::to_string(write.diff.added.size()) + " added, " +
            std::to_string(write.diff.removed.size()) + " removed";
   }
-  const auto leader = std::find_if(leaders.begin(), leaders.end(), [&write](const Leader& each) {
-    return each.universe == write.universe;
-  });
-  if (leader != leaders.end()) return "Top " + std::to_string(leader->size) + " by market cap";
+  if (write.rule->first) return "Top " + std::to_string(*write.rule->first) + " by market cap";
   return "Market cap recalculation: " + std::to_string(write.after->members.size()) + " symbols";
 }
 
-std::string_view write_action(Task task) { return task == Task::delisted ? "cleaned" : "updated"; }
+std::string_view write_action(const EntryWrite& write) {
+  return write.rule ? "updated" : "cleaned";
+}
 
 std::vector<Change> changes_of(const TaskPlan& task, const Market& market, const Policy& policy) {
   std::vector<Change> changes;
@@ -63,12 +62,11 @@ std::vector<Change> changes_of(const TaskPlan& task, const Market& market, const
       append_ipo_changes(write, market, policy, changes);
       continue;
     }
-    const std::string_view type = task.task == Task::delisted ? "delisted_cleanup"
-                                  : write.after->cache_type == cache_type::market_leader
-                                      ? "market_leader_update"
-                                      : "market_cap_update";
-    changes.push_back({type, write_action(task.task), write.universe, std::nullopt,
-                       write_reason(task.task, write), &write});
+    const std::string_view type = !write.rule         ? "delisted_cleanup"
+                                  : write.rule->first ? "market_leader_update"
+                                                      : "market_cap_update";
+    changes.push_back(
+        {type, write_action(write), write.universe, std::nullopt, write_reason(write), &write});
   }
   return changes;
 }

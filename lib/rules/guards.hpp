@@ -3,12 +3,12 @@
 #include <string>
 #include <vector>
 
-#include "domain/guard.hpp"
 #include "domain/market.hpp"
-#include "domain/plan.hpp"
-#include "domain/policy.hpp"
+#include "rules/guard.hpp"
+#include "rules/plan.hpp"
+#include "rules/policy.hpp"
 
-namespace tickstock::tasks {
+namespace tickstock {
 
 /// What the guards know besides plan and market.
 struct GuardInput {
@@ -17,7 +17,6 @@ struct GuardInput {
   const Entries& entries;  ///< as they stand before the run
   const Plan& plan;
   const GuardLimits& limits;
-  int ipo_days;
   /// Whether the prices table has a row in the last `max_data_age_days`; not looked at where that
   /// limit is not set.
   bool data_is_fresh;
@@ -27,4 +26,4 @@ struct GuardInput {
 /// All of them, so that a dry run shows in full what would refuse.
 std::vector<GuardResult> evaluate_guards(const GuardInput& input);
 
-}  // namespace tickstock::tasks
+}  // namespace tickstock

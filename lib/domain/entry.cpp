@@ -1,26 +1,9 @@
-#include "domain/universe.hpp"
+#include "domain/entry.hpp"
 
 #include <algorithm>
 #include <charconv>
 
 namespace tickstock {
-
-std::vector<std::string_view> owned_universes() {
-  std::vector<std::string_view> names;
-  for (const Category& category : categories) names.push_back(category.universe);
-  for (const Leader& leader : leaders) names.push_back(leader.universe);
-  names.push_back(recent_ipos);
-  return names;
-}
-
-bool is_owned(std::string_view universe) {
-  static const std::vector<std::string_view> owned = owned_universes();
-  return std::find(owned.begin(), owned.end(), universe) != owned.end();
-}
-
-bool is_cleaned_type(std::string_view type) {
-  return std::find(cleaned_types.begin(), cleaned_types.end(), type) != cleaned_types.end();
-}
 
 std::string_view unreadable_because(const Entry& entry) {
   return entry.too_large ? "holds more than 64 MB of symbols"

@@ -1,4 +1,4 @@
-#include "tasks/guards.hpp"
+#include "rules/guards.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-namespace tickstock::tasks {
+namespace tickstock {
 
 namespace {
 
@@ -23,11 +23,22 @@ double percent(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-/// The symbols that stand in the five category entries, each once.
+Universes categories_of(const GuardInput& input) {
+  return group_of(input.plan.universes, categories_group);
+}
+
+/// `the category universes (mega to micro)`, by the names of the first and the last.
+std::string categories_words(const GuardInput& input) {
+  const Universes categories = categories_of(input);
+  return "the category universes (" + categories.front()->name + " to " + categories.back()->name +
+         ")";
+}
+
+/// The symbols that stand in the entries of the categories, each once.
 std::vector<bool> categorised(const GuardInput& input) {
   std::vector<bool> stands(input.market.symbols().size(), false);
-  for (const Category& category : categories) {
-    const Entry* entry = find_entry(input.entries, category.universe);
+  for (const auto& category : categories_of(input)) {
+    const Entry* entry = find_entry(input.entries, category->name);
     if (entry == nullptr) continue;
     entry->members.each([&stands](SymbolId id) { stands[id] = true; });
   }
@@ -63,10 +74,8 @@ GuardResult vanished(const GuardInput& input, const std::vector<bool>& stood) {
       limits.max_vanished_percent,
       "max_vanished_percent",
       gone >= static_cast<std::size_t>(limits.min_vanished) && share > limits.max_vanished_percent,
-      std::to_string(gone) + " of " + std::to_string(base) +
-          " symbols in the category universes (mega_cap to micro_cap) would stop being eligible at "
-          "once: " +
-          number(share) +
+      std::to_string(gone) + " of " + std::to_string(base) + " symbols in " +
+          categories_words(input) + " would stop being eligible at once: " + number(share) +
           " % is more than max_vanished_percent = " + number(limits.max_vanished_percent)};
 }
 
@@ -75,39 +84,37 @@ GuardResult appeared(const GuardInput& input, const std::vector<bool>& stood) {
   std::size_t fresh = 0;
   for (const TaskPlan& task : input.plan.tasks) {
     if (task.task != Task::market_cap) continue;
-    for (const SymbolId id : input.market.ranked_from(categories.back().bound)) {
+    for (const SymbolId id : input.market.ranked_from(*categories_of(input).back()->cap_from())) {
       if (!stood[id]) ++fresh;
     }
   }
   const double share = percent(fresh, base);
   const GuardLimits& limits = input.limits;
-  return {
-      "appeared",
-      "",
-      share,
-      limits.max_appeared_percent,
-      "max_appeared_percent",
-      base >= static_cast<std::size_t>(limits.min_base) && share > limits.max_appeared_percent,
-      std::to_string(fresh) +
-          " symbols would be new in the category universes (mega_cap to micro_cap), which hold " +
-          std::to_string(base) + ": " + number(share) +
-          " % is more than max_appeared_percent = " + number(limits.max_appeared_percent)};
+  return {"appeared",
+          "",
+          share,
+          limits.max_appeared_percent,
+          "max_appeared_percent",
+          base >= static_cast<std::size_t>(limits.min_base) && share > limits.max_appeared_percent,
+          std::to_string(fresh) + " symbols would be new in " + categories_words(input) +
+              ", which hold " + std::to_string(base) + ": " + number(share) +
+              " % is more than max_appeared_percent = " + number(limits.max_appeared_percent)};
 }
 
-/// A member leaves `recent_ipos` by age when nothing else is against it.
-bool leaves_by_age(const GuardInput& input, SymbolId id) {
-  const auto listing = input.market.find(id);
-  return input.market.active(id) && listing->listed &&
-         *listing->listed <= input.market.as_of() - std::chrono::days{input.ipo_days};
+/// A member leaves a window of listings by age when nothing else is against it.
+bool leaves_by_age(const GuardInput& input, SymbolId id, int days) {
+  const auto listed = input.market.listed(id);
+  return input.market.active(id) && listed &&
+         *listed <= input.market.as_of() - std::chrono::days{days};
 }
 
 GuardResult removed(const GuardInput& input, const EntryWrite& write) {
   const std::size_t base = write.previous_count();
   std::size_t gone = write.diff.removed.size();
-  if (write.universe == recent_ipos) {
+  if (const auto days = write.rule ? write.rule->listed_within() : std::nullopt) {
     gone = static_cast<std::size_t>(std::count_if(
         write.diff.removed.begin(), write.diff.removed.end(),
-        [&input](const Placement& member) { return !leaves_by_age(input, member.symbol); }));
+        [&](const Placement& member) { return !leaves_by_age(input, member.symbol, *days); }));
   }
   const double share = percent(gone, base);
   const GuardLimits& limits = input.limits;
@@ -169,4 +176,4 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
   return results;
 }
 
-}  // namespace tickstock::tasks
+}  // namespace tickstock

@@ -5,13 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "domain/entry.hpp"
 #include "domain/membership_diff.hpp"
-#include "domain/universe.hpp"
 #include "domain/warning.hpp"
+#include "rules/policy.hpp"
+#include "rules/universe.hpp"
 
 namespace tickstock {
-
-enum class Task : unsigned char { market_cap, ipo, delisted };
 
 /// The name of a task in documents, events and records: `market_cap_recalculation` and so on.
 std::string_view to_string(Task task);
@@ -25,13 +25,14 @@ std::string_view to_string(Mode mode);
 /// The tasks of a mode, in the order in which they run.
 std::vector<Task> tasks_of(Mode mode);
 
-/// Whether guards about the five categories belong to this mode.
+/// Whether guards about the categories belong to this mode.
 bool has_categories(Mode mode);
 
 /// One entry that a task would write.
 struct EntryWrite {
   std::string universe;
-  std::shared_ptr<const Entry> before;  ///< null where the row is missing
+  std::shared_ptr<const Universe> rule;  ///< that it follows; null where it is only cleaned
+  std::shared_ptr<const Entry> before;   ///< null where the row is missing
   std::shared_ptr<const Entry> after;
   MembershipDiff diff;
 
@@ -53,8 +54,12 @@ struct TaskPlan {
 /// What a run would do: a pure function of the market, the entries, the as-of day and the policy.
 struct Plan {
   std::vector<TaskPlan> tasks;
+  Universes universes;  ///< all that are declared, of the tasks of other modes too
 
   [[nodiscard]] bool empty() const;
 };
+
+/// Makes the plan of a mode: each task on the result of the one before. `market` must be ranked.
+Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy);
 
 }  // namespace tickstock

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "rules/builtin.hpp"
+
 namespace tickstock {
 
 /// Limits that keep bad input from emptying or flooding the universes. The defaults come from 1,399
@@ -28,6 +30,9 @@ struct Policy {
   int max_price_age_days = 7;  ///< how far before the as-of day the latest close may lie
   int ipo_days = 30;           ///< length of the window of recent listings, the as-of day included
   GuardLimits guards;
+
+  /// What is kept, in the order in which it is written and announced.
+  [[nodiscard]] Universes universes() const { return builtin_universes(ipo_days); }
 
   /// How old the prices may be from which market caps are made; nothing where none are.
   [[nodiscard]] std::optional<int> price_days() const {
