@@ -30,7 +30,7 @@ struct Listing {
 };
 
 /// What only the description of a change needs, read for the symbols that came into or left
-/// `recent_ipos`.
+/// a universe of new listings.
 struct Company {
   std::optional<std::string> name;
   std::optional<std::string> sector;

@@ -13,7 +13,7 @@ namespace tickstock::sync {
 
 namespace {
 
-/// The symbols whose companies a plan names: those that come into or leave `recent_ipos`.
+/// The symbols whose companies a plan names: those that come into or leave a universe of new listings.
 std::vector<SymbolId> described(const Plan& plan) {
   std::vector<SymbolId> symbols;
   for (const TaskPlan& task : plan.tasks) {
