@@ -10,20 +10,20 @@
 #include "events/publisher.hpp"
 #include "exit_status.hpp"
 #include "metrics.hpp"
-#include "output.hpp"
-#include "printable.hpp"
-#include "progress_line.hpp"
 #include "settings.hpp"
+#include "show/output.hpp"
+#include "show/printable.hpp"
+#include "show/progress_line.hpp"
 #include "signals.hpp"
-#include "store/entries_list.hpp"
-#include "store/grants.hpp"
-#include "store/preflight.hpp"
-#include "store/runs.hpp"
-#include "store/schema.hpp"
 #include "sync/check.hpp"
 #include "sync/delivery.hpp"
 #include "sync/giving_up.hpp"
 #include "sync/run.hpp"
+#include "tables/entries_list.hpp"
+#include "tables/grants.hpp"
+#include "tables/preflight.hpp"
+#include "tables/runs.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::cli {
 
@@ -42,7 +42,7 @@ class LogObserver : public sync::Observer {
   LogObserver(const LogObserver&) = delete;
   LogObserver& operator=(const LogObserver&) = delete;
 
-  void follow(const store::Reading& reading) override { reading_ = &reading; }
+  void follow(const tables::Reading& reading) override { reading_ = &reading; }
   void step(int number, std::string_view name) override {
     reads_ = number == 1;
     if (!progress_.enabled()) return log_.step(number, name);
@@ -60,21 +60,21 @@ class LogObserver : public sync::Observer {
  private:
   Log& log_;
   ProgressLine& progress_;
-  store::Reading nothing_;
-  const store::Reading* reading_ = &nothing_;
+  tables::Reading nothing_;
+  const tables::Reading* reading_ = &nothing_;
   bool reads_ = false;
 };
 
 /// A connection and what its catalog says, for commands that read or publish.
 struct Session {
-  store::Connection connection;
-  store::Catalog catalog;
+  postgres::Connection connection;
+  tables::Catalog catalog;
 
   Session(const Settings& settings, io::Patience& patience)
-      : connection(store::Connection::open(settings.environment.database, patience)),
-        catalog(store::read_catalog(connection, settings.environment.tables,
-                                    settings.environment.timezone,
-                                    settings.environment.unknown_timezone)) {}
+      : connection(postgres::Connection::open(settings.environment.database, patience)),
+        catalog(tables::read_catalog(connection, settings.environment.tables,
+                                     settings.environment.timezone,
+                                     settings.environment.unknown_timezone)) {}
 };
 
 /// What standard output can show.
@@ -136,8 +136,8 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
 
 int run_init(const Options& options, const Settings& settings, io::Patience& patience) {
   if (options.print_grants) {
-    print(store::grants_sql(settings.environment.tables, *options.print_grants,
-                            settings.run.policy.price_days().has_value()));
+    print(tables::grants_sql(settings.environment.tables, *options.print_grants,
+                             settings.run.policy.price_days().has_value()));
     return status_done;
   }
   if (options.print_redis_acl) {
@@ -148,13 +148,14 @@ int run_init(const Options& options, const Settings& settings, io::Patience& pat
   }
   if (options.print_sql) {
     std::string sql;
-    for (const std::string& statement : store::schema_sql(settings.environment.tables))
+    for (const std::string& statement : tables::schema_sql(settings.environment.tables))
       sql += statement + ";\n";
     print(sql);
     return status_done;
   }
-  store::Connection connection = store::Connection::open(settings.environment.database, patience);
-  const auto created = store::create_schema(connection, settings.environment.tables);
+  postgres::Connection connection =
+      postgres::Connection::open(settings.environment.database, patience);
+  const auto created = tables::create_schema(connection, settings.environment.tables);
   if (settings.output.quiet()) return status_done;
   std::string text;
   for (const std::string& sentence : created) text += sentence + "\n";
@@ -165,9 +166,9 @@ int run_init(const Options& options, const Settings& settings, io::Patience& pat
 
 int run_status(const Options& options, const Settings& settings, io::Patience& patience) {
   Session session(settings, patience);
-  store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
-  const auto view = store::read_run(session.connection, settings.environment.tables,
-                                    session.catalog, options.run_id);
+  tables::require(session.catalog, {tables::Need::read_own_tables}, session.connection.user());
+  const auto view = tables::read_run(session.connection, settings.environment.tables,
+                                     session.catalog, options.run_id);
   if (!view) {
     throw Error(ErrorKind::failed, options.run_id
                                        ? "there is no record of run '" + *options.run_id +
@@ -181,9 +182,9 @@ int run_status(const Options& options, const Settings& settings, io::Patience& p
 
 int run_history(const Options& options, const Settings& settings, io::Patience& patience) {
   Session session(settings, patience);
-  store::require(session.catalog, {store::Need::read_own_tables}, session.connection.user());
+  tables::require(session.catalog, {tables::Need::read_own_tables}, session.connection.user());
   if (options.universe || options.symbol) {
-    const store::Changes found = store::read_changes(
+    const tables::Changes found = tables::read_changes(
         session.connection, settings.environment.tables,
         {options.universe, options.symbol, options.days}, options.limit, options.offset);
     print(settings.output.format == OutputFormat::json
@@ -191,9 +192,9 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
               : text_changes(found, options.symbol, screen(settings)));
     return status_done;
   }
-  const store::History history =
-      store::read_history(session.connection, settings.environment.tables, session.catalog,
-                          {options.days, options.limit, options.offset});
+  const tables::History history =
+      tables::read_history(session.connection, settings.environment.tables, session.catalog,
+                           {options.days, options.limit, options.offset});
   print(settings.output.format == OutputFormat::json
             ? json_history(history, options.limit, options.offset)
             : text_history(history, screen(settings)));
@@ -202,8 +203,8 @@ int run_history(const Options& options, const Settings& settings, io::Patience& 
 
 int run_universes(const Settings& settings, io::Patience& patience) {
   Session session(settings, patience);
-  store::require(session.catalog, {store::Need::list_entries}, session.connection.user());
-  const auto entries = store::list_entries(session.connection, settings.environment.tables);
+  tables::require(session.catalog, {tables::Need::list_entries}, session.connection.user());
+  const auto entries = tables::list_entries(session.connection, settings.environment.tables);
   print(settings.output.format == OutputFormat::json ? json_universes(entries, status_done)
                                                      : text_universes(entries, screen(settings)));
   return status_done;
@@ -232,12 +233,12 @@ int run_check(const Settings& settings, io::Patience& patience) {
 int run_deliver(const Options& options, const Settings& settings, Log& log,
                 io::Patience& patience) {
   Session session(settings, patience);
-  store::require(
+  tables::require(
       session.catalog,
-      {store::Need::writable_server, store::Need::read_own_tables, store::Need::own_tables},
+      {tables::Need::writable_server, tables::Need::read_own_tables, tables::Need::own_tables},
       session.connection.user());
   const std::string name = "tickstock-cache deliver";
-  const store::TableNames& tables = settings.environment.tables;
+  const tables::TableNames& tables = settings.environment.tables;
   std::uint64_t given_up = 0;
   if (options.discard) {
     sync::discard_event(session.connection, tables, session.catalog, name, *options.discard,

@@ -8,8 +8,8 @@
 
 #include "environment.hpp"
 #include "json/writer.hpp"
-#include "printable.hpp"
-#include "progress_line.hpp"
+#include "show/printable.hpp"
+#include "show/progress_line.hpp"
 
 namespace tickstock::cli {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "terminal.hpp"
+#include "show/terminal.hpp"
 
 namespace spdlog {
 class logger;

@@ -12,7 +12,7 @@
 #include "command_line.hpp"
 #include "domain/error.hpp"
 #include "setting.hpp"
-#include "store/grants.hpp"
+#include "tables/grants.hpp"
 #include "version.hpp"
 
 namespace tickstock::cli {
@@ -317,7 +317,7 @@ class CommandLine {
   void init(CLI::App& app) {
     flag(app, "--print-sql", "Print the SQL instead of running it", options_.print_sql);
     text(app, "--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
-         options_.print_grants, store::role_problem);
+         options_.print_grants, tables::role_problem);
     text(app, "--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
          options_.print_redis_acl, check_redis_user);
     connecting(app);

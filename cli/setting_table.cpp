@@ -44,13 +44,13 @@ std::string check_list(const std::string& value) {
 }
 
 std::string check_database(const std::string& value) {
-  const std::string problem = store::conninfo_problem(value);
+  const std::string problem = postgres::conninfo_problem(value);
   return problem.empty() ? "" : "can't be used: " + problem;
 }
 
 std::string check_redis(const std::string& value) {
   try {
-    events::parse_redis_url(value);
+    redis::parse_redis_url(value);
     return "";
   } catch (const Error& error) {
     return error.what();
@@ -59,8 +59,8 @@ std::string check_redis(const std::string& value) {
 
 /// A new address leaves alone what else is set of Redis.
 void set_redis(Settings& settings, const Value& value) {
-  events::RedisSettings& redis = settings.environment.redis;
-  events::RedisSettings parsed = events::parse_redis_url(std::get<std::string>(value));
+  redis::RedisSettings& redis = settings.environment.redis;
+  redis::RedisSettings parsed = redis::parse_redis_url(std::get<std::string>(value));
   parsed.ca_file = std::move(redis.ca_file);
   parsed.connect_timeout = redis.connect_timeout;
   parsed.publish_timeout = redis.publish_timeout;
@@ -72,10 +72,10 @@ Setting database_url() {
       "database", "url", "PostgreSQL as a URL or conninfo",
       [](auto& s) { return &s.environment.database.conninfo; }, check_database);
   url.example = "postgresql://tickstock@db.example/tickstock";
-  url.has_password = store::conninfo_has_password;
+  url.has_password = postgres::conninfo_has_password;
   url.variable = "DATABASE_URL";
   url.get = [](const Settings& s) {
-    return Value(store::shown_conninfo(s.environment.database.conninfo));
+    return Value(postgres::shown_conninfo(s.environment.database.conninfo));
   };
   return url;
 }
@@ -85,12 +85,12 @@ Setting redis_url() {
       "redis", "url", "Redis as redis://, rediss:// or unix://",
       [](auto& s) { return &s.environment.redis.host; }, check_redis);
   url.has_password = [](const std::string& value) {
-    return !events::parse_redis_url(value).password.empty();
+    return !redis::parse_redis_url(value).password.empty();
   };
   url.variable = "REDIS_URL";
   url.set = set_redis;
   url.get = [](const Settings& s) {
-    const events::RedisSettings& redis = s.environment.redis;
+    const redis::RedisSettings& redis = s.environment.redis;
     std::string shown = redis.shown();
     if (!redis.password.empty()) {
       shown.insert(shown.find("://") + 3, redis.user + ":********@");

@@ -103,7 +103,7 @@ void apply_database(Settings& settings, const Options& options) {
 
 /// A connect_timeout of the address, or of where else libpq finds one, counts more than ours.
 void take_connect_timeout(Settings& settings) {
-  const auto seconds = store::connect_timeout_of(settings.environment.database.conninfo);
+  const auto seconds = postgres::connect_timeout_of(settings.environment.database.conninfo);
   if (!seconds) return;
   const Setting& timeout = setting("timeouts.connect");
   Origin origin = settings.origin(setting("database.url"));
@@ -138,7 +138,7 @@ void name_tables(Settings& settings) {
   const TableSettings& tables = settings.tables;
   // The schema goes through the same check as every other name.
   const auto named = [&tables](const std::string& text, const char* key) {
-    return store::parse_table_name(text, tables.schema, "[tables] " + std::string(key));
+    return tables::parse_table_name(text, tables.schema, "[tables] " + std::string(key));
   };
   settings.environment.tables = {named(tables.symbols, "symbols"), named(tables.prices, "prices"),
                                  named(tables.entries, "entries")};

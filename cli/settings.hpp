@@ -7,8 +7,8 @@
 #include "logging.hpp"
 #include "options.hpp"
 #include "setting.hpp"
+#include "show/terminal.hpp"
 #include "sync/options.hpp"
-#include "terminal.hpp"
 #include "version.hpp"
 
 namespace tickstock::cli {

@@ -14,7 +14,7 @@ std::optional<Day> latest_day_in(std::string_view text) {
   return latest;
 }
 
-DaySignals::DaySignals(const RedisSettings& settings, std::vector<std::string> lists)
+DaySignals::DaySignals(const redis::RedisSettings& settings, std::vector<std::string> lists)
     : link_(settings, "waiting for the end of the day"), lists_(std::move(lists)) {}
 
 bool DaySignals::take(Day day, io::Deadline deadline, io::Patience& patience) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "domain/day.hpp"
-#include "events/link.hpp"
+#include "redis/link.hpp"
 
 namespace tickstock::events {
 
@@ -16,7 +16,7 @@ std::optional<Day> latest_day_in(std::string_view text);
 /// The lists of Redis onto which an import puts an element when the prices of a day are complete.
 class DaySignals {
  public:
-  DaySignals(const RedisSettings& settings, std::vector<std::string> lists);
+  DaySignals(const redis::RedisSettings& settings, std::vector<std::string> lists);
 
   /// Takes all that is on the lists. \return whether the signal of this day was among it: an
   /// element that names no earlier day alone. \throws Error (redis), after which it may be called
@@ -30,7 +30,7 @@ class DaySignals {
   /// Asks each list for an element, and waits for the answers.
   void ask(io::Deadline deadline, io::Patience& patience);
 
-  Link link_;
+  redis::Link link_;
   std::vector<std::string> lists_;
   bool asked_ = false;
 };

@@ -10,7 +10,7 @@ namespace tickstock::events {
 
 using io::Deadline;
 
-Publisher::Publisher(const RedisSettings& settings) : link_(settings, "publishing events") {}
+Publisher::Publisher(const redis::RedisSettings& settings) : link_(settings, "publishing events") {}
 
 void Publisher::announce(const Message& message) {
   if (link_.failed()) return;
@@ -27,7 +27,7 @@ Publisher::Published Publisher::publish(std::span<const Message> messages, Deadl
                                         io::Patience& patience) {
   Published published;
   if (messages.empty()) return published;
-  const Conversation& conversation = link_.conversation();
+  const redis::Conversation& conversation = link_.conversation();
   // An answer that comes late, to an event that was given up before, says nothing of these.
   const std::size_t before = conversation.taken() + conversation.unanswered();
   try {
@@ -63,7 +63,7 @@ void Publisher::say(std::span<const Message> messages, Deadline deadline, io::Pa
 std::optional<std::string> Publisher::rehearse(Deadline deadline, io::Patience& patience) {
   std::vector<std::string_view> channels;
   for (const EventKind& kind : event_kinds) channels.push_back(kind.channel);
-  Conversation& conversation = link_.conversation();
+  redis::Conversation& conversation = link_.conversation();
   conversation.begin_rehearsal();
   link_.settle(deadline, patience);
   if (!conversation.rehearsing()) return std::nullopt;

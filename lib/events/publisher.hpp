@@ -8,9 +8,9 @@
 
 #include "domain/error.hpp"
 #include "domain/message.hpp"
-#include "events/link.hpp"
-#include "events/redis_settings.hpp"
 #include "io/wait.hpp"
+#include "redis/address.hpp"
+#include "redis/link.hpp"
 
 namespace tickstock::events {
 
@@ -19,7 +19,7 @@ namespace tickstock::events {
 /// waiting.
 class Publisher {
  public:
-  explicit Publisher(const RedisSettings& settings);
+  explicit Publisher(const redis::RedisSettings& settings);
 
   /// Queues an event that may be lost, without waiting for anything. Never throws for a Redis that
   /// fails.
@@ -62,7 +62,7 @@ class Publisher {
  private:
   void say(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
 
-  Link link_;
+  redis::Link link_;
   std::set<std::string> open_channels_;  ///< on which Redis has taken an event
 };
 

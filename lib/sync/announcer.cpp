@@ -8,7 +8,7 @@ events::RunFacts facts_of(const RunOptions& options) {
   return {options.run_id, options.mode, options.triggered_by, options.approve_plan.has_value()};
 }
 
-Announcer::Announcer(const events::RedisSettings& redis, events::RunFacts facts,
+Announcer::Announcer(const redis::RedisSettings& redis, events::RunFacts facts,
                      const RunClock& clock, bool enabled)
     : redis_(redis), facts_(std::move(facts)), clock_(clock), enabled_(enabled) {
   connect();

@@ -17,7 +17,7 @@ events::RunFacts facts_of(const RunOptions& options);
 /// Redis never holds up the database work; with events switched off it does nothing.
 class Announcer {
  public:
-  Announcer(const events::RedisSettings& redis, events::RunFacts facts, const RunClock& clock,
+  Announcer(const redis::RedisSettings& redis, events::RunFacts facts, const RunClock& clock,
             bool enabled);
 
   /// Connects anew, after a time in which a server may have come or gone.
@@ -45,7 +45,7 @@ class Announcer {
   template <typename Make>
   void announce(Make make) noexcept;
 
-  const events::RedisSettings& redis_;
+  const redis::RedisSettings& redis_;
   events::RunFacts facts_;
   const RunClock& clock_;
   bool enabled_;

@@ -3,12 +3,12 @@
 #include <chrono>
 
 #include "events/publisher.hpp"
-#include "store/entry_hazards.hpp"
-#include "store/market_reader.hpp"
-#include "store/outbox.hpp"
-#include "store/preflight.hpp"
-#include "store/runs.hpp"
 #include "sync/data_warnings.hpp"
+#include "tables/entry_hazards.hpp"
+#include "tables/market_reader.hpp"
+#include "tables/outbox.hpp"
+#include "tables/preflight.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
@@ -66,8 +66,8 @@ class Preflight {
   }
 
   void look_at_database() {
-    store::Connection connection = store::Connection::open(environment_.database, patience_);
-    const store::Catalog catalog = store::read_catalog(
+    postgres::Connection connection = postgres::Connection::open(environment_.database, patience_);
+    const tables::Catalog catalog = tables::read_catalog(
         connection, environment_.tables, environment_.timezone, environment_.unknown_timezone);
     good("connected to PostgreSQL " + catalog.server_version + " at " +
          connection.target().shown() + " as " + connection.user() + "; today is " +
@@ -78,18 +78,18 @@ class Preflight {
     for (const std::string& warning : connection.login_warnings()) {
       warn("PostgreSQL warned at the login: " + warning);
     }
-    using store::Need;
+    using tables::Need;
     std::vector<Need> needs{Need::writable_server, Need::read_market, Need::write_entries,
                             Need::own_tables};
     if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
     if (policy_.price_days()) needs.push_back(Need::price_market);
-    const std::vector<Error> problems = store::find_problems(catalog, needs, connection.user());
+    const std::vector<Error> problems = tables::find_problems(catalog, needs, connection.user());
     for (const Error& problem : problems) fail(problem);
     bool sound = problems.empty();
     if (catalog.entries.exists()) {
       guarded([&] {
-        const store::Hazards hazards =
-            store::find_hazards(connection, environment_.tables, catalog, connection.user());
+        const tables::Hazards hazards =
+            tables::find_hazards(connection, environment_.tables, catalog, connection.user());
         for (const Error& problem : hazards.problems) fail(problem);
         for (const std::string& warning : hazards.warnings) warn(warning);
         sound = sound && hazards.problems.empty();
@@ -99,22 +99,22 @@ class Preflight {
 
     std::vector<Need> sources{Need::read_market, Need::read_entries};
     if (policy_.price_days()) sources.push_back(Need::price_market);
-    if (store::find_problems(catalog, sources, connection.user()).empty()) {
+    if (tables::find_problems(catalog, sources, connection.user()).empty()) {
       guarded([&] { look_at_data(connection, catalog); });
     }
     // Why the connection is lost is said already.
     if (connection.usable()) guarded([&] { look_at_own_tables(connection, catalog); });
   }
 
-  void look_at_data(store::Connection& connection, const store::Catalog& catalog) {
-    store::Transaction transaction(connection,
-                                   {.read_only = true,
-                                    .timezone = environment_.timezone,
-                                    .settings = store::wanted_entries(policy_.universes())});
-    store::Reading reading;
+  void look_at_data(postgres::Connection& connection, const tables::Catalog& catalog) {
+    postgres::Transaction transaction(connection,
+                                      {.read_only = true,
+                                       .timezone = environment_.timezone,
+                                       .settings = tables::wanted_entries(policy_.universes())});
+    tables::Reading reading;
     const auto [market, entries] =
-        store::read_sources(transaction, nullptr, environment_.tables, catalog,
-                            {catalog.today, policy_.price_days()}, reading);
+        tables::read_sources(transaction, nullptr, environment_.tables, catalog,
+                             {catalog.today, policy_.price_days()}, reading);
     const std::string counts = std::to_string(market.size()) + " symbols, of which " +
                                std::to_string(market.ranking().size()) + " are eligible";
     if (market.ranking().empty()) {
@@ -131,12 +131,12 @@ class Preflight {
         warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
       }
     }
-    if (!store::find_problems(catalog, {store::Need::read_prices}, connection.user()).empty()) {
+    if (!tables::find_problems(catalog, {tables::Need::read_prices}, connection.user()).empty()) {
       warn("the age of the data is not known: " + environment_.tables.prices.shown() +
            " can't be read");
       return;
     }
-    const auto newest = store::newest_price_day(transaction, environment_.tables, market);
+    const auto newest = tables::newest_price_day(transaction, environment_.tables, market);
     if (!newest) {
       warn(environment_.tables.prices.shown() + " has no row of the largest symbols");
     } else if (*newest + stale_after < catalog.today) {
@@ -147,17 +147,17 @@ class Preflight {
     }
   }
 
-  void look_at_own_tables(store::Connection& connection, const store::Catalog& catalog) {
+  void look_at_own_tables(postgres::Connection& connection, const tables::Catalog& catalog) {
     if (!catalog.has_any_own_table()) {
       warn(
           "the tables cache_sync_* do not exist: no history, and events are not guaranteed; run "
           "'tickstock-cache init'");
       return;
     }
-    if (!store::find_problems(catalog, {store::Need::read_own_tables}, connection.user()).empty())
+    if (!tables::find_problems(catalog, {tables::Need::read_own_tables}, connection.user()).empty())
       return;
     look_at_runs(connection, catalog);
-    const store::Backlog backlog = store::read_backlog(connection, environment_.tables);
+    const tables::Backlog backlog = tables::read_backlog(connection, environment_.tables);
     if (backlog.events > 0) {
       warn((backlog.events == 1 ? "1 event is" : std::to_string(backlog.events) + " events are") +
            " pending, the oldest for " + age_words(backlog.oldest_seconds) +
@@ -167,8 +167,8 @@ class Preflight {
     }
   }
 
-  void look_at_runs(store::Connection& connection, const store::Catalog& catalog) {
-    const auto last = store::read_run(connection, environment_.tables, catalog, std::nullopt);
+  void look_at_runs(postgres::Connection& connection, const tables::Catalog& catalog) {
+    const auto last = tables::read_run(connection, environment_.tables, catalog, std::nullopt);
     if (!last) {
       good("no run is on record yet");
       return;
@@ -176,7 +176,7 @@ class Preflight {
     const RunRecord& run = last->record;
     const std::string what = "the last run, " + run.run_id + ", is " +
                              std::string(to_string(run.status)) + ", as of " + to_string(run.as_of);
-    const auto success = store::last_success(connection, environment_.tables);
+    const auto success = tables::last_success(connection, environment_.tables);
     const std::string since = success ? "the last success is " + success->run_id + " at " +
                                             success->finished_at + ", " +
                                             age_words(success->age_seconds) + " ago"

@@ -4,7 +4,7 @@
 
 #include "domain/counted.hpp"
 #include "domain/entry.hpp"
-#include "store/market_reader.hpp"
+#include "tables/market_reader.hpp"
 
 namespace tickstock::sync {
 
@@ -24,14 +24,14 @@ std::optional<int> price_days(const Policy& policy, Mode mode) {
   return mode == Mode::ipos ? std::nullopt : policy.price_days();
 }
 
-std::vector<Warning> data_warnings(store::Transaction& transaction, const Environment& environment,
-                                   const store::Catalog& catalog, const Policy& policy, Mode mode,
-                                   const Market& market) {
+std::vector<Warning> data_warnings(postgres::Transaction& transaction,
+                                   const Environment& environment, const tables::Catalog& catalog,
+                                   const Policy& policy, Mode mode, const Market& market) {
   std::vector<Warning> warnings;
   const std::optional<int> days = price_days(policy, mode);
   const bool reads_prices = days || policy.guards.max_data_age_days;
   for (const std::string& column :
-       store::midnight_columns(transaction, environment.tables, catalog, reads_prices)) {
+       tables::midnight_columns(transaction, environment.tables, catalog, reads_prices)) {
     const std::string name = column.substr(0, column.find(' '));
     warnings.emplace_back(fmt::format(
         "every value in {0} is a midnight of UTC, and so counts as the day before in {1}; if days "

@@ -4,18 +4,18 @@
 
 #include "domain/market.hpp"
 #include "domain/warning.hpp"
+#include "postgres/transaction.hpp"
 #include "rules/plan.hpp"
-#include "store/catalog.hpp"
-#include "store/transaction.hpp"
 #include "sync/options.hpp"
+#include "tables/catalog.hpp"
 
 namespace tickstock::sync {
 
 /// What looks wrong with the data that a plan is made of, though every row of it can be read. The
 /// same for a run and for `check`. \throws Error.
-std::vector<Warning> data_warnings(store::Transaction& transaction, const Environment& environment,
-                                   const store::Catalog& catalog, const Policy& policy, Mode mode,
-                                   const Market& market);
+std::vector<Warning> data_warnings(postgres::Transaction& transaction,
+                                   const Environment& environment, const tables::Catalog& catalog,
+                                   const Policy& policy, Mode mode, const Market& market);
 
 /// How old the prices may be from which a run of this mode makes market caps; nothing where it
 /// makes none.

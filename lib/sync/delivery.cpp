@@ -3,7 +3,7 @@
 #include <chrono>
 #include <vector>
 
-#include "store/outbox.hpp"
+#include "tables/outbox.hpp"
 
 namespace tickstock::sync {
 
@@ -18,7 +18,7 @@ std::string discard_hint(const Message& refused) {
 
 /// Sends one batch after the other. \return whether nothing is pending any more, as far as the last
 /// one told. \throws Error where it can't go on.
-bool send_batches(store::Connection& connection, const store::TableNames& names,
+bool send_batches(postgres::Connection& connection, const tables::TableNames& names,
                   std::int64_t publish_lock, const std::string& application_name,
                   events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
                   const std::optional<std::string>& run_id, std::uint64_t& sent) {
@@ -33,10 +33,10 @@ bool send_batches(store::Connection& connection, const store::TableNames& names,
       }
       return published.taken;
     };
-    store::BatchOutcome batch;
+    tables::BatchOutcome batch;
     try {
-      batch = store::publish_batch(connection, names, publish_lock, application_name,
-                                   deadline.left(), send);
+      batch = tables::publish_batch(connection, names, publish_lock, application_name,
+                                    deadline.left(), send);
     } catch (const Error&) {
       // Why the sending stopped counts more than what became of the marks.
       if (!failure) throw;
@@ -47,7 +47,7 @@ bool send_batches(store::Connection& connection, const store::TableNames& names,
       if (!batch.more) return true;
       continue;
     }
-    if (run_id && store::count_pending(connection, names, run_id) == 0) return false;
+    if (run_id && tables::count_pending(connection, names, run_id) == 0) return false;
     if (deadline.over()) {
       throw Error(ErrorKind::redis,
                   "another publisher is still at work; run 'tickstock-cache deliver' later");
@@ -60,13 +60,13 @@ bool send_batches(store::Connection& connection, const store::TableNames& names,
 
 }  // namespace
 
-Delivery deliver(store::Connection& connection, const store::TableNames& names,
-                 const store::Catalog& catalog, const std::string& application_name,
+Delivery deliver(postgres::Connection& connection, const tables::TableNames& names,
+                 const tables::Catalog& catalog, const std::string& application_name,
                  events::Publisher& publisher, std::chrono::milliseconds time,
                  io::Patience& patience, const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
-    if (send_batches(connection, names, store::publish_lock_key(catalog), application_name,
+    if (send_batches(connection, names, tables::publish_lock_key(catalog), application_name,
                      publisher, patience.step(time), patience, run_id, delivery.sent)) {
       delivery.pending = 0;
       return delivery;
@@ -85,7 +85,7 @@ Delivery deliver(store::Connection& connection, const store::TableNames& names,
   }
   try {
     const io::Settling settling(patience);
-    delivery.pending = static_cast<std::uint64_t>(store::count_pending(connection, names, run_id));
+    delivery.pending = static_cast<std::uint64_t>(tables::count_pending(connection, names, run_id));
   } catch (const Error& error) {
     if (!delivery.failure) delivery.failure = error;
   }

@@ -6,9 +6,9 @@
 
 #include "domain/error.hpp"
 #include "events/publisher.hpp"
-#include "store/catalog.hpp"
-#include "store/connection.hpp"
-#include "store/table_names.hpp"
+#include "postgres/connection.hpp"
+#include "tables/catalog.hpp"
+#include "tables/table_names.hpp"
 
 namespace tickstock::sync {
 
@@ -24,8 +24,8 @@ struct Delivery {
 /// nothing is left, Redis fails, or the time that the settings give is over. Another publisher at
 /// work is waited for. With `run_id`, it is done as soon as the events of that run are published,
 /// whoever sent them. Never throws.
-Delivery deliver(store::Connection& connection, const store::TableNames& names,
-                 const store::Catalog& catalog, const std::string& application_name,
+Delivery deliver(postgres::Connection& connection, const tables::TableNames& names,
+                 const tables::Catalog& catalog, const std::string& application_name,
                  events::Publisher& publisher, std::chrono::milliseconds time,
                  io::Patience& patience, const std::optional<std::string>& run_id);
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "store/giving_up.hpp"
+#include "tables/giving_up.hpp"
 
 namespace tickstock::sync {
 
@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds pause_between_tries{50};
 constexpr std::size_t runs_named = 5;
 
 /// `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
-std::string words_for(const std::vector<store::GivenUp>& old, std::uint64_t events, int max_age) {
+std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t events, int max_age) {
   std::string runs;
   for (std::size_t i = 0; i < std::min(old.size(), runs_named); ++i) {
     runs += (i == 0 ? "" : ", ") + old[i].run_id;
@@ -32,16 +32,16 @@ std::string words_for(const std::vector<store::GivenUp>& old, std::uint64_t even
 
 }  // namespace
 
-OldEvents give_up_old_events(store::Connection& connection, const store::TableNames& names,
-                             const store::Catalog& catalog, const std::string& application_name,
+OldEvents give_up_old_events(postgres::Connection& connection, const tables::TableNames& names,
+                             const tables::Catalog& catalog, const std::string& application_name,
                              int max_age) {
   OldEvents result;
   if (max_age == 0) return result;
   try {
-    const auto old = store::give_up_old(connection, names, store::publish_lock_key(catalog),
-                                        application_name, max_age);
+    const auto old = tables::give_up_old(connection, names, tables::publish_lock_key(catalog),
+                                         application_name, max_age);
     if (!old || old->empty()) return result;
-    for (const store::GivenUp& run : *old) {
+    for (const tables::GivenUp& run : *old) {
       result.given_up += static_cast<std::uint64_t>(run.events);
     }
     result.warning = words_for(*old, result.given_up, max_age);
@@ -53,13 +53,13 @@ OldEvents give_up_old_events(store::Connection& connection, const store::TableNa
   return result;
 }
 
-void discard_event(store::Connection& connection, const store::TableNames& names,
-                   const store::Catalog& catalog, const std::string& application_name,
+void discard_event(postgres::Connection& connection, const tables::TableNames& names,
+                   const tables::Catalog& catalog, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience) {
   const io::Deadline deadline = patience.step(time);
-  while (!store::give_up_event(connection, names, store::publish_lock_key(catalog),
-                               application_name, event_id)) {
+  while (!tables::give_up_event(connection, names, tables::publish_lock_key(catalog),
+                                application_name, event_id)) {
     if (deadline.over()) {
       throw Error(ErrorKind::redis, "event " + event_id +
                                         " was not given up: another publisher is still at work; "

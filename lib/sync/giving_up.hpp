@@ -5,9 +5,9 @@
 #include <string>
 
 #include "io/wait.hpp"
-#include "store/catalog.hpp"
-#include "store/connection.hpp"
-#include "store/table_names.hpp"
+#include "postgres/connection.hpp"
+#include "tables/catalog.hpp"
+#include "tables/table_names.hpp"
 
 namespace tickstock::sync {
 
@@ -19,14 +19,14 @@ struct OldEvents {
 
 /// Gives up the events that are pending for more than `max_age` days (0: none is too old), as every
 /// delivery does before it begins. Another publisher at work has done so itself. Never throws.
-OldEvents give_up_old_events(store::Connection& connection, const store::TableNames& names,
-                             const store::Catalog& catalog, const std::string& application_name,
+OldEvents give_up_old_events(postgres::Connection& connection, const tables::TableNames& names,
+                             const tables::Catalog& catalog, const std::string& application_name,
                              int max_age);
 
 /// Gives up exactly one pending event; another publisher at work is waited for. \throws Error,
 /// (failed) when the event is not pending.
-void discard_event(store::Connection& connection, const store::TableNames& names,
-                   const store::Catalog& catalog, const std::string& application_name,
+void discard_event(postgres::Connection& connection, const tables::TableNames& names,
+                   const tables::Catalog& catalog, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience);
 

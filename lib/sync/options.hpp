@@ -8,21 +8,21 @@
 
 #include "domain/day.hpp"
 #include "domain/error.hpp"
-#include "events/redis_settings.hpp"
+#include "postgres/connection.hpp"
+#include "redis/address.hpp"
 #include "rules/plan.hpp"
 #include "rules/policy.hpp"
-#include "store/connection.hpp"
-#include "store/pruning.hpp"
-#include "store/table_names.hpp"
+#include "tables/pruning.hpp"
+#include "tables/table_names.hpp"
 
 namespace tickstock::sync {
 
 /// Where everything is: the same for every command.
 struct Environment {
-  store::ConnectionSettings database;
-  events::RedisSettings redis;
-  store::TableNames tables;
-  store::Retention retention;
+  postgres::ConnectionSettings database;
+  redis::RedisSettings redis;
+  tables::TableNames tables;
+  tables::Retention retention;
   std::string timezone = "America/New_York";
   /// What a zone is that PostgreSQL doesn't know: a problem of whatever gave it.
   ErrorKind unknown_timezone = ErrorKind::config;

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <chrono>
 
-#include "store/preflight.hpp"
-#include "store/runs.hpp"
 #include "sync/data_warnings.hpp"
 #include "sync/delivery.hpp"
 #include "sync/run_state.hpp"
+#include "tables/preflight.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
@@ -86,9 +86,9 @@ void Run::work() {
 }
 
 void Run::prepare() {
-  store::ConnectionSettings database = environment_.database;
+  postgres::ConnectionSettings database = environment_.database;
   database.application_name = application_name();
-  connection_ = store::Connection::open(database, patience_);
+  connection_ = postgres::Connection::open(database, patience_);
   look_around();
   clock_.set(catalog_.clock);
   report_.as_of = options_.as_of.value_or(catalog_.today);
@@ -108,20 +108,20 @@ void Run::prepare() {
 }
 
 void Run::look_around() {
-  catalog_ = store::read_catalog(*connection_, environment_.tables, environment_.timezone,
-                                 environment_.unknown_timezone);
+  catalog_ = tables::read_catalog(*connection_, environment_.tables, environment_.timezone,
+                                  environment_.unknown_timezone);
   report_.has_outbox = catalog_.has_own_tables();
-  using store::Need;
+  using tables::Need;
   std::vector<Need> needs{Need::read_market, Need::read_entries};
   if (!options_.dry_run) {
     needs = {Need::writable_server, Need::read_market, Need::write_entries, Need::own_tables};
   }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
-  store::require(catalog_, needs, connection_->user());
+  tables::require(catalog_, needs, connection_->user());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ =
-      store::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
+      tables::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
 }
 
 void Run::open_companion() {
@@ -129,21 +129,21 @@ void Run::open_companion() {
   const bool large = catalog_.symbols.pages >= pages_worth_two_connections &&
                      catalog_.entries.pages >= pages_worth_two_connections;
   if (connections ? *connections > 1 : large) {
-    companion_ = store::Companion::open(*connection_);
+    companion_ = postgres::Companion::open(*connection_);
   }
 }
 
-store::TransactionOptions Run::joinable(store::TransactionOptions options) const {
+postgres::TransactionOptions Run::joinable(postgres::TransactionOptions options) const {
   options.export_snapshot = companion_ != nullptr;
-  options.settings = store::wanted_entries(options_.policy.universes());
-  if (companion_) options.idle_time += store::Companion::idle_time;
+  options.settings = tables::wanted_entries(options_.policy.universes());
+  if (companion_) options.idle_time += postgres::Companion::idle_time;
   return options;
 }
 
-std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait, bool reads) {
+std::unique_ptr<postgres::Transaction> Run::begin_locked(milliseconds lock_wait, bool reads) {
   const io::Deadline deadline = patience_.step(lock_wait);
   for (bool waited = false;; waited = true) {
-    std::unique_ptr<store::Transaction> transaction;
+    std::unique_ptr<postgres::Transaction> transaction;
     try {
       transaction = try_lock(reads);
     } catch (const Error&) {
@@ -164,12 +164,12 @@ std::unique_ptr<store::Transaction> Run::begin_locked(milliseconds lock_wait, bo
   }
 }
 
-std::unique_ptr<store::Transaction> Run::try_lock(bool reads) {
-  const store::TransactionOptions options{.timezone = environment_.timezone,
-                                          .lock = store::run_lock_key(catalog_),
-                                          .application_name = application_name()};
+std::unique_ptr<postgres::Transaction> Run::try_lock(bool reads) {
+  const postgres::TransactionOptions options{.timezone = environment_.timezone,
+                                             .lock = tables::run_lock_key(catalog_),
+                                             .application_name = application_name()};
   auto transaction =
-      std::make_unique<store::Transaction>(*connection_, reads ? joinable(options) : options);
+      std::make_unique<postgres::Transaction>(*connection_, reads ? joinable(options) : options);
   // Where no snapshot can be exported, it is not tried again with every look at the lock.
   if (reads && !transaction->snapshot()) companion_.reset();
   return transaction;
@@ -180,7 +180,7 @@ void Run::throw_locked(milliseconds lock_wait) {
   std::string holder;
   try {
     const io::Settling settling(patience_);
-    holder = store::lock_holder(*connection_, store::run_lock_key(catalog_));
+    holder = tables::lock_holder(*connection_, tables::run_lock_key(catalog_));
   } catch (const Error&) {
     // Who it is would only be good to know.
   }
@@ -193,7 +193,7 @@ void Run::open_record() {
   for (int attempt = 1;; ++attempt) {
     try {
       const auto transaction = begin_locked(options_.lock_wait, false);
-      store::open_run(*transaction, environment_.tables, record(), environment_.program_version);
+      tables::open_run(*transaction, environment_.tables, record(), environment_.program_version);
       transaction->commit();
       break;
     } catch (const Error& error) {
@@ -250,7 +250,7 @@ void Run::attempt() {
   omitted_universe_events_ = 0;
   begin_step(1);
   if (options_.dry_run) {
-    store::Transaction transaction(
+    postgres::Transaction transaction(
         *connection_, joinable({.read_only = true, .timezone = environment_.timezone}));
     make_plan(transaction);
     report_.status = RunStatus::completed;

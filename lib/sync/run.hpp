@@ -3,9 +3,9 @@
 #include <string_view>
 
 #include "io/wait.hpp"
-#include "store/market_reader.hpp"
 #include "sync/options.hpp"
 #include "sync/report.hpp"
+#include "tables/market_reader.hpp"
 
 namespace tickstock::sync {
 
@@ -18,7 +18,7 @@ class Observer {
   virtual ~Observer() = default;
 
   /// Once, before the first step: where it will stand how far reading has come.
-  virtual void follow(const store::Reading& reading) = 0;
+  virtual void follow(const tables::Reading& reading) = 0;
   /// Step 1 to 5 begins.
   virtual void step(int number, std::string_view name) = 0;
   /// What is as it should be, but takes time: a wait that was asked for.

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "store/entry_writer.hpp"
-#include "store/runs.hpp"
 #include "sync/run_state.hpp"
+#include "tables/entry_writer.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
@@ -15,18 +15,18 @@ int step_of(Task task) { return static_cast<int>(task) + 2; }
 
 }  // namespace
 
-void Run::apply(store::Transaction& transaction) {
+void Run::apply(postgres::Transaction& transaction) {
   const Snapshot& snapshot = *report_.snapshot;
   const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
                               options_.policy.ipo_days);
-  const store::WriteContext context{environment_.tables, snapshot.market,    reasons,
-                                    options_.run_id,     report_.written_at, report_.has_outbox};
-  if (!snapshot.plan.empty()) store::prepare_writing(transaction);
+  const tables::WriteContext context{environment_.tables, snapshot.market,    reasons,
+                                     options_.run_id,     report_.written_at, report_.has_outbox};
+  if (!snapshot.plan.empty()) tables::prepare_writing(transaction);
   for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
     const TaskPlan& task = snapshot.plan.tasks[i];
     TaskReport& task_report = report_.tasks[i];
     begin_step(step_of(task.task));
-    if (const auto error = store::write_task(transaction, context, task, application_name())) {
+    if (const auto error = tables::write_task(transaction, context, task, application_name())) {
       if (options_.approve_plan) throw Error(*error);
       task_report.error = error->what();
       task_report.changes.clear();
@@ -48,16 +48,16 @@ void Run::apply(store::Transaction& transaction) {
   }
   events::require_sendable(messages_);
   if (!report_.has_outbox) return;
-  std::vector<store::Statement> closing;
+  std::vector<postgres::Statement> closing;
   if (options_.events) {
-    closing.push_back(
-        store::store_messages(environment_.tables, options_.run_id, context.written_at, messages_));
+    closing.push_back(tables::store_messages(environment_.tables, options_.run_id,
+                                             context.written_at, messages_));
   }
-  closing.push_back(store::finish_run(environment_.tables, record()));
+  closing.push_back(tables::finish_run(environment_.tables, record()));
   transaction.run_pipeline(std::move(closing)).value();
 }
 
-void Run::commit(store::Transaction& transaction) {
+void Run::commit(postgres::Transaction& transaction) {
   // From here on a signal only shortens what is left.
   const io::Settling settling(patience_);
   try {
@@ -83,11 +83,12 @@ bool Run::find_outcome() {
   const io::Deadline deadline = patience_.step(environment_.database.commit_timeout);
   while (can_tell && !deadline.over() && !patience_.over()) {
     try {
-      store::ConnectionSettings settings = environment_.database;
+      postgres::ConnectionSettings settings = environment_.database;
       settings.connect_timeout = std::min(settings.connect_timeout, deadline.left());
-      connection_ = store::Connection::open(settings, patience_);
-      return store::has_committed(*connection_, environment_.tables, store::run_lock_key(catalog_),
-                                  options_.run_id, deadline.left());
+      connection_ = postgres::Connection::open(settings, patience_);
+      return tables::has_committed(*connection_, environment_.tables,
+                                   tables::run_lock_key(catalog_), options_.run_id,
+                                   deadline.left());
     } catch (const Error&) {
       patience_.pause(pause_between_tries);
     }

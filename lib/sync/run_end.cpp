@@ -1,8 +1,8 @@
 #include <chrono>
 
 #include "json/writer.hpp"
-#include "store/runs.hpp"
 #include "sync/run_state.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
@@ -58,10 +58,11 @@ void Run::record_failure() {
   const io::Settling settling(patience_);
   try {
     if (!connection_ || !connection_->usable()) {
-      connection_ = store::Connection::open(environment_.database, patience_);
+      connection_ = postgres::Connection::open(environment_.database, patience_);
     }
-    store::Transaction transaction(*connection_, {.isolation = store::Isolation::read_committed});
-    transaction.run(store::finish_run(environment_.tables, record()));
+    postgres::Transaction transaction(*connection_,
+                                      {.isolation = postgres::Isolation::read_committed});
+    transaction.run(tables::finish_run(environment_.tables, record()));
     transaction.commit();
   } catch (const Error& error) {
     early_warnings_.push_back(std::string("how the run ended is not in its record: ") +

@@ -3,9 +3,9 @@
 #include <memory>
 
 #include "events/day_signals.hpp"
-#include "store/market_reader.hpp"
-#include "store/preflight.hpp"
 #include "sync/run_state.hpp"
+#include "tables/market_reader.hpp"
+#include "tables/preflight.hpp"
 
 namespace tickstock::sync {
 
@@ -33,7 +33,7 @@ class DayEnd {
         patience_(patience) {}
 
   /// \return what tells that the day is complete; empty while nothing does.
-  std::string look(store::Connection& connection) {
+  std::string look(postgres::Connection& connection) {
     const bool priced = has_prices_ && in_prices(connection);
     // Also where prices are there: what is left on a list would be taken for that of another day.
     const bool signalled = in_lists();
@@ -42,10 +42,10 @@ class DayEnd {
   }
 
  private:
-  bool in_prices(store::Connection& connection) {
-    store::Transaction transaction(connection,
-                                   {.read_only = true, .timezone = environment_.timezone});
-    return store::has_recent_prices(transaction, environment_.tables, day_, 1);
+  bool in_prices(postgres::Connection& connection) {
+    postgres::Transaction transaction(connection,
+                                      {.read_only = true, .timezone = environment_.timezone});
+    return tables::has_recent_prices(transaction, environment_.tables, day_, 1);
   }
 
   bool in_lists() {
@@ -81,7 +81,7 @@ bool Run::wait_for_day_end() {
   const EodOptions& eod = options_.eod;
   if (eod.wait == milliseconds{0} || options_.dry_run) return false;
   const auto problems =
-      store::find_problems(catalog_, {store::Need::read_prices}, connection_->user());
+      tables::find_problems(catalog_, {tables::Need::read_prices}, connection_->user());
   for (const Error& problem : problems) {
     observer_.note(std::string("the prices can't tell the end of the day: ") + problem.what());
   }

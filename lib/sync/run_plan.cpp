@@ -2,18 +2,19 @@
 
 #include "rules/guards.hpp"
 #include "rules/plan.hpp"
-#include "store/market_reader.hpp"
-#include "store/preflight.hpp"
-#include "store/runs.hpp"
 #include "sync/data_warnings.hpp"
 #include "sync/digest.hpp"
 #include "sync/run_state.hpp"
+#include "tables/market_reader.hpp"
+#include "tables/preflight.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
 namespace {
 
-/// The symbols whose companies a plan names: those that come into or leave a universe of new listings.
+/// The symbols whose companies a plan names: those that come into or leave a universe of new
+/// listings.
 std::vector<SymbolId> described(const Plan& plan) {
   std::vector<SymbolId> symbols;
   for (const TaskPlan& task : plan.tasks) {
@@ -45,10 +46,10 @@ std::string approval(const RunOptions& options, const std::string& digest) {
 
 }  // namespace
 
-void Run::make_plan(store::Transaction& transaction) {
-  const store::TableNames& names = environment_.tables;
+void Run::make_plan(postgres::Transaction& transaction) {
+  const tables::TableNames& names = environment_.tables;
   if (can_read_history_) {
-    const auto last = store::last_completed_as_of(transaction, names);
+    const auto last = tables::last_completed_as_of(transaction, names);
     if (last && *report_.as_of < *last) {
       report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
                                  " lies before that of the last completed run, which is " +
@@ -57,17 +58,17 @@ void Run::make_plan(store::Transaction& transaction) {
   }
   const std::optional<int> days = price_days(options_.policy, options_.mode);
   // Closed when the tables are read, and when that fails: another attempt does without.
-  std::unique_ptr<store::Companion> companion = std::move(companion_);
-  auto [market, entries] = store::read_sources(transaction, companion.get(), names, catalog_,
-                                               {*report_.as_of, days}, reading_);
+  std::unique_ptr<postgres::Companion> companion = std::move(companion_);
+  auto [market, entries] = tables::read_sources(transaction, companion.get(), names, catalog_,
+                                                {*report_.as_of, days}, reading_);
   companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
       !limits.max_data_age_days ||
-      store::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
+      tables::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
 
   if (options_.measure && has_prices()) {
-    report_.newest_prices = store::newest_price_day(transaction, names, market);
+    report_.newest_prices = tables::newest_price_day(transaction, names, market);
   }
 
   for (Warning& warning :
@@ -75,7 +76,7 @@ void Run::make_plan(store::Transaction& transaction) {
     report_.warnings.push_back(std::move(warning));
   }
   Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);
-  store::CompanyReader companies(transaction, names, market, described(plan));
+  tables::CompanyReader companies(transaction, names, market, described(plan));
   report_.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -93,7 +94,7 @@ void Run::make_plan(store::Transaction& transaction) {
 }
 
 bool Run::has_prices() const {
-  return store::find_problems(catalog_, {store::Need::read_prices}, connection_->user()).empty();
+  return tables::find_problems(catalog_, {tables::Need::read_prices}, connection_->user()).empty();
 }
 
 void Run::check_guards() const {

@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "events/messages.hpp"
-#include "store/catalog.hpp"
-#include "store/companion.hpp"
-#include "store/connection.hpp"
-#include "store/market_reader.hpp"
-#include "store/transaction.hpp"
+#include "postgres/companion.hpp"
+#include "postgres/connection.hpp"
+#include "postgres/transaction.hpp"
 #include "sync/announcer.hpp"
 #include "sync/clock.hpp"
 #include "sync/run.hpp"
+#include "tables/catalog.hpp"
+#include "tables/market_reader.hpp"
 
 namespace tickstock::sync {
 
@@ -35,14 +35,14 @@ class Run {
   void publish();
 
   // run_plan.cpp: read, plan, guard
-  void make_plan(store::Transaction& transaction);
+  void make_plan(postgres::Transaction& transaction);
   /// Whether the prices can be read.
   [[nodiscard]] bool has_prices() const;
   void check_guards() const;
 
   // run_apply.cpp: write, commit
-  void apply(store::Transaction& transaction);
-  void commit(store::Transaction& transaction);
+  void apply(postgres::Transaction& transaction);
+  void commit(postgres::Transaction& transaction);
   [[nodiscard]] bool find_outcome();
 
   // run_tidy.cpp: what is too old, and what is left
@@ -66,12 +66,13 @@ class Run {
 
   void open_companion();
   /// \param reads whether the tables are read in it, which a companion may help with
-  std::unique_ptr<store::Transaction> begin_locked(std::chrono::milliseconds lock_wait, bool reads);
+  std::unique_ptr<postgres::Transaction> begin_locked(std::chrono::milliseconds lock_wait,
+                                                      bool reads);
   /// Begins a transaction and tries the lock once.
-  std::unique_ptr<store::Transaction> try_lock(bool reads);
+  std::unique_ptr<postgres::Transaction> try_lock(bool reads);
   [[noreturn]] void throw_locked(std::chrono::milliseconds lock_wait);
   /// Makes a transaction one that a companion, where there is one, can join.
-  [[nodiscard]] store::TransactionOptions joinable(store::TransactionOptions options) const;
+  [[nodiscard]] postgres::TransactionOptions joinable(postgres::TransactionOptions options) const;
   void begin_step(int step);
   [[nodiscard]] std::string application_name() const;
 
@@ -82,10 +83,10 @@ class Run {
 
   RunClock clock_;
   Announcer announcer_;
-  std::optional<store::Connection> connection_;
-  store::Catalog catalog_;
-  std::unique_ptr<store::Companion> companion_;  ///< until the tables are read
-  store::Reading reading_;
+  std::optional<postgres::Connection> connection_;
+  tables::Catalog catalog_;
+  std::unique_ptr<postgres::Companion> companion_;  ///< until the tables are read
+  tables::Reading reading_;
   Report report_;
   std::vector<Warning> early_warnings_;  ///< those that a retry does not find again
   std::vector<Message> messages_;

@@ -1,7 +1,7 @@
-#include "store/outbox.hpp"
-#include "store/pruning.hpp"
 #include "sync/giving_up.hpp"
 #include "sync/run_state.hpp"
+#include "tables/outbox.hpp"
+#include "tables/pruning.hpp"
 
 namespace tickstock::sync {
 
@@ -15,7 +15,7 @@ void Run::prune() {
   // Whoever wants the run to end now does not care for old rows.
   if (patience_.ending()) return;
   try {
-    store::prune(*connection_, environment_.tables, environment_.retention);
+    tables::prune(*connection_, environment_.tables, environment_.retention);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return;
     report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
@@ -27,7 +27,7 @@ void Run::measure() {
   const io::Settling settling(patience_);
   try {
     report_.outbox_pending =
-        static_cast<std::uint64_t>(store::count_pending(*connection_, environment_.tables));
+        static_cast<std::uint64_t>(tables::count_pending(*connection_, environment_.tables));
   } catch (const Error&) {
     // What is not known is not told; why the run failed is said already.
   }

@@ -209,8 +209,8 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
 }
 
 TEST_CASE("the man page names the limits that the program keeps") {
-  const tickstock::store::ConnectionSettings database;
-  const tickstock::events::RedisSettings redis;
+  const tickstock::postgres::ConnectionSettings database;
+  const tickstock::redis::RedisSettings redis;
   const auto seconds = [](std::chrono::milliseconds time, const std::string& what) {
     return contains(fmt::format("{} seconds {}", time.count() / 1000, what));
   };

@@ -12,7 +12,7 @@ using tickstock::test::Redis;
 
 TEST_CASE("a Redis that answers late is asked no second time, and its signal counts") {
   Redis redis;
-  events::RedisSettings settings = events::parse_redis_url(redis.url());
+  redis::RedisSettings settings = redis::parse_redis_url(redis.url());
   events::DaySignals signals(settings, {"done", "other"});
   io::Patience patience;
   const Day day = *parse_day("2024-06-28");

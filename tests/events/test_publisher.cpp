@@ -13,6 +13,7 @@
 
 using namespace tickstock;
 using namespace tickstock::events;
+using namespace tickstock::redis;
 using namespace tickstock::test;
 using std::chrono::seconds;
 

@@ -3,7 +3,7 @@
 
 #include "domain/error.hpp"
 #include "fuzz/targets.hpp"
-#include "store/binary_copy.hpp"
+#include "postgres/binary_copy.hpp"
 
 namespace tickstock::fuzz {
 
@@ -19,7 +19,7 @@ struct Outcome {
 };
 
 /// Looks at a field as each column that may be read from it.
-void look(const store::CopyField& field) {
+void look(const postgres::CopyField& field) {
   const auto read = [&field](auto reader, std::size_t size) {
     try {
       require(reader(field).has_value() == field.has_value(), "NULL and no value are not the same");
@@ -30,23 +30,23 @@ void look(const store::CopyField& field) {
     }
   };
   try {
-    const double number = store::copy_numeric(field);
+    const double number = postgres::copy_numeric(field);
     require(field || std::isnan(number), "NULL is read as a number");
   } catch (const Error& error) {
     require(error.kind() == ErrorKind::failed, "an error of another kind");
     require(field.has_value(), "NULL is refused");
   }
-  read(store::copy_day, 4);
-  read(store::copy_boolean, 1);
+  read(postgres::copy_day, 4);
+  read(postgres::copy_boolean, 1);
 }
 
 Outcome read(const std::vector<std::string_view>& pieces, std::size_t width) {
   Outcome outcome;
-  store::BinaryCopyReader reader(
-      width, [&outcome, width](std::span<const store::CopyField> fields) {
+  postgres::BinaryCopyReader reader(
+      width, [&outcome, width](std::span<const postgres::CopyField> fields) {
         require(fields.size() == width, "a row of another width");
         Row& row = outcome.rows.emplace_back();
-        for (const store::CopyField& field : fields) {
+        for (const postgres::CopyField& field : fields) {
           look(field);
           row.push_back(field ? std::optional<std::string>(*field) : std::nullopt);
         }

@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "domain/error.hpp"
-#include "events/conversation.hpp"
 #include "fuzz/targets.hpp"
+#include "redis/conversation.hpp"
 
 namespace tickstock::fuzz {
 
@@ -21,12 +21,12 @@ struct Outcome {
 /// Holds the conversation that the letters of `plan` ask for against the answers in these pieces.
 Outcome converse(std::string_view plan, const std::vector<std::string_view>& answers) {
   const auto has = [plan](char letter) { return plan.find(letter) != std::string_view::npos; };
-  events::RedisSettings settings;
+  redis::RedisSettings settings;
   if (has('u')) settings.user = "job";
   if (has('p')) settings.password = secret;
   if (has('d')) settings.database = 3;
   const Message event{"id", "tickstock:test", "test", "{}"};
-  events::Conversation conversation(settings);
+  redis::Conversation conversation(settings);
   for (const char letter : plan) {
     if (letter == 'a') conversation.announce(event);
     if (letter == 'e') conversation.publish(event);

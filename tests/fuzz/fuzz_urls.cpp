@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "domain/error.hpp"
-#include "events/redis_settings.hpp"
 #include "fuzz/targets.hpp"
-#include "store/connection.hpp"
-#include "store/table_names.hpp"
+#include "postgres/connection.hpp"
+#include "redis/address.hpp"
+#include "tables/table_names.hpp"
 
 namespace tickstock::fuzz {
 
@@ -28,7 +28,7 @@ struct FreeOptions {
 
 /// What libpq makes of it: the secret is the password, and in no option that a message may show.
 void check_conninfo(const std::string& conninfo, bool must_be_seen) {
-  const std::string problem = store::conninfo_problem(conninfo);
+  const std::string problem = postgres::conninfo_problem(conninfo);
   require(!leaks(problem), "the problem of a conninfo repeats the password");
   if (!problem.empty()) return;
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(
@@ -39,7 +39,7 @@ void check_conninfo(const std::string& conninfo, bool must_be_seen) {
     if (each->val == nullptr || keyword.ends_with("password")) continue;
     require(!leaks(each->val), "libpq takes the password for the " + std::string(keyword));
   }
-  require(store::conninfo_has_password(conninfo) || !must_be_seen || !leaks(conninfo),
+  require(postgres::conninfo_has_password(conninfo) || !must_be_seen || !leaks(conninfo),
           "the password of a conninfo is not seen");
 }
 
@@ -54,13 +54,13 @@ bool stands_alone(std::string_view before, std::string_view after) {
 
 void check_redis(const std::string& url) {
   try {
-    const events::RedisSettings settings = events::parse_redis_url(url);
+    const redis::RedisSettings settings = redis::parse_redis_url(url);
     require(!leaks(settings.shown()), "the address that is shown repeats the password");
     require(!leaks(url) || leaks(settings.password), "the password of a Redis URL is lost");
     require(!settings.host.empty() && settings.path.size() <= 107, "an address that can't be used");
     // A path is shown as it is, not as it would have to be written.
-    if (settings.transport != events::RedisSettings::Transport::unix_socket) {
-      const events::RedisSettings again = events::parse_redis_url(settings.shown());
+    if (settings.transport != redis::RedisSettings::Transport::unix_socket) {
+      const redis::RedisSettings again = redis::parse_redis_url(settings.shown());
       require(again.shown() == settings.shown(), "the address that is shown is another one");
     }
   } catch (const Error& error) {
@@ -71,13 +71,13 @@ void check_redis(const std::string& url) {
 
 void check_table(std::string_view text) {
   try {
-    const store::TableName name = store::parse_table_name(text, "public", "[tables] symbols");
+    const tables::TableName name = tables::parse_table_name(text, "public", "[tables] symbols");
     const std::string quoted = name.quoted();
     require(std::count(quoted.begin(), quoted.end(), '"') == 4 && quoted.size() <= 2 * 63 + 5,
             "a name breaks out of its quotes");
-    require(store::parse_table_name(name.shown(), "other", "").quoted() == quoted,
+    require(tables::parse_table_name(name.shown(), "other", "").quoted() == quoted,
             "a name is read differently with its schema");
-    store::TableNames names;
+    tables::TableNames names;
     names.symbols = name;
     require(names.in("{symbols}") == quoted, "a name is not put into a statement as it is");
   } catch (const Error& error) {

@@ -2,11 +2,11 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "store/binary_copy.hpp"
+#include "postgres/binary_copy.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock;
-using namespace tickstock::store;
+using namespace tickstock::postgres;
 
 namespace {
 

@@ -1,11 +1,12 @@
 #include <vector>
 
-#include "store/connection.hpp"
-#include "store/table_names.hpp"
+#include "postgres/connection.hpp"
 #include "support/catch.hpp"
+#include "tables/table_names.hpp"
 
 using namespace tickstock;
-using namespace tickstock::store;
+using namespace tickstock::postgres;
+using namespace tickstock::tables;
 using tickstock::test::contains;
 
 TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {

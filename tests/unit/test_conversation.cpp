@@ -3,11 +3,11 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "events/conversation.hpp"
+#include "redis/conversation.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock;
-using namespace tickstock::events;
+using namespace tickstock::redis;
 using namespace tickstock::test;
 
 namespace {

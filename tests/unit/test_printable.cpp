@@ -1,6 +1,6 @@
 #include <limits>
 
-#include "printable.hpp"
+#include "show/printable.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock::cli;

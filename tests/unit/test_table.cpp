@@ -1,6 +1,6 @@
-#include "progress_line.hpp"
+#include "show/progress_line.hpp"
+#include "show/table.hpp"
 #include "support/catch.hpp"
-#include "table.hpp"
 
 using namespace tickstock::cli;
 

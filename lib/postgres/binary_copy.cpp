@@ -1,0 +1,175 @@
+#include "postgres/binary_copy.hpp"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "domain/error.hpp"
+
+namespace tickstock::postgres {
+
+namespace {
+
+constexpr std::string_view signature("PGCOPY\n\377\r\n\0", 11);
+
+// The bytes must be there. Written out, each is one load and one swap.
+
+std::uint32_t byte_at(std::string_view bytes, std::size_t at) {
+  return static_cast<unsigned char>(bytes.data()[at]);
+}
+
+std::uint32_t uint16_at(std::string_view bytes, std::size_t at) {
+  return byte_at(bytes, at) << 8 | byte_at(bytes, at + 1);
+}
+
+std::uint32_t uint32_at(std::string_view bytes, std::size_t at) {
+  return byte_at(bytes, at) << 24 | byte_at(bytes, at + 1) << 16 | byte_at(bytes, at + 2) << 8 |
+         byte_at(bytes, at + 3);
+}
+
+std::int32_t int32_at(std::string_view bytes, std::size_t at) {
+  return static_cast<std::int32_t>(uint32_at(bytes, at));
+}
+
+[[noreturn]] void malformed() {
+  throw Error(ErrorKind::failed, "PostgreSQL sent rows in a format that can't be read");
+}
+
+/// The digits of a numeric, four in each group, and what power of ten the last one stands for.
+struct Decimal {
+  std::string_view groups;
+  int exponent;
+
+  [[nodiscard]] std::size_t size() const { return groups.size() / 2; }
+  [[nodiscard]] std::uint32_t group(std::size_t i) const {
+    const std::uint32_t group = uint16_at(groups, 2 * i);
+    if (group > 9999) malformed();
+    return group;
+  }
+};
+
+/// Exact where both the digits and the power of ten are doubles themselves, so that one operation
+/// rounds once (Clinger, How to Read Floating Point Numbers Accurately, 1990).
+std::optional<double> exactly(const Decimal& decimal) {
+  constexpr std::uint64_t limit = std::uint64_t{1} << 53;
+  constexpr std::array<double, 23> powers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                          1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                          1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  if (decimal.size() > 4) return std::nullopt;
+  std::uint64_t digits = 0;
+  for (std::size_t i = 0; i < decimal.size(); ++i) digits = digits * 10'000 + decimal.group(i);
+  const auto power = static_cast<std::size_t>(std::abs(decimal.exponent));
+  if (digits > limit || power >= powers.size()) return std::nullopt;
+  const auto whole = static_cast<double>(digits);
+  return decimal.exponent < 0 ? whole / powers[power] : whole * powers[power];
+}
+
+double by_text(const Decimal& decimal) {
+  std::string text = "0";
+  for (std::size_t i = 0; i < decimal.size(); ++i) {
+    const std::string group = std::to_string(decimal.group(i));
+    text.append(4 - group.size(), '0').append(group);
+  }
+  text += "e" + std::to_string(decimal.exponent);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc::result_out_of_range) return value;
+  // Too large, or so small that it is zero.
+  const int leading = decimal.exponent + 4 * static_cast<int>(decimal.size());
+  return leading > 0 ? std::numeric_limits<double>::infinity() : 0.0;
+}
+
+}  // namespace
+
+void BinaryCopyReader::feed(std::string_view bytes) {
+  if (!rest_.empty()) {
+    rest_.append(bytes);
+    bytes = rest_;
+  }
+  while (const std::size_t used = consume(bytes)) bytes.remove_prefix(used);
+  rest_ = std::string(bytes);
+}
+
+std::size_t BinaryCopyReader::consume(std::string_view bytes) {
+  if (!header_read_) {
+    // Signature, flags, and an extension area with its length in front.
+    if (bytes.size() < 19) return 0;
+    if (bytes.substr(0, signature.size()) != signature) malformed();
+    const std::size_t size = 19 + std::size_t{uint32_at(bytes, 15)};
+    if (bytes.size() < size) return 0;
+    header_read_ = true;
+    return size;
+  }
+  if (ended_ && !bytes.empty()) malformed();
+  if (bytes.size() < 2) return 0;
+  const std::uint32_t count = uint16_at(bytes, 0);
+  if (count == 0xffff) {  // the trailer
+    ended_ = true;
+    return 2;
+  }
+  if (count != width_) malformed();
+  fields_.clear();
+  std::size_t at = 2;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (bytes.size() < at + 4) return 0;
+    const std::int32_t size = int32_at(bytes, at);
+    at += 4;
+    if (size < -1) malformed();
+    if (size == -1) {
+      fields_.emplace_back();
+      continue;
+    }
+    if (bytes.size() < at + static_cast<std::size_t>(size)) return 0;
+    fields_.emplace_back(std::string_view(bytes.data() + at, static_cast<std::size_t>(size)));
+    at += static_cast<std::size_t>(size);
+  }
+  take_(fields_);
+  return at;
+}
+
+std::optional<Day> copy_day(const CopyField& field) {
+  if (!field) return std::nullopt;
+  if (field->size() != 4) malformed();
+  const std::int32_t days = int32_at(*field, 0);
+  constexpr std::chrono::sys_days epoch{std::chrono::year{2000} / 1 / 1};
+  constexpr std::chrono::sys_days first{std::chrono::year::min() / 1 / 1};
+  constexpr std::chrono::sys_days last{std::chrono::year::max() / 12 / 31};
+  // PostgreSQL's years go beyond those of std::chrono, on either side of any market.
+  if (days > (last - epoch).count()) return Day::max();
+  if (days < (first - epoch).count()) return Day::min();
+  return epoch + std::chrono::days{days};
+}
+
+double copy_numeric(const CopyField& field) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (!field) return nan;
+  if (field->size() < 8) malformed();
+  // How many groups, the place of the first one, the sign, and how many digits are shown.
+  const auto count = static_cast<int>(uint16_at(*field, 0));
+  const int weight = static_cast<std::int16_t>(uint16_at(*field, 2));
+  const std::uint32_t sign = uint16_at(*field, 4);
+  if (field->size() != 8 + 2 * static_cast<std::size_t>(count)) malformed();
+  switch (sign) {
+    case 0x0000:
+    case 0x4000: break;
+    case 0xc000: return nan;
+    case 0xd000: return infinity;
+    case 0xf000: return -infinity;
+    default: malformed();
+  }
+  const Decimal decimal{field->substr(8), 4 * (weight - count + 1)};
+  const auto exact = exactly(decimal);
+  const double value = exact ? *exact : by_text(decimal);
+  return sign == 0 ? value : -value;
+}
+
+std::optional<bool> copy_boolean(const CopyField& field) {
+  if (!field) return std::nullopt;
+  if (field->size() != 1) malformed();
+  return field->front() != 0;
+}
+
+}  // namespace tickstock::postgres

@@ -1,0 +1,207 @@
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "domain/error.hpp"
+#include "io/wait.hpp"
+#include "postgres/result.hpp"
+#include "postgres/targets.hpp"
+
+namespace tickstock::postgres {
+
+/// The parameters of one statement in text format; nothing is NULL.
+using Params = std::vector<std::optional<std::string>>;
+
+/// One statement, with what it does in words for the error that may come of it.
+struct Statement {
+  std::string doing;  ///< `reading public.symbols`
+  std::string sql;
+  Params params = {};
+};
+
+/// Where to connect, and how long each step may take. The conninfo is a URL, a list of keywords and
+/// values, or empty for libpq's own environment.
+struct ConnectionSettings {
+  std::string conninfo;
+  std::string application_name = "tickstock-cache";
+  std::chrono::milliseconds connect_timeout{10'000};  ///< for each address
+  std::chrono::milliseconds statement_timeout{60'000};
+  std::chrono::milliseconds lock_timeout{10'000};
+  std::chrono::milliseconds commit_timeout{30'000};
+  /// How many connections reading may use; nothing for two where the tables are large.
+  std::optional<std::int64_t> connections = {};
+  /// The user's home folder, where libpq's own files stand; that of the system's list of users
+  /// where empty.
+  std::string home = {};
+  bool require_tls = false;  ///< refuse a server on another machine that is not verified
+};
+
+/// What came of a pipeline: the results up to the first failure.
+struct PipelineOutcome {
+  struct Failure {
+    std::size_t index;  ///< which statement failed
+    Error error;
+  };
+  std::vector<Result> results;
+  std::optional<Failure> failure;
+
+  /// The results. \throws Error, the failure where there is one.
+  std::vector<Result>& value();
+};
+
+/// Whether a string can be a conninfo that libpq takes, checked without printing it: its own words
+/// would echo parts of a password. Empty when it can; otherwise what is wrong.
+std::string conninfo_problem(const std::string& conninfo);
+
+/// What is wrong with the value of a parameter, wherever it was given, in words that continue the
+/// name of where it stands and don't repeat the value; empty where nothing is. libpq itself would
+/// find it only while connecting, when it looks like a server that can't be reached.
+std::string parameter_problem(std::string_view keyword, std::string_view value);
+
+/// Whether the name of a database looks like a URL or conninfo, which libpq would not read as such
+/// but print, with a password that may be in it.
+bool holds_conninfo(std::string_view database);
+
+/// Whether a conninfo holds a password. It must be one without a conninfo_problem.
+bool conninfo_has_password(const std::string& conninfo);
+
+/// What a conninfo says of one keyword, or else libpq's environment; empty where neither does.
+std::string conninfo_value(const std::string& conninfo, std::string_view keyword);
+
+/// A conninfo, or where it is empty the server that libpq's own environment names, as keywords and
+/// values without a password.
+std::string shown_conninfo(const std::string& conninfo);
+
+/// A connection to PostgreSQL. Every wait ends at the limit of its step or with the patience, which
+/// must outlive the connection. Not thread-safe.
+class Connection {
+ public:
+  /// Tries the addresses of the conninfo one after the other. \throws Error (unavailable) when no
+  /// server answers or it refuses the login, (config) for one that require_tls forbids,
+  /// (interrupted).
+  static Connection open(const ConnectionSettings& settings, io::Patience& patience);
+
+  /// Connects once more to where this one leads, with a connection that nothing depends on: no wait
+  /// for it outlasts a signal, and what it does not do in time closes it. \return nothing when that
+  /// fails. \throws Error (interrupted).
+  [[nodiscard]] std::optional<Connection> open_another(std::chrono::milliseconds time) const;
+
+  Connection(Connection&&) noexcept = default;
+  Connection& operator=(Connection&&) noexcept = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() = default;
+
+  /// Runs one statement. \throws Error with the kind that its SQLSTATE means.
+  Result run(const Statement& statement);
+
+  /// Sends a statement, and then waits for its result: run() in two steps. Between them nothing
+  /// else may be sent. \throws Error.
+  void ask(const Statement& statement);
+  Result answer(const Statement& statement);
+
+  /// Sends all statements before it reads the first answer, which costs one round trip. Outside an
+  /// explicit transaction they are one.
+  PipelineOutcome run_pipeline(std::vector<Statement> statements);
+  /// The same for statements that are made one by one until there is none: while the server works
+  /// on one, the next is made, and no more than two are held. The server parses once what is the
+  /// same SQL several times in a row.
+  PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next);
+
+  /// Gives up whatever has no answer by then. For a connection that nothing depends on.
+  void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
+
+  /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) when the connection
+  /// is lost meanwhile, or no answer comes in time.
+  Result commit();
+  /// What the server warned of at the last COMMIT, such as a standby that may not have it.
+  [[nodiscard]] const std::string& commit_warning() const { return notices_->warning; }
+
+  /// What the server warned of at the login, such as a collation that changed with the system.
+  [[nodiscard]] const std::vector<std::string>& login_warnings() const {
+    return notices_->of_login;
+  }
+
+  /// Rolls back whatever is open, without a throw; a connection that can't is closed.
+  void rollback() noexcept;
+
+  [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
+  [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
+  /// Who is logged in, also when the connection is lost since.
+  [[nodiscard]] const std::string& user() const { return user_; }
+  [[nodiscard]] io::Patience& patience() const { return *patience_; }
+  /// Where it leads.
+  [[nodiscard]] const Target& target() const { return target_; }
+
+ private:
+  friend class CopyOut;
+
+  struct Finish {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+
+  struct ConnectFailure {
+    std::string why;
+    bool answered;  ///< the server itself refused
+  };
+  struct Notices {
+    bool committing = false;
+    std::string warning;
+    bool logging_in = true;
+    std::vector<std::string> of_login;
+  };
+
+  Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)
+      : connection_(connection),
+        settings_(std::move(settings)),
+        target_(std::move(target)),
+        patience_(&patience),
+        notices_(std::make_unique<Notices>()) {}
+
+  // connect.cpp, with open
+  static std::variant<Connection, ConnectFailure> open_at(const Target& target,
+                                                          const ConnectionSettings& settings,
+                                                          io::Patience& patience);
+  static void take_notice(void* notices, const PGresult* notice);
+
+  Result run_until(const Statement& statement, io::Deadline deadline);
+  Result result_of(const Statement& statement, io::Deadline deadline);
+  void send(const Statement& statement);
+  /// The same SQL as the one before, which the server then need not parse and plan anew.
+  void send_again(const Statement& statement);
+  void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
+  void flush(io::Deadline deadline, const std::string& doing);
+  void wait_readable(io::Deadline deadline, const std::string& doing);
+  void consume_input(const std::string& doing);
+  Result next_result(io::Deadline deadline, const std::string& doing);
+  /// Cancels what runs, waits a little for it to end, and closes the connection where it doesn't.
+  void stop() noexcept;
+  /// Stops what runs, but a COMMIT, and throws.
+  [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
+  /// \return whether the request is delivered.
+  bool cancel() noexcept;
+  void drain(io::Deadline deadline) noexcept;
+  void drain_rest() noexcept;
+  [[nodiscard]] io::Deadline statement_deadline() const;
+  [[nodiscard]] Error lost(const std::string& doing) const;
+
+  std::unique_ptr<PGconn, Finish> connection_;
+  ConnectionSettings settings_;
+  Target target_;
+  std::string user_;
+  io::Patience* patience_;
+  bool expendable_ = false;  ///< nothing depends on it
+  std::optional<io::Deadline> answer_by_;
+  std::unique_ptr<Notices> notices_;  ///< libpq keeps its address
+};
+
+}  // namespace tickstock::postgres

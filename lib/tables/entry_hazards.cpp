@@ -1,0 +1,144 @@
+#include "tables/entry_hazards.hpp"
+
+#include <string_view>
+
+#include "postgres/arrays.hpp"
+#include "postgres/transaction.hpp"
+#include "tables/columns.hpp"
+
+namespace tickstock::tables {
+
+namespace {
+
+// Columns that an INSERT of an entry must fill and doesn't, and whether a trigger could.
+constexpr std::string_view unfilled_sql = R"(
+SELECT a.attname,
+       EXISTS (SELECT FROM pg_trigger t
+                WHERE t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+                  AND t.tgtype & 7 = 7)
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+ WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+   AND (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND t.typdefault IS NULL
+   AND a.attidentity = '' AND a.attgenerated = '' AND a.attname <> ALL ($2::name[])
+ ORDER BY a.attnum)";
+
+// Sequences behind defaults that an INSERT of an entry uses, and this login may not. CASE keeps the
+// question from relations that are none.
+constexpr std::string_view sequences_sql = R"(
+SELECT format('%I.%I', n.nspname, c.relname)
+  FROM pg_attrdef f
+  JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+  JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+                  AND d.refclassid = 'pg_class'::regclass
+  JOIN pg_class c ON c.oid = d.refobjid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE f.adrelid = $1::oid AND a.attname <> ALL ($2::name[])
+   AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE, UPDATE') END
+ ORDER BY 1)";
+
+// Tables whose changed or deleted rows are published, but can't be told from others by a
+// subscriber.
+constexpr std::string_view publications_sql = R"(
+SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
+  FROM unnest($1::oid[]) AS wanted(oid)
+  JOIN pg_class c ON c.oid = wanted.oid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+  JOIN pg_publication p ON p.pubname = t.pubname AND (p.pubupdate OR p.pubdelete)
+ WHERE c.relreplident = 'n'
+    OR c.relreplident = 'd'
+       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+    OR c.relreplident = 'i'
+       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
+ ORDER BY c.oid, p.pubname)";
+
+// Functions of triggers that set no search_path and use the bare name of something outside of
+// pg_catalog. Their text is searched without comments and strings; a word is a name where it stands
+// neither behind nor before a dot, and where something of that name is there.
+constexpr std::string_view triggers_sql = R"(
+SELECT DISTINCT ON (trigger) trigger, function, word[1]
+  FROM (SELECT t.tgname AS trigger, format('%I.%I', n.nspname, p.proname) AS function,
+               lower(regexp_replace(
+                       regexp_replace(p.prosrc, '--[^' || chr(10) || ']*|/[*].*?[*]/', ' ', 'g'),
+                       '''(?:[^'']|'''')*''', ' ', 'g')) AS body
+          FROM pg_trigger t
+          JOIN pg_proc p ON p.oid = t.tgfoid
+          JOIN pg_namespace n ON n.oid = p.pronamespace
+          JOIN pg_language l ON l.oid = p.prolang
+         WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+           AND l.lanname IN ('plpgsql', 'sql')
+           AND NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s LIKE 'search_path=%')) f
+ CROSS JOIN LATERAL
+       regexp_matches(body, '(?<![[:alnum:]_.$])([a-z_][[:alnum:]_$]*)(?![[:alnum:]_$])' ||
+                            '(?!"?[[:space:]]*[.])([[:space:]]*[(])?', 'g') AS word
+ WHERE EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.relname = word[1] AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+                  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
+    OR word[2] IS NOT NULL
+       AND EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                    WHERE p.proname = word[1]
+                      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
+       AND NOT EXISTS (SELECT FROM pg_proc p
+                        WHERE p.proname = word[1] AND p.pronamespace = 'pg_catalog'::regnamespace)
+ ORDER BY trigger, word[1])";
+
+std::string oid_text(const Relation& relation) { return std::to_string(relation.oid); }
+
+}  // namespace
+
+Hazards find_hazards(postgres::Connection& connection, const TableNames& names,
+                     const Catalog& catalog, const std::string& role) {
+  const std::string entries = names.entries.shown();
+  const std::string filled = postgres::array_literal(
+      std::vector<std::string_view>(entries_inserted.begin(), entries_inserted.end()));
+  std::vector<std::string> written{oid_text(catalog.entries)};
+  if (catalog.has_own_tables()) {
+    for (const Relation* own : {&catalog.runs, &catalog.outbox}) written.push_back(oid_text(*own));
+  }
+  const std::string doing = "looking at what stands around " + entries;
+  const std::vector<postgres::Result> results = postgres::read_at_once(
+      connection, {},
+      {{doing, std::string(unfilled_sql), {oid_text(catalog.entries), filled}},
+       {doing, std::string(sequences_sql), {oid_text(catalog.entries), filled}},
+       {doing, std::string(publications_sql), {postgres::array_literal(written)}},
+       {doing, std::string(triggers_sql), {oid_text(catalog.entries)}}});
+  Hazards hazards;
+  for (int row = 0; row < results[0].rows(); ++row) {
+    const std::string column = results[0].text(row, 0);
+    const std::string sentence = "column " + column + " of " + entries +
+                                 " takes no NULL, has no default, and is not filled by a run that "
+                                 "creates an entry; give it a default";
+    if (results[0].boolean(row, 1)) {
+      hazards.warnings.push_back(sentence + ", unless its trigger fills it");
+    } else {
+      hazards.problems.emplace_back(ErrorKind::failed, sentence);
+    }
+  }
+  for (int row = 0; row < results[1].rows(); ++row) {
+    const std::string sequence = results[1].text(row, 0);
+    hazards.problems.emplace_back(
+        ErrorKind::failed,
+        "no USAGE privilege on sequence " + sequence + ", which numbers " + entries +
+            "; run as its owner: GRANT USAGE ON SEQUENCE " + sequence + " TO " + role,
+        "42501");
+  }
+  for (int row = 0; row < results[2].rows(); ++row) {
+    const std::string table = results[2].text(row, 0);
+    hazards.problems.emplace_back(
+        ErrorKind::failed, "the table " + table + " is published by '" + results[2].text(row, 1) +
+                               "' without a replica identity, so its rows can't be changed; give "
+                               "it a primary key, or run: ALTER TABLE " +
+                               table + " REPLICA IDENTITY FULL");
+  }
+  for (int row = 0; row < results[3].rows(); ++row) {
+    hazards.warnings.push_back(
+        "the trigger '" + results[3].text(row, 0) + "' on " + entries + " calls " +
+        results[3].text(row, 1) + "(), which names '" + results[3].text(row, 2) +
+        "' without its schema; a run works with search_path = pg_catalog, so that write fails "
+        "unless the function gets its own: ALTER FUNCTION " +
+        results[3].text(row, 1) + " SET search_path = public");
+  }
+  return hazards;
+}
+
+}  // namespace tickstock::tables

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/market.hpp"
+#include "domain/message.hpp"
+#include "postgres/transaction.hpp"
+#include "rules/plan.hpp"
+#include "rules/reason.hpp"
+#include "tables/table_names.hpp"
+
+namespace tickstock::tables {
+
+/// What goes with the writes of a run.
+struct WriteContext {
+  const TableNames& names;
+  const Market& market;
+  const MemberReasons& reasons;
+  std::string run_id;
+  std::string written_at;  ///< ISO 8601 in UTC; `updated_at` and `last_updated` of each entry
+  bool journal;            ///< whether the program's own tables are there
+};
+
+/// Settings of the transaction for what it writes: once, before the first task.
+void prepare_writing(postgres::Transaction& transaction);
+
+/// Writes the entries of one task in a savepoint of its own, each with its line in the journal, in
+/// one round trip. \return the error of an entry, after which the task alone is rolled back;
+/// nothing when all were written. \throws Error for every other failure.
+std::optional<Error> write_task(postgres::Transaction& transaction, const WriteContext& context,
+                                const TaskPlan& task, const std::string& application_name);
+
+/// Stores events behind those that are there, in their order.
+postgres::Statement store_messages(const TableNames& names, const std::string& run_id,
+                                   const std::string& created_at,
+                                   const std::vector<Message>& messages);
+
+}  // namespace tickstock::tables

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "domain/entry.hpp"
+#include "domain/market.hpp"
+#include "postgres/companion.hpp"
+#include "postgres/transaction.hpp"
+#include "rules/universe.hpp"
+#include "tables/catalog.hpp"
+#include "tables/table_names.hpp"
+
+namespace tickstock::tables {
+
+/// What a plan is made of.
+struct Sources {
+  Market market;  ///< ranked
+  Entries entries;
+};
+
+/// How far reading has come.
+struct Reading {
+  std::uint64_t rows = 0;
+  std::uint64_t expected = 0;  ///< by the statistics; 0 where there are none
+};
+
+/// What is to be read.
+struct SourceOptions {
+  Day as_of;
+  /// A market cap is the latest close of the as-of day and so many days before it times the shares
+  /// outstanding, and the column's only where that is no finite number above zero; prices are not
+  /// asked where this is not given.
+  std::optional<int> price_days = {};
+};
+
+/// The settings of a transaction by which read_sources() knows which entries are wanted: those of
+/// these universes, and those of the cleaned types.
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Universes& universes);
+
+/// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
+/// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error
+/// (failed) for two rows of a symbol, or one without a name.
+Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
+                     const TableNames& names, const Catalog& catalog, const SourceOptions& options,
+                     Reading& reading);
+
+/// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
+/// called, nothing else may be asked of the transaction.
+class CompanyReader {
+ public:
+  /// Sends the question; none without symbols.
+  CompanyReader(postgres::Transaction& transaction, const TableNames& names, const Market& market,
+                const std::vector<SymbolId>& symbols);
+
+  /// Waits for the answer and puts it into the market. \throws Error.
+  void take(Market& market);
+
+ private:
+  postgres::Transaction& transaction_;
+  std::optional<postgres::Statement> asked_;
+};
+
+/// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
+/// symbol through the key of that table, until the first hit.
+bool has_recent_prices(postgres::Transaction& transaction, const TableNames& names, Day as_of,
+                       int days);
+
+/// The columns of days, as `listing_date of public.symbols`, that hold nothing but midnights of UTC
+/// and show the day before in the transaction's zone: whoever wrote them meant a day. Only those of
+/// type timestamptz are looked at.
+std::vector<std::string> midnight_columns(postgres::Transaction& transaction,
+                                          const TableNames& names, const Catalog& catalog,
+                                          bool with_prices);
+
+/// The newest day of prices among the largest symbols; nothing where they have none.
+std::optional<Day> newest_price_day(postgres::Transaction& transaction, const TableNames& names,
+                                    const Market& market);
+
+}  // namespace tickstock::tables

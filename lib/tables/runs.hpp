@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/run.hpp"
+#include "postgres/connection.hpp"
+#include "postgres/transaction.hpp"
+#include "tables/catalog.hpp"
+#include "tables/table_names.hpp"
+
+namespace tickstock::tables {
+
+/// Opens the record of a run, in a transaction that holds the run lock: every other record that is
+/// still `running` belongs to a run that died, and becomes `interrupted`. \throws Error (usage)
+/// when the id has a record, naming its status, or events that outlived its record.
+void open_run(postgres::Transaction& transaction, const TableNames& names, const RunRecord& record,
+              const std::string& program_version);
+
+/// Writes how a run ended.
+postgres::Statement finish_run(const TableNames& names, const RunRecord& record);
+
+/// The last run that committed.
+struct Success {
+  std::string run_id;
+  std::string finished_at;
+  double age_seconds = 0;  ///< since it ended, by PostgreSQL's clock
+};
+std::optional<Success> last_success(postgres::Connection& connection, const TableNames& names);
+
+/// The as-of day of the last run that committed, if there is one.
+std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
+                                        const TableNames& names);
+
+/// Whether the main transaction of a run committed, asked after its connection was lost: the run
+/// lock is awaited in one statement, so that the old backend has ended, and the record read in the
+/// next. \throws Error (unavailable) when it can't be told within `time`.
+bool has_committed(postgres::Connection& connection, const TableNames& names, std::int64_t lock_key,
+                   const std::string& run_id, std::chrono::milliseconds time);
+
+/// Who holds a lock, in words: process id and what it calls itself; empty when it is free.
+std::string lock_holder(postgres::Connection& connection, std::int64_t lock_key);
+
+/// What a reader sees of a run.
+struct RunView {
+  RunRecord record;  ///< `running` is shown as `interrupted` where no run holds the lock
+  int step = 0;      ///< 1 to 5 while it runs, read from its application_name; 0 where unknown
+  std::int64_t pending = 0;            ///< its events that are neither published nor given up yet
+  std::vector<std::string> universes;  ///< that it changed, in its order; only read_run tells them
+  std::int64_t given_up = 0;           ///< its events that were never published, and won't be
+};
+
+/// The run of that id, or the last one. Nothing where there is none.
+std::optional<RunView> read_run(postgres::Connection& connection, const TableNames& names,
+                                const Catalog& catalog, const std::optional<std::string>& run_id);
+
+/// Which of the runs are asked for.
+struct HistoryPage {
+  std::optional<std::int64_t> days;  ///< begun in the last so many, by the server's clock
+  std::int64_t limit;
+  std::int64_t offset;
+};
+
+/// A page of the runs, and what all of them came to.
+struct History {
+  std::vector<RunView> runs;  ///< latest first
+  std::int64_t total = 0;
+  std::int64_t completed = 0;              ///< with errors or without
+  std::int64_t running = 0;                ///< the others failed
+  std::optional<double> average_duration;  ///< in seconds, of those that completed
+};
+
+History read_history(postgres::Connection& connection, const TableNames& names,
+                     const Catalog& catalog, const HistoryPage& page);
+
+}  // namespace tickstock::tables

@@ -1,0 +1,191 @@
+#include "domain/run.hpp"
+#include "support/catch.hpp"
+#include "support/patience.hpp"
+#include "support/postgres.hpp"
+#include "tables/entry_writer.hpp"
+#include "tables/outbox.hpp"
+#include "tables/pruning.hpp"
+#include "tables/runs.hpp"
+#include "tables/schema.hpp"
+
+using namespace tickstock;
+using namespace tickstock::postgres;
+using namespace tickstock::tables;
+using tickstock::test::contains;
+using tickstock::test::Database;
+using tickstock::test::unlimited;
+
+namespace {
+
+constexpr std::int64_t publish_lock = 99;
+
+/// A database with the program's tables, and a connection of the code under test.
+struct Scene {
+  Database database;
+  TableNames names;
+  Connection connection;
+  int stored = 0;
+
+  Scene() : connection(open(database)) { create_schema(connection, names); }
+
+  static Connection open(const Database& database) {
+    ConnectionSettings settings;
+    settings.conninfo = database.url();
+    return Connection::open(settings, unlimited());
+  }
+
+  void store(const std::vector<std::string>& bodies) {
+    std::vector<Message> messages;
+    for (const std::string& body : bodies) {
+      const std::string number = std::to_string(++stored);
+      const std::string id =
+          "00000000-0000-8000-8000-" + std::string(12 - number.size(), '0') + number;
+      messages.push_back({id, "channel", "event", body});
+    }
+    Transaction transaction(connection, {});
+    transaction.run(store_messages(names, "run", "2026-08-21T20:10:03.412Z", messages));
+    transaction.commit();
+  }
+
+  RunRecord record(const std::string& id) {
+    RunRecord record;
+    record.run_id = id;
+    record.mode = "full";
+    record.triggered_by = "test";
+    record.as_of = *parse_day("2026-08-21");
+    record.started_at = "2026-08-21T20:10:03.412Z";
+    return record;
+  }
+
+  void open_record(const std::string& id) {
+    Transaction transaction(connection, {});
+    open_run(transaction, names, record(id), "1");
+    transaction.commit();
+  }
+
+  std::string status(const std::string& id) {
+    return database.value("SELECT status FROM cache_sync_runs WHERE run_id = $1", {id});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("events are handed over in the order in which they were stored, and marked") {
+  Scene scene;
+  scene.store({"1", "2"});
+  scene.store({"3"});
+  std::vector<std::string> sent;
+  const auto send = [&sent](const std::vector<Message>& batch) {
+    for (const Message& each : batch) sent.push_back(each.body);
+    return batch.size();
+  };
+  CHECK(count_pending(scene.connection, scene.names) == 3);
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).sent == 3);
+  CHECK(sent == std::vector<std::string>{"1", "2", "3"});
+  CHECK(count_pending(scene.connection, scene.names) == 0);
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).read == 0);
+}
+
+TEST_CASE("a batch tells whether there is more behind it") {
+  Scene scene;
+  const auto send = [](const std::vector<Message>& batch) { return batch.size(); };
+  const auto batch = [&scene, &send] {
+    return publish_batch(scene.connection, scene.names, publish_lock, "", {}, send);
+  };
+  scene.store(std::vector<std::string>(500, "x"));
+  CHECK_FALSE(batch().more);
+  scene.store(std::vector<std::string>(501, "x"));
+  CHECK(batch().more);
+  CHECK_FALSE(batch().more);
+  // By the bytes: two of these are more than a batch holds.
+  scene.store(std::vector<std::string>(2, std::string(3'000'000, 'x')));
+  CHECK(batch().more);
+  CHECK_FALSE(batch().more);
+  CHECK(batch().read == 0);
+}
+
+TEST_CASE("what was not sent stays pending, from the first failure on") {
+  Scene scene;
+  scene.store({"1", "2", "3"});
+  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, [](const auto&) {
+          return std::size_t{1};
+        }).sent == 1);
+  CHECK(scene.database.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
+                             "WHERE published_at IS NULL") == "2,3");
+  CHECK(count_pending(scene.connection, scene.names, "run") == 2);
+  CHECK(count_pending(scene.connection, scene.names, "another") == 0);
+}
+
+TEST_CASE("two publishers don't work at once") {
+  Scene scene;
+  scene.store({"1"});
+  Connection other = Scene::open(scene.database);
+  publish_batch(scene.connection, scene.names, publish_lock, "", {}, [&](const auto& batch) {
+    CHECK(publish_batch(other, scene.names, publish_lock, "", {}, [](const auto&) {
+            return std::size_t{0};
+          }).locked);
+    return batch.size();
+  });
+  CHECK(count_pending(scene.connection, scene.names) == 0);
+}
+
+TEST_CASE("opening a run marks those that died, and an id is used once") {
+  Scene scene;
+  scene.open_record("first");
+  CHECK(scene.status("first") == "running");
+  scene.open_record("second");
+  CHECK(scene.status("first") == "interrupted");
+  CHECK(scene.status("second") == "running");
+  CHECK_THROWS_WITH(scene.open_record("first"),
+                    contains("'first' has a record already, with status interrupted"));
+}
+
+TEST_CASE("runs on another table of entries are not touched") {
+  Scene scene;
+  scene.open_record("production");
+  scene.names.entries.name = "copy_of_entries";
+  scene.open_record("trial");
+  CHECK(scene.status("production") == "running");
+}
+
+TEST_CASE("the record tells whether a run committed") {
+  Scene scene;
+  const auto committed = [&scene](const std::string& run_id) {
+    return has_committed(scene.connection, scene.names, 7, run_id, std::chrono::seconds(10));
+  };
+  scene.open_record("lost");
+  CHECK_FALSE(committed("lost"));
+  RunRecord done = scene.record("lost");
+  done.status = RunStatus::completed;
+  scene.connection.run(finish_run(scene.names, done));
+  CHECK(committed("lost"));
+  scene.database.execute("UPDATE cache_sync_runs SET status = 'interrupted'");
+  CHECK_FALSE(committed("lost"));
+  CHECK_FALSE(committed("never"));
+}
+
+TEST_CASE("names of any letters go into arrays and come back") {
+  Scene scene;
+  const std::string odd = "a\"b\\c,{d} 'e' \n ä NULL";
+  Transaction transaction(scene.connection, {});
+  transaction.run(
+      store_messages(scene.names, "run", "2026-08-21T20:10:03.412Z",
+                     {{"00000000-0000-8000-8000-000000000001", "channel", "event", odd}}));
+  transaction.commit();
+  CHECK(scene.database.value("SELECT message FROM cache_sync_outbox") == odd);
+}
+
+TEST_CASE("however old they are, running records and the newest that committed stay") {
+  const Retention retention = GENERATE(Retention{.journal_days = 30}, Retention{.journal_runs = 1});
+  Scene scene;
+  scene.database.execute(R"(
+    INSERT INTO cache_sync_runs (run_id, entries, mode, triggered_by, status, as_of,
+      events_enabled, approved, started_at, program_version)
+    SELECT r.id, 'public.cache_entries', 'full', 'cron', r.status, '2020-01-01', true, false,
+           now() - make_interval(days => r.days), '1'
+      FROM (VALUES ('1', 'completed', 900), ('2', 'completed_with_errors', 800),
+                   ('3', 'refused', 700), ('4', 'running', 600)) r(id, status, days))");
+  prune(scene.connection, scene.names, retention);
+  CHECK(scene.database.column("SELECT run_id FROM cache_sync_runs ORDER BY 1") ==
+        std::vector<std::string>{"2", "4"});
+}
