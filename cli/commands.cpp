@@ -210,7 +210,7 @@ int run_universes(const Settings& settings, io::Patience& patience) {
   return status_done;
 }
 
-int run_check(const Settings& settings, io::Patience& patience) {
+int run_check(const Settings& settings, Log& log, io::Patience& patience) {
   const auto findings = sync::check(settings.environment, settings.run, patience);
   int status = status_done;
   // The first of these that applies.
@@ -222,12 +222,12 @@ int run_check(const Settings& settings, io::Patience& patience) {
         status = each;
     }
   }
-  if (settings.output.format == OutputFormat::json) {
-    print(json_findings(findings, status));
-  } else if (!settings.output.quiet() || status != status_done) {
-    print(text_findings(findings, screen(settings)));
-  }
-  return caught_signal() != 0 ? status_signal + caught_signal() : status;
+  const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
+  const bool json = settings.output.format == OutputFormat::json;
+  if (!json && settings.output.quiet() && status == status_done) return outcome;
+  return print_result(
+      json ? json_findings(findings, status) : text_findings(findings, screen(settings)),
+      Tells::what_is, outcome, log);
 }
 
 int run_deliver(const Options& options, const Settings& settings, Log& log,
@@ -248,6 +248,8 @@ int run_deliver(const Options& options, const Settings& settings, Log& log,
   const sync::OldEvents old =
       sync::give_up_old_events(session.connection, tables, session.catalog, name,
                                settings.environment.retention.outbox_max_age);
+  // Nothing more is to be had of a connection that is gone.
+  if (old.failure && !session.connection.usable()) throw Error(*old.failure);
   given_up += old.given_up;
   if (!old.warning.empty()) log.warning(old.warning);
   events::Publisher publisher(settings.environment.redis);
@@ -300,7 +302,7 @@ int run_command(const Options& options, const Settings& settings, Log& log,
     case Command::status: return run_status(options, settings, patience);
     case Command::history: return run_history(options, settings, patience);
     case Command::universes: return run_universes(settings, patience);
-    case Command::check: return run_check(settings, patience);
+    case Command::check: return run_check(settings, log, patience);
     case Command::deliver: return run_deliver(options, settings, log, patience);
     case Command::config: return run_config(options, settings);
   }

@@ -120,6 +120,12 @@ class CommandLine {
 
   [[nodiscard]] const CLI::App& app() const { return app_; }
 
+  [[nodiscard]] std::vector<std::string> commands() const {
+    std::vector<std::string> names;
+    for (const CLI::App* each : app_.get_subcommands({})) names.push_back(each->get_name());
+    return names;
+  }
+
  private:
   using Check = std::function<std::string(const std::string&)>;
 
@@ -143,12 +149,6 @@ class CommandLine {
     return names;
   }
 
-  [[nodiscard]] std::vector<std::string> commands() const {
-    std::vector<std::string> names;
-    for (const CLI::App* each : app_.get_subcommands({})) names.push_back(each->get_name());
-    return names;
-  }
-
   /// What was wrong, without repeating a value: it could be a secret in the wrong place.
   [[nodiscard]] std::string message_of(const CLI::ParseError& error) const {
     const auto chosen = app_.get_subcommands();
@@ -162,8 +162,10 @@ class CommandLine {
     if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
       const std::string first = extras.front().substr(0, extras.front().find('='));
       if (first.starts_with('-')) {
-        return "unknown option " + first +
-               meant(first, options_of(chosen.empty() ? app_ : *chosen.front())) + help;
+        const std::vector<std::string> known = options_of(chosen.empty() ? app_ : *chosen.front());
+        const bool is_misplaced = std::find(known.begin(), known.end(), first) != known.end();
+        if (is_misplaced) return first + " stands behind the command" + help;
+        return "unknown option " + first + meant(first, known) + help;
       }
       if (!chosen.empty()) return "an argument too many" + help;
       return "there is no such command" + meant(first, commands()) + help;
@@ -393,7 +395,9 @@ std::variant<Options, Answer> parse_command_line(int argc, const char* const* ar
 Options salvage_command_line(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const auto given = [&words](const std::string& flag) {
-    return std::find(words.begin(), words.end(), flag) != words.end();
+    return std::any_of(words.begin(), words.end(), [&flag](const std::string& word) {
+      return word == flag || word.starts_with(flag + "=");
+    });
   };
   const auto value_of = [&words](const std::string& flag) -> std::optional<std::string> {
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -403,7 +407,10 @@ Options salvage_command_line(int argc, const char* const* argv) {
     return std::nullopt;
   };
   Options options;
-  const bool is_sync = !words.empty() && words.front() == "sync" && !given("--dry-run");
+  const std::vector<std::string> commands = CommandLine({}).commands();
+  const auto command =
+      std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
+  const bool is_sync = command != words.end() && *command == "sync" && !given("--dry-run");
   options.command = is_sync ? Command::task : Command::config;
   options.config_file = value_of("--config");
   options.redis_url_file = value_of("--redis-url-file");

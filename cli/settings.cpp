@@ -45,12 +45,17 @@ std::string redis_from_parts() {
       throw Error(ErrorKind::config, std::string(name) + " must be " + what);
     }
   };
+  const auto is_number = [](const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  };
   if (address.find_first_of("@/?#,&;=") != std::string::npos) {
     throw Error(ErrorKind::config, "REDIS_HOST must be the name or the address of a host alone");
   }
   require("REDIS_HOST", "redis://" + address, "the name or the address of a host alone");
-  require("REDIS_PORT", "redis://h:" + port + "/0", "a number from 1 to 65535");
-  require("REDIS_DB", "redis://h/" + database, "a number from 0 to 1000000");
+  require("REDIS_PORT", is_number(port) ? "redis://h:" + port + "/0" : "",
+          "a number from 1 to 65535");
+  require("REDIS_DB", is_number(database) ? "redis://h/" + database : "",
+          "a number from 0 to 1000000");
   return "redis://" + address + ":" + port + "/" + database;
 }
 
@@ -158,6 +163,12 @@ void require_transport(const Settings& settings, Command command) {
                               (command == Command::task && !settings.run.dry_run &&
                                (settings.run.events || settings.run.eod.wait.count() > 0));
   const std::string weakness = settings.environment.redis.transport_weakness();
+  const redis::RedisSettings& redis = settings.environment.redis;
+  if (talks_to_redis && redis.transport == redis::RedisSettings::Transport::tls &&
+      !redis.ca_file.empty()) {
+    // Named before a connection that would only say that nothing is trusted.
+    read_file(redis.ca_file);
+  }
   if (settings.environment.database.require_tls && talks_to_redis && !weakness.empty()) {
     throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
   }

@@ -70,6 +70,9 @@ class ReportText {
                    ? "  taken over from no type"
                    : "  taken over from type " + printable(write.before->cache_type);
     if (write.before && !write.before->readable) remark = "  its content could not be read";
+    if (write.before && write.before->too_large) {
+      remark = "  its content " + std::string(unreadable_because(*write.before));
+    }
     if (remark.empty() && diff.empty()) remark = "  count or metadata mended";
     line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
          write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),

@@ -36,6 +36,17 @@ std::string remedy_for(std::string_view parameter) {
   return "remove it, or use libpq's own name for it";
 }
 
+/// Whether the parameter before this one is a password, of which it may be the rest.
+bool follows_password(const std::string& conninfo, const std::string& name) {
+  const std::size_t at = conninfo.rfind(name);
+  const std::size_t begin = conninfo.find_last_of("?& \t", at == 0 ? 0 : at - 1);
+  if (at == 0 || begin == std::string::npos || begin == 0) return false;
+  const std::size_t before = conninfo.find_last_of("?& \t", begin - 1);
+  const std::string_view last =
+      std::string_view(conninfo).substr(before == std::string::npos ? 0 : before + 1, begin);
+  return last.starts_with("password=") || last.starts_with("sslpassword=");
+}
+
 /// What is wrong with a conninfo that libpq can't read. Its own words would echo parts of a
 /// password, unless they name a parameter.
 std::string unreadable(const std::string& conninfo) {
@@ -50,7 +61,7 @@ std::string unreadable(const std::string& conninfo) {
           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
         });
     // What stands behind a password may be the rest of it.
-    if (!is_name || conninfo.find("password") < conninfo.rfind(name)) break;
+    if (!is_name || follows_password(conninfo, name)) break;
     return "libpq knows no parameter " + name + "; " + remedy_for(name);
   }
   return "libpq can't read it; check quotes, brackets and percent-encoding";
@@ -148,7 +159,8 @@ const std::vector<Choice>& choices() {
 }  // namespace
 
 std::string parameter_problem(std::string_view keyword, std::string_view value) {
-  if (value.empty()) return "";
+  // An empty protocol is no bound; any other choice must be made, where it is given.
+  if (value.empty() && (keyword.starts_with("ssl_") || keyword == "port")) return "";
   const auto choice =
       std::find_if(choices().begin(), choices().end(),
                    [keyword](const Choice& each) { return each.keyword == keyword; });
@@ -159,6 +171,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
     return fmt::format("its {} is none that libpq knows; use one of {}", keyword,
                        fmt::join(choice->words, ", "));
   }
+  if (value.empty()) return "";
   if (keyword == "connect_timeout" || keyword == "tcp_user_timeout" ||
       keyword.starts_with("keepalives")) {
     return is_whole(value) ? "" : "its " + std::string(keyword) + " is not a whole number";
@@ -209,8 +222,8 @@ std::string conninfo_problem(const std::string& conninfo) {
   }
   if (swallows_password(options)) return "a keyword before the password has no value; write ''";
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-    std::string problem =
-        parameter_problem(option->keyword, option->val == nullptr ? "" : option->val);
+    if (option->val == nullptr) continue;
+    std::string problem = parameter_problem(option->keyword, option->val);
     if (!problem.empty()) return problem;
   }
   return "";

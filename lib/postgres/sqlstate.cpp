@@ -26,7 +26,12 @@ std::string context_of(const PGresult* result) {
     if (line.find("portal") != std::string_view::npos) continue;
     context.append(context.empty() ? "" : " ").append(line);
   }
-  if (context.size() > longest) context = context.substr(0, longest) + "…";
+  if (context.size() > longest) {
+    std::size_t end = longest;
+    // Not within a character.
+    while (end > 0 && (static_cast<unsigned char>(context[end]) & 0xc0U) == 0x80U) --end;
+    context = context.substr(0, end) + "…";
+  }
   return one_line(context);
 }
 

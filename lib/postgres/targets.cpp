@@ -52,7 +52,7 @@ Options effective_options(const std::string& conninfo) {
   Options found;
   for (const PQconninfoOption* option = options.get();
        option != nullptr && option->keyword != nullptr; ++option) {
-    found.emplace(option->keyword, option->val == nullptr ? "" : option->val);
+    if (option->val != nullptr) found.emplace(option->keyword, option->val);
   }
   return found;
 }
@@ -69,10 +69,15 @@ std::string home_of(const ConnectionSettings& settings) {
   return user == nullptr ? "" : user->pw_dir;
 }
 
-/// Why a file can't be read; empty where it can.
-std::string unreadable(const std::string& path) {
-  if (::access(path.c_str(), R_OK) == 0) return "";
-  return std::generic_category().message(errno);
+/// Why a file can't be used; empty where it can. \param is_key whether others must not read it
+std::string unusable_because(const std::string& path, bool is_key) {
+  struct stat facts {};
+  if (::access(path.c_str(), R_OK) != 0 || ::stat(path.c_str(), &facts) != 0) {
+    return "can't be read: " + std::generic_category().message(errno);
+  }
+  const bool is_shared = (facts.st_mode & (facts.st_uid == 0 ? 037U : 077U)) != 0;
+  if (is_key && is_shared) return "others can read; run: chmod 600 " + path;
+  return "";
 }
 
 constexpr const char* system_certificates = "/etc/ssl/certs/ca-certificates.crt";
@@ -98,15 +103,18 @@ void require_certificates(const Options& options, const std::string& home) {
   const auto require = [](std::string_view what, const std::string& path) {
     // A key may also be named as one of an engine.
     if (path.empty() || (what == "sslkey" && path.find(':') != std::string::npos)) return;
-    if (const std::string why = unreadable(path); !why.empty()) {
-      unusable(std::string(what) + " is " + path + ", which can't be read: " + why +
-               "; name a file that is there" +
+    if (const std::string why = unusable_because(path, what == "sslkey"); !why.empty()) {
+      unusable(std::string(what) + " is " + path + ", which " + why +
+               "; name a file that can be used" +
                (what == "sslrootcert" ? std::string(", such as ") + system_certificates : ""));
     }
   };
   require("sslrootcert", root);
   for (const char* keyword : {"sslcert", "sslkey", "sslcrl", "sslcrldir"}) {
     require(keyword, value_of(options, keyword));
+  }
+  if (!value_of(options, "sslcert").empty() && value_of(options, "sslkey").empty()) {
+    require("sslkey", home + "/.postgresql/postgresql.key");
   }
 }
 

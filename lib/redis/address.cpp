@@ -95,14 +95,17 @@ std::string_view take_login(std::string_view text, RedisSettings& settings) {
   const std::size_t colon = login.find(':');
   const std::string_view password =
       colon == std::string_view::npos ? std::string_view() : login.substr(colon + 1);
-  // An @ in a parameter or a path would make a password of the port.
-  const std::size_t slash = password.find('/');
-  const bool looks_like_port = slash != 0 && slash != std::string_view::npos &&
-                               password.find_first_not_of("0123456789") == slash;
-  if (login.find('?') != std::string_view::npos || looks_like_port) {
-    unusable("a / ? or @ in user, password or a parameter must be percent-encoded");
+  // An @ behind a host would make that a user, and of its port a password.
+  const std::string_view user = login.substr(0, colon);
+  const std::size_t digits = password.find_first_not_of("0123456789");
+  const bool looks_like_port =
+      digits != 0 && digits != std::string_view::npos &&
+      ("/" + std::string(signs_behind)).find(password[digits]) != std::string::npos;
+  if (login.find_first_of("?@") != std::string_view::npos || looks_like_port ||
+      user.find_first_of("/[]#,&;=") != std::string_view::npos) {
+    unusable("a sign such as / ? @ # in user, password or a parameter must be percent-encoded");
   }
-  settings.user = percent_decoded(login.substr(0, colon));
+  settings.user = percent_decoded(user);
   settings.password = percent_decoded(password);
   if (settings.password.empty() && !settings.user.empty()) {
     unusable("it has a user but no password");

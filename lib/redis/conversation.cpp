@@ -152,7 +152,10 @@ void Conversation::take(const redisReply& reply, Expected expected) {
       if (refused) take_login(words);
       break;
     case Expected::database:
-      if (refused) fail("database " + std::to_string(database_) + " is refused: " + words);
+      if (!refused) break;
+      no_database_ = "database " + std::to_string(database_) + " is refused: " + words;
+      // A Sentinel knows no databases, and says next what it is.
+      if (!words.starts_with("ERR unknown command")) fail(no_database_);
       break;
     case Expected::role: take_role(reply); break;
     case Expected::cluster_info: is_cluster_ = !refused; break;
@@ -215,6 +218,7 @@ void Conversation::take_role(const redisReply& reply) {
     const std::string words = words_of(reply);
     // These two come from a server that serves; every other error says that it does not.
     if (!words.starts_with("ERR unknown command") && !words.starts_with("NOPERM")) fail(words);
+    if (!no_database_.empty()) fail(no_database_);
     warning_ = "Redis at " + address_ + " does not tell its role; taken for a primary";
     return;
   }
@@ -223,13 +227,14 @@ void Conversation::take_role(const redisReply& reply) {
     fail("its answer to ROLE is not one of Redis");
   }
   const std::string_view role = text_of(*reply.element[0]);
-  // KeyDB's active replicas take writes, and pass publications on to each other.
-  if (role == "master" || role == "active-replica") return;
   if (role == "sentinel") {
     fail(
         "it is a Sentinel, whose clients hear nothing of ours; connect to the primary that it "
         "watches");
   }
+  if (!no_database_.empty()) fail(no_database_);
+  // KeyDB's active replicas take writes, and pass publications on to each other.
+  if (role == "master" || role == "active-replica") return;
   // In a Cluster every node passes on what is published. A user with few permissions may not ask
   // whether it is one, but the error of SELECT tells.
   command({"CLUSTER", "INFO"}, Expected::cluster_info);

@@ -99,6 +99,7 @@ class Conversation {
   std::string address_;
   std::string password_;  ///< which no error may repeat
   int database_;
+  std::string no_database_;  ///< why the database is refused, until the role is known
   std::string unsent_;
   std::vector<Expected> expected_;  ///< of every command so far
   std::size_t greetings_ = 0;

@@ -202,8 +202,12 @@ class Preflight {
                  connected + ", which refuses events: " + *refusal +
                      "; 'tickstock-cache init --print-redis-acl USER' prints what a user needs"));
     } else if (publisher.warning().empty()) {
-      good(connected + (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary") +
-           (refusal ? "" : "; whether it takes events can't be asked without +multi +discard"));
+      good(connected + (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
+    }
+    if (!refusal) {
+      warn(
+          "whether Redis takes this user's events is not known: it may not ask without the "
+          "permissions +multi and +discard");
     }
     if (const std::string weakness = environment_.redis.transport_weakness(); !weakness.empty()) {
       warn(weakness);

@@ -49,6 +49,7 @@ OldEvents give_up_old_events(postgres::Connection& connection, const tables::Tab
     // The delivery itself says that a signal ended it.
     if (error.kind() == ErrorKind::interrupted) return result;
     result.warning = std::string("old events could not be given up: ") + error.what();
+    result.failure = error;
   }
   return result;
 }

@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "domain/error.hpp"
 #include "io/wait.hpp"
 #include "postgres/connection.hpp"
 #include "tables/catalog.hpp"
@@ -15,6 +17,7 @@ namespace tickstock::sync {
 struct OldEvents {
   std::uint64_t given_up = 0;
   std::string warning;  ///< counts them and names their runs; empty where there is nothing to say
+  std::optional<Error> failure;  ///< why it could not be looked for any
 };
 
 /// Gives up the events that are pending for more than `max_age` days (0: none is too old), as every

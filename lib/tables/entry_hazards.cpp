@@ -16,9 +16,16 @@ SELECT a.attname,
        EXISTS (SELECT FROM pg_trigger t
                 WHERE t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
                   AND t.tgtype & 7 = 7)
-  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  FROM pg_attribute a
+ CROSS JOIN LATERAL (
+       WITH RECURSIVE types AS (
+         SELECT t.typnotnull, t.typdefault, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+          UNION ALL
+         SELECT t.typnotnull, t.typdefault, t.typbasetype
+           FROM pg_type t JOIN types d ON t.oid = d.typbasetype)
+       SELECT bool_or(typnotnull) AS takes_no_null, max(typdefault) AS fallback FROM types) t
  WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
-   AND (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND t.typdefault IS NULL
+   AND (a.attnotnull OR t.takes_no_null) AND NOT a.atthasdef AND t.fallback IS NULL
    AND a.attidentity = '' AND a.attgenerated = '' AND a.attname <> ALL ($2::name[])
  ORDER BY a.attnum)";
 
@@ -42,45 +49,51 @@ constexpr std::string_view publications_sql = R"(
 SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
   FROM unnest($1::oid[]) AS wanted(oid)
   JOIN pg_class c ON c.oid = wanted.oid
+                  OR c.oid IN (SELECT p.relid FROM pg_partition_tree(wanted.oid) p)
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
   JOIN pg_publication p ON p.pubname = t.pubname AND (p.pubupdate OR p.pubdelete)
  WHERE c.relreplident = 'n'
     OR c.relreplident = 'd'
-       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+       AND NOT EXISTS (SELECT FROM pg_index i
+                        WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate)
     OR c.relreplident = 'i'
        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
  ORDER BY c.oid, p.pubname)";
 
 // Functions of triggers that set no search_path and use the bare name of something outside of
-// pg_catalog. Their text is searched without comments and strings; a word is a name where it stands
+// pg_catalog. Their text is searched without strings and comments; a word is a name where it stands
 // neither behind nor before a dot, and where something of that name is there.
 constexpr std::string_view triggers_sql = R"(
-SELECT DISTINCT ON (trigger) trigger, function, word[1]
+SELECT DISTINCT ON (trigger) trigger, function, word[1], thing.nspname
   FROM (SELECT t.tgname AS trigger, format('%I.%I', n.nspname, p.proname) AS function,
-               lower(regexp_replace(
-                       regexp_replace(p.prosrc, '--[^' || chr(10) || ']*|/[*].*?[*]/', ' ', 'g'),
-                       '''(?:[^'']|'''')*''', ' ', 'g')) AS body
+               lower(regexp_replace(p.prosrc, '''(?:[^'']|'''')*''|--[^' || chr(10) ||
+                                              ']*|/[*].*?[*]/', ' ', 'g')) AS body
           FROM pg_trigger t
           JOIN pg_proc p ON p.oid = t.tgfoid
           JOIN pg_namespace n ON n.oid = p.pronamespace
           JOIN pg_language l ON l.oid = p.prolang
          WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-           AND l.lanname IN ('plpgsql', 'sql')
+           AND t.tgtype & 20 <> 0 AND l.lanname IN ('plpgsql', 'sql')
+           AND p.prosrc !~* 'search_path'
            AND NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s LIKE 'search_path=%')) f
  CROSS JOIN LATERAL
-       regexp_matches(body, '(?<![[:alnum:]_.$])([a-z_][[:alnum:]_$]*)(?![[:alnum:]_$])' ||
-                            '(?!"?[[:space:]]*[.])([[:space:]]*[(])?', 'g') AS word
- WHERE EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                WHERE c.relname = word[1] AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-                  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-    OR word[2] IS NOT NULL
-       AND EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-                    WHERE p.proname = word[1]
-                      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-       AND NOT EXISTS (SELECT FROM pg_proc p
-                        WHERE p.proname = word[1] AND p.pronamespace = 'pg_catalog'::regnamespace)
- ORDER BY trigger, word[1])";
+       regexp_matches(body, '(?<![[:alnum:]_$])(?<![.][[:space:]]*"?)([a-z_][[:alnum:]_$]*)' ||
+                            '(?![[:alnum:]_$])(?!"?[[:space:]]*[.])([[:space:]]*[(])?', 'g') AS word
+  JOIN LATERAL (
+       SELECT c.relnamespace FROM pg_class c
+        WHERE lower(c.relname) = word[1] AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION ALL
+       SELECT y.typnamespace FROM pg_type y
+        WHERE lower(y.typname) = word[1] AND y.typtype IN ('e', 'd', 'r')
+        UNION ALL
+       SELECT p.pronamespace FROM pg_proc p
+        WHERE lower(p.proname) = word[1] AND word[2] IS NOT NULL
+          AND NOT EXISTS (SELECT FROM pg_proc b WHERE b.proname = word[1]
+                             AND b.pronamespace = 'pg_catalog'::regnamespace)) found ON true
+  JOIN pg_namespace thing ON thing.oid = found.relnamespace
+   AND thing.nspname !~ '^pg_' AND thing.nspname <> 'information_schema'
+ ORDER BY trigger, word[1], thing.nspname)";
 
 std::string oid_text(const Relation& relation) { return std::to_string(relation.oid); }
 
@@ -136,7 +149,7 @@ Hazards find_hazards(postgres::Connection& connection, const TableNames& names,
         results[3].text(row, 1) + "(), which names '" + results[3].text(row, 2) +
         "' without its schema; a run works with search_path = pg_catalog, so that write fails "
         "unless the function gets its own: ALTER FUNCTION " +
-        results[3].text(row, 1) + " SET search_path = public");
+        results[3].text(row, 1) + "() SET search_path = " + results[3].text(row, 3));
   }
   return hazards;
 }

@@ -121,6 +121,8 @@ TEST_CASE("every failure of sync that can reach Redis says that the phase failed
   CHECK(phase_of({"sync", id}, 78, {{"DATABASE_URL", "mysql://x"}}) == "failed night");
   CHECK(phase_of({"sync", id, "--as-of", "soon"}, 64) == "failed night");
   CHECK(phase_of({"sync", id, "--no-such-option"}, 64) == "failed night");
+  CHECK(phase_of({"-q", "sync", id, "--no-such-option"}, 64) == "failed night");
+  CHECK(phase_of({"--log-format", "json", "sync", id, "--as-of", "soon"}, 64) == "failed night");
   CHECK(phase_of({"sync", "--run-id", "night", "--timezone", "EDT"}, 64) == "failed night");
   CHECK(phase_of({"sync", id, "--config", "/no/such/file"}, 78) == "failed night");
   const std::string wrong = directory.write("w.toml", "[run]\nno_such_key = 1\n");
@@ -142,7 +144,9 @@ TEST_CASE("what is no sync, shows only, or may not speak says nothing of the pha
   for (const Names& arguments :
        {Names{"market-cap", "--as-of", "soon"}, Names{"dry-run", "--as-of", "soon"},
         Names{"sync", "--dry-run", "--as-of", "soon"},
-        Names{"sync", "--no-events", "--as-of", "soon"}, Names{"--no-such-option", "sync"},
+        Names{"sync", "--no-events", "--as-of", "soon"},
+        Names{"sync", "--dry-run=true", "--as-of", "soon"},
+        Names{"sync", "--no-events=true", "--as-of", "soon"}, Names{"history", "sync"},
         Names{"sync", "--help"}}) {
     INFO(fmt::format("{}", fmt::join(arguments, " ")));
     scene.fixture.run(arguments);
@@ -185,6 +189,7 @@ TEST_CASE("a pooler that hands out single statements is 1, with the mode to use"
   const ProcessResult check = scene.fixture.run({"check"}, through);
   INFO(check.out);
   CHECK(check.status == 1);
+  check_failure(scene.fixture.run({"deliver", "-q"}, through), 1, "use transaction pooling");
 }
 
 TEST_CASE("a login that only reads is told how to write, and not to go elsewhere") {

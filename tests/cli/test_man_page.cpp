@@ -186,10 +186,10 @@ TEST_CASE("the page of events has exactly the events, each with its channel") {
 
 TEST_CASE("the man pages document the fields of documents and log, and those of events") {
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
-  const std::string output = read_file(source_root / "cli/output_json.cpp") +
-                             read_file(source_root / "cli/output_changes.cpp") +
-                             read_file(source_root / "cli/output_config.cpp") +
-                             read_file(source_root / "cli/output_universes.cpp") +
+  const std::string output = read_file(source_root / "cli/show/output_json.cpp") +
+                             read_file(source_root / "cli/show/output_changes.cpp") +
+                             read_file(source_root / "cli/show/output_config.cpp") +
+                             read_file(source_root / "cli/show/output_universes.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;

@@ -209,6 +209,17 @@ TEST_CASE("a result of a command that only reads is not said to be on record") {
   CHECK_THAT(result.err, contains("No space left on device") && !contains("record"));
 }
 
+TEST_CASE("what check found counts more than whether it could be printed") {
+  Printing scene;
+  for (const Environment& extra :
+       {redis_down(), Environment{{"DATABASE_URL", "postgresql://127.0.0.1:1/x"}}, Environment{}}) {
+    const int status = scene.fixture.run({"check"}, extra).status;
+    RunOptions options = scene.fixture.options(extra);
+    options.stdout_path = "/dev/full";
+    CHECK(run_process(Fixture::command({"check"}), options).status == (status == 0 ? 74 : status));
+  }
+}
+
 TEST_CASE("the format of the configuration file counts for every failure after it") {
   Printing scene;
   const TemporaryDirectory directory;

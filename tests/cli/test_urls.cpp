@@ -99,6 +99,15 @@ TEST_CASE("an unknown service and a certificate file that is not there are 78, n
                 "/no/such.crt");
   scene.refuses({{"DATABASE_URL", url}, {"PGSSLROOTCERT", "/no/such.crt"}}, 78, "/no/such.crt");
   scene.refuses({{"DATABASE_URL", url + "?sslmode=verify-full"}}, 78, "root.crt");
+  const std::string certificate = scene.directory.write("c.crt", "");
+  scene.refuses({{"DATABASE_URL", url + "?sslmode=require&sslcert=" + certificate}}, 78,
+                ".postgresql/postgresql.key");
+  scene.refuses({{"DATABASE_URL",
+                  url + "?sslmode=require&sslcert=" + certificate + "&sslkey=" + certificate}},
+                78, "chmod 600 " + certificate);
+  scene.refuses({{"DATABASE_URL", url}, {"PGSSLMODE", ""}}, 78, "sslmode");
+  const std::string trust = scene.directory.write("ca.toml", "[redis]\nca_file = '/no/such.pem'\n");
+  scene.refuses({{"REDIS_URL", "rediss://127.0.0.1:1"}}, 78, "/no/such.pem", {"--config", trust});
   if (PQlibVersion() < 160000) {
     scene.refuses({{"DATABASE_URL", url + "?sslmode=verify-full&sslrootcert=system"}}, 78,
                   "/etc/ssl/certs/ca-certificates.crt");
@@ -156,6 +165,9 @@ TEST_CASE("of REDIS_HOST, REDIS_PORT and REDIS_DB the wrong one is named") {
   scene.refuses(with_part("REDIS_PORT", "tcp://10.96.0.10:6379"), 78, "Kubernetes");
   scene.refuses(with_part("REDIS_PORT", "CANARY"), 78, "REDIS_PORT must be");
   scene.refuses(with_part("REDIS_PORT", "6379/0?x=CANARY"), 78, "REDIS_PORT must be");
+  scene.refuses(with_part("REDIS_PORT", "CANARY@6379"), 78, "REDIS_PORT must be");
+  scene.refuses(with_part("REDIS_PORT", "6379@h"), 78, "REDIS_PORT must be");
+  scene.refuses(with_part("REDIS_DB", "a:CANARY@h"), 78, "REDIS_DB must be");
   scene.refuses(with_part("REDIS_DB", "cache"), 78, "REDIS_DB must be");
   scene.refuses(with_part("REDIS_HOST", "h:6379"), 78, "REDIS_HOST must be");
   scene.refuses(with_part("REDIS_HOST", "user:CANARY@h"), 78, "REDIS_HOST must be");

@@ -61,6 +61,18 @@ TEST_CASE("what libpq would find wrong only while connecting is named with a rem
     INFO(each.conninfo);
     CHECK_THAT(conninfo_problem(each.conninfo), contains(each.part));
   }
+  // Neither a login nor a word that only holds this one is a password parameter.
+  for (const char* conninfo : {"postgresql://u:password@h/d?pgbouncer=true",
+                               "postgresql://password_user@h/d?user=x&pgbouncer=true",
+                               "host=h user=mypassword pgbouncer=true",
+                               "postgresql://h/d?password=x&sslmode=require&pgbouncer=true"}) {
+    INFO(conninfo);
+    CHECK_THAT(conninfo_problem(conninfo), contains("parameter pgbouncer"));
+  }
+  for (const char* empty : {"postgresql://h/d?sslmode=", "host=h target_session_attrs=''"}) {
+    INFO(empty);
+    CHECK_THAT(conninfo_problem(empty), contains("is none that libpq knows"));
+  }
   // What follows a password may be the rest of it.
   CHECK_THAT(conninfo_problem("postgresql://h/d?password=a&CANARY=x"), !contains("CANARY"));
 }

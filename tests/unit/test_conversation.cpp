@@ -93,6 +93,12 @@ TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a pa
   CHECK_THAT(outcome_of("-LOADING the dataset\r\n"), contains("LOADING"));
   CHECK_THAT(outcome_of(replica + ":0\r\n" + no_cluster + "+OK\r\n"), contains("it is a replica"));
   CHECK_THAT(outcome_of("*1\r\n$8\r\nsentinel\r\n"), contains("it is a Sentinel"));
+  // Which knows no databases.
+  CHECK_THAT(outcome("redis://redis.example/1",
+                     "-ERR unknown command 'SELECT'\r\n*1\r\n$8\r\nsentinel\r\n"),
+             contains("it is a Sentinel"));
+  CHECK_THAT(outcome("redis://redis.example/1", "-ERR unknown command 'SELECT'\r\n" + primary),
+             contains("database 1 is refused"));
   CHECK_THAT(outcome_of(primary + "-NOPERM no access\r\n"),
              contains("event id-1 on channel tickstock:test is refused: NOPERM no access"));
 }
