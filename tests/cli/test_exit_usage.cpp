@@ -178,7 +178,7 @@ TEST_CASE("a time zone that is no name of PostgreSQL's ends with 78, and with 64
     check_fails(fixture, {"sync", "--config", config}, 78, says);
     CHECK(fixture.run({"check", "--config", config}).status == 78);
   }
-  for (const std::string zone : {"America/New_York", "UTC", "EST5EDT", "Pacific/Kiritimati"}) {
+  for (const std::string zone : {"America/New_York", "UTC", "Etc/GMT+5", "Pacific/Kiritimati"}) {
     INFO(zone);
     CHECK(run_task(fixture, {"dry-run", "--timezone", zone}).status == 0);
   }
