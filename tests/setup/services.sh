@@ -28,6 +28,11 @@ enabled() {
 traces() { find "$policy"* /etc/postgresql-common/createcluster.d /etc/postgresql/*/* 2>/dev/null; }
 
 nothing_started() {
+  # What was stopped, such as the demo's own servers, may take a moment to end.
+  for _ in {1..50}; do
+    [[ -n $(running) ]] || break
+    sleep 0.1
+  done
   is 'what runs' '' running
   is 'what is enabled' '' enabled
   is 'what is left behind' '' traces
