@@ -67,7 +67,7 @@ void open_standard_descriptors() {
 int run(int argc, const char* const* argv) {
   Log log;
   Settings settings;
-  Options options = salvage_command_line(argc, argv);
+  Options options;
   const auto configure_log = [&log, &output = settings.output] {
     log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
   };
@@ -84,7 +84,10 @@ int run(int argc, const char* const* argv) {
     configure_log();
     return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
-    if (!is_read) resolve_what_is_sound(options, settings);
+    if (!is_read) {
+      options = salvage_command_line(argc, argv);
+      resolve_what_is_sound(options, settings);
+    }
     configure_log();
     const int status = report_failure(error, log, settings.output.format);
     announce_failure(options, settings, error);
