@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 
 #include "events/publisher.hpp"
 #include "support/catch.hpp"
@@ -249,4 +250,22 @@ TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {
   }
   const Redis redis = tls.start("expired");
   CHECK_THAT(failure_of(tls.url("localhost"), tls.ca("ca")), contains("certificate is refused"));
+}
+
+TEST_CASE("what waits to be sent over TLS may grow meanwhile") {
+  const TlsRedis tls;
+  Redis redis = tls.start("good");
+  Subscriber subscriber(redis);
+  RedisSettings settings = parse_redis_url(tls.url("localhost"));
+  settings.ca_file = tls.ca("ca");
+  Publisher publisher(settings);
+  publish(publisher, "first");
+  redis.send_signal(SIGSTOP);
+  const std::string large(1'000'000, 'x');
+  constexpr int many = 20;
+  for (int i = 0; i < many; ++i) publisher.announce(message(large));
+  redis.send_signal(SIGCONT);
+  CHECK(publisher.flush(io::Deadline::after(seconds(30)), unlimited()));
+  publish(publisher, "last");
+  CHECK(received(subscriber).size() == many + 2);
 }
