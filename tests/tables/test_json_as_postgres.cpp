@@ -7,11 +7,11 @@
 #include "fuzz/targets.hpp"
 #include "json/reader.hpp"
 #include "rules/policy.hpp"
-#include "tables/odd_json.hpp"
 #include "support/catch.hpp"
 #include "support/patience.hpp"
 #include "support/postgres.hpp"
 #include "tables/market_reader.hpp"
+#include "tables/odd_json.hpp"
 #include "tables/schema.hpp"
 
 using namespace tickstock;
