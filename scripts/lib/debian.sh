@@ -54,18 +54,19 @@ debian_make() {
 }
 
 debian_run() {
-  local options=()
+  local options=() network=shared
   while [[ $1 != -- ]]; do
+    [[ $1 != --net ]] || network=own
     options+=("$1")
     shift
   done
-  # The tree is mounted upon itself, since what runs there may expect / to be a mount. THROWAWAY tells a test that it may
-  # change the machine.
+  # The tree is mounted upon itself, since what runs there may expect / to be a mount. The shell outside stays as the first
+  # process, and reaps orphans. THROWAWAY tells a test that it may change the machine.
   # shellcheck disable=SC2016 # the inner shell expands
   unshare --mount --pid --fork --kill-child "${options[@]}" bash -c '
     set -e
-    tree=$1 archives=$2
-    shift 3
+    tree=$1 archives=$2 network=$3
+    shift 4
     mount --bind "$tree" "$tree"
     mount --bind "$archives" "$tree/var/cache/apt/archives"
     mount -t proc proc "$tree/proc"
@@ -73,7 +74,8 @@ debian_run() {
     mount --bind /dev "$tree/dev"
     mount -t devpts -o newinstance,ptmxmode=0666 devpts "$tree/dev/pts"
     mount -t tmpfs tmpfs "$tree/dev/shm"
-    ip link set lo up 2>/dev/null || true
-    exec chroot "$tree" env -i ${CI+CI="$CI"} PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-      HOME=/root LC_ALL=C.UTF-8 THROWAWAY=yes "$@"' bash "$debian_tree" "$debian_archives" "$@" </dev/null
+    [[ $network != own ]] || ip link set lo up
+    chroot "$tree" env -i ${CI+CI="$CI"} PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+      HOME=/root LC_ALL=C.UTF-8 THROWAWAY=yes "$@"
+    exit' bash "$debian_tree" "$debian_archives" "$network" "$@" </dev/null
 }
