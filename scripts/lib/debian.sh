@@ -8,7 +8,8 @@
 #   debian_run [UNSHARE-OPTION...] -- COMMAND...
 #                              runs a command as root in the tree, with processes and mounts that end with it
 #
-# The packages that apt downloads in a tree stay in "$debian_cache" as well.
+# The packages that apt downloads in a tree stay in "$debian_cache" as well. Since apt locks them, one tree of a release runs
+# at a time; the next waits for it.
 
 debian_cache=${XDG_CACHE_HOME:-$HOME/.cache}/tickstock-cache
 debian_tree=
@@ -38,6 +39,12 @@ debian_make() {
   debian_base "$1"
   debian_archives=$debian_cache/archives/$1
   mkdir -p "$debian_archives/partial"
+  local in_use
+  exec {in_use}>"$debian_archives/in-use"
+  if ! flock --nonblock "$in_use"; then
+    echo "$(basename "$0"): waiting for another tree of $1" >&2
+    flock "$in_use"
+  fi
   debian_tree=$(mktemp -d /var/tmp/tickstock-cache-tree.XXXXXX)
   trap 'rm -rf --one-file-system "$debian_tree"' EXIT
   trap 'exit 129' HUP
