@@ -86,9 +86,9 @@ class CommandLine {
     command("history", "List the last runs, or the changes of a universe or a symbol",
             Command::history, &CommandLine::history);
     command("universes", "List the entries with type, count and last change", Command::universes,
-            &CommandLine::universes);
+            &CommandLine::looking);
     command("check", "Look at everything that a run needs; write nothing", Command::check,
-            &CommandLine::check);
+            &CommandLine::looking);
     command("deliver", "Publish the events that are still pending", Command::deliver,
             &CommandLine::deliver);
     command("config", "Show the settings that hold, and where each comes from", Command::config,
@@ -329,9 +329,7 @@ class CommandLine {
   void status(CLI::App& app) {
     option(app, "RUN_ID", "", "The run; the last one where not given", check_word,
            [this](const std::string& value) { options_.run_id = value; });
-    setting(app, "output.format");
-    connecting(app);
-    everywhere(app);
+    looking(app);
   }
 
   void history(CLI::App& app) {
@@ -342,18 +340,11 @@ class CommandLine {
            options_.days);
     number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
     number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
-    setting(app, "output.format");
-    connecting(app);
-    everywhere(app);
+    looking(app);
   }
 
-  void universes(CLI::App& app) {
-    setting(app, "output.format");
-    connecting(app);
-    everywhere(app);
-  }
-
-  void check(CLI::App& app) {
+  /// What every command has that looks and shows, and all that `universes` and `check` have.
+  void looking(CLI::App& app) {
     setting(app, "output.format");
     connecting(app);
     everywhere(app);
