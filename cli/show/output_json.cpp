@@ -96,12 +96,7 @@ void run_fields(json::Writer& json, const tables::RunView& view) {
   json.key("as_of").string(to_string(run.as_of));
   json.key("start_time").string(run.started_at);
   json.key("end_time").string_or_null(run.finished_at);
-  json.key("duration_seconds");
-  if (run.duration_seconds) {
-    json.real(*run.duration_seconds);
-  } else {
-    json.null();
-  }
+  json.key("duration_seconds").real_or_null(run.duration_seconds);
   json.key("progress");
   if (view.step > 0) {
     json.begin_object();
@@ -222,12 +217,7 @@ std::string json_history(const tables::History& history, std::int64_t limit, std
   json.key("completed").number(history.completed);
   json.key("failed").number(history.total - history.completed - history.running);
   json.key("running").number(history.running);
-  json.key("average_duration_seconds");
-  if (history.average_duration) {
-    json.real(*history.average_duration);
-  } else {
-    json.null();
-  }
+  json.key("average_duration_seconds").real_or_null(history.average_duration);
   json.end_object();
   json.key("limit").number(limit);
   json.key("offset").number(offset);

@@ -34,12 +34,7 @@ std::string json_universes(const std::vector<tables::EntrySummary>& entries, int
     json.begin_object();
     json.key("universe").string_or_null(entry.universe);
     json.key("type").string_or_null(entry.type);
-    json.key("symbol_count");
-    if (entry.symbols) {
-      json.number(*entry.symbols);
-    } else {
-      json.null();
-    }
+    json.key("symbol_count").number_or_null(entry.symbols);
     json.key("last_updated").string_or_null(entry.updated_at);
     json.end_object();
   }

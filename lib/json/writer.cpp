@@ -106,6 +106,14 @@ Writer& Writer::string_or_null(const std::optional<std::string>& value) {
   return value ? string(*value) : null();
 }
 
+Writer& Writer::number_or_null(const std::optional<std::int64_t>& value) {
+  return value ? number(*value) : null();
+}
+
+Writer& Writer::real_or_null(const std::optional<double>& value) {
+  return value ? real(*value) : null();
+}
+
 Writer& Writer::text_or_null(std::string_view value) {
   return value.empty() ? null() : string(value);
 }

@@ -41,6 +41,8 @@ class Writer {
   /// A complete JSON text that comes from PostgreSQL or another Writer.
   Writer& raw(std::string_view json);
   Writer& string_or_null(const std::optional<std::string>& value);
+  Writer& number_or_null(const std::optional<std::int64_t>& value);
+  Writer& real_or_null(const std::optional<double>& value);
   /// Null for an empty text.
   Writer& text_or_null(std::string_view value);
 
