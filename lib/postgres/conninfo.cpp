@@ -43,7 +43,7 @@ bool follows_password(const std::string& conninfo, const std::string& name) {
   if (at == 0 || begin == std::string::npos || begin == 0) return false;
   const std::size_t before = conninfo.find_last_of("?& \t", begin - 1);
   const std::string_view last =
-      std::string_view(conninfo).substr(before == std::string::npos ? 0 : before + 1, begin);
+      std::string_view(conninfo).substr(before == std::string::npos ? 0 : before + 1);
   return last.starts_with("password=") || last.starts_with("sslpassword=");
 }
 
