@@ -73,7 +73,7 @@ class ReportText {
     if (write.before && write.before->too_large) {
       remark = "  its content " + std::string(unreadable_because(*write.before));
     }
-    if (remark.empty() && diff.empty()) remark = "  count or metadata mended";
+    if (remark.empty() && diff.empty()) remark = "  count or metadata corrected";
     line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
          write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark);

@@ -18,7 +18,7 @@ void require(bool written) {
   if (!written) {
     throw Error(ErrorKind::failed,
                 "a text can't be written as JSON, since it is not valid UTF-8 or holds a NUL byte; "
-                "mend the row that holds it");
+                "fix the row that holds it");
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view interrupt_sql =
     "UPDATE {runs} SET status = 'interrupted', finished_at = coalesce(finished_at, now()), "
-    "error = coalesce(error, 'the run ended without a word') "
+    "error = coalesce(error, 'the run ended without recording a result') "
     "WHERE status = 'running' AND entries = $1";
 
 constexpr std::string_view open_sql =

@@ -306,7 +306,7 @@ def job_without_record(launch: Launch) -> dict[str, Any]:
         shape.update(start_time=said.get("sync_start"), end_time=said.get("sync_end"),
                      duration_seconds=said.get("duration_seconds"))
         if ended is None:
-            shape["error_details"] = f"{PROGRAM} ended without a word, or could not write it down"
+            shape["error_details"] = f"{PROGRAM} ended without recording a result"
         elif ended not in (DONE, CHANGED):
             shape["error_details"] = failure_of(said, ended)
     return shape

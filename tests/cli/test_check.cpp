@@ -132,7 +132,7 @@ TEST_CASE("whatever changes how types are printed, the check compares types") {
   CHECK_THAT(scene.findings("failed", 1).front(), contains("column sector of public.symbols"));
 }
 
-TEST_CASE("the check foresees a column of the entries that nobody fills") {
+TEST_CASE("check predicts a column of the entries that nobody fills") {
   Checked scene;
   Database& database = scene.fixture.database();
   database.execute("ALTER TABLE cache_entries ADD owner text NOT NULL DEFAULT 'x'");
@@ -155,7 +155,7 @@ TEST_CASE("the check foresees a column of the entries that nobody fills") {
   CHECK_THAT(scene.findings("failed", 1).front(), contains(part));
 }
 
-TEST_CASE("the check foresees a missing privilege on the sequence of the id, with its GRANT") {
+TEST_CASE("check predicts a missing privilege on the sequence of the id, with its GRANT") {
   Checked scene;
   Database& database = scene.fixture.database();
   const std::string role = make_role(scene.fixture);
@@ -176,7 +176,7 @@ TEST_CASE("the check foresees a missing privilege on the sequence of the id, wit
   CHECK(run_task(scene.fixture, {"sync"}, as).status == 0);
 }
 
-TEST_CASE("the check foresees a published table without a replica identity") {
+TEST_CASE("check predicts a published table without a replica identity") {
   Checked scene;
   Database& database = scene.fixture.database();
   database.execute("CREATE PUBLICATION feed FOR ALL TABLES");
@@ -201,7 +201,7 @@ TEST_CASE("the check foresees a published table without a replica identity") {
   CHECK(scene.findings("failed", 0).empty());
 }
 
-TEST_CASE("a trigger that leaves out a schema is foreseen, and the run says how that comes") {
+TEST_CASE("a trigger that leaves out a schema is predicted, and the run says how that comes") {
   Checked scene;
   Database& database = scene.fixture.database();
   const auto make_trigger = [&database](const std::string& body, const std::string& more = "") {
@@ -248,7 +248,7 @@ TEST_CASE("a trigger that leaves out a schema is foreseen, and the run says how 
   CHECK(scene.findings("warning", 0).empty());
 }
 
-TEST_CASE("days that are stored as midnights of UTC are told of, with a view as the remedy") {
+TEST_CASE("days that are stored as midnights of UTC are warned of, with a view as the remedy") {
   Fixture fixture({.date_type = "timestamptz"});
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
@@ -278,7 +278,7 @@ TEST_CASE("days that are stored as midnights of UTC are told of, with a view as 
   CHECK(warnings("America/New_York").empty());
 }
 
-TEST_CASE("a market whose caps are in millions is told of") {
+TEST_CASE("a market whose caps are in millions is warned of") {
   Checked scene;
   scene.fixture.database().execute("UPDATE symbols SET market_cap = market_cap / 1000000");
   for (const Names& arguments : {Names{"dry-run"}, Names{"market-cap", "--dry-run"}}) {

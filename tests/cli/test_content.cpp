@@ -183,7 +183,8 @@ TEST_CASE("a reserved name of another type is taken over, and the dry run says s
   CHECK(fixture.entry_type("recent_ipos") == "ipo");
 }
 
-TEST_CASE("what is wrong in an owned entry besides its members is mended, and counts as a change") {
+TEST_CASE(
+    "what is wrong in an owned entry besides its members is corrected, and counts as a change") {
   const Names wrongs{"content || '{\"count\": 5}'",
                      "content - 'count'",
                      "content || '{\"count\": \"1\"}'",

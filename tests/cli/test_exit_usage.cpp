@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The program refuses this command line with 64, without a word on standard output.
+/// The program refuses this command line with 64, with nothing on standard output.
 void check_usage(const Fixture& fixture, const Names& arguments, const std::string& part) {
   INFO(fmt::format("arguments: {}", fmt::join(arguments, " ")));
   const ProcessResult result = fixture.run(arguments);

@@ -208,7 +208,7 @@ TEST_CASE("a plan that is no longer the approved one ends with 7, also where no 
   check_fails(fixture, {"dry-run", "--approve-plan", digest}, 7, "is not the approved one");
 }
 
-TEST_CASE("a dry run foretells the run change for change") {
+TEST_CASE("a dry run predicts the run change for change") {
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);

@@ -98,7 +98,7 @@ TEST_CASE("the text says how many caps came from where, and a warning that none 
   CHECK_THAT(run_task(fixture, {"dry-run"}).out, !contains("market caps:"));
 }
 
-TEST_CASE("the age of a price can be set, and a dry run foretells the run on two connections") {
+TEST_CASE("the age of a price can be set, and a dry run predicts the run on two connections") {
   Fixture fixture;
   add_shares(fixture, "OLD", "3e9", "1000000000");
   add_close(fixture, "OLD", "2024-06-01", "400");

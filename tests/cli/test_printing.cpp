@@ -155,7 +155,7 @@ TEST_CASE("what PostgreSQL warns of at the login breaks no log, and check shows 
              contains("warning  PostgreSQL warned at the login: database"));
 }
 
-TEST_CASE("a password file that others can read is told of in the error, not past the log") {
+TEST_CASE("a password file that others can read is named in the error, not past the log") {
   Printing scene;
   const TemporaryDirectory directory;
   const std::string file = directory.write("pass", "*:*:*:*:CANARY\n", 0644);

@@ -365,7 +365,7 @@ class Runs(EndpointsTest):
         self.assertEqual(status, 202)
         job = client.wait_for_end(answer["run_id"])
         self.assertEqual((job["status"], job["sync_status"]), ("failed", "failed"))
-        self.assertIn("without a word", job["error_details"])
+        self.assertIn("without recording a result", job["error_details"])
 
     def test_what_is_old_is_forgotten(self) -> None:
         folder = new_folder()
