@@ -137,7 +137,8 @@ int run_task(const Options& options, const Settings& settings, Log& log, io::Pat
 int run_init(const Options& options, const Settings& settings, io::Patience& patience) {
   if (options.print_grants) {
     print(tables::grants_sql(settings.environment.tables, *options.print_grants,
-                             settings.run.policy.price_days().has_value()));
+                             settings.run.policy.price_days().has_value(),
+                             settings.run.policy.columns()));
     return status_done;
   }
   if (options.print_redis_acl) {

@@ -3,11 +3,13 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <sstream>
 #include <string_view>
 
 #include "domain/error.hpp"
 #include "environment.hpp"
 #include "secret_file.hpp"
+#include "universe_table.hpp"
 
 namespace tickstock::cli {
 
@@ -39,6 +41,10 @@ class ConfigReader {
     };
     for (const auto& section : table_) {
       const std::string name(section.first.str());
+      if (name == "universe") {
+        attempt([&] { take_universes(config); });
+        continue;
+      }
       const toml::table* keys = section.second.as_table();
       attempt([&] {
         if (keys == nullptr) fail("the key " + name + " stands outside a section");
@@ -60,6 +66,22 @@ class ConfigReader {
  private:
   [[noreturn]] void fail(const std::string& why) const {
     throw Error(ErrorKind::config, "the configuration file " + path_ + ": " + why);
+  }
+
+  void take_universes(Config& config) const {
+    try {
+      config.universes = read_universes(table_);
+    } catch (const Error& error) {
+      fail(error.what());
+    }
+    std::ostringstream as_toml;
+    std::ostringstream as_json;
+    for (const toml::node& each : *table_["universe"].as_array()) {
+      as_toml << "\n[[universe]]\n" << toml::toml_formatter(*each.as_table()) << "\n";
+    }
+    as_json << toml::json_formatter(*table_["universe"].as_array());
+    config.universes_toml = as_toml.str();
+    config.universes_json = as_json.str();
   }
 
   [[nodiscard]] const Setting& find(const std::string& section, const std::string& key,
@@ -137,7 +159,7 @@ Config parse_config(const std::string& text, const std::string& path) {
   try {
     return ConfigReader(path, text).read();
   } catch (const Error& error) {
-    return {{}, error};
+    return {.problem = error};
   }
 }
 
@@ -155,7 +177,7 @@ Config read_config_file(const std::string& path) {
     }
     return config;
   } catch (const Error& error) {
-    return {{}, error};
+    return {.problem = error};
   }
 }
 

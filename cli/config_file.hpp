@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "domain/error.hpp"
+#include "rules/universe.hpp"
 #include "setting.hpp"
 
 namespace tickstock::cli {
@@ -12,9 +13,12 @@ namespace tickstock::cli {
 /// What a configuration file sets. A file with a problem is not used, but what is sound in it still
 /// settles how the failure looks and whom it is announced to.
 struct Config {
-  std::vector<Given> given;
+  std::vector<Given> given = {};
+  std::vector<Universe> universes = {};  ///< declared ones, in their order
+  std::string universes_toml = {};       ///< the same as they are written down
+  std::string universes_json = {};
   /// The first thing that is wrong (config): it names the file, and the line or key.
-  std::optional<Error> problem;
+  std::optional<Error> problem = {};
 
   /// Whether an address in it has a password.
   [[nodiscard]] bool holds_password() const;

@@ -78,6 +78,7 @@ class CommandLine {
     task("sync", "Bring all universes in line: the three tasks", Mode::full);
     task("market-cap", "Only the categories by market cap and the top lists", Mode::market_cap);
     task("ipo", "Only the recent listings", Mode::ipos);
+    task("themes", "Only the universes that the configuration declares", Mode::themes);
     task("delisted", "Only take delisted symbols out", Mode::delisted);
     task("dry-run", "Show what sync would change", Mode::full, true);
     command("init", "Create the program's own tables, and cache_entries where it is missing",

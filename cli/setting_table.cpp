@@ -163,6 +163,17 @@ Table runs() {
       whole("market_cap", "max_price_age_days", 0, most_days,
             "With prices: how many days before the as-of day the latest close may lie",
             [](auto& s) { return &s.run.policy.max_price_age_days; }),
+      text("market", "issuer",
+           "Column of symbols that tells the company, for universes with lines = \"primary\"",
+           [](auto& s) { return &s.run.policy.issuer; }),
+      boolean("universes", "builtin", "Keep the ten built-in universes",
+              [](auto& s) { return &s.run.policy.builtin; }),
+      list(
+          "delisted", "types", "Types of the entries that are cleaned of delisted symbols",
+          [](auto& s) { return &s.run.policy.cleaned_types; },
+          [](const std::string& value) {
+            return value.empty() ? std::string("must not hold an empty text") : std::string();
+          }),
       whole("ipo", "days", 1, most_days,
             "Days in which a listing is recent, the as-of day included",
             [](auto& s) { return &s.run.policy.ipo_days; }),

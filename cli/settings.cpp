@@ -136,6 +136,9 @@ std::optional<Error> apply_config_file(Settings& settings, const Options& option
   settings.config_file = *path;
   const Config config = read_config_file(*path);
   for (const Given& each : config.given) settings.apply(each);
+  settings.run.policy.declared = config.universes;
+  settings.universes_toml = config.universes_toml;
+  settings.universes_json = config.universes_json;
   return config.problem;
 }
 

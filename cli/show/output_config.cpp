@@ -72,7 +72,7 @@ std::string text_config(const Settings& settings) {
     text += fmt::format("{:<{}}  # {}\n", printable(shown), widest_value,
                         value ? printable(words_of(settings.origin(each))) : "not set");
   }
-  return text;
+  return text + settings.universes_toml;
 }
 
 std::string json_config(const Settings& settings) {
@@ -99,6 +99,7 @@ std::string json_config(const Settings& settings) {
     json.end_object();
   }
   json.end_array();
+  if (!settings.universes_json.empty()) json.key("universes").raw(settings.universes_json);
   json.end_object();
   return json.text() + "\n";
 }

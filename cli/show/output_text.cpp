@@ -147,19 +147,11 @@ class ReportText {
 
   /// How many entries the tasks of this run looked after.
   [[nodiscard]] std::uint64_t considered() const {
-    const auto has = [this](Task task) {
-      return std::any_of(report_.tasks.begin(), report_.tasks.end(),
-                         [task](const sync::TaskReport& each) { return each.task == task; });
-    };
+    const sync::Snapshot& snapshot = *report_.snapshot;
     std::uint64_t count = 0;
-    const auto looked_after = [&](const std::string& name, const Entry& entry) {
-      for (const auto& universe : report_.snapshot->plan.universes) {
-        if (universe->name == name && has(universe->task)) return true;
-      }
-      return is_cleaned_type(entry.cache_type) && has(Task::delisted);
-    };
-    for (const auto& [universe, entry] : report_.snapshot->entries)
-      count += looked_after(universe, *entry) ? 1 : 0;
+    for (const auto& [universe, entry] : snapshot.entries) {
+      count += snapshot.plan.considers(universe, *entry) ? 1 : 0;
+    }
     for (const EntryWrite* write : report_.writes()) count += write->before ? 0 : 1;
     return count;
   }

@@ -1,7 +1,8 @@
 #include "domain/entry.hpp"
 
-#include <algorithm>
 #include <charconv>
+
+#include "domain/text.hpp"
 
 namespace tickstock {
 
@@ -15,14 +16,16 @@ const Entry* find_entry(const Entries& entries, std::string_view universe) {
   return found == entries.end() ? nullptr : found->second.get();
 }
 
-std::string metadata_text(std::vector<std::pair<std::string, std::string>> pairs) {
-  std::sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) {
-    return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first;
-  });
+std::string metadata_text(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  const auto shorter = [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() < b.size() : a < b;
+  };
+  std::map<std::string, std::string, decltype(shorter)> sorted(shorter);
+  for (const auto& [key, value] : pairs) sorted.insert_or_assign(key, value);
   std::string text = "{";
-  for (const auto& [key, value] : pairs) {
-    if (text.size() > 1) text += ", ";
-    text.append(1, '"').append(key).append("\": \"").append(value).append(1, '"');
+  for (const auto& [key, value] : sorted) {
+    text.append(text.size() > 1 ? ", " : "").append(json_quoted(key)).append(": ");
+    text += json_quoted(value);
   }
   return text + "}";
 }

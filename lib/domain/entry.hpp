@@ -41,9 +41,9 @@ std::string_view unreadable_because(const Entry& entry);
 /// The entry of that name, or null.
 const Entry* find_entry(const Entries& entries, std::string_view universe);
 
-/// The content's `metadata` as PostgreSQL prints jsonb: pairs of plain ASCII words, in the order of
-/// jsonb (shorter keys first, then by bytes).
-std::string metadata_text(std::vector<std::pair<std::string, std::string>> pairs);
+/// The content's `metadata` as PostgreSQL prints jsonb: shorter keys first, then by bytes; of two
+/// pairs with one key the last counts.
+std::string metadata_text(const std::vector<std::pair<std::string, std::string>>& pairs);
 
 /// Whether the stored `count` is the number `size`: 2 and 2.0 are the same number.
 bool count_is(std::string_view count, std::size_t size);

@@ -8,6 +8,7 @@
 
 #include "domain/counted.hpp"
 #include "domain/error.hpp"
+#include "domain/text.hpp"
 
 namespace tickstock {
 
@@ -45,16 +46,26 @@ void sort_roughly(std::vector<Ranked>& ranked) {
 
 }  // namespace
 
+Market::Market(Day as_of, const std::vector<std::string>& columns)
+    : as_of_(as_of), columns_(columns.size()) {
+  for (std::size_t i = 0; i < columns.size(); ++i) columns_[i].name = columns[i];
+}
+
 void Market::reserve(std::size_t rows) {
   symbols_.reserve(rows);
   rows_.reserve(rows);
   states_.reserve(rows);
 }
 
-void Market::add(std::string_view name, const Listing& listing) {
+void Market::add(std::string_view name, const Listing& listing,
+                 std::span<const std::string_view> labels) {
   if (name.empty()) {
     ++nameless_;
     return;
+  }
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const std::string_view label = i < labels.size() ? trimmed(labels[i]) : std::string_view();
+    pending_.labels.push_back(label.empty() ? 0 : columns_[i].labels.intern(label) + 1);
   }
   pending_.names += name;
   pending_.ends.push_back(pending_.names.size());
@@ -72,13 +83,17 @@ void Market::take_in_pending() {
   }
   std::vector<SymbolId> ids;
   symbols_.intern(names, ids);
-  for (std::size_t i = 0; i < ids.size(); ++i) take_in(ids[i], pending_.listings[i]);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    take_in(ids[i], pending_.listings[i],
+            std::span(pending_.labels).subspan(i * columns_.size(), columns_.size()));
+  }
   pending_.names.clear();
   pending_.ends.clear();
   pending_.listings.clear();
+  pending_.labels.clear();
 }
 
-void Market::take_in(SymbolId id, const Listing& listing) {
+void Market::take_in(SymbolId id, const Listing& listing, std::span<const LabelId> labels) {
   if (knows(id)) {
     doubled_.insert(id);
     return;
@@ -90,6 +105,11 @@ void Market::take_in(SymbolId id, const Listing& listing) {
   rows_[id] = {listing.market_cap, listing.listed.value_or(Day()),
                listing.delisted.value_or(Day())};
   states_[id] = state_of(listing);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (labels[i] == 0) continue;
+    columns_[i].label_of.resize(std::max<std::size_t>(columns_[i].label_of.size(), id + 1));
+    columns_[i].label_of[id] = labels[i];
+  }
   ++size_;
   if (listing.activity == Activity::unknown) ++unknown_activity_;
 }
@@ -184,6 +204,39 @@ std::span<const SymbolId> Market::ranked_from(double bound) const {
       std::partition_point(ranking_.begin(), ranking_.end(),
                            [this, bound](SymbolId id) { return rows_[id].market_cap >= bound; });
   return {ranking_.begin(), end};
+}
+
+bool Market::has_column(std::string_view column) const {
+  return std::any_of(columns_.begin(), columns_.end(),
+                     [column](const Column& each) { return each.name == column; });
+}
+
+const Market::Column& Market::column(std::string_view name) const {
+  return *std::find_if(columns_.begin(), columns_.end(),
+                       [name](const Column& each) { return each.name == name; });
+}
+
+LabelId Market::label_id(std::string_view column, SymbolId id) const {
+  const std::vector<LabelId>& labels = this->column(column).label_of;
+  return id < labels.size() ? labels[id] : 0;
+}
+
+std::string_view Market::label(std::string_view column, SymbolId id) const {
+  const LabelId label = label_id(column, id);
+  return label == 0 ? std::string_view() : label_name(column, label);
+}
+
+std::string_view Market::label_name(std::string_view column, LabelId label) const {
+  return this->column(column).labels.name(label - 1);
+}
+
+std::optional<LabelId> Market::find_label(std::string_view column, std::string_view label) const {
+  const auto found = this->column(column).labels.find(label);
+  return found ? std::optional(*found + 1) : std::nullopt;
+}
+
+std::size_t Market::labels(std::string_view column) const {
+  return this->column(column).labels.size();
 }
 
 const Company& Market::company(SymbolId id) const {

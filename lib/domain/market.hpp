@@ -29,6 +29,9 @@ struct Listing {
   bool cap_from_price = false;  ///< it is a close times the shares outstanding
 };
 
+/// The number of a label in its column, counted from 1; 0 for none.
+using LabelId = std::uint32_t;
+
 /// What only the description of a change needs, read for the symbols that came into or left
 /// a universe of new listings.
 struct Company {
@@ -41,13 +44,15 @@ struct Company {
 /// know.
 class Market {
  public:
-  explicit Market(Day as_of) : as_of_(as_of) {}
+  /// \param columns those of the symbols table that rules ask for by name, each once
+  explicit Market(Day as_of, const std::vector<std::string>& columns = {});
 
   /// Makes room for about so many rows.
   void reserve(std::size_t rows);
 
-  /// Adds a row; it counts from rank() on.
-  void add(std::string_view name, const Listing& listing);
+  /// Adds a row; it counts from rank() on. \param labels what the columns hold, in their order
+  void add(std::string_view name, const Listing& listing,
+           std::span<const std::string_view> labels = {});
 
   /// Ranks the eligible symbols: market cap descending, equal caps by name in byte order. Call it
   /// once all rows are in. \throws Error (failed) where a row had no name, or the name of another.
@@ -101,6 +106,21 @@ class Market {
   /// How many of the eligible symbols have their cap from a price.
   [[nodiscard]] std::size_t caps_from_prices() const { return caps_from_prices_; }
 
+  /// The label of a symbol in a column, trimmed; empty where it has none: NULL and blank are no
+  /// label. \pre the column is one of those the market was made with.
+  [[nodiscard]] std::string_view label(std::string_view column, SymbolId id) const;
+  /// The same as a number.
+  [[nodiscard]] LabelId label_id(std::string_view column, SymbolId id) const;
+  /// The label of a number that is not 0.
+  [[nodiscard]] std::string_view label_name(std::string_view column, LabelId label) const;
+  /// The number of a label; nothing where no symbol has it.
+  [[nodiscard]] std::optional<LabelId> find_label(std::string_view column,
+                                                  std::string_view label) const;
+  /// How many different labels a column has.
+  [[nodiscard]] std::size_t labels(std::string_view column) const;
+  /// Whether the market was made with this column.
+  [[nodiscard]] bool has_column(std::string_view column) const;
+
   /// Empty unless the symbol was described before.
   [[nodiscard]] const Company& company(SymbolId id) const;
   void describe(SymbolId id, Company company) { companies_[id] = std::move(company); }
@@ -125,13 +145,21 @@ class Market {
     Day delisted;
   };
 
+  /// What one column says.
+  struct Column {
+    std::string name;
+    SymbolTable labels;
+    std::vector<LabelId> label_of;  ///< by SymbolId
+  };
+
+  [[nodiscard]] const Column& column(std::string_view name) const;
   [[nodiscard]] bool is(SymbolId id, State state) const {
     return id < states_.size() && (states_[id] & state) != 0;
   }
   [[nodiscard]] unsigned char state_of(const Listing& listing) const;
   void require_one_row_each() const;
   void take_in_pending();
-  void take_in(SymbolId id, const Listing& listing);
+  void take_in(SymbolId id, const Listing& listing, std::span<const LabelId> labels);
 
   Day as_of_;
   SymbolTable symbols_;
@@ -140,10 +168,12 @@ class Market {
     std::string names;
     std::vector<std::size_t> ends;
     std::vector<Listing> listings;
+    std::vector<LabelId> labels;  ///< one of each column for each row
   };
   Pending pending_;
   std::vector<Row> rows_;  ///< by SymbolId, with gaps where only an entry names a symbol
   std::vector<unsigned char> states_;
+  std::vector<Column> columns_;
   std::size_t size_ = 0;
   std::vector<SymbolId> ranking_;
   std::vector<std::uint32_t> rank_of_;

@@ -67,10 +67,11 @@ Message universe_updated(const RunFacts& run, const std::string& timestamp, Task
                   });
 }
 
-Message ipo_assigned(const RunFacts& run, const std::string& timestamp, const EntryWrite& write,
-                     SymbolId symbol, const Market& market, std::uint64_t position) {
+Message ipo_assigned(const RunFacts& run, const std::string& timestamp, Task task,
+                     const EntryWrite& write, SymbolId symbol, const Market& market,
+                     std::uint64_t position) {
   return envelope(kinds::ipo_assigned, job_source, run, timestamp,
-                  {to_string(Task::ipo), write.universe, market.name(symbol), position},
+                  {to_string(task), write.universe, market.name(symbol), position},
                   [&](json::Writer& json) {
                     const Company& company = market.company(symbol);
                     json.key("symbol").string(market.name(symbol));
@@ -137,25 +138,22 @@ Message sync_triggered(const RunFacts& run, const std::string& timestamp) {
 }
 
 std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
-                                 const TaskPlan& task, const Market& market,
+                                 const TaskPlan& task, const Market& market, int ipo_days,
                                  std::size_t max_universes, std::size_t& omitted) {
   std::vector<Message> messages;
   std::size_t universes = 0;
+  const bool limits = task.task != Task::themes;
   for (const EntryWrite& write : task.writes) {
-    if (max_universes != 0 && universes == max_universes) {
+    if (limits && max_universes != 0 && universes == max_universes) {
       ++omitted;
       continue;
     }
     messages.push_back(universe_updated(run, timestamp, task.task, write, universes++));
   }
-  if (task.task == Task::ipo) {
-    for (const EntryWrite& write : task.writes) {
-      for (const Placement& member : write.diff.added) {
-        messages.push_back(
-            ipo_assigned(run, timestamp, write, member.symbol, market, messages.size()));
-      }
-    }
-  }
+  for_each_listing(task, market, ipo_days, [&](const EntryWrite& write, SymbolId symbol) {
+    messages.push_back(
+        ipo_assigned(run, timestamp, task.task, write, symbol, market, messages.size()));
+  });
   if (task.task == Task::delisted && !task.writes.empty()) {
     messages.push_back(delisting_cleanup(run, timestamp, task, market, messages.size()));
   }

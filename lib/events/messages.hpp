@@ -49,9 +49,10 @@ struct Completion {
 Message sync_triggered(const RunFacts& run, const std::string& timestamp);
 
 /// The events of one task in their order: its universes, the first `max_universes` of them (0 for
-/// all), then its listings or its clean-up. `omitted` grows by the universes that were left out.
+/// all, as of declared ones always), then its listings or its clean-up. `omitted` grows by the
+/// universes that were left out. \param ipo_days how long a listing is recent
 std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
-                                 const TaskPlan& task, const Market& market,
+                                 const TaskPlan& task, const Market& market, int ipo_days,
                                  std::size_t max_universes, std::size_t& omitted);
 
 Message sync_completed(const RunFacts& run, const std::string& timestamp,

@@ -83,9 +83,9 @@ GuardResult appeared(const GuardInput& input, const std::vector<bool>& stood) {
   const std::size_t base = static_cast<std::size_t>(std::count(stood.begin(), stood.end(), true));
   std::size_t fresh = 0;
   for (const TaskPlan& task : input.plan.tasks) {
-    if (task.task != Task::market_cap) continue;
-    for (const SymbolId id : input.market.ranked_from(*categories_of(input).back()->cap_from())) {
-      if (!stood[id]) ++fresh;
+    for (const EntryWrite& write : task.writes) {
+      if (!write.rule || write.rule->group != categories_group) continue;
+      for (const Placement& member : write.diff.added) fresh += stood[member.symbol] ? 0 : 1;
     }
   }
   const double share = percent(fresh, base);
@@ -166,10 +166,12 @@ GuardResult data_age(const GuardInput& input) {
 std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
   std::vector<GuardResult> results;
   if (has_categories(input.mode)) {
-    const std::vector<bool> stood = categorised(input);
     results.push_back(no_eligible_symbols(input));
-    results.push_back(vanished(input, stood));
-    results.push_back(appeared(input, stood));
+    if (!categories_of(input).empty()) {
+      const std::vector<bool> stood = categorised(input);
+      results.push_back(vanished(input, stood));
+      results.push_back(appeared(input, stood));
+    }
   }
   append_removed(input, results);
   if (input.limits.max_data_age_days) results.push_back(data_age(input));

@@ -1,11 +1,11 @@
 #include "rules/plan.hpp"
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
 #include "domain/counted.hpp"
-#include "rules/builtin.hpp"
 #include "rules/select.hpp"
 
 namespace tickstock {
@@ -15,42 +15,64 @@ namespace {
 /// The write that makes an entry what its universe says, or nothing where it is so already: its
 /// members, their order, `count`, type and metadata are compared.
 std::optional<EntryWrite> write_of(const std::shared_ptr<const Universe>& universe,
-                                   std::vector<SymbolId> wanted, const Entries& entries) {
-  const auto found = entries.find(universe->name);
-  const auto before = found == entries.end() ? nullptr : found->second;
+                                   std::vector<SymbolId> wanted,
+                                   const std::shared_ptr<const Entry>& before) {
   if (!before && wanted.empty() && !universe->always_written) return std::nullopt;
   const std::vector<SymbolId> members = before ? before->members.list() : std::vector<SymbolId>();
+  // What is only added to keeps all other keys of its content.
+  const std::string& metadata =
+      universe->additions && before ? before->metadata : universe->metadata;
   if (before && before->readable && members == wanted && before->cache_type == universe->type &&
-      before->metadata == universe->metadata && count_is(before->count, wanted.size())) {
+      before->metadata == metadata && count_is(before->count, wanted.size())) {
     return std::nullopt;
   }
   Entry after;
   after.cache_type = universe->type;
   after.count = std::to_string(wanted.size());
-  after.metadata = universe->metadata;
+  after.metadata = metadata;
   MembershipDiff diff = diff_memberships(members, wanted);
   after.members = std::move(wanted);
   return EntryWrite{universe->name, universe, before,
                     std::make_shared<const Entry>(std::move(after)), std::move(diff)};
 }
 
-/// The universes of a task, each as it should be.
-TaskPlan plan_universes(Task task, const Universes& universes, const Market& market,
-                        const Entries& entries) {
-  TaskPlan plan{task, {}, {}};
-  Selection selection(market);
-  for (const auto& universe : universes) {
-    if (universe->task != task) continue;
-    auto write = write_of(universe, selection.members(*universe), entries);
-    if (!write) continue;
-    if (write->is_take_over()) {
-      plan.warnings.emplace_back(
-          "entry '" + write->universe + "' of type '" + write->before->cache_type +
-          "' stands under a reserved name and is taken over as '" + write->after->cache_type + "'");
-    }
-    plan.writes.push_back(*std::move(write));
+Warning unreadable(const std::string& universe, const Entry& entry) {
+  return "the content of entry '" + universe + "' " + std::string(unreadable_because(entry)) +
+         "; left alone";
+}
+
+/// Plans one universe, as it should be.
+void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& selection,
+                   const Entries& entries, TaskPlan& plan) {
+  const auto found = entries.find(universe->name);
+  const auto before = found == entries.end() ? nullptr : found->second;
+  if (universe->additions && before && !before->readable) {
+    plan.warnings.push_back(unreadable(universe->name, *before));
+    return;
   }
-  return plan;
+  auto write = write_of(universe, selection.members(*universe, before.get()), before);
+  if (!write) return;
+  if (write->is_take_over()) {
+    plan.warnings.emplace_back(
+        "entry '" + write->universe + "' of type '" + write->before->cache_type +
+        "' stands under a reserved name and is taken over as '" + write->after->cache_type + "'");
+  }
+  plan.writes.push_back(*std::move(write));
+}
+
+/// Warns of included symbols that the symbols table lacks.
+void look_for_included(const Universes& universes, const Market& market, TaskPlan& plan) {
+  for (const auto& universe : universes) {
+    std::vector<std::string> missing;
+    for (const std::string& name : universe->include) {
+      const auto id = market.symbols().find(name);
+      if (!id || !market.knows(*id)) missing.push_back(name);
+    }
+    if (universe->task != plan.task || missing.empty()) continue;
+    plan.warnings.emplace_back("universe '" + universe->name +
+                                   "' includes what is not in the symbols table",
+                               std::move(missing));
+  }
 }
 
 EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const Entry> before,
@@ -72,15 +94,14 @@ EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const E
 }
 
 /// Takes delisted symbols out of every entry of a cleaned type, and leaves the rest as it stands.
-TaskPlan plan_cleanup(const Market& market, const Entries& entries) {
-  TaskPlan plan{Task::delisted, {}, {}};
+void plan_cleanup(const Market& market, const Entries& entries, const Policy& policy,
+                  TaskPlan& plan) {
   std::unordered_set<SymbolId> unknown;
   std::size_t entries_with_unknown = 0;
   for (const auto& [universe, entry] : entries) {
-    if (!is_cleaned_type(entry->cache_type)) continue;
+    if (!policy.cleans(entry->cache_type)) continue;
     if (!entry->readable) {
-      plan.warnings.emplace_back("the content of entry '" + universe + "' " +
-                                 std::string(unreadable_because(*entry)) + "; left alone");
+      plan.warnings.push_back(unreadable(universe, *entry));
       continue;
     }
     bool holds_delisted = false;
@@ -105,7 +126,6 @@ TaskPlan plan_cleanup(const Market& market, const Entries& entries) {
                                  : " are not in the symbols table and stay where they are"),
         std::move(names));
   }
-  return plan;
 }
 
 }  // namespace
@@ -114,6 +134,7 @@ std::string_view to_string(Task task) {
   switch (task) {
     case Task::market_cap: return "market_cap_recalculation";
     case Task::ipo: return "ipo_assignment";
+    case Task::themes: return "theme_rebalancing";
     case Task::delisted: return "delisted_cleanup";
   }
   return "";
@@ -124,39 +145,77 @@ std::string_view to_string(Mode mode) {
     case Mode::full: return "full";
     case Mode::market_cap: return "market_cap";
     case Mode::ipos: return "ipos";
+    case Mode::themes: return "themes";
     case Mode::delisted: return "delisted";
   }
   return "";
 }
 
-std::vector<Task> tasks_of(Mode mode) {
+std::vector<Task> tasks_of(Mode mode, const Policy& policy) {
   switch (mode) {
-    case Mode::full: return {Task::market_cap, Task::ipo, Task::delisted};
+    case Mode::full:
+      if (policy.declared.empty()) return {Task::market_cap, Task::ipo, Task::delisted};
+      return {Task::market_cap, Task::ipo, Task::themes, Task::delisted};
     case Mode::market_cap: return {Task::market_cap};
     case Mode::ipos: return {Task::ipo};
+    case Mode::themes: return {Task::themes};
     case Mode::delisted: return {Task::delisted};
   }
   return {};
 }
 
-bool has_categories(Mode mode) { return mode != Mode::ipos; }
+bool has_categories(Mode mode) { return mode != Mode::ipos && mode != Mode::themes; }
 
 bool Plan::empty() const {
   return std::all_of(tasks.begin(), tasks.end(),
                      [](const TaskPlan& task) { return task.writes.empty(); });
 }
 
+bool Plan::considers(const std::string& name, const Entry& entry) const {
+  return std::any_of(tasks.begin(), tasks.end(), [&](const TaskPlan& task) {
+    if (task.task == Task::delisted) {
+      return std::find(cleaned_types.begin(), cleaned_types.end(), entry.cache_type) !=
+             cleaned_types.end();
+    }
+    return std::any_of(universes.begin(), universes.end(), [&](const auto& universe) {
+      return universe->task == task.task && universe->name == name;
+    });
+  });
+}
+
 Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy) {
   Plan plan;
-  plan.universes = policy.universes();
-  for (const Task task : tasks_of(mode)) {
-    TaskPlan of_task = task == Task::delisted
-                           ? plan_cleanup(market, entries)
-                           : plan_universes(task, plan.universes, market, entries);
-    for (const EntryWrite& write : of_task.writes) {
+  plan.cleaned_types = policy.cleaned_types;
+  std::vector<Warning> warnings;
+  plan.universes = expand(policy.universes(), market, entries, warnings);
+  Selection selection(market, plan.universes);
+  for (const Task task : tasks_of(mode, policy)) plan.tasks.push_back({task, {}, {}});
+  const auto plan_of = [&plan](const Universe& universe) {
+    return std::find_if(plan.tasks.begin(), plan.tasks.end(), [&universe](const TaskPlan& each) {
+      return each.task == universe.task;
+    });
+  };
+  std::set<std::string> groups;
+  for (const auto& universe : plan.universes) {
+    if (plan_of(*universe) != plan.tasks.end()) groups.insert(universe->group);
+  }
+  for (const auto& universe : plan.universes) {
+    if (const auto of_task = plan_of(*universe); of_task != plan.tasks.end()) {
+      plan_universe(universe, selection, entries, *of_task);
+    } else if (!universe->group.empty() && groups.contains(universe->group)) {
+      // Whom it holds is not free for the others of its group.
+      selection.members(*universe, find_entry(entries, universe->name));
+    }
+  }
+  for (TaskPlan& task : plan.tasks) {
+    if (task.task == Task::themes) {
+      task.warnings.insert(task.warnings.end(), warnings.begin(), warnings.end());
+    }
+    look_for_included(plan.universes, market, task);
+    if (task.task == Task::delisted) plan_cleanup(market, entries, policy, task);
+    for (const EntryWrite& write : task.writes) {
       entries.insert_or_assign(write.universe, write.after);
     }
-    plan.tasks.push_back(std::move(of_task));
   }
   return plan;
 }

@@ -17,13 +17,14 @@ namespace tickstock {
 std::string_view to_string(Task task);
 
 /// Which tasks a run does.
-enum class Mode : unsigned char { full, market_cap, ipos, delisted };
+enum class Mode : unsigned char { full, market_cap, ipos, themes, delisted };
 
-/// `full`, `market_cap`, `ipos`, `delisted`.
+/// `full`, `market_cap`, `ipos`, `themes`, `delisted`.
 std::string_view to_string(Mode mode);
 
-/// The tasks of a mode, in the order in which they run.
-std::vector<Task> tasks_of(Mode mode);
+/// The tasks of a mode, in the order in which they run; that of declared universes is none of a
+/// full run where nothing is declared.
+std::vector<Task> tasks_of(Mode mode, const Policy& policy);
 
 /// Whether guards about the categories belong to this mode.
 bool has_categories(Mode mode);
@@ -54,12 +55,17 @@ struct TaskPlan {
 /// What a run would do: a pure function of the market, the entries, the as-of day and the policy.
 struct Plan {
   std::vector<TaskPlan> tasks;
-  Universes universes;  ///< all that are declared, of the tasks of other modes too
+  Universes universes;  ///< all there are, families expanded, of the tasks of other modes too
+
+  std::vector<std::string> cleaned_types;
 
   [[nodiscard]] bool empty() const;
+  /// Whether a task of this plan looks after an entry.
+  [[nodiscard]] bool considers(const std::string& name, const Entry& entry) const;
 };
 
 /// Makes the plan of a mode: each task on the result of the one before. `market` must be ranked.
+/// \throws Error (failed) where families can't be expanded.
 Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy);
 
 }  // namespace tickstock

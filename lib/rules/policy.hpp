@@ -1,7 +1,11 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "domain/entry.hpp"
+#include "domain/warning.hpp"
 #include "rules/builtin.hpp"
 
 namespace tickstock {
@@ -29,10 +33,22 @@ struct Policy {
   CapSource market_cap_from = CapSource::column;
   int max_price_age_days = 7;  ///< how far before the as-of day the latest close may lie
   int ipo_days = 30;           ///< length of the window of recent listings, the as-of day included
-  GuardLimits guards;
+  bool builtin = true;         ///< whether the ten universes are kept
+  std::vector<Universe> declared = {};  ///< by the configuration, in its order
+  std::string issuer = {};              ///< the column that tells who issued a line; empty for none
+  /// The types whose entries are cleaned of delisted symbols.
+  std::vector<std::string> cleaned_types = {"market_cap", "market_leader", "sector", "theme"};
+  GuardLimits guards = {};
 
-  /// What is kept, in the order in which it is written and announced.
-  [[nodiscard]] Universes universes() const { return builtin_universes(ipo_days); }
+  /// What is kept, in the order in which it is written and announced: the ten, each replaced where
+  /// a declared one bears its name, then the other declared ones. Families are not expanded.
+  [[nodiscard]] Universes universes() const;
+
+  /// The columns of the symbols table that declarations name, each once.
+  [[nodiscard]] std::vector<std::string> columns() const;
+
+  /// Whether entries of this type are cleaned.
+  [[nodiscard]] bool cleans(const std::string& type) const;
 
   /// How old the prices may be from which market caps are made; nothing where none are.
   [[nodiscard]] std::optional<int> price_days() const {
@@ -40,5 +56,18 @@ struct Policy {
     return max_price_age_days;
   }
 };
+
+/// The most labels of a column of which each gets a universe.
+inline constexpr std::size_t most_labels = 1000;
+
+/// The name of the universe that a family has for a label: its braces with the label's slug.
+std::string name_in_family(const Universe& family, std::string_view slug);
+
+/// Replaces every family by its universes, by name in byte order: one for each label that an active
+/// symbol has, and one for each entry that the family once made of a label that none has now. A
+/// literal name wins over a family's. \throws Error (failed) for too many labels, or where two
+/// families make one name.
+Universes expand(const Universes& declared, const Market& market, const Entries& entries,
+                 std::vector<Warning>& warnings);
 
 }  // namespace tickstock

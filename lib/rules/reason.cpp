@@ -1,5 +1,7 @@
 #include "rules/reason.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -8,103 +10,158 @@ namespace tickstock {
 
 namespace {
 
-std::string bound_of(const Universe& universe) { return dollars_text(*universe.cap_from()); }
-
-/// What a symbol crossed on its way from one step to another. Steps are counted from the highest.
-std::string crossing_into(const Universes& steps, std::size_t from, std::size_t to) {
-  return to < from ? "crossed " + bound_of(*steps[to]) + " upward"
-                   : "crossed " + bound_of(*steps[to - 1]) + " downward";
-}
-
-}  // namespace
-
+/// Why a symbol is not active any more; empty for an active one.
 std::string departure_reason(const Market& market, SymbolId symbol) {
   const auto listing = market.find(symbol);
   if (!listing) return "not in the symbols table";
   if (market.delisted(symbol)) {
     return listing->delisted ? "delisted " + to_string(*listing->delisted) : "no longer active";
   }
-  if (listing->activity == Activity::unknown) return "not known to be active";
+  return listing->activity == Activity::unknown ? "not known to be active" : "";
+}
+
+/// What a condition that does not hold says of an active symbol.
+struct Absence {
+  const Market& market;
+  SymbolId symbol;
+
+  std::string operator()(const HasCap& /*any*/) const { return "no market cap"; }
+  std::string operator()(const CapFrom& bound) const {
+    return market.eligible(symbol) ? "crossed " + dollars_text(bound.dollars) + " downward"
+                                   : "no market cap";
+  }
+  std::string operator()(const CapBelow& bound) const {
+    return market.eligible(symbol) ? "crossed " + dollars_text(bound.dollars) + " upward"
+                                   : "no market cap";
+  }
+  std::string operator()(const ListedWithin& window) const {
+    const auto listed = market.listed(symbol);
+    if (!listed) return "without a listing date";
+    if (*listed > market.as_of()) return "not listed before " + to_string(*listed);
+    return fmt::format("listed more than {} days ago", window.days);
+  }
+  std::string operator()(const Matches& match) const {
+    const std::string_view label = market.label(match.column, symbol);
+    return label.empty() ? fmt::format("{} is blank", match.column)
+                         : fmt::format("{} is {}", match.column, label);
+  }
+  std::string operator()(const Named& named) const {
+    return named.negated ? "excluded by name" : "not included by name";
+  }
+};
+
+/// What a condition that holds says of a symbol that was not there; empty where it says nothing.
+struct Presence {
+  const Market& market;
+  SymbolId symbol;
+
+  std::string operator()(const Matches& match) const {
+    return match.negated ? "" : fmt::format("{} is {}", match.column,
+                                            market.label(match.column, symbol));
+  }
+  std::string operator()(const CapFrom& bound) const {
+    return "at least " + dollars_text(bound.dollars);
+  }
+  std::string operator()(const CapBelow& bound) const {
+    return "below " + dollars_text(bound.dollars);
+  }
+  template <typename Other>
+  std::string operator()(const Other& /*other*/) const {
+    return "";
+  }
+};
+
+/// The conditions of a universe that tell why a symbol is in it.
+std::string presence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
+  if (std::count(rule.include.begin(), rule.include.end(), market.name(symbol)) > 0) {
+    return "included by name";
+  }
+  std::string words;
+  for (const Condition& condition : rule.conditions) {
+    const std::string each = std::visit(Presence{market, symbol}, condition);
+    if (!each.empty()) words += (words.empty() ? "" : ", ") + each;
+  }
+  return words;
+}
+
+/// What a symbol crossed on its way from one universe of a group to another; empty where they are
+/// not told apart by a bound.
+std::string crossing(const Universe& from, const Universe& to) {
+  const auto old_bound = from.cap_from();
+  const auto bound = to.cap_from();
+  if (bound && (!old_bound || *old_bound < *bound)) {
+    return "crossed " + dollars_text(*bound) + " upward";
+  }
+  const auto* below = find_condition<CapBelow>(to);
+  return old_bound && below != nullptr ? "crossed " + dollars_text(below->dollars) + " downward"
+                                       : "";
+}
+
+}  // namespace
+
+std::string absence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
+  if (std::string reason = departure_reason(market, symbol); !reason.empty()) return reason;
+  for (const Condition& condition : rule.conditions) {
+    if (!holds(condition, market, symbol)) return std::visit(Absence{market, symbol}, condition);
+  }
   return "";
 }
 
-std::string listing_window_reason(const Market& market, SymbolId symbol, int ipo_days) {
-  const auto listing = market.find(symbol);
-  if (!listing || !listing->listed) return "without a listing date";
-  if (*listing->listed > market.as_of()) return "not listed before " + to_string(*listing->listed);
-  return "listed more than " + std::to_string(ipo_days) + " days ago";
-}
-
-MemberReasons::MemberReasons(const Market& market, const Entries& before,
-                             const Universes& universes, int ipo_days)
-    : market_(market), ipo_days_(ipo_days) {
-  for (const auto& universe : universes) {
-    if (universe->group.empty() || ladders_.contains(universe->group)) continue;
-    Ladder& ladder = ladders_[universe->group];
-    ladder.steps = group_of(universes, universe->group);
-    ladder.stood.resize(market.symbols().size());
-    for (std::size_t i = ladder.steps.size(); i > 0; --i) {
-      const Entry* entry = find_entry(before, ladder.steps[i - 1]->name);
-      if (entry == nullptr) continue;
-      // The highest one counts.
-      entry->members.each([&](SymbolId id) { ladder.stood[id] = static_cast<unsigned char>(i); });
-    }
+const MemberReasons::Group& MemberReasons::group(const std::string& name) const {
+  const auto [place, is_new] = groups_.try_emplace(name);
+  Group& group = place->second;
+  if (!is_new) return group;
+  group.universes = group_of(universes_, name);
+  group.stood.resize(market_.symbols().size());
+  for (std::size_t i = group.universes.size(); i > 0; --i) {
+    const Entry* entry = find_entry(before_, group.universes[i - 1]->name);
+    if (entry == nullptr) continue;
+    // The first one counts.
+    entry->members.each(
+        [&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
   }
-}
-
-std::pair<const MemberReasons::Ladder*, std::size_t> MemberReasons::ladder_of(
-    const EntryWrite& write) const {
-  if (!write.rule || write.rule->group.empty()) return {nullptr, 0};
-  const Ladder& ladder = ladders_.at(write.rule->group);
-  const auto step =
-      std::find_if(ladder.steps.begin(), ladder.steps.end(),
-                   [&write](const auto& each) { return each->name == write.universe; });
-  return {&ladder, static_cast<std::size_t>(step - ladder.steps.begin())};
+  return group;
 }
 
 bool MemberReasons::listed_lately(SymbolId symbol) const {
-  const auto listing = market_.find(symbol);
-  return listing && listing->listed && *listing->listed <= market_.as_of() &&
-         *listing->listed > market_.as_of() - std::chrono::days{ipo_days_};
+  return holds(ListedWithin{ipo_days_}, market_, symbol);
 }
 
 std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const {
   const Universe& rule = *write.rule;
   // In a new universe everyone is new.
   if (!write.before && !rule.listed_within()) return "";
-  const auto [ladder, step] = ladder_of(write);
-  if (ladder != nullptr) {
-    const std::size_t old = ladder->stood[symbol];
-    if (old != 0 && old != step + 1) return crossing_into(ladder->steps, old - 1, step);
+  if (!rule.group.empty()) {
+    const Group& group = this->group(rule.group);
+    const std::size_t old = group.stood[symbol];
+    if (old != 0 && group.universes[old - 1]->name != rule.name) {
+      const Universe& from = *group.universes[old - 1];
+      if (std::string reason = crossing(from, rule); !reason.empty()) return reason;
+      return fmt::format("{}, was in {}", presence_reason(rule, market_, symbol), from.name);
+    }
   }
   if (rule.listed_within() || listed_lately(symbol)) {
-    return "listed " + to_string(*market_.listed(symbol));
+    if (const auto listed = market_.listed(symbol)) return "listed " + to_string(*listed);
   }
-  if (ladder != nullptr) return "was in no category";
-  return "rose to rank " + std::to_string(market_.rank_of(symbol));
+  if (rule.first) return fmt::format("rose to rank {}", market_.rank_of(symbol));
+  if (rule.task == Task::themes) return presence_reason(rule, market_, symbol);
+  return rule.group.empty() ? "" : "was in no category";
 }
 
 std::string MemberReasons::removed(const EntryWrite& write, SymbolId symbol) const {
-  if (std::string reason = departure_reason(market_, symbol); !reason.empty()) return reason;
-  if (!write.rule) return "";
-  const Universe& rule = *write.rule;
-  if (const auto days = rule.listed_within()) {
-    return listing_window_reason(market_, symbol, *days);
-  }
-  if (!market_.eligible(symbol)) return "no market cap";
-  if (rule.first) return "fell to rank " + std::to_string(market_.rank_of(symbol));
-  const auto [ladder, step] = ladder_of(write);
-  if (ladder == nullptr) return "";
-  const bool upward =
-      step > 0 && market_.market_cap(symbol) >= *ladder->steps[step - 1]->cap_from();
-  return upward ? "crossed " + bound_of(*ladder->steps[step - 1]) + " upward"
-                : "crossed " + bound_of(rule) + " downward";
+  static const Universe cleaned;
+  const Universe& rule = write.rule ? *write.rule : cleaned;
+  if (market_.active(symbol) && rule.excludes(market_, symbol)) return "excluded by name";
+  if (std::string reason = absence_reason(rule, market_, symbol); !reason.empty()) return reason;
+  if (rule.first) return fmt::format("fell to rank {}", market_.rank_of(symbol));
+  if (!rule.issuer.empty()) return "another line of its issuer counts";
+  return rule.group.empty() ? "" : "another universe of its group holds it";
 }
 
 std::string MemberReasons::moved(const Placement& member) {
   // Its neighbours came, went or changed their order, and it is back at the same number.
-  if (member.to == member.from) return "place " + std::to_string(member.to + 1) + " among others";
-  return "place " + std::to_string(member.to + 1) + ", was " + std::to_string(member.from + 1);
+  if (member.to == member.from) return fmt::format("place {} among others", member.to + 1);
+  return fmt::format("place {}, was {}", member.to + 1, member.from + 1);
 }
 
 }  // namespace tickstock

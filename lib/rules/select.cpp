@@ -1,97 +1,222 @@
 #include "rules/select.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <unordered_map>
 
 namespace tickstock {
 
 namespace {
 
-bool is_about_caps(const Condition& condition) {
-  return !std::holds_alternative<ListedWithin>(condition);
-}
-
-void sort_newest_first(std::vector<SymbolId>& members, const Market& market) {
-  std::sort(members.begin(), members.end(), [&market](SymbolId a, SymbolId b) {
-    const auto listed_a = market.listed(a);
-    const auto listed_b = market.listed(b);
-    return listed_a != listed_b ? listed_a > listed_b : market.name(a) < market.name(b);
-  });
-}
-
-void sort_by_rank(std::vector<SymbolId>& members, const Market& market) {
-  std::sort(members.begin(), members.end(), [&market](SymbolId a, SymbolId b) {
-    // Rank 0 is none, and becomes the last.
-    const std::size_t rank_a = market.rank_of(a) - 1;
-    const std::size_t rank_b = market.rank_of(b) - 1;
-    return rank_a != rank_b ? rank_a < rank_b : market.name(a) < market.name(b);
-  });
-}
-
 /// The part of the ranking that the cap conditions of a universe leave, found by bisection.
 std::span<const SymbolId> ranked_part(const Universe& universe, const Market& market) {
-  std::span<const SymbolId> part = market.ranking();
+  std::size_t begin = 0;
+  std::size_t end = market.ranking().size();
   for (const Condition& condition : universe.conditions) {
     if (const auto* from = std::get_if<CapFrom>(&condition)) {
-      const auto end = market.ranked_from(from->dollars).size();
-      const auto begin = static_cast<std::size_t>(part.data() - market.ranking().data());
-      part = part.first(std::min(part.size(), end > begin ? end - begin : 0));
+      end = std::min(end, market.ranked_from(from->dollars).size());
     }
     if (const auto* below = std::get_if<CapBelow>(&condition)) {
-      const auto above = market.ranked_from(below->dollars).size();
-      const auto begin = static_cast<std::size_t>(part.data() - market.ranking().data());
-      part = part.subspan(std::min(part.size(), above > begin ? above - begin : 0));
+      begin = std::max(begin, market.ranked_from(below->dollars).size());
     }
   }
-  return part;
+  return std::span(market.ranking()).subspan(begin, std::max(end, begin) - begin);
+}
+
+bool all_hold(const std::vector<Condition>& conditions, const Market& market, SymbolId id) {
+  return std::all_of(
+      conditions.begin(), conditions.end(),
+      [&market, id](const Condition& condition) { return holds(condition, market, id); });
+}
+
+/// By SymbolId, who stands in an entry.
+std::vector<bool> standing(const Entry* entry, const Market& market) {
+  std::vector<bool> stands(entry == nullptr ? 0 : market.symbols().size());
+  if (entry != nullptr) entry->members.each([&stands](SymbolId id) { stands[id] = true; });
+  return stands;
+}
+
+bool is_in(const std::vector<bool>& set, SymbolId id) { return id < set.size() && set[id]; }
+
+/// Zero for a symbol without a market cap, which every cap exceeds.
+double cap_of(const Market& market, SymbolId id) {
+  return market.eligible(id) ? market.market_cap(id) : 0;
 }
 
 }  // namespace
 
-std::vector<SymbolId> Selection::candidates(const Universe& universe) const {
-  const bool ranked =
-      std::any_of(universe.conditions.begin(), universe.conditions.end(), is_about_caps);
+Selection::Selection(const Market& market, const Universes& universes) : market_(market) {
+  // Included symbols have their seats before all conditions are asked.
+  for (const auto& universe : universes) {
+    if (universe->group.empty()) continue;
+    std::vector<bool>& seated = seated_[universe->group];
+    seated.resize(market.symbols().size());
+    for (const SymbolId id : included(*universe)) seated[id] = true;
+  }
+}
+
+std::vector<SymbolId> Selection::included(const Universe& universe) const {
+  Ids ids;
+  for (const std::string& name : universe.include) {
+    const auto id = market_.symbols().find(name);
+    if (id && (universe.first ? market_.eligible(*id) : market_.active(*id))) ids.push_back(*id);
+  }
+  return ids;
+}
+
+void Selection::sort(Ids& members, Order order) const {
+  std::sort(members.begin(), members.end(), [this, order](SymbolId a, SymbolId b) {
+    if (order == Order::newest && market_.listed(a) != market_.listed(b)) {
+      return market_.listed(a) > market_.listed(b);
+    }
+    if (order == Order::market_cap && market_.rank_of(a) != market_.rank_of(b)) {
+      // Rank 0 is none, and becomes the last.
+      return market_.rank_of(a) - 1 < market_.rank_of(b) - 1;
+    }
+    return market_.name(a) < market_.name(b);
+  });
+}
+
+const std::vector<SymbolId>& Selection::in_rank_order() {
+  if (!in_rank_order_.empty()) return in_rank_order_;
+  in_rank_order_ = market_.ranking();
+  for (SymbolId id = 0; id < market_.symbols().size(); ++id) {
+    if (market_.active(id) && !market_.eligible(id)) in_rank_order_.push_back(id);
+  }
+  const auto unranked =
+      in_rank_order_.begin() + static_cast<std::ptrdiff_t>(market_.ranking().size());
+  std::sort(unranked, in_rank_order_.end(),
+            [this](SymbolId a, SymbolId b) { return market_.name(a) < market_.name(b); });
+  return in_rank_order_;
+}
+
+const std::vector<std::vector<SymbolId>>& Selection::by_label(const std::string& column) {
+  const auto [place, is_new] = by_label_.try_emplace(column, market_.labels(column) + 1);
+  if (is_new) {
+    for (const SymbolId id : in_rank_order()) place->second[market_.label_id(column, id)].push_back(id);
+  }
+  return place->second;
+}
+
+std::vector<SymbolId> Selection::pool(const Universe& universe) {
+  for (const Condition& condition : universe.conditions) {
+    const auto* match = std::get_if<Matches>(&condition);
+    if (match == nullptr || match->negated) continue;
+    const std::vector<Ids>& by_label = this->by_label(match->column);
+    Ids found;
+    for (const std::string& value : match->values) {
+      const auto label = market_.find_label(match->column, value);
+      if (label) found.insert(found.end(), by_label[*label].begin(), by_label[*label].end());
+    }
+    if (match->values.size() > 1) sort(found, Order::market_cap);
+    return found;
+  }
+  if (universe.asks_for_cap()) {
+    const std::span<const SymbolId> ranked = ranked_part(universe, market_);
+    return {ranked.begin(), ranked.end()};
+  }
+  // Most have no market cap for a condition, and need not be brought in order.
+  if (universe.listed_within()) {
+    Ids found;
+    for (SymbolId id = 0; id < market_.symbols().size(); ++id) {
+      if (market_.active(id) && all_hold(universe.conditions, market_, id)) found.push_back(id);
+    }
+    sort(found, Order::market_cap);
+    return found;
+  }
+  return in_rank_order();
+}
+
+std::vector<SymbolId> Selection::candidates(const Universe& universe,
+                                            const std::vector<bool>& stands) {
+  Ids found = pool(universe);
   std::vector<Condition> others;
   for (const Condition& condition : universe.conditions) {
-    if (!is_about_caps(condition)) others.push_back(condition);
+    const bool in_pool = std::holds_alternative<HasCap>(condition) ||
+                         std::holds_alternative<CapFrom>(condition) ||
+                         std::holds_alternative<CapBelow>(condition);
+    if (!in_pool || find_condition<Matches>(universe) != nullptr) others.push_back(condition);
   }
-  const auto is_member = [this, &others](SymbolId id) {
-    return std::all_of(others.begin(), others.end(), [this, id](const Condition& condition) {
-      return holds(condition, market_, id);
-    });
-  };
-  std::vector<SymbolId> found;
-  if (ranked) {
-    const std::span<const SymbolId> part = ranked_part(universe, market_);
-    if (others.empty()) {
-      found.assign(part.begin(), part.end());
-    } else {
-      std::copy_if(part.begin(), part.end(), std::back_inserter(found), is_member);
+  if (!others.empty()) {
+    std::erase_if(found, [&](SymbolId id) { return !all_hold(others, market_, id); });
+  }
+  if (!universe.keeps_blank) return found;
+  // The first condition of the universe of a family is its label.
+  const Matches& label = std::get<Matches>(universe.conditions.front());
+  const std::vector<Condition> rest(universe.conditions.begin() + 1, universe.conditions.end());
+  const std::size_t labelled = found.size();
+  for (SymbolId id = 0; id < stands.size(); ++id) {
+    if (stands[id] && market_.active(id) && market_.label_id(label.column, id) == 0 &&
+        all_hold(rest, market_, id)) {
+      found.push_back(id);
     }
-  } else {
-    for (SymbolId id = 0; id < market_.symbols().size(); ++id) {
-      if (market_.active(id) && is_member(id)) found.push_back(id);
-    }
   }
-  if (universe.order == Order::newest) {
-    sort_newest_first(found, market_);
-  } else if (!ranked) {
-    sort_by_rank(found, market_);
-  }
+  if (found.size() > labelled) sort(found, Order::market_cap);
   return found;
 }
 
-std::vector<SymbolId> Selection::members(const Universe& universe) {
-  std::vector<SymbolId> members = candidates(universe);
-  std::vector<bool>* const seated = universe.group.empty() ? nullptr : &seated_[universe.group];
-  if (seated != nullptr) {
-    seated->resize(market_.symbols().size());
-    std::erase_if(members, [seated](SymbolId id) { return (*seated)[id]; });
+void Selection::keep_primary_lines(Ids& members, const std::string& issuer,
+                                   const std::vector<bool>& stands) const {
+  // The best line of each issuer, and the best of those that stand there.
+  struct Lines {
+    std::optional<SymbolId> best;
+    std::optional<SymbolId> standing;
+  };
+  const auto better = [this](SymbolId id, const std::optional<SymbolId>& other) {
+    if (!other) return true;
+    const double cap = cap_of(market_, id);
+    const double other_cap = cap_of(market_, *other);
+    return cap != other_cap ? cap > other_cap : market_.name(id) < market_.name(*other);
+  };
+  std::unordered_map<LabelId, Lines> by_issuer;
+  for (const SymbolId id : members) {
+    Lines& lines = by_issuer[market_.label_id(issuer, id)];
+    if (better(id, lines.best)) lines.best = id;
+    if (is_in(stands, id) && better(id, lines.standing)) lines.standing = id;
   }
-  if (universe.first) members.resize(std::min(members.size(), *universe.first));
-  if (seated != nullptr) {
-    for (const SymbolId id : members) (*seated)[id] = true;
+  std::erase_if(members, [&](SymbolId id) {
+    const LabelId label = market_.label_id(issuer, id);
+    if (label == 0) return false;
+    const Lines& lines = by_issuer[label];
+    const bool stays =
+        lines.standing && cap_of(market_, *lines.best) <= cap_of(market_, *lines.standing);
+    return id != (stays ? *lines.standing : *lines.best);
+  });
+}
+
+std::vector<SymbolId> Selection::members(const Universe& universe, const Entry* before) {
+  const bool looks_back = universe.keeps_blank || universe.additions || !universe.issuer.empty();
+  const std::vector<bool> stands = standing(looks_back ? before : nullptr, market_);
+  Ids members = candidates(universe, stands);
+  if (!universe.group.empty()) {
+    std::vector<bool>& seated = seated_[universe.group];
+    std::erase_if(members, [&seated](SymbolId id) { return seated[id]; });
+    for (const SymbolId id : members) seated[id] = true;
   }
-  return members;
+  if (!universe.issuer.empty()) keep_primary_lines(members, universe.issuer, stands);
+  Ids chosen = included(universe);
+  if (!chosen.empty()) {
+    std::vector<bool> is_chosen(market_.symbols().size());
+    for (const SymbolId id : chosen) is_chosen[id] = true;
+    std::erase_if(members, [&is_chosen](SymbolId id) { return is_chosen[id]; });
+  }
+  if (universe.order != Order::market_cap) sort(members, universe.order);
+  if (universe.first) {
+    sort(chosen, universe.order);
+    chosen.resize(std::min(chosen.size(), *universe.first));
+    members.resize(std::min(members.size(), *universe.first - chosen.size()));
+  }
+  if (!chosen.empty()) {
+    members.insert(members.end(), chosen.begin(), chosen.end());
+    sort(members, universe.order);
+  }
+  if (!universe.additions || before == nullptr) return members;
+  Ids kept = before->members.without([&](SymbolId id) {
+    return market_.delisted(id) || universe.excludes(market_, id);
+  }).list();
+  std::erase_if(members, [&stands](SymbolId id) { return stands[id]; });
+  kept.insert(kept.end(), members.begin(), members.end());
+  return kept;
 }
 
 }  // namespace tickstock

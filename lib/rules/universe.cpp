@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tickstock {
 
 namespace {
@@ -22,16 +24,17 @@ struct Holds {
     return listed && *listed <= market.as_of() &&
            *listed > market.as_of() - std::chrono::days{window.days};
   }
-};
-
-/// The first condition of this kind, or null.
-template <typename Kind>
-const Kind* find_condition(const std::vector<Condition>& conditions) {
-  for (const Condition& condition : conditions) {
-    if (const auto* found = std::get_if<Kind>(&condition)) return found;
+  bool operator()(const Matches& match) const {
+    const std::string_view label = market.label(match.column, symbol);
+    const bool found = !label.empty() && std::find(match.values.begin(), match.values.end(),
+                                                   label) != match.values.end();
+    return found != match.negated;
   }
-  return nullptr;
-}
+  bool operator()(const Named& named) const {
+    return std::binary_search(named.symbols.begin(), named.symbols.end(), market.name(symbol),
+                              std::less<>()) != named.negated;
+  }
+};
 
 }  // namespace
 
@@ -40,13 +43,25 @@ bool holds(const Condition& condition, const Market& market, SymbolId symbol) {
 }
 
 std::optional<double> Universe::cap_from() const {
-  const auto* bound = find_condition<CapFrom>(conditions);
+  const auto* bound = find_condition<CapFrom>(*this);
   return bound == nullptr ? std::nullopt : std::optional(bound->dollars);
 }
 
 std::optional<int> Universe::listed_within() const {
-  const auto* window = find_condition<ListedWithin>(conditions);
+  const auto* window = find_condition<ListedWithin>(*this);
   return window == nullptr ? std::nullopt : std::optional(window->days);
+}
+
+bool Universe::asks_for_cap() const {
+  return find_condition<HasCap>(*this) != nullptr || find_condition<CapFrom>(*this) != nullptr ||
+         find_condition<CapBelow>(*this) != nullptr;
+}
+
+bool Universe::excludes(const Market& market, SymbolId symbol) const {
+  return std::any_of(conditions.begin(), conditions.end(), [&](const Condition& condition) {
+    const auto* named = std::get_if<Named>(&condition);
+    return named != nullptr && named->negated && !tickstock::holds(condition, market, symbol);
+  });
 }
 
 Universes group_of(const Universes& universes, const std::string& group) {

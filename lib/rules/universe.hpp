@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -11,7 +12,7 @@
 
 namespace tickstock {
 
-enum class Task : unsigned char { market_cap, ipo, delisted };
+enum class Task : unsigned char { market_cap, ipo, themes, delisted };
 
 /// The symbol is eligible.
 struct HasCap {};
@@ -27,9 +28,20 @@ struct CapBelow {
 struct ListedWithin {
   int days;
 };
+/// A column of the symbols table holds one of these values, or none of them.
+struct Matches {
+  std::string column;
+  std::vector<std::string> values;  ///< trimmed
+  bool negated = false;
+};
+/// The symbol is one of these, or none of them.
+struct Named {
+  std::vector<std::string> symbols;  ///< in byte order
+  bool negated = false;
+};
 
 /// What a member of a universe must be, besides active.
-using Condition = std::variant<HasCap, CapFrom, CapBelow, ListedWithin>;
+using Condition = std::variant<HasCap, CapFrom, CapBelow, ListedWithin, Matches, Named>;
 
 /// Returns whether a condition is true of an active symbol.
 bool holds(const Condition& condition, const Market& market, SymbolId symbol);
@@ -37,31 +49,56 @@ bool holds(const Condition& condition, const Market& market, SymbolId symbol);
 /// In which order members stand.
 enum class Order : unsigned char {
   market_cap,  ///< rank order; those without a market cap last, by symbol
-  newest       ///< newest listing first, then by symbol; undated last
+  newest,      ///< newest listing first, then by symbol; undated last
+  symbol       ///< by symbol, in byte order
 };
 
 /// A list of symbols as a rule: who its members are, in which order they stand, and how the entry
 /// is kept. Nothing else in the program knows what a name of a universe means.
 struct Universe {
-  std::string name = {};
+  std::string name = {};      ///< of a family with its column in braces: `sector_{sector}`
   std::string type = {};      ///< the entry's cache_type
   std::string metadata = {};  ///< of the content, as PostgreSQL prints jsonb
   Task task = Task::market_cap;
+  /// The column of a family, which stands for one universe for each label; empty for all others.
+  std::string each = {};
+  std::string family = {};  ///< the declared name of the family that made it; empty for all others
   /// Universes of one group share no member: each symbol is in the first one that holds. A universe
   /// without a group is a group of its own.
   std::string group = {};
   std::vector<Condition> conditions = {};
+  /// Members as long as they are active, before all conditions and the rest of the group.
+  std::vector<std::string> include = {};
   std::optional<std::size_t> first = {};  ///< only so many, the first in order
   Order order = Order::market_cap;
   bool always_written = false;  ///< also where it has no member and no row yet
+  /// Whoever stands in the entry stays until delisted or excluded, and new members are added behind.
+  bool additions = false;
+  /// The column that tells the issuer, of whose lines only one counts; empty where all do.
+  std::string issuer = {};
+  /// In the universe of a family: members whose label turns blank stay while the rest holds.
+  bool keeps_blank = false;
 
   /// The lowest market cap of a member, in US dollars; nothing where it has no lower bound.
   [[nodiscard]] std::optional<double> cap_from() const;
   /// The length of the window of listings that it asks for; nothing where it asks for none.
   [[nodiscard]] std::optional<int> listed_within() const;
+  /// Whether its members are eligible symbols only.
+  [[nodiscard]] bool asks_for_cap() const;
+  /// Whether a symbol is excluded by name.
+  [[nodiscard]] bool excludes(const Market& market, SymbolId symbol) const;
 };
 
 using Universes = std::vector<std::shared_ptr<const Universe>>;
+
+/// The first condition of a kind, or null.
+template <typename Kind>
+const Kind* find_condition(const Universe& universe) {
+  for (const Condition& condition : universe.conditions) {
+    if (const auto* found = std::get_if<Kind>(&condition)) return found;
+  }
+  return nullptr;
+}
 
 /// The universes of a group, in the order in which they are declared.
 Universes group_of(const Universes& universes, const std::string& group);

@@ -1,8 +1,14 @@
 #include "sync/check.hpp"
 
-#include <chrono>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "domain/counted.hpp"
 #include "events/publisher.hpp"
+#include "rules/select.hpp"
 #include "sync/data_warnings.hpp"
 #include "tables/entry_hazards.hpp"
 #include "tables/market_reader.hpp"
@@ -83,7 +89,8 @@ class Preflight {
                             Need::own_tables};
     if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
     if (policy_.price_days()) needs.push_back(Need::price_market);
-    const std::vector<Error> problems = tables::find_problems(catalog, needs, connection.user());
+    const std::vector<Error> problems =
+        tables::find_problems(catalog, needs, connection.user(), policy_.columns());
     for (const Error& problem : problems) fail(problem);
     bool sound = problems.empty();
     if (catalog.entries.exists()) {
@@ -99,7 +106,7 @@ class Preflight {
 
     std::vector<Need> sources{Need::read_market, Need::read_entries};
     if (policy_.price_days()) sources.push_back(Need::price_market);
-    if (tables::find_problems(catalog, sources, connection.user()).empty()) {
+    if (tables::find_problems(catalog, sources, connection.user(), policy_.columns()).empty()) {
       guarded([&] { look_at_data(connection, catalog); });
     }
     // Why the connection is lost is said already.
@@ -110,11 +117,11 @@ class Preflight {
     postgres::Transaction transaction(connection,
                                       {.read_only = true,
                                        .timezone = environment_.timezone,
-                                       .settings = tables::wanted_entries(policy_.universes())});
+                                       .settings = tables::wanted_entries(policy_)});
     tables::Reading reading;
     const auto [market, entries] =
         tables::read_sources(transaction, nullptr, environment_.tables, catalog,
-                             {catalog.today, policy_.price_days()}, reading);
+                             {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
     const std::string counts = std::to_string(market.size()) + " symbols, of which " +
                                std::to_string(market.ranking().size()) + " are eligible";
     if (market.ranking().empty()) {
@@ -123,9 +130,10 @@ class Preflight {
       good(counts);
     }
     for (const Warning& warning :
-         data_warnings(transaction, environment_, catalog, policy_, Mode::full, market)) {
+         data_warnings(transaction, environment_, catalog, policy_, Mode::full, market, entries)) {
       warn(warning.words(names_of_a_finding));
     }
+    if (!policy_.declared.empty()) guarded([&] { look_at_declared(market, entries, catalog); });
     for (const auto& [universe, entry] : entries) {
       if (!entry->readable) {
         warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
@@ -145,6 +153,66 @@ class Preflight {
     } else {
       good("the newest prices are of " + to_string(*newest));
     }
+  }
+
+  /// What the declarations make of the data, and what looks wrong with them.
+  void look_at_declared(const Market& market, const Entries& entries,
+                        const tables::Catalog& catalog) {
+    std::vector<Warning> warnings;
+    const Universes universes = expand(policy_.universes(), market, entries, warnings);
+    for (const Warning& warning : warnings) warn(warning.words(names_of_a_finding));
+    struct Made {
+      std::size_t universes = 0;
+      std::size_t members = 0;
+    };
+    std::map<std::string, Made> made;
+    Selection selection(market, universes);
+    for (const auto& universe : universes) {
+      Made& of_declared = made[universe->family.empty() ? universe->name : universe->family];
+      ++of_declared.universes;
+      of_declared.members +=
+          selection.members(*universe, find_entry(entries, universe->name)).size();
+      require_room(catalog.entries, "universe", universe->name);
+      require_room(catalog.entries, "cache_type", universe->type);
+    }
+    for (const Universe& universe : policy_.declared) {
+      const auto& [count, members] = made[universe.name];
+      const std::string what =
+          "declared universe '" + universe.name + "': " +
+          (universe.each.empty() ? "" : counted(count, "universe", "universes") + ", ") +
+          counted(members, "member", "members");
+      if (members == 0) {
+        warn(what + "; look at its conditions");
+      } else {
+        good(what);
+      }
+      look_for_values(universe, market);
+    }
+  }
+
+  void look_for_values(const Universe& universe, const Market& market) {
+    for (const Condition& condition : universe.conditions) {
+      const auto* match = std::get_if<Matches>(&condition);
+      if (match == nullptr) continue;
+      for (const std::string& value : match->values) {
+        if (market.find_label(match->column, value)) continue;
+        warn("declared universe '" + universe.name + "': no symbol has '" + value +
+             "' in column " + match->column + "; look at its spelling");
+      }
+    }
+  }
+
+  /// A name or type of a declaration fits into the column that it goes into.
+  void require_room(const tables::Relation& entries, const std::string& column,
+                    const std::string& text) {
+    const auto found = entries.columns.find(column);
+    const std::size_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
+    const auto size = static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    if (most == 0 || size <= most) return;
+    fail(Error(ErrorKind::failed, fmt::format("'{}' has {} characters, and column {} of {} takes {}; "
+                                              "shorten it, or widen the column",
+                                              text, size, column, entries.name.shown(), most)));
   }
 
   void look_at_own_tables(postgres::Connection& connection, const tables::Catalog& catalog) {

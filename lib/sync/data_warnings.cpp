@@ -10,23 +10,68 @@ namespace tickstock::sync {
 
 namespace {
 
+const std::string sector_column = "sector";
+
 /// Nearly every market has a company above the lowest bound; one whose caps are in millions has
 /// none.
-bool has_no_category(const Market& market, Mode mode, const Universes& categories) {
-  return has_categories(mode) && !categories.empty() && !market.ranking().empty() &&
-         market.ranked_from(*categories.back()->cap_from()).empty();
+bool has_no_category(const Market& market, Mode mode, std::optional<double> lowest) {
+  return has_categories(mode) && lowest && !market.ranking().empty() &&
+         market.ranked_from(*lowest).empty();
+}
+
+/// The lowest bound of the categories, and whose it is; null where none has one.
+std::shared_ptr<const Universe> lowest_category(const Policy& policy) {
+  std::shared_ptr<const Universe> lowest;
+  for (const auto& category : group_of(policy.universes(), categories_group)) {
+    const auto bound = category->cap_from();
+    if (bound && (!lowest || *bound < *lowest->cap_from())) lowest = category;
+  }
+  return lowest;
+}
+
+/// A warning where entries of sectors and themes miss many of those that have a sector: nothing adds
+/// to them, so they only lose.
+std::optional<Warning> decay_warning(const Market& market, const Entries& entries) {
+  constexpr std::size_t tolerated_percent = 5;
+  constexpr std::size_t few_symbols = 20;  // of which themes alone need not hold each
+  std::vector<bool> listed(market.symbols().size());
+  bool has_sectors = false;
+  bool has_themes = false;
+  for (const auto& [universe, entry] : entries) {
+    if (entry->cache_type != "sector" && entry->cache_type != "theme") continue;
+    (entry->cache_type == "sector" ? has_sectors : has_themes) = true;
+    entry->members.each([&listed](SymbolId id) { listed[id] = true; });
+  }
+  std::size_t with_sector = 0;
+  std::size_t missing = 0;
+  for (SymbolId id = 0; id < listed.size(); ++id) {
+    if (!market.active(id) || market.label_id(sector_column, id) == 0) continue;
+    ++with_sector;
+    if (!listed[id]) ++missing;
+  }
+  const bool has_lists = has_sectors || (has_themes && with_sector >= few_symbols);
+  if (!has_lists || missing * 100 <= tolerated_percent * with_sector) return std::nullopt;
+  return fmt::format("{} of {} active symbols that have a sector are in no entry of type sector or "
+                     "theme; declare sectors, see tickstock-cache-universes(7)",
+                     fmt::group_digits(missing), fmt::group_digits(with_sector));
 }
 
 }  // namespace
 
 std::optional<int> price_days(const Policy& policy, Mode mode) {
-  // The recent listings don't depend on a market cap.
-  return mode == Mode::ipos ? std::nullopt : policy.price_days();
+  // The recent listings don't depend on a market cap, unless their rule was replaced.
+  return mode == Mode::ipos && policy.declared.empty() ? std::nullopt : policy.price_days();
+}
+
+std::vector<std::string> columns_with_decay(const Policy& policy, const tables::Catalog& catalog) {
+  const bool looks = policy.declared.empty() && catalog.symbols.columns.contains(sector_column);
+  return looks ? std::vector<std::string>{sector_column} : policy.columns();
 }
 
 std::vector<Warning> data_warnings(postgres::Transaction& transaction,
                                    const Environment& environment, const tables::Catalog& catalog,
-                                   const Policy& policy, Mode mode, const Market& market) {
+                                   const Policy& policy, Mode mode, const Market& market,
+                                   const Entries& entries) {
   std::vector<Warning> warnings;
   const std::optional<int> days = price_days(policy, mode);
   const bool reads_prices = days || policy.guards.max_data_age_days;
@@ -38,18 +83,21 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
         "are meant, name a view in [tables] that has ({2} AT TIME ZONE 'UTC')::date AS {2}",
         column, environment.timezone, name));
   }
-  const Universes categories = group_of(policy.universes(), categories_group);
-  if (has_no_category(market, mode, categories)) {
+  const auto lowest = lowest_category(policy);
+  if (has_no_category(market, mode, lowest ? lowest->cap_from() : std::nullopt)) {
     warnings.emplace_back(fmt::format(
         "no symbol reaches the lowest category, {}: the largest market cap is ${:.2f}; are market "
         "caps in dollars?",
-        dollars_text(*categories.back()->cap_from()), market.market_cap(market.ranking().front())));
+        dollars_text(*lowest->cap_from()), market.market_cap(market.ranking().front())));
   }
   if (days && market.caps_from_prices() == 0) {
     warnings.emplace_back(fmt::format(
         "no market cap comes from prices: no eligible symbol has both a close of the {} days "
         "before the as-of day and shares_outstanding",
         *days));
+  }
+  if (policy.declared.empty() && market.has_column(sector_column)) {
+    if (auto decay = decay_warning(market, entries)) warnings.push_back(*std::move(decay));
   }
   if (market.unknown_activity() > 0) {
     warnings.emplace_back(counted(

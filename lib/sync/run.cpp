@@ -118,7 +118,7 @@ void Run::look_around() {
   }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
-  tables::require(catalog_, needs, connection_->user());
+  tables::require(catalog_, needs, connection_->user(), options_.policy.columns());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ =
       tables::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
@@ -135,7 +135,7 @@ void Run::open_companion() {
 
 postgres::TransactionOptions Run::joinable(postgres::TransactionOptions options) const {
   options.export_snapshot = companion_ != nullptr;
-  options.settings = tables::wanted_entries(options_.policy.universes());
+  options.settings = tables::wanted_entries(options_.policy);
   if (companion_) options.idle_time += postgres::Companion::idle_time;
   return options;
 }

@@ -11,7 +11,15 @@ namespace {
 
 constexpr std::chrono::milliseconds pause_between_tries{250};
 
-int step_of(Task task) { return static_cast<int>(task) + 2; }
+int step_of(Task task) {
+  switch (task) {
+    case Task::market_cap: return 2;
+    case Task::ipo:
+    case Task::themes: return 3;
+    case Task::delisted: return 4;
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -35,7 +43,7 @@ void Run::apply(postgres::Transaction& transaction) {
     if (!options_.events) continue;
     for (Message& message :
          events::task_events(announcer_.facts(), context.written_at, task, snapshot.market,
-                             options_.max_universe_events, omitted_universe_events_)) {
+                             options_.policy.ipo_days, options_.max_universe_events, omitted_universe_events_)) {
       messages_.push_back(std::move(message));
     }
   }

@@ -47,7 +47,7 @@ void Run::fail(const Error& error) {
   // A dry run still shows what a guard would refuse.
   if (report_.dry_run && report_.snapshot) return;
   report_.tasks.clear();
-  for (const Task task : tasks_of(options_.mode))
+  for (const Task task : tasks_of(options_.mode, options_.policy))
     report_.tasks.push_back({task, {}, report_.failure->what()});
   if (report_.dry_run) return;
   if (has_record_ && error.kind() != ErrorKind::outcome_unknown) record_failure();

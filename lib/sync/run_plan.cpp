@@ -13,15 +13,19 @@ namespace tickstock::sync {
 
 namespace {
 
-/// The symbols whose companies a plan names: those that come into or leave a universe of new
-/// listings.
-std::vector<SymbolId> described(const Plan& plan) {
+/// The symbols whose companies a plan names: those that come into or leave the recent listings, and
+/// new listings that come into a declared universe.
+std::vector<SymbolId> described(const Plan& plan, const Market& market, int ipo_days) {
   std::vector<SymbolId> symbols;
   for (const TaskPlan& task : plan.tasks) {
-    if (task.task != Task::ipo) continue;
-    for (const EntryWrite& write : task.writes) {
-      for (const Placement& member : write.diff.added) symbols.push_back(member.symbol);
-      for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
+    if (task.task == Task::ipo) {
+      for (const EntryWrite& write : task.writes) {
+        for (const Placement& member : write.diff.added) symbols.push_back(member.symbol);
+        for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
+      }
+    } else {
+      for_each_listing(task, market, ipo_days, [&symbols](const EntryWrite& /*write*/,
+                                                          SymbolId id) { symbols.push_back(id); });
     }
   }
   return symbols;
@@ -32,6 +36,7 @@ std::string_view command_of(Mode mode) {
     case Mode::full: return "sync";
     case Mode::market_cap: return "market-cap";
     case Mode::ipos: return "ipo";
+    case Mode::themes: return "themes";
     case Mode::delisted: return "delisted";
   }
   return "";
@@ -60,7 +65,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
   // Closed when the tables are read, and when that fails: another attempt does without.
   std::unique_ptr<postgres::Companion> companion = std::move(companion_);
   auto [market, entries] = tables::read_sources(transaction, companion.get(), names, catalog_,
-                                                {*report_.as_of, days}, reading_);
+                                                {*report_.as_of, days, label_columns()}, reading_);
   companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
@@ -72,11 +77,11 @@ void Run::make_plan(postgres::Transaction& transaction) {
   }
 
   for (Warning& warning :
-       data_warnings(transaction, environment_, catalog_, options_.policy, options_.mode, market)) {
+       data_warnings(transaction, environment_, catalog_, options_.policy, options_.mode, market, entries)) {
     report_.warnings.push_back(std::move(warning));
   }
   Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);
-  tables::CompanyReader companies(transaction, names, market, described(plan));
+  tables::CompanyReader companies(transaction, names, market, described(plan, market, options_.policy.ipo_days));
   report_.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -89,8 +94,13 @@ void Run::make_plan(postgres::Transaction& transaction) {
       Snapshot{std::move(market), std::move(entries), std::move(plan)});
   for (const TaskPlan& task : report_.snapshot->plan.tasks) {
     report_.tasks.push_back(
-        {task.task, changes_of(task, report_.snapshot->market, options_.policy), std::nullopt});
+        {task.task, changes_of(task, report_.snapshot->market), std::nullopt});
   }
+}
+
+std::vector<std::string> Run::label_columns() const {
+  return options_.dry_run ? columns_with_decay(options_.policy, catalog_)
+                          : options_.policy.columns();
 }
 
 bool Run::has_prices() const {

@@ -36,6 +36,8 @@ class Run {
 
   // run_plan.cpp: read, plan, guard
   void make_plan(postgres::Transaction& transaction);
+  /// The columns of labels to read; a dry run looks whether sectors have decayed, too.
+  [[nodiscard]] std::vector<std::string> label_columns() const;
   /// Whether the prices can be read.
   [[nodiscard]] bool has_prices() const;
   void check_guards() const;

@@ -24,7 +24,9 @@ SELECT r.ord, c.oid, c.relkind, has_schema_privilege(c.relnamespace, 'USAGE'),
        EXISTS (SELECT FROM pg_index i
                 WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indnkeyatts = 1
                   AND i.indisunique AND i.indimmediate AND i.indisvalid
-                  AND i.indpred IS NULL AND i.indexprs IS NULL)
+                  AND i.indpred IS NULL AND i.indexprs IS NULL),
+       CASE WHEN a.atttypid IN ('bpchar'::regtype, 'varchar'::regtype) AND a.atttypmod > 4
+            THEN a.atttypmod - 4 ELSE 0 END
   FROM unnest($1::name[], $2::name[]) WITH ORDINALITY AS r(nspname, relname, ord)
   LEFT JOIN pg_class c ON c.relnamespace = to_regnamespace(quote_ident(r.nspname))
                       AND c.relname = r.relname AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -60,7 +62,8 @@ void take_relation(const postgres::Result& rows, int row, Relation& relation) {
   relation.columns.emplace(
       rows.text(row, 8),
       Relation::Column{static_cast<std::uint32_t>(rows.integer(row, 9)), rows.text(row, 10),
-                       rows.boolean(row, 11), rows.boolean(row, 12), rows.boolean(row, 13)});
+                       rows.boolean(row, 11), rows.boolean(row, 12), rows.boolean(row, 13),
+                       static_cast<std::size_t>(rows.integer(row, 15))});
   if (rows.view(row, 8) == "universe") relation.unique_universe = rows.boolean(row, 14);
 }
 

@@ -38,6 +38,7 @@ struct Relation {
     bool can_select = false;
     bool can_insert = false;
     bool can_update = false;
+    std::size_t most_characters = 0;  ///< 0 where it takes any number
   };
 
   TableName name;

@@ -24,6 +24,11 @@ constexpr std::string_view clean_sql =
     "UPDATE {entries} SET content = content || $2::jsonb, updated_at = $3::timestamptz "
     "WHERE universe = $1::text";
 
+// The same where the entry is of a declared universe to which members are only added.
+constexpr std::string_view add_sql =
+    "UPDATE {entries} SET content = content || $2::jsonb, cache_type = $3::text, "
+    "updated_at = $4::timestamptz WHERE universe = $1::text";
+
 // The image before is copied within the server.
 constexpr std::string_view journal_sql =
     "INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason, "
@@ -69,7 +74,7 @@ std::optional<std::string> reasons_literal(const std::vector<Placement>& members
   return postgres::array_literal(reasons);
 }
 
-/// The whole content, or for the delisted task the keys that replace those of the old one.
+/// The whole content, or the keys that replace those of the old one.
 std::string content_json(const Entry& entry, const WriteContext& context, bool with_metadata) {
   json::Writer json;
   json.begin_object().key("symbols").begin_array();
@@ -84,16 +89,16 @@ std::string content_json(const Entry& entry, const WriteContext& context, bool w
 
 std::string doing(const EntryWrite& write) { return "writing universe '" + write.universe + "'"; }
 
-postgres::Statement write_statement(const WriteContext& context, Task task,
-                                    const EntryWrite& write) {
-  if (task == Task::delisted) {
+postgres::Statement write_statement(const WriteContext& context, const EntryWrite& write) {
+  if (!write.rule) {
     return {doing(write),
             context.names.in(clean_sql),
             {write.universe, content_json(*write.after, context, false), context.written_at}};
   }
+  const bool adds = write.rule->additions && write.before;
   return {doing(write),
-          context.names.in(write.before ? update_sql : insert_sql),
-          {write.universe, content_json(*write.after, context, true), write.after->cache_type,
+          context.names.in(adds ? add_sql : write.before ? update_sql : insert_sql),
+          {write.universe, content_json(*write.after, context, !adds), write.after->cache_type,
            context.written_at}};
 }
 
@@ -131,7 +136,7 @@ class TaskStatements {
     if (at < first_write()) {
       return journal_statement(context_, task_.task, task_.writes[at - first]);
     }
-    if (is_write(at)) return write_statement(context_, task_.task, write_at(at));
+    if (is_write(at)) return write_statement(context_, write_at(at));
     if (at == end()) return postgres::Statement{"releasing a savepoint", "RELEASE SAVEPOINT task"};
     return std::nullopt;
   }

@@ -34,10 +34,12 @@ std::string privilege(const std::string& word, const Columns& columns) {
 /// Writes the script, statement by statement.
 class Grants {
  public:
-  Grants(const TableNames& names, const std::string& role, bool priced)
+  Grants(const TableNames& names, const std::string& role, bool priced,
+         const std::vector<std::string>& labels)
       : names_(names),
         role_(role),
         priced_(priced),
+        labels_(labels),
         to_role_(" TO " + sql_quoted(role, '"') + ";\n") {}
 
   std::string script() {
@@ -47,6 +49,7 @@ class Grants {
     }
     grant(privilege("SELECT", symbols_read), names_.symbols, text_);
     if (priced_) grant(privilege("SELECT", symbols_priced), names_.symbols, text_);
+    if (!labels_.empty()) grant(privilege("SELECT", labels_), names_.symbols, text_);
     prices();
     entries();
     text_ += "-- history, guaranteed delivery, and the deletion of what is too old\n";
@@ -131,6 +134,7 @@ class Grants {
   const TableNames& names_;
   const std::string& role_;
   bool priced_;
+  const std::vector<std::string>& labels_;
   std::string to_role_;
   std::set<std::string> schemas_;
   std::string text_;
@@ -150,8 +154,9 @@ std::string role_problem(std::string_view role) {
   return control || !is_utf8(role) ? "must be printable text in UTF-8" : "";
 }
 
-std::string grants_sql(const TableNames& names, const std::string& role, bool priced) {
-  return Grants(names, role, priced).script();
+std::string grants_sql(const TableNames& names, const std::string& role, bool priced,
+                       const std::vector<std::string>& labels) {
+  return Grants(names, role, priced, labels).script();
 }
 
 }  // namespace tickstock::tables

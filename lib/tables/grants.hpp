@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tables/table_names.hpp"
 
@@ -11,7 +12,9 @@ namespace tickstock::tables {
 std::string role_problem(std::string_view role);
 
 /// A script for psql that grants a role what every command but `init` needs, and no more. \pre
-/// role_problem is empty. \param priced whether market caps are made from prices
-std::string grants_sql(const TableNames& names, const std::string& role, bool priced);
+/// role_problem is empty. \param priced whether market caps are made from prices \param labels the
+/// columns of the symbols that declarations name
+std::string grants_sql(const TableNames& names, const std::string& role, bool priced,
+                       const std::vector<std::string>& labels);
 
 }  // namespace tickstock::tables

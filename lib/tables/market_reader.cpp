@@ -12,15 +12,15 @@
 #include "postgres/arrays.hpp"
 #include "postgres/binary_copy.hpp"
 #include "postgres/copy_out.hpp"
-#include "rules/builtin.hpp"
 
 namespace tickstock::tables {
 
 namespace {
 
-// {cap}, {close} and {shares} stand for a column with the cast that loses nothing of its type.
+// {cap}, {close} and {shares} stand for a column with the cast that loses nothing of its type,
+// {labels} for the columns that declarations name.
 constexpr std::string_view market_sql = R"(
-COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date
+COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date{labels}
         FROM {symbols}) TO STDOUT (FORMAT binary))";
 
 // One look into the key of the prices for each symbol. COPY takes no parameters, so the days are in
@@ -30,7 +30,7 @@ COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::
              (SELECT {close} * {shares} FROM {prices} p
                WHERE p.symbol = s.symbol AND p.close IS NOT NULL
                  AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
-               ORDER BY p.date DESC LIMIT 1)
+               ORDER BY p.date DESC LIMIT 1){labels}
         FROM {symbols} s) TO STDOUT (FORMAT binary))";
 
 // The parts that a rule reads, picked by the server: other keys of a content can be of any size,
@@ -49,7 +49,9 @@ COPY (SELECT universe::text, coalesce(cache_type::text, ''),
        WHERE universe IS NOT NULL
          AND (cache_type = ANY (ARRAY(SELECT unnest(current_setting('tickstock_cache.types')::text[])))
               OR universe = ANY (
-                   ARRAY(SELECT unnest(current_setting('tickstock_cache.universes')::text[])))))
+                   ARRAY(SELECT unnest(current_setting('tickstock_cache.universes')::text[])))
+              OR universe::text LIKE ANY (
+                   ARRAY(SELECT unnest(current_setting('tickstock_cache.families')::text[])))))
   TO STDOUT (FORMAT binary))";
 
 constexpr std::string_view companies_sql =
@@ -103,49 +105,96 @@ std::string with_casts(std::string sql,
   return sql;
 }
 
+/// The columns of labels behind the others of a SELECT.
+std::string labels_sql(const std::vector<std::string>& columns) {
+  std::string sql;
+  for (const std::string& column : columns) sql += ", " + quoted_identifier(column) + "::text";
+  return sql;
+}
+
+/// Takes rows of the symbols table in: what the columns of labels hold stands at their end.
+class RowTaker {
+ public:
+  RowTaker(Market& market, Reading& reading, const std::vector<std::string>& columns)
+      : market_(market), reading_(reading), labels_(columns.size()) {}
+
+  void take(std::span<const postgres::CopyField> row, const Listing& listing) {
+    ++reading_.rows;
+    const auto held = row.last(labels_.size());
+    std::transform(held.begin(), held.end(), labels_.begin(), [](const postgres::CopyField& each) {
+      return each.value_or(std::string_view());
+    });
+    market_.add(row[0].value_or(std::string_view()), listing, labels_);
+    if (row[1] && !std::isfinite(listing.market_cap)) market_.count_not_finite();
+  }
+
+ private:
+  Market& market_;
+  Reading& reading_;
+  std::vector<std::string_view> labels_;
+};
+
 /// The COPY that fills a market.
 postgres::CopyOut copy_market(postgres::Transaction& transaction, const TableNames& names,
-                              const Relation& symbols, Market& market, Reading& reading) {
+                              const Relation& symbols, const SourceOptions& options, Market& market,
+                              Reading& reading) {
   const bool numeric = symbols.has("market_cap", type_oid::numeric);
   postgres::BinaryCopyReader reader(
-      5, [&market, &reading, numeric](std::span<const postgres::CopyField> row) {
-        ++reading.rows;
+      5 + options.columns.size(), [numeric, rows = RowTaker(market, reading, options.columns)](
+                                      std::span<const postgres::CopyField> row) mutable {
         const Listing listing{numeric ? postgres::copy_numeric(row[1]) : cap_of_text(row[1]),
                               postgres::copy_day(row[3]), postgres::copy_day(row[4]),
                               activity_of(row[2])};
-        market.add(row[0].value_or(std::string_view()), listing);
-        if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
+        rows.take(row, listing);
       });
   // What is no numeric is read as text, in which every type says all it knows.
   const std::string cap = numeric ? "market_cap" : cast_of(symbols, "market_cap", "text");
   return {transaction.connection(),
-          {"reading " + names.symbols.shown(), with_casts(names.in(market_sql), {{"{cap}", cap}})},
+          {"reading " + names.symbols.shown(),
+           with_casts(names.in(market_sql),
+                      {{"{cap}", cap}, {"{labels}", labels_sql(options.columns)}})},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
 /// The same with a cap from prices where there is one.
 postgres::CopyOut copy_priced_market(postgres::Transaction& transaction, const TableNames& names,
-                                     const Catalog& catalog, int days, Market& market,
-                                     Reading& reading) {
+                                     const Catalog& catalog, const SourceOptions& options,
+                                     Market& market, Reading& reading) {
   postgres::BinaryCopyReader reader(
-      6, [&market, &reading](std::span<const postgres::CopyField> row) {
-        ++reading.rows;
+      6 + options.columns.size(), [rows = RowTaker(market, reading, options.columns)](
+                                      std::span<const postgres::CopyField> row) mutable {
         const double priced = postgres::copy_numeric(row[5]);
         const bool from_price = std::isfinite(priced) && priced > 0;
         const Listing listing{from_price ? priced : cap_of_text(row[1]), postgres::copy_day(row[3]),
                               postgres::copy_day(row[4]), activity_of(row[2]), from_price};
-        market.add(row[0].value_or(std::string_view()), listing);
-        if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
+        rows.take(row, listing);
       });
   const Day last = market.as_of();
   const std::string sql =
-      with_casts(names.in(priced_market_sql, last - std::chrono::days(days), last),
+      with_casts(names.in(priced_market_sql, last - std::chrono::days(*options.price_days), last),
                  {{"{cap}", cast_of(catalog.symbols, "market_cap", "text")},
                   {"{close}", "p." + cast_of(catalog.prices, "close", "numeric")},
-                  {"{shares}", "s." + cast_of(catalog.symbols, "shares_outstanding", "numeric")}});
+                  {"{shares}", "s." + cast_of(catalog.symbols, "shares_outstanding", "numeric")},
+                  {"{labels}", labels_sql(options.columns)}});
   return {transaction.connection(),
           {"reading " + names.symbols.shown() + " and " + names.prices.shown(), sql},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
+}
+
+/// The names that a family may have made, as a pattern of LIKE.
+std::string like_pattern(const Universe& family) {
+  std::string pattern;
+  const std::string braces = "{" + family.each + "}";
+  for (std::size_t at = 0; at < family.name.size();) {
+    if (family.name.compare(at, braces.size(), braces) == 0) {
+      pattern += '%';
+      at += braces.size();
+      continue;
+    }
+    if (std::string_view("%_\\").find(family.name[at]) != std::string_view::npos) pattern += '\\';
+    pattern += family.name[at++];
+  }
+  return pattern;
 }
 
 /// The COPY that fills the entries.
@@ -175,26 +224,33 @@ postgres::CopyOut copy_entries(postgres::Transaction& transaction, const TableNa
 
 }  // namespace
 
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Universes& universes) {
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Policy& policy) {
   std::vector<std::string> names;
-  for (const auto& universe : universes) names.push_back(universe->name);
+  std::vector<std::string> families;
+  for (const auto& universe : policy.universes()) {
+    if (universe->each.empty()) {
+      names.push_back(universe->name);
+    } else {
+      families.push_back(like_pattern(*universe));
+    }
+  }
   return {{"tickstock_cache.universes", postgres::array_literal(names)},
-          {"tickstock_cache.types", postgres::array_literal(cleaned_types())}};
+          {"tickstock_cache.families", postgres::array_literal(families)},
+          {"tickstock_cache.types", postgres::array_literal(policy.cleaned_types)}};
 }
 
 Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
                      const TableNames& names, const Catalog& catalog, const SourceOptions& options,
                      Reading& reading) {
-  Sources read{Market(options.as_of), {}};
+  Sources read{Market(options.as_of, options.columns), {}};
   const Relation& symbols = catalog.symbols;
   reading = {0, static_cast<std::uint64_t>(symbols.rows + catalog.entries.rows)};
   // Whatever the statistics say, it is no reason to ask for all the memory there is.
   constexpr std::int64_t most_rows = 10'000'000;
   read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
   postgres::CopyOut market = options.price_days
-                                 ? copy_priced_market(transaction, names, catalog,
-                                                      *options.price_days, read.market, reading)
-                                 : copy_market(transaction, names, symbols, read.market, reading);
+                                 ? copy_priced_market(transaction, names, catalog, options, read.market, reading)
+                                 : copy_market(transaction, names, symbols, options, read.market, reading);
   market.begin();
   bool has_entries = false;
   if (postgres::Transaction* beside =

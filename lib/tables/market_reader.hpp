@@ -10,7 +10,7 @@
 #include "domain/market.hpp"
 #include "postgres/companion.hpp"
 #include "postgres/transaction.hpp"
-#include "rules/universe.hpp"
+#include "rules/policy.hpp"
 #include "tables/catalog.hpp"
 #include "tables/table_names.hpp"
 
@@ -35,11 +35,13 @@ struct SourceOptions {
   /// outstanding, and the column's only where that is no finite number above zero; prices are not
   /// asked where this is not given.
   std::optional<int> price_days = {};
+  /// The columns of labels to read of the symbols.
+  std::vector<std::string> columns = {};
 };
 
 /// The settings of a transaction by which read_sources() knows which entries are wanted: those of
-/// these universes, and those of the cleaned types.
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Universes& universes);
+/// the universes of a policy, what families may have made, and those of the cleaned types.
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Policy& policy);
 
 /// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
 /// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error

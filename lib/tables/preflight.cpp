@@ -167,6 +167,20 @@ void inspect_source(const Relation& relation, const std::vector<WantedColumn>& c
   inspector.may_select();
 }
 
+/// The columns that declarations name, which may be of any type.
+void inspect_labels(const Relation& relation, const std::vector<std::string>& labels,
+                    const std::string& role, std::vector<Error>& problems) {
+  if (!relation.exists()) return;
+  Inspector inspector(relation, role, problems);
+  for (const std::string& label : labels) {
+    if (relation.columns.contains(label)) continue;
+    inspector.fail("the table " + relation.name.shown() + " has no column '" + label +
+                   "', which a declared universe names; correct the name, or add the column");
+  }
+  const std::vector<std::string_view> columns(labels.begin(), labels.end());
+  if (!columns.empty()) inspector.may_select(columns);
+}
+
 void inspect_entries(const Catalog& catalog, bool write, const std::string& role,
                      std::vector<Error>& problems) {
   const Relation part = only(catalog.entries, entries_columns);
@@ -227,7 +241,7 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
 }  // namespace
 
 std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>& needs,
-                                 const std::string& role) {
+                                 const std::string& role, const std::vector<std::string>& labels) {
   std::vector<Error> problems;
   if (catalog.server_encoding != "UTF8") {
     problems.emplace_back(ErrorKind::failed, "the database is encoded in " +
@@ -237,6 +251,7 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
     switch (need) {
       case Need::read_market:
         inspect_source(catalog.symbols, symbols_columns, "symbols", role, problems);
+        inspect_labels(catalog.symbols, labels, role, problems);
         break;
       case Need::read_prices:
         inspect_source(catalog.prices, prices_columns, "prices", role, problems);
@@ -260,8 +275,9 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
   return problems;
 }
 
-void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role) {
-  const std::vector<Error> problems = find_problems(catalog, needs, role);
+void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role,
+             const std::vector<std::string>& labels) {
+  const std::vector<Error> problems = find_problems(catalog, needs, role, labels);
   if (!problems.empty()) throw Error(problems.front());
 }
 

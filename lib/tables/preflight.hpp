@@ -22,11 +22,14 @@ enum class Need {
 };
 
 /// Everything that stands in the way, each with its remedy; the first that matters first. `role` is
-/// who must be granted what.
+/// who must be granted what. \param labels the columns of the symbols that declarations name, which
+/// belong to reading the market
 std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>& needs,
-                                 const std::string& role);
+                                 const std::string& role,
+                                 const std::vector<std::string>& labels = {});
 
 /// \throws the first problem.
-void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role);
+void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role,
+             const std::vector<std::string>& labels = {});
 
 }  // namespace tickstock::tables

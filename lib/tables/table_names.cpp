@@ -22,6 +22,12 @@ bool is_identifier(std::string_view text) {
 
 }  // namespace
 
+std::string quoted_identifier(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted + '"';
+}
+
 TableName parse_table_name(std::string_view text, const std::string& default_schema,
                            const std::string& setting) {
   const std::size_t dot = text.find('.');

@@ -7,6 +7,9 @@
 
 namespace tickstock::tables {
 
+/// A name of PostgreSQL between double quotes, with those within doubled.
+std::string quoted_identifier(std::string_view name);
+
 /// A relation by schema and name, both taken literally. The search path is never consulted.
 struct TableName {
   std::string schema;

@@ -27,7 +27,7 @@ using Lines = std::vector<std::string>;
 TEST_CASE("market-cap has one change per written universe") {
   const Market market = market_of({{"A", 300e9}, {"B", 1e9}});
   const TaskPlan plan = plan_of(Mode::market_cap, market, {});
-  CHECK(lines(changes_of(plan, market, {}), market) ==
+  CHECK(lines(changes_of(plan, market), market) ==
         Lines{"market_cap_update mega_cap - updated: Market cap recalculation: 1 symbols",
               "market_cap_update small_cap - updated: Market cap recalculation: 1 symbols",
               "market_leader_update top_100 - updated: Top 100 by market cap",
@@ -50,7 +50,7 @@ TEST_CASE("ipo has one change per symbol that came or went, and says why") {
                                                  {"AGED", "GONE", "HALTED", "LATER", "UNDATED",
                                                   "VAGUE", "STRANGER"})}};
   const TaskPlan plan = plan_of(Mode::ipos, market, entries, {});
-  CHECK(lines(changes_of(plan, market, {}), market) ==
+  CHECK(lines(changes_of(plan, market), market) ==
         Lines{"ipo_assignment recent_ipos NEW added: New IPO: Acme Corp",
               "ipo_assignment recent_ipos NAMELESS added: New IPO: NAMELESS",
               "ipo_assignment recent_ipos AGED removed: Listed more than 30 days ago",
@@ -66,7 +66,7 @@ TEST_CASE("a written entry is at least one change") {
   Market market = market_of({{"A", 1, "2026-08-20"}});
   const Entries entries{{"recent_ipos", entry_of(market, "ipo", {"A"}, "{}")}};
   const TaskPlan plan = plan_of(Mode::ipos, market, entries, {});
-  CHECK(lines(changes_of(plan, market, {}), market) ==
+  CHECK(lines(changes_of(plan, market), market) ==
         Lines{"ipo_assignment recent_ipos - updated: Recent IPOs: 0 added, 0 removed"});
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("delisted has one change per cleaned universe") {
   Market market = market_of({{"A", 1, {}, "2026-08-20"}, {"B", 1, {}, "2026-08-20"}});
   const Entries entries{{"ai", entry_of(market, "theme", {"A", "B", "A"})}};
   const TaskPlan plan = plan_of(Mode::delisted, market, entries);
-  CHECK(lines(changes_of(plan, market, {}), market) ==
+  CHECK(lines(changes_of(plan, market), market) ==
         Lines{"delisted_cleanup ai - cleaned: Removed 2 delisted symbols"});
 }
 

@@ -1,0 +1,201 @@
+#include "rules/policy.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "domain/error.hpp"
+#include "domain/text.hpp"
+
+namespace tickstock {
+
+namespace {
+
+/// What the declaration of a universe leaves to be derived.
+void complete(Universe& universe) {
+  if (universe.metadata.empty()) universe.metadata = metadata_text({{"type", universe.type}});
+  if (!universe.each.empty() && universe.group.empty()) universe.group = universe.name;
+  if (universe.first) universe.conditions.emplace_back(HasCap{});
+}
+
+/// A universe that bears a built-in name takes the place of the one that had it.
+Universe in_place_of(const Universe& replaced, Universe universe) {
+  universe.type = replaced.type;
+  universe.metadata = replaced.metadata;
+  universe.task = replaced.task;
+  universe.group = replaced.group;
+  universe.always_written = replaced.always_written;
+  return universe;
+}
+
+/// In a group, a universe without an upper bound ends where the lowest one before it begins.
+void bound_groups(std::vector<Universe>& universes) {
+  std::map<std::string, double> lowest;
+  for (Universe& universe : universes) {
+    if (universe.group.empty()) continue;
+    const auto bound = lowest.find(universe.group);
+    const auto* named = find_condition<Named>(universe);
+    const bool is_list = named != nullptr && !named->negated;
+    if (bound != lowest.end() && !is_list && find_condition<CapBelow>(universe) == nullptr) {
+      universe.conditions.emplace_back(CapBelow{bound->second});
+    }
+    if (const auto from = universe.cap_from()) {
+      const auto [place, is_new] = lowest.try_emplace(universe.group, *from);
+      place->second = std::min(place->second, *from);
+    }
+  }
+}
+
+/// The label of which a family made an entry, by its metadata; nothing where it did not make it.
+std::optional<std::string> label_of(const Universe& family, const std::string& name,
+                                    const Entry& entry) {
+  if (entry.cache_type != family.type) return std::nullopt;
+  const std::string key = json_quoted(family.each) + ": ";
+  const std::size_t at = entry.metadata.find(key);
+  if (at == std::string::npos) return std::nullopt;
+  auto label = json_unquoted(std::string_view(entry.metadata).substr(at + key.size()));
+  const bool made = label && name == name_in_family(family, slug_of(*label)) &&
+                    entry.metadata ==
+                        metadata_text({{"type", family.type}, {family.each, *label}});
+  return made ? std::move(label) : std::nullopt;
+}
+
+using Labels = std::set<std::string, std::less<>>;
+
+/// The labels that active symbols have in the column of a family. \throws Error for too many.
+Labels labels_of(const Universe& family, const Market& market) {
+  std::vector<bool> seen(market.labels(family.each) + 1);
+  for (SymbolId id = 0; id < market.symbols().size(); ++id) {
+    if (market.active(id)) seen[market.label_id(family.each, id)] = true;
+  }
+  Labels labels;
+  for (LabelId label = 1; label < seen.size(); ++label) {
+    if (seen[label]) labels.emplace(market.label_name(family.each, label));
+  }
+  if (labels.size() <= most_labels) return labels;
+  throw Error(ErrorKind::failed,
+              fmt::format("universe '{}' would be made for each of {} labels of column {}, and {} "
+                          "are the most; declare it for a column with fewer",
+                          family.name, labels.size(), family.each, most_labels));
+}
+
+/// The universes of a family by name.
+std::map<std::string, Universe> members_of(const Universe& family, const Market& market,
+                                           const Entries& entries, std::vector<Warning>& warnings) {
+  std::map<std::string, Labels> labels_by_name;
+  std::vector<std::string> without_slug;
+  for (const std::string& label : labels_of(family, market)) {
+    if (const std::string slug = slug_of(label); !slug.empty()) {
+      labels_by_name[name_in_family(family, slug)].insert(label);
+    } else {
+      without_slug.push_back(label);
+    }
+  }
+  if (!without_slug.empty()) {
+    warnings.emplace_back(fmt::format("universe '{}' leaves out labels of column {} that have "
+                                      "neither a letter nor a digit of ASCII",
+                                      family.name, family.each),
+                          std::move(without_slug));
+  }
+  for (const auto& [name, entry] : entries) {
+    if (labels_by_name.contains(name)) continue;
+    if (const auto label = label_of(family, name, *entry)) labels_by_name[name].insert(*label);
+  }
+  std::map<std::string, Universe> universes;
+  for (const auto& [name, labels] : labels_by_name) {
+    Universe universe = family;
+    universe.name = name;
+    universe.family = family.name;
+    universe.each.clear();
+    universe.metadata = metadata_text({{"type", family.type}, {family.each, *labels.begin()}});
+    universe.conditions.insert(universe.conditions.begin(),
+                               Matches{family.each, {labels.begin(), labels.end()}});
+    universe.keeps_blank = !family.first;
+    universes.emplace(name, std::move(universe));
+  }
+  return universes;
+}
+
+}  // namespace
+
+Universes Policy::universes() const {
+  std::vector<Universe> all = builtin ? builtin_universes(ipo_days) : std::vector<Universe>();
+  const auto reserved = static_cast<std::ptrdiff_t>(all.size());
+  for (const Universe& universe : declared) {
+    const auto replaced = std::find_if(all.begin(), all.begin() + reserved, [&](const auto& each) {
+      return each.name == universe.name;
+    });
+    if (replaced != all.begin() + reserved) {
+      *replaced = in_place_of(*replaced, universe);
+    } else {
+      all.push_back(universe);
+    }
+  }
+  for (Universe& universe : all) complete(universe);
+  bound_groups(all);
+  Universes universes;
+  universes.reserve(all.size());
+  for (Universe& universe : all) {
+    universes.push_back(std::make_shared<const Universe>(std::move(universe)));
+  }
+  return universes;
+}
+
+std::vector<std::string> Policy::columns() const {
+  std::set<std::string> columns;
+  for (const Universe& universe : declared) {
+    if (!universe.each.empty()) columns.insert(universe.each);
+    if (!universe.issuer.empty()) columns.insert(universe.issuer);
+    for (const Condition& condition : universe.conditions) {
+      if (const auto* match = std::get_if<Matches>(&condition)) columns.insert(match->column);
+    }
+  }
+  return {columns.begin(), columns.end()};
+}
+
+bool Policy::cleans(const std::string& type) const {
+  return std::find(cleaned_types.begin(), cleaned_types.end(), type) != cleaned_types.end();
+}
+
+std::string name_in_family(const Universe& family, std::string_view slug) {
+  const std::string braces = "{" + family.each + "}";
+  std::string name = family.name;
+  for (std::size_t at = name.find(braces); at != std::string::npos;
+       at = name.find(braces, at + slug.size())) {
+    name.replace(at, braces.size(), slug);
+  }
+  return name;
+}
+
+Universes expand(const Universes& declared, const Market& market, const Entries& entries,
+                 std::vector<Warning>& warnings) {
+  std::map<std::string, std::string> made_by;  // the family that makes each name
+  std::set<std::string> literal;
+  for (const auto& universe : declared) {
+    if (universe->each.empty()) literal.insert(universe->name);
+  }
+  Universes universes;
+  for (const auto& universe : declared) {
+    if (universe->each.empty()) {
+      universes.push_back(universe);
+      continue;
+    }
+    for (auto& [name, member] : members_of(*universe, market, entries, warnings)) {
+      if (literal.contains(name)) continue;
+      const auto [other, is_new] = made_by.try_emplace(name, universe->name);
+      if (!is_new) {
+        throw Error(ErrorKind::failed,
+                    fmt::format("'{}' and '{}' both make the universe '{}'; give one of them "
+                                "another name",
+                                other->second, universe->name, name));
+      }
+      universes.push_back(std::make_shared<const Universe>(std::move(member)));
+    }
+  }
+  return universes;
+}
+
+}  // namespace tickstock
