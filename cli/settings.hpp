@@ -43,7 +43,7 @@ struct Settings {
   sync::RunOptions run;
   TableSettings tables;
   Output output;
-  std::string universes_toml;       ///< the declared ones as the file has them
+  std::string universes_toml;  ///< the declared ones as the file has them
   std::string universes_json;
   std::string config_file;          ///< its path; empty where none was read
   std::string missing_config_file;  ///< the default one, where it does not exist

@@ -34,9 +34,8 @@ std::size_t characters_of(std::string_view text) {
 }
 
 bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
-  });
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
 }
 
 /// Makes a universe of one table.
@@ -97,7 +96,8 @@ class UniverseReader {
 
   [[nodiscard]] std::string column(std::string_view key) const { return text(key).value_or(""); }
 
-  [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key, std::int64_t highest) const {
+  [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key,
+                                                  std::int64_t highest) const {
     const toml::node* node = table_.get(key);
     if (node == nullptr) return std::nullopt;
     const auto value = node->value_exact<std::int64_t>();
@@ -158,7 +158,8 @@ class UniverseReader {
     if (node == nullptr) return;
     const toml::table* columns = node->as_table();
     if (columns == nullptr || columns->empty()) {
-      fail(key, "must be a table of columns with lists of texts, such as { sector = [\"Energy\"] }");
+      fail(key,
+           "must be a table of columns with lists of texts, such as { sector = [\"Energy\"] }");
     }
     for (const auto& [column, values] : *columns) {
       const std::string name(column.str());
@@ -219,14 +220,15 @@ class UniverseReader {
   void require_some_condition() {
     const bool has_condition =
         std::any_of(known_keys.begin(), known_keys.end(), [this](const std::string& key) {
-          return has(key) && (key == "each" || key == "match" || key == "except" ||
-                              key == "cap_from" || key == "cap_below" || key == "listed_within" ||
-                              key == "first");
+          return has(key) &&
+                 (key == "each" || key == "match" || key == "except" || key == "cap_from" ||
+                  key == "cap_below" || key == "listed_within" || key == "first");
         });
     if (has_condition) return;
     if (universe_.include.empty()) {
-      fail("name", "has no condition beside it; give match, except, cap_from, cap_below, "
-                   "listed_within, first, each or include");
+      fail("name",
+           "has no condition beside it; give match, except, cap_from, cap_below, "
+           "listed_within, first, each or include");
     }
     universe_.conditions.emplace_back(Named{universe_.include, false});
   }
@@ -255,9 +257,10 @@ class UniverseReader {
 std::vector<Universe> read_universes(const toml::table& whole) {
   const toml::array* tables = whole["universe"].as_array();
   if (tables == nullptr || !tables->is_array_of_tables()) {
-    throw Error(ErrorKind::config,
-                fmt::format("line {}: universe must be a table between double brackets, [[universe]]",
-                            whole.get("universe")->source().begin.line));
+    throw Error(
+        ErrorKind::config,
+        fmt::format("line {}: universe must be a table between double brackets, [[universe]]",
+                    whole.get("universe")->source().begin.line));
   }
   Policy policy;
   policy.builtin = whole["universes"]["builtin"].value_or(true);

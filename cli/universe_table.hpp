@@ -9,8 +9,8 @@
 
 namespace tickstock::cli {
 
-/// Reads the tables `[[universe]]` of a configuration, which `whole` is. \throws Error (config) that
-/// begins with the line and the universe it is about.
+/// Reads the tables `[[universe]]` of a configuration, which `whole` is. \throws Error (config)
+/// that begins with the line and the universe it is about.
 std::vector<Universe> read_universes(const toml::table& whole);
 
 }  // namespace tickstock::cli

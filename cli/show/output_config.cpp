@@ -12,6 +12,22 @@ namespace tickstock::cli {
 
 namespace {
 
+constexpr const char* example_universes = R"(
+# Universes besides the ten; see tickstock-cache-universes(7). Without them sector and theme entries
+# only lose members. Remove the # to keep one universe for each sector, and its ten largest.
+
+#[[universe]]
+#name = "sector_{sector}"
+#each = "sector"
+#type = "sector"
+
+#[[universe]]
+#name = "top_10_{sector}"
+#each = "sector"
+#type = "sector_leader"
+#first = 10
+)";
+
 /// How wide lines may get before what follows a value moves on.
 constexpr std::size_t widest_value = 40;
 
@@ -128,7 +144,7 @@ std::string config_example() {
     const std::optional<Value> value = each.example ? each.example : each.get(defaults);
     text += "#" + each.key + " = " + toml_text(*value) + "\n";
   }
-  return text;
+  return text + example_universes;
 }
 
 }  // namespace tickstock::cli

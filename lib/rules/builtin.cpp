@@ -28,13 +28,13 @@ constexpr std::array<std::size_t, 4> leaders{100, 500, 1000, 2000};
 std::vector<Universe> builtin_universes(int ipo_days) {
   std::vector<Universe> universes;
   for (const Category& category : categories) {
-    universes.push_back({.name = std::string(category.name),
-                         .type = "market_cap",
-                         .metadata =
-                             metadata_text({{"type", "market_cap_category"},
-                                            {"market_cap_range", std::string(category.name)}}),
-                         .group = categories_group,
-                         .conditions = {CapFrom{category.cap_from}}});
+    universes.push_back(
+        {.name = std::string(category.name),
+         .type = "market_cap",
+         .metadata = metadata_text(
+             {{"type", "market_cap_category"}, {"market_cap_range", std::string(category.name)}}),
+         .group = categories_group,
+         .conditions = {CapFrom{category.cap_from}}});
   }
   for (const std::size_t first : leaders) {
     const std::string name = fmt::format("top_{}", first);

@@ -65,7 +65,7 @@ std::vector<Change> changes_of(const TaskPlan& task, const Market& market) {
       append_ipo_changes(write, market, changes);
       continue;
     }
-    const std::string_view type = !write.rule                      ? "delisted_cleanup"
+    const std::string_view type = !write.rule                 ? "delisted_cleanup"
                                   : task.task == Task::themes ? "theme_update"
                                   : write.rule->first         ? "market_leader_update"
                                                               : "market_cap_update";

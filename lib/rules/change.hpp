@@ -10,12 +10,11 @@
 
 namespace tickstock {
 
-/// One change as the document lists it: one per written universe; of ipo one per symbol that came or
-/// went. A written entry is at least one change.
+/// One change as the document lists it: one per written universe; of ipo one per symbol that came
+/// or went. A written entry is at least one change.
 struct Change {
-  std::string_view
-      change_type;  ///< market_cap_update, market_leader_update, ipo_assignment, theme_update,
-                    ///< delisted_cleanup
+  std::string_view change_type;  ///< market_cap_update, market_leader_update, ipo_assignment,
+                                 ///< theme_update, delisted_cleanup
   std::string_view action;  ///< updated, added, removed, cleaned
   std::string universe;
   std::optional<SymbolId> symbol;

@@ -69,9 +69,9 @@ void look_for_included(const Universes& universes, const Market& market, TaskPla
       if (!id || !market.knows(*id)) missing.push_back(name);
     }
     if (universe->task != plan.task || missing.empty()) continue;
-    plan.warnings.emplace_back("universe '" + universe->name +
-                                   "' includes what is not in the symbols table",
-                               std::move(missing));
+    plan.warnings.emplace_back(
+        "universe '" + universe->name + "' includes what is not in the symbols table",
+        std::move(missing));
   }
 }
 
@@ -191,9 +191,8 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
   Selection selection(market, plan.universes);
   for (const Task task : tasks_of(mode, policy)) plan.tasks.push_back({task, {}, {}});
   const auto plan_of = [&plan](const Universe& universe) {
-    return std::find_if(plan.tasks.begin(), plan.tasks.end(), [&universe](const TaskPlan& each) {
-      return each.task == universe.task;
-    });
+    return std::find_if(plan.tasks.begin(), plan.tasks.end(),
+                        [&universe](const TaskPlan& each) { return each.task == universe.task; });
   };
   std::set<std::string> groups;
   for (const auto& universe : plan.universes) {

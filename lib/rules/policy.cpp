@@ -58,8 +58,7 @@ std::optional<std::string> label_of(const Universe& family, const std::string& n
   if (at == std::string::npos) return std::nullopt;
   auto label = json_unquoted(std::string_view(entry.metadata).substr(at + key.size()));
   const bool made = label && name == name_in_family(family, slug_of(*label)) &&
-                    entry.metadata ==
-                        metadata_text({{"type", family.type}, {family.each, *label}});
+                    entry.metadata == metadata_text({{"type", family.type}, {family.each, *label}});
   return made ? std::move(label) : std::nullopt;
 }
 

@@ -56,8 +56,9 @@ struct Presence {
   SymbolId symbol;
 
   std::string operator()(const Matches& match) const {
-    return match.negated ? "" : fmt::format("{} is {}", match.column,
-                                            market.label(match.column, symbol));
+    return match.negated
+               ? ""
+               : fmt::format("{} is {}", match.column, market.label(match.column, symbol));
   }
   std::string operator()(const CapFrom& bound) const {
     return "at least " + dollars_text(bound.dollars);
@@ -117,8 +118,7 @@ const MemberReasons::Group& MemberReasons::group(const std::string& name) const 
     const Entry* entry = find_entry(before_, group.universes[i - 1]->name);
     if (entry == nullptr) continue;
     // The first one counts.
-    entry->members.each(
-        [&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
+    entry->members.each([&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
   }
   return group;
 }

@@ -23,10 +23,7 @@ class MemberReasons {
   /// \param before the entries as they stood before the run: they tell a symbol that crossed a
   /// bound from one that is new \param ipo_days how long a listing is worth telling
   MemberReasons(const Market& market, const Entries& before, Universes universes, int ipo_days)
-      : market_(market),
-        before_(before),
-        universes_(std::move(universes)),
-        ipo_days_(ipo_days) {}
+      : market_(market), before_(before), universes_(std::move(universes)), ipo_days_(ipo_days) {}
 
   [[nodiscard]] std::string added(const EntryWrite& write, SymbolId symbol) const;
   [[nodiscard]] std::string removed(const EntryWrite& write, SymbolId symbol) const;

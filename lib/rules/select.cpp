@@ -93,7 +93,8 @@ const std::vector<SymbolId>& Selection::in_rank_order() {
 const std::vector<std::vector<SymbolId>>& Selection::by_label(const std::string& column) {
   const auto [place, is_new] = by_label_.try_emplace(column, market_.labels(column) + 1);
   if (is_new) {
-    for (const SymbolId id : in_rank_order()) place->second[market_.label_id(column, id)].push_back(id);
+    for (const SymbolId id : in_rank_order())
+      place->second[market_.label_id(column, id)].push_back(id);
   }
   return place->second;
 }
@@ -211,9 +212,11 @@ std::vector<SymbolId> Selection::members(const Universe& universe, const Entry* 
     sort(members, universe.order);
   }
   if (!universe.additions || before == nullptr) return members;
-  Ids kept = before->members.without([&](SymbolId id) {
-    return market_.delisted(id) || universe.excludes(market_, id);
-  }).list();
+  Ids kept = before->members
+                 .without([&](SymbolId id) {
+                   return market_.delisted(id) || universe.excludes(market_, id);
+                 })
+                 .list();
   std::erase_if(members, [&stands](SymbolId id) { return stands[id]; });
   kept.insert(kept.end(), members.begin(), members.end());
   return kept;

@@ -72,7 +72,8 @@ struct Universe {
   std::optional<std::size_t> first = {};  ///< only so many, the first in order
   Order order = Order::market_cap;
   bool always_written = false;  ///< also where it has no member and no row yet
-  /// Whoever stands in the entry stays until delisted or excluded, and new members are added behind.
+  /// Whoever stands in the entry stays until delisted or excluded, and new members are added
+  /// behind.
   bool additions = false;
   /// The column that tells the issuer, of whose lines only one counts; empty where all do.
   std::string issuer = {};

@@ -114,14 +114,13 @@ class Preflight {
   }
 
   void look_at_data(postgres::Connection& connection, const tables::Catalog& catalog) {
-    postgres::Transaction transaction(connection,
-                                      {.read_only = true,
-                                       .timezone = environment_.timezone,
-                                       .settings = tables::wanted_entries(policy_)});
+    postgres::Transaction transaction(connection, {.read_only = true,
+                                                   .timezone = environment_.timezone,
+                                                   .settings = tables::wanted_entries(policy_)});
     tables::Reading reading;
-    const auto [market, entries] =
-        tables::read_sources(transaction, nullptr, environment_.tables, catalog,
-                             {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
+    const auto [market, entries] = tables::read_sources(
+        transaction, nullptr, environment_.tables, catalog,
+        {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
     const std::string counts = std::to_string(market.size()) + " symbols, of which " +
                                std::to_string(market.ranking().size()) + " are eligible";
     if (market.ranking().empty()) {
@@ -178,8 +177,8 @@ class Preflight {
     for (const Universe& universe : policy_.declared) {
       const auto& [count, members] = made[universe.name];
       const std::string what =
-          "declared universe '" + universe.name + "': " +
-          (universe.each.empty() ? "" : counted(count, "universe", "universes") + ", ") +
+          "declared universe '" + universe.name +
+          "': " + (universe.each.empty() ? "" : counted(count, "universe", "universes") + ", ") +
           counted(members, "member", "members");
       if (members == 0) {
         warn(what + "; look at its conditions");
@@ -196,8 +195,8 @@ class Preflight {
       if (match == nullptr) continue;
       for (const std::string& value : match->values) {
         if (market.find_label(match->column, value)) continue;
-        warn("declared universe '" + universe.name + "': no symbol has '" + value +
-             "' in column " + match->column + "; look at its spelling");
+        warn("declared universe '" + universe.name + "': no symbol has '" + value + "' in column " +
+             match->column + "; look at its spelling");
       }
     }
   }
@@ -207,12 +206,14 @@ class Preflight {
                     const std::string& text) {
     const auto found = entries.columns.find(column);
     const std::size_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
-    const auto size = static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    const auto size = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    }));
     if (most == 0 || size <= most) return;
-    fail(Error(ErrorKind::failed, fmt::format("'{}' has {} characters, and column {} of {} takes {}; "
-                                              "shorten it, or widen the column",
-                                              text, size, column, entries.name.shown(), most)));
+    fail(Error(ErrorKind::failed,
+               fmt::format("'{}' has {} characters, and column {} of {} takes {}; "
+                           "shorten it, or widen the column",
+                           text, size, column, entries.name.shown(), most)));
   }
 
   void look_at_own_tables(postgres::Connection& connection, const tables::Catalog& catalog) {

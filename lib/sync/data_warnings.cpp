@@ -29,8 +29,8 @@ std::shared_ptr<const Universe> lowest_category(const Policy& policy) {
   return lowest;
 }
 
-/// A warning where entries of sectors and themes miss many of those that have a sector: nothing adds
-/// to them, so they only lose.
+/// A warning where entries of sectors and themes miss many of those that have a sector: nothing
+/// adds to them, so they only lose.
 std::optional<Warning> decay_warning(const Market& market, const Entries& entries) {
   constexpr std::size_t tolerated_percent = 5;
   constexpr std::size_t few_symbols = 20;  // of which themes alone need not hold each
@@ -51,9 +51,10 @@ std::optional<Warning> decay_warning(const Market& market, const Entries& entrie
   }
   const bool has_lists = has_sectors || (has_themes && with_sector >= few_symbols);
   if (!has_lists || missing * 100 <= tolerated_percent * with_sector) return std::nullopt;
-  return fmt::format("{} of {} active symbols that have a sector are in no entry of type sector or "
-                     "theme; declare sectors, see tickstock-cache-universes(7)",
-                     fmt::group_digits(missing), fmt::group_digits(with_sector));
+  return fmt::format(
+      "{} of {} active symbols that have a sector are in no entry of type sector or "
+      "theme; declare sectors, see tickstock-cache-universes(7)",
+      fmt::group_digits(missing), fmt::group_digits(with_sector));
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
 /// makes none.
 std::optional<int> price_days(const Policy& policy, Mode mode);
 
-/// The columns that declarations name; without any declaration that of the sectors, where it exists,
-/// by which data_warnings() finds out whether the entries of sectors and themes have decayed.
+/// The columns that declarations name; without any declaration that of the sectors, where it
+/// exists, by which data_warnings() finds out whether the entries of sectors and themes have
+/// decayed.
 std::vector<std::string> columns_with_decay(const Policy& policy, const tables::Catalog& catalog);
 
 }  // namespace tickstock::sync

@@ -41,9 +41,9 @@ void Run::apply(postgres::Transaction& transaction) {
       continue;
     }
     if (!options_.events) continue;
-    for (Message& message :
-         events::task_events(announcer_.facts(), context.written_at, task, snapshot.market,
-                             options_.policy.ipo_days, options_.max_universe_events, omitted_universe_events_)) {
+    for (Message& message : events::task_events(
+             announcer_.facts(), context.written_at, task, snapshot.market,
+             options_.policy.ipo_days, options_.max_universe_events, omitted_universe_events_)) {
       messages_.push_back(std::move(message));
     }
   }

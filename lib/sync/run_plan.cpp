@@ -24,8 +24,9 @@ std::vector<SymbolId> described(const Plan& plan, const Market& market, int ipo_
         for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
       }
     } else {
-      for_each_listing(task, market, ipo_days, [&symbols](const EntryWrite& /*write*/,
-                                                          SymbolId id) { symbols.push_back(id); });
+      for_each_listing(
+          task, market, ipo_days,
+          [&symbols](const EntryWrite& /*write*/, SymbolId id) { symbols.push_back(id); });
     }
   }
   return symbols;
@@ -76,12 +77,13 @@ void Run::make_plan(postgres::Transaction& transaction) {
     report_.newest_prices = tables::newest_price_day(transaction, names, market);
   }
 
-  for (Warning& warning :
-       data_warnings(transaction, environment_, catalog_, options_.policy, options_.mode, market, entries)) {
+  for (Warning& warning : data_warnings(transaction, environment_, catalog_, options_.policy,
+                                        options_.mode, market, entries)) {
     report_.warnings.push_back(std::move(warning));
   }
   Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);
-  tables::CompanyReader companies(transaction, names, market, described(plan, market, options_.policy.ipo_days));
+  tables::CompanyReader companies(transaction, names, market,
+                                  described(plan, market, options_.policy.ipo_days));
   report_.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -93,8 +95,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
   report_.snapshot = std::make_unique<const Snapshot>(
       Snapshot{std::move(market), std::move(entries), std::move(plan)});
   for (const TaskPlan& task : report_.snapshot->plan.tasks) {
-    report_.tasks.push_back(
-        {task.task, changes_of(task, report_.snapshot->market), std::nullopt});
+    report_.tasks.push_back({task.task, changes_of(task, report_.snapshot->market), std::nullopt});
   }
 }
 

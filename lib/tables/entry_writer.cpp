@@ -97,7 +97,9 @@ postgres::Statement write_statement(const WriteContext& context, const EntryWrit
   }
   const bool adds = write.rule->additions && write.before;
   return {doing(write),
-          context.names.in(adds ? add_sql : write.before ? update_sql : insert_sql),
+          context.names.in(adds           ? add_sql
+                           : write.before ? update_sql
+                                          : insert_sql),
           {write.universe, content_json(*write.after, context, !adds), write.after->cache_type,
            context.written_at}};
 }

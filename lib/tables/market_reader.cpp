@@ -248,9 +248,10 @@ Sources read_sources(postgres::Transaction& transaction, postgres::Companion* co
   // Whatever the statistics say, it is no reason to ask for all the memory there is.
   constexpr std::int64_t most_rows = 10'000'000;
   read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
-  postgres::CopyOut market = options.price_days
-                                 ? copy_priced_market(transaction, names, catalog, options, read.market, reading)
-                                 : copy_market(transaction, names, symbols, options, read.market, reading);
+  postgres::CopyOut market =
+      options.price_days
+          ? copy_priced_market(transaction, names, catalog, options, read.market, reading)
+          : copy_market(transaction, names, symbols, options, read.market, reading);
   market.begin();
   bool has_entries = false;
   if (postgres::Transaction* beside =

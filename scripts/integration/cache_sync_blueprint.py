@@ -157,9 +157,6 @@ def read_trigger() -> tuple[str, bool]:
     if unknown_fields:
         raise ApiError(400, "bad_request", f"unknown field {unknown_fields[0][:64]!r}; the fields are mode and force")
     mode = fields.get("mode", "full")
-    if mode == "themes":
-        raise ApiError(400, "bad_mode", "themes are not computed: the modes full and delisted remove delisted symbols "
-                                        "from them")
     if not isinstance(mode, str) or mode not in COMMANDS:
         raise ApiError(400, "bad_mode", f"mode must be one of {', '.join(COMMANDS)}")
     force = fields.get("force", False)

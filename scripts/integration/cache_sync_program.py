@@ -19,7 +19,7 @@ DONE, CHANGED, WITH_ERRORS, UNDELIVERED = 0, 2, 3, 6
 COMMITTED = frozenset({DONE, CHANGED, WITH_ERRORS, UNDELIVERED})
 FAILED, REFUSED, UNAVAILABLE, NOT_APPROVED, UNKNOWN_OUTCOME, LOCKED, USAGE = 1, 4, 5, 7, 8, 11, 64
 
-COMMANDS = {"full": "sync", "market_cap": "market-cap", "ipos": "ipo", "delisted": "delisted"}
+COMMANDS = {"full": "sync", "market_cap": "market-cap", "ipos": "ipo", "themes": "themes", "delisted": "delisted"}
 
 # Verbose, since a configuration file may ask for less than the steps.
 DOCUMENT_AND_STEPS = ("--format", "json", "--log-format", "json", "--verbose")

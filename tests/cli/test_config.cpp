@@ -35,7 +35,7 @@ std::map<std::string, std::string> given(const Names& arguments, const Environme
 
 /// A configuration with nothing commented out.
 std::string uncommented(const std::string& example) {
-  return std::regex_replace(example, std::regex("\n#(\\w+ = )"), "\n$1");
+  return std::regex_replace(example, std::regex("\n#(\\w+ = |\\[\\[)"), "\n$1");
 }
 
 }  // namespace
@@ -125,6 +125,10 @@ TEST_CASE("the example names every setting, changes nothing, and holds when it i
   }
   CHECK(examples == Names{"database.url", "database.connections", "redis.ca_file",
                           "guards.max_data_age_days", "metrics.file"});
+  const std::vector<Json> universes = Json::parse(all.out).at("universes").items();
+  REQUIRE(universes.size() == 2);
+  CHECK(universes[0].at("name").str() == "sector_{sector}");
+  CHECK(universes[1].at("first").integer() == 10);
 }
 
 TEST_CASE("a setting of the file holds for a run, and its flag wins") {

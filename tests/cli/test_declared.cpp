@@ -1,5 +1,6 @@
 // Universes that the configuration declares: each key, and each way to get one wrong.
 
+#include "cli/man_pages.hpp"
 #include "cli/scene.hpp"
 
 using namespace tickstock::test;
@@ -43,8 +44,8 @@ class Declared {
     return std::count(all.begin(), all.end(), universe) > 0;
   }
   void set(const std::string& symbol, const std::string& column, const std::string& value) {
-    fixture.database().execute("UPDATE symbols SET " + column + " = " + value + " WHERE symbol = $1",
-                               {symbol});
+    fixture.database().execute(
+        "UPDATE symbols SET " + column + " = " + value + " WHERE symbol = $1", {symbol});
   }
   std::string metadata(const std::string& universe) {
     return fixture.database().value(
@@ -74,8 +75,9 @@ void add_sectors(Declared& scene) {
 }  // namespace
 
 TEST_CASE("each makes a universe for every label, and keeps it when the label is gone") {
-  Declared scene(no_builtin +
-                 "[[universe]]\nname = \"sector_{sector}\"\neach = \"sector\"\ntype = \"sector\"\n");
+  Declared scene(
+      no_builtin +
+      "[[universe]]\nname = \"sector_{sector}\"\neach = \"sector\"\ntype = \"sector\"\n");
   add_sectors(scene);
   CHECK(scene.after("sync", "sector_technology") == Names{"BIG", "MED"});
   CHECK(scene.fixture.members("sector_health_care") == Names{"LOW", "NONE"});
@@ -132,8 +134,9 @@ TEST_CASE("each makes a universe for every label, and keeps it when the label is
 }
 
 TEST_CASE("the leaders of each label are its first, and a blank label leaves them") {
-  Declared scene(no_builtin + "[[universe]]\nname = \"top_{sector}_now\"\neach = \"sector\"\n"
-                              "type = \"sector_leader\"\nfirst = 1\n");
+  Declared scene(no_builtin +
+                 "[[universe]]\nname = \"top_{sector}_now\"\neach = \"sector\"\n"
+                 "type = \"sector_leader\"\nfirst = 1\n");
   add_sectors(scene);
   CHECK(scene.after("sync", "top_technology_now") == Names{"BIG"});
   CHECK(scene.fixture.members("top_health_care_now") == Names{"LOW"});
@@ -270,9 +273,8 @@ TEST_CASE("a declared universe may join the categories behind them") {
   CHECK(scene.after("themes", "nano_cap") == Names{"TINY"});
   CHECK(scene.metadata("nano_cap") == R"({"type": "theme"})");
   const Json document = scene.json({"sync", "--dry-run"});
-  CHECK(document.at("task_results").keys() ==
-        Names{"market_cap_recalculation", "ipo_assignment", "theme_rebalancing",
-              "delisted_cleanup"});
+  CHECK(document.at("task_results").keys() == Names{"market_cap_recalculation", "ipo_assignment",
+                                                    "theme_rebalancing", "delisted_cleanup"});
 }
 
 TEST_CASE("a built-in name replaces the built-in universe, in its place") {
@@ -324,8 +326,8 @@ order = "symbol"
   scene.fixture.set_entry("hand", "theme", R"({"symbols": ["STRANGER", "LOW", "NONE", "GONE"],
       "count": 4, "owner": "desk 7", "weight": 1.50, "metadata": {"by": "hand"}})");
   CHECK(scene.after("themes", "hand") == Names{"STRANGER", "NONE", "BIG", "MED"});
-  CHECK(scene.fixture.database().value(
-            "SELECT content - 'symbols' - 'last_updated' FROM cache_entries WHERE universe = 'hand'") ==
+  CHECK(scene.fixture.database().value("SELECT content - 'symbols' - 'last_updated' FROM "
+                                       "cache_entries WHERE universe = 'hand'") ==
         R"({"count": 4, "owner": "desk 7", "weight": 1.50, "metadata": {"by": "hand"}})");
   scene.set("BIG", "sector", "'Finance'");
   const Names before = scene.fixture.entries_dump();
@@ -381,13 +383,17 @@ lines = "primary"
 }
 
 TEST_CASE("themes is a task, a mode and an event like the others") {
-  Declared scene("[[universe]]\nname = \"sector_{sector}\"\neach = \"sector\"\ntype = \"sector\"\n"
-                 "[[universe]]\nname = \"all\"\ncap_from = 1\n"
-                 "[events]\nmax_universe_events = 1\n");
+  Declared scene(
+      "[[universe]]\nname = \"sector_{sector}\"\neach = \"sector\"\ntype = \"sector\"\n"
+      "[[universe]]\nname = \"all\"\ncap_from = 1\n"
+      "[events]\nmax_universe_events = 1\n");
   add_sectors(scene);
   REQUIRE(scene.fixture.run({"init"}).status == 0);
-  scene.add({.symbol = "NEW", .market_cap = "1e9", .listing_date = "2024-06-20",
-             .company_name = "New Corp", .sector = "Technology"});
+  scene.add({.symbol = "NEW",
+             .market_cap = "1e9",
+             .listing_date = "2024-06-20",
+             .company_name = "New Corp",
+             .sector = "Technology"});
   Subscriber subscriber(scene.fixture.redis());
   const Json document = scene.json({"themes", "--run-id", "t1"});
   CHECK(document.at("mode").str() == "themes");
@@ -402,10 +408,11 @@ TEST_CASE("themes is a task, a mode and an event like the others") {
         Names{"cache_sync_triggered", "universe_updated sector_health_care",
               "universe_updated sector_technology", "universe_updated all", "ipo_assigned NEW",
               "ipo_assigned NEW", "cache_sync_completed"});
-  CHECK(scene.fixture.database().value("SELECT string_agg(task || ' ' || universe || ' ' || action, "
-                                       "',' ORDER BY universe) FROM cache_sync_changes") ==
-        "theme_rebalancing all updated,theme_rebalancing sector_health_care updated,"
-        "theme_rebalancing sector_technology updated");
+  CHECK(
+      scene.fixture.database().value("SELECT string_agg(task || ' ' || universe || ' ' || action, "
+                                     "',' ORDER BY universe) FROM cache_sync_changes") ==
+      "theme_rebalancing all updated,theme_rebalancing sector_health_care updated,"
+      "theme_rebalancing sector_technology updated");
   CHECK(Json::parse(scene.fixture.run({"status", "t1", "--format", "json"}).out).at("mode").str() ==
         "themes");
 }
@@ -428,7 +435,8 @@ TEST_CASE("a column that is not there is named, in check too") {
 }
 
 TEST_CASE("a column of any name and type is asked for by its name") {
-  Declared scene(no_builtin + "[[universe]]\nname = \"x\"\nmatch = { 'we\"ird {cap}' = [\"7\"] }\n");
+  Declared scene(no_builtin +
+                 "[[universe]]\nname = \"x\"\nmatch = { 'we\"ird {cap}' = [\"7\"] }\n");
   add_sectors(scene);
   scene.fixture.database().execute("ALTER TABLE symbols ADD COLUMN \"we\"\"ird {cap}\" int");
   scene.set("MED", "\"we\"\"ird {cap}\"", "7");
@@ -471,7 +479,8 @@ match = { industry = ["Chipz"] }
   add_sectors(scene);
   const ProcessResult result = scene.fixture.run({"check", "--config", scene.path()});
   CHECK_THAT(result.out, contains("declared universe 'sector_{sector}': 2 universes, 4 members"));
-  CHECK_THAT(result.out, contains("declared universe 'nothing': 0 members; look at its conditions"));
+  CHECK_THAT(result.out,
+             contains("declared universe 'nothing': 0 members; look at its conditions"));
   CHECK_THAT(result.out, contains("no symbol has 'Chipz' in column industry"));
   scene.fixture.database().execute(
       "ALTER TABLE cache_entries ALTER COLUMN universe TYPE varchar(12)");
@@ -488,8 +497,7 @@ TEST_CASE("a declared universe that would shrink too much is refused once, and c
       "SELECT 'S' || i, 1e9 + i, true, CASE WHEN i % 2 = 0 THEN 'Even' ELSE 'Odd' END "
       "FROM generate_series(1, 40) i");
   REQUIRE(scene.run({"sync"}).status == 0);
-  scene.declare(no_builtin +
-                "[[universe]]\nname = \"all\"\nmatch = { sector = [\"Odd\"] }\n");
+  scene.declare(no_builtin + "[[universe]]\nname = \"all\"\nmatch = { sector = [\"Odd\"] }\n");
   const Json refused = scene.json({"sync", "--dry-run"}, 4);
   CHECK(refused.at("guards").items().at(1).at("universe").str() == "all");
   const std::string digest = refused.at("plan_digest").str();
@@ -500,17 +508,18 @@ TEST_CASE("a declared universe that would shrink too much is refused once, and c
 TEST_CASE("the dry run and check warn when sector lists have decayed, a run does not") {
   Fixture fixture;
   for (int i = 0; i < 40; ++i) {
-    fixture.add_symbol({.symbol = "S" + std::to_string(100 + i),
-                        .market_cap = "1e9",
-                        .sector = "Technology"});
+    fixture.add_symbol(
+        {.symbol = "S" + std::to_string(100 + i), .market_cap = "1e9", .sector = "Technology"});
   }
   const std::string sentence =
       "40 active symbols that have a sector are in no entry of type sector or theme; declare "
       "sectors, see tickstock-cache-universes(7)";
   CHECK(run_task(fixture, {"dry-run"}).err.find(sentence) == std::string::npos);
   std::string list;
-  for (int i = 3; i < 40; ++i) list += (list.empty() ? "\"S" : ", \"S") + std::to_string(100 + i) + "\"";
-  fixture.set_entry("sector_technology", "sector", R"({"symbols": [)" + list + R"(], "count": 37})");
+  for (int i = 3; i < 40; ++i)
+    list += (list.empty() ? "\"S" : ", \"S") + std::to_string(100 + i) + "\"";
+  fixture.set_entry("sector_technology", "sector",
+                    R"({"symbols": [)" + list + R"(], "count": 37})");
   CHECK_THAT(run_task(fixture, {"dry-run"}).err, contains("3 of " + sentence));
   CHECK_THAT(fixture.run({"check"}).out, contains("3 of " + sentence));
   CHECK(run_task(fixture, {"sync"}).err.find(sentence) == std::string::npos);
@@ -520,13 +529,35 @@ TEST_CASE("the dry run and check warn when sector lists have decayed, a run does
   CHECK(run_task(fixture, {"dry-run"}).err.find("declare sectors") == std::string::npos);
 }
 
+TEST_CASE("the cookbook can be used as it stands") {
+  Fixture fixture;
+  fixture.database().execute("ALTER TABLE symbols ADD COLUMN type text, ADD COLUMN cik text");
+  add_small_market(fixture);
+  const TemporaryDirectory directory;
+  std::size_t recipes = 0;
+  for (const std::string& block : ManPage("tickstock-cache-universes.7").blocks("COOKBOOK")) {
+    INFO(block);
+    const std::string file = directory.write("config.toml", block);
+    const ProcessResult result = run_task(fixture, {"dry-run", "--config", file});
+    INFO(result.err);
+    CHECK(result.status == 0);
+    CHECK(run_task(fixture, {"sync", "--config", file}).status == 0);
+    ++recipes;
+  }
+  CHECK(recipes == 7);
+  const Names universes = fixture.universes();
+  for (const char* const made : {"sector_technology", "top_10_technology", "large", "rest"}) {
+    CHECK(std::count(universes.begin(), universes.end(), made) == 1);
+  }
+}
+
 TEST_CASE("config shows the declared universes") {
   Declared scene("[[universe]]\nname = \"x\"\nfirst = 5\n");
   const ProcessResult text = scene.fixture.run({"config", "--config", scene.path()});
   CHECK_THAT(text.out, contains("[[universe]]\n"));
   CHECK_THAT(text.out, contains("name = "));
-  const Json json = Json::parse(
-      scene.fixture.run({"config", "--config", scene.path(), "--format", "json"}).out);
+  const Json json =
+      Json::parse(scene.fixture.run({"config", "--config", scene.path(), "--format", "json"}).out);
   CHECK(json.at("universes").items().at(0).at("first").integer() == 5);
 }
 
@@ -536,7 +567,8 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
     std::string message;
   };
   const std::vector<Misuse> misuses{
-      {"[[universe]]\nname = \"x\"\nfrist = 3\n", "frist is no key of a universe; did you mean first?"},
+      {"[[universe]]\nname = \"x\"\nfrist = 3\n",
+       "frist is no key of a universe; did you mean first?"},
       {"[[universe]]\nname = \"x\"\nqwertyuiop = 3\n", "qwertyuiop is no key of a universe; see "},
       {"[[universe]]\nfirst = 3\n", "name is missing"},
       {"[[universe]]\nname = \"\"\nfirst = 3\n", "name must have 1 to 200 characters"},
@@ -546,7 +578,8 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[[universe]]\nname = 3\n", "name must be a text"},
       {"[[universe]]\nname = \"x\"\nfirst = \"3\"\n", "first must be a whole number"},
       {"[[universe]]\nname = \"x\"\nfirst = 0\n", "first must be a whole number from 1"},
-      {"[[universe]]\nname = \"x\"\ncap_from = \"1e9\"\n", "cap_from must be a number of US dollars"},
+      {"[[universe]]\nname = \"x\"\ncap_from = \"1e9\"\n",
+       "cap_from must be a number of US dollars"},
       {"[[universe]]\nname = \"x\"\ncap_from = nan\n", "cap_from must be a number of US dollars"},
       {"[[universe]]\nname = \"x\"\ncap_from = 2e9\ncap_below = 2e9\n",
        "cap_below must be above cap_from"},
@@ -581,7 +614,8 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
        "include names A, which 'x' of the same group includes, too"},
       {"[[universe]]\nname = \"mega_cap\"\ntype = \"theme\"\ncap_from = 3\n",
        "type must be market_cap or left out"},
-      {"[[universe]]\nname = \"mega_cap\"\ngroup = \"g\"\ncap_from = 3\n", "group must be left out"},
+      {"[[universe]]\nname = \"mega_cap\"\ngroup = \"g\"\ncap_from = 3\n",
+       "group must be left out"},
       {"[universe]\nname = \"x\"\nfirst = 3\n", "between double brackets, [[universe]]"},
       {"universe = 3\n", "between double brackets, [[universe]]"},
       {"[universes]\nbuiltin = \"no\"\n", "[universes] builtin must be true or false"},

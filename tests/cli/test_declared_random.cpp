@@ -187,8 +187,8 @@ class Model {
 
   [[nodiscard]] bool stands(const One& one, const std::string& symbol) const {
     const auto found = before_.find(one.name);
-    return found != before_.end() && std::count(found->second.symbols.begin(),
-                                                found->second.symbols.end(), symbol) > 0;
+    return found != before_.end() &&
+           std::count(found->second.symbols.begin(), found->second.symbols.end(), symbol) > 0;
   }
 
   [[nodiscard]] bool holds(const One& one, const std::string& symbol) const {
@@ -210,8 +210,7 @@ class Model {
     if (of.cap_from > 0 && !(row.cap >= of.cap_from)) return false;
     if (one.below > 0 && !(row.cap > 0 && row.cap < one.below)) return false;
     if (of.first > 0 && row.cap <= 0) return false;
-    return of.listed_within == 0 ||
-           (row.age && *row.age >= 0 && *row.age < of.listed_within);
+    return of.listed_within == 0 || (row.age && *row.age >= 0 && *row.age < of.listed_within);
   }
 
   [[nodiscard]] bool includes(const One& one, const std::string& symbol) const {
@@ -260,9 +259,8 @@ class Model {
       }
     }
     for (auto& [issuer, symbols] : lines) {
-      std::sort(symbols.begin(), symbols.end(), [&](const auto& a, const auto& b) {
-        return precedes("market_cap", a, b);
-      });
+      std::sort(symbols.begin(), symbols.end(),
+                [&](const auto& a, const auto& b) { return precedes("market_cap", a, b); });
       std::string counts = symbols.front();
       for (const std::string& symbol : symbols) {
         if (!stands(one, symbol)) continue;
@@ -337,12 +335,12 @@ class World {
     std::string values;
     const auto text = [](const std::string& value) { return "'" + value + "'"; };
     for (const Row& row : rows_) {
-      values += fmt::format(
-          "{}({}, {}, {}, {}, {}, {}, {})", values.empty() ? "" : ", ", text(row.symbol),
-          row.cap > 0 ? fmt::format("{:.0f}", row.cap) : "NULL", row.active,
-          row.age ? fmt::format("DATE '{}' - {}", as_of, *row.age) : "NULL",
-          text(row.labels.at("sector")), text(row.labels.at("industry")),
-          text(row.labels.at("issuer")));
+      values +=
+          fmt::format("{}({}, {}, {}, {}, {}, {}, {})", values.empty() ? "" : ", ",
+                      text(row.symbol), row.cap > 0 ? fmt::format("{:.0f}", row.cap) : "NULL",
+                      row.active, row.age ? fmt::format("DATE '{}' - {}", as_of, *row.age) : "NULL",
+                      text(row.labels.at("sector")), text(row.labels.at("industry")),
+                      text(row.labels.at("issuer")));
     }
     fixture.database().execute("TRUNCATE symbols");
     fixture.database().execute(
@@ -355,17 +353,18 @@ class World {
   Lists lists() {
     Lists lists;
     for (const std::string& name : fixture.universes()) {
-      lists[name] = {fixture.entry_type(name), fixture.members(name),
-                     fixture.database().value(
-                         "SELECT content->'metadata' FROM cache_entries WHERE universe = $1",
-                         {name})};
+      lists[name] = {
+          fixture.entry_type(name), fixture.members(name),
+          fixture.database().value(
+              "SELECT content->'metadata' FROM cache_entries WHERE universe = $1", {name})};
     }
     return lists;
   }
 
   [[nodiscard]] std::string toml() const {
-    std::string text = "[universes]\nbuiltin = false\n[market]\nissuer = \"issuer\"\n[guards]\n"
-                       "max_removed_percent = 100\n";
+    std::string text =
+        "[universes]\nbuiltin = false\n[market]\nissuer = \"issuer\"\n[guards]\n"
+        "max_removed_percent = 100\n";
     const auto list = [](const Set& values) {
       return fmt::format("[\"{}\"]", fmt::join(values, "\", \""));
     };
@@ -413,8 +412,8 @@ class World {
     row.cap = pick<double>({0, 1, 5e8, 1e9, 1e9, 2e9, 3e9, 5e9, 1e10});
     row.active = !one_in(6);
     row.age = one_in(3) ? std::nullopt : std::optional(pick<int>({-1, 0, 1, 4, 5, 6, 29, 30, 900}));
-    row.labels["sector"] = pick<std::string>({"", " ", "Tech", " Tech ", "Energy", "Health Care",
-                                              "health-care", "***"});
+    row.labels["sector"] = pick<std::string>(
+        {"", " ", "Tech", " Tech ", "Energy", "Health Care", "health-care", "***"});
     row.labels["industry"] = pick<std::string>({"", "Tech", "X", "Ünï", "Energy"});
     row.labels["issuer"] = pick<std::string>({"", "one", "two", " two", "three"});
   }
@@ -465,8 +464,8 @@ class World {
 Names shown(const Lists& lists) {
   Names lines;
   for (const auto& [name, held] : lists) {
-    lines.push_back(fmt::format("{} {} {} {}", name, held.type, fmt::join(held.symbols, ","),
-                                held.metadata));
+    lines.push_back(
+        fmt::format("{} {} {} {}", name, held.type, fmt::join(held.symbols, ","), held.metadata));
   }
   return lines;
 }

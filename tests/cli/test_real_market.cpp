@@ -106,3 +106,111 @@ TEST_CASE("every day of a real market is as expected, foretold, and done once",
     check_day(fixture, subscriber, day);
   }
 }
+
+namespace {
+
+const std::string declarations = R"(
+[[universe]]
+name = "sector_{sector}"
+each = "sector"
+type = "sector"
+[[universe]]
+name = "top_10_{sector}"
+each = "sector"
+type = "sector_leader"
+first = 10
+[[universe]]
+name = "theme_software"
+match = { industry = ["EDP Services", "Computer Software: Prepackaged Software"] }
+cap_from = 1e9
+[[universe]]
+name = "theme_new"
+match = { sector = ["Technology", "Health Care"] }
+listed_within = 30
+maintain = "additions"
+)";
+
+/// What the declarations make of today's symbols and the entries of before, one row a universe.
+void expect_declared(Database& database, const std::string& day) {
+  database.execute(
+      "DROP TABLE IF EXISTS expected; CREATE TABLE expected (universe text, symbols text[])");
+  database.execute(fmt::format(R"(
+    INSERT INTO expected
+    WITH active AS (
+      SELECT symbol, btrim(sector) AS sector, btrim(industry) AS industry, listing_date,
+             CASE WHEN market_cap > 0 THEN market_cap END AS cap
+        FROM symbols
+       WHERE is_active AND (delisted_date IS NULL OR delisted_date > '{0}'
+                            OR listing_date > delisted_date)
+    ), labelled AS (
+      SELECT *, btrim(lower(regexp_replace(sector, '[^A-Za-z0-9]+', '_', 'g')), '_') AS slug,
+             row_number() OVER (PARTITION BY sector ORDER BY cap DESC NULLS LAST,
+                                symbol COLLATE "C") AS place
+        FROM active
+    ), kept AS (
+      SELECT replace(e.universe, 'sector_', '') AS slug, a.symbol, a.cap
+        FROM cache_entries e CROSS JOIN jsonb_array_elements_text(e.content->'symbols') m(symbol)
+        JOIN active a ON a.symbol = m.symbol AND coalesce(a.sector, '') = ''
+       WHERE e.universe LIKE 'sector\_%'
+    ), members AS (
+      SELECT slug, symbol, cap FROM labelled WHERE sector <> ''
+       UNION SELECT slug, symbol, cap FROM kept
+    )
+    SELECT 'sector_' || slug, array_agg(symbol ORDER BY cap DESC NULLS LAST, symbol COLLATE "C")
+      FROM members GROUP BY slug
+    UNION ALL
+    SELECT 'top_10_' || slug, array_agg(symbol ORDER BY place)
+      FROM labelled WHERE sector <> '' AND place <= 10 AND cap IS NOT NULL GROUP BY slug
+    UNION ALL
+    SELECT 'theme_software', array_agg(symbol ORDER BY cap DESC, symbol COLLATE "C")
+      FROM active WHERE cap >= 1e9 AND industry IN ('EDP Services',
+                                                    'Computer Software: Prepackaged Software')
+    UNION ALL
+    SELECT 'theme_new', stayed || coalesce(came, '{{}}')
+      FROM (SELECT coalesce(array_agg(m.symbol ORDER BY m.place), '{{}}') AS stayed
+              FROM cache_entries e CROSS JOIN
+                   jsonb_array_elements_text(e.content->'symbols') WITH ORDINALITY m(symbol, place)
+             WHERE e.universe = 'theme_new'
+               AND NOT EXISTS (SELECT FROM symbols s WHERE s.symbol = m.symbol
+                                  AND s.symbol NOT IN (SELECT symbol FROM active))) old,
+           LATERAL (SELECT array_agg(symbol ORDER BY cap DESC NULLS LAST, symbol COLLATE "C") AS came
+                      FROM active WHERE sector IN ('Technology', 'Health Care')
+                       AND listing_date BETWEEN '{0}'::date - 29 AND '{0}' AND symbol <> ALL (stayed)) new
+  )",
+                               day));
+}
+
+}  // namespace
+
+TEST_CASE("declared universes over the days of a real market are what SQL says",
+          "[postgres][redis]") {
+  const auto files = market_days();
+  if (files.empty()) {
+    WARN("skipped: there is no folder of market days (TICKSTOCK_MARKET_DAYS)");
+    return;
+  }
+  Fixture fixture;
+  Database& database = fixture.database();
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("config.toml", declarations);
+  for (const fs::path& file : files) {
+    const std::string day = file.filename().string().substr(0, 10);
+    INFO("day " << day);
+    load_day(database, file, day);
+    expect_declared(database, day);
+    const ProcessResult result = fixture.run({"sync", "--as-of", day, "--config", config});
+    INFO(result.err);
+    REQUIRE(result.status == 0);
+    CHECK(database.value("SELECT count(*) > 20 FROM expected") == "t");
+    CHECK(database.value(R"(
+      SELECT string_agg(universe, ', ') FROM expected e FULL JOIN (
+        SELECT universe, ARRAY(SELECT jsonb_array_elements_text(content->'symbols')) AS symbols
+          FROM cache_entries WHERE cache_type IN ('sector', 'sector_leader', 'theme')) f
+        USING (universe) WHERE e.symbols IS DISTINCT FROM f.symbols)") == "");
+    CHECK(database.value(R"(
+      SELECT count(*) FROM symbols s WHERE is_active AND delisted_date IS NULL AND btrim(sector) <> ''
+         AND NOT EXISTS (SELECT FROM cache_entries e WHERE e.cache_type = 'sector'
+                            AND e.content->'metadata'->>'sector' = btrim(s.sector)
+                            AND e.content->'symbols' ? s.symbol))") == "0");
+  }
+}

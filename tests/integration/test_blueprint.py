@@ -60,10 +60,9 @@ class Refusals(EndpointsTest):
     def test_what_can_not_be_asked_for(self) -> None:
         scene = Scene()
         client = self.serve(scene)
-        self.check_error(client.trigger(mode="themes"), 400, "bad_mode", "themes are not computed")
         for mode in ("sync", "", 7, ["full"], {}, False, None):
             with self.subTest(mode=mode):
-                self.check_error(client.trigger(mode=mode), 400, "bad_mode", "full, market_cap, ipos, delisted")
+                self.check_error(client.trigger(mode=mode), 400, "bad_mode", "full, market_cap, ipos, themes, delisted")
         for force in ("yes", 1, None):
             with self.subTest(force=force):
                 self.check_error(client.trigger(force=force), 400, "bad_request", "force")
@@ -279,7 +278,7 @@ class Runs(EndpointsTest):
     def test_each_mode_is_its_command(self) -> None:
         scene = Scene()
         client = self.serve(scene)
-        for mode in ("market_cap", "ipos", "delisted", "full", None):
+        for mode in ("market_cap", "ipos", "themes", "delisted", "full", None):
             status, answer = client.trigger(mode=mode) if mode else client.ask("/trigger", b"")
             self.assertEqual(status, 202, answer)
             self.assertEqual(answer["mode"], mode or "full")

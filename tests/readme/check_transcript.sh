@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Runs the demo and compares what it prints with the README: the whole transcript line by line, times aside, and the excerpt's
-# lines, which must stand in the transcript in their order.
+# Runs the demo and compares what it prints with the README: the whole transcript line by line, times aside, and the lines of
+# the excerpts, which must stand in the transcript in their order.
 #
 #   tests/readme/check_transcript.sh
 set -euo pipefail
@@ -21,7 +21,7 @@ scripts/demo 2>"$scratch/log" | sed 1d | without_times >"$scratch/printed" || {
   cat "$scratch/log" >&2
   exit 1
 }
-block 1 | without_times >"$scratch/excerpt"
+{ block 1 && block 3; } | without_times >"$scratch/excerpt"
 block 2 | without_times >"$scratch/transcript"
 
 if [[ ! -s $scratch/excerpt || ! -s $scratch/printed ]]; then
