@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from bench_callgrind import Instructions, count
 from bench_contest import Contest, Result
+from bench_declared import Declared, measure as measure_declared
 from bench_market import Markets, Size
 from bench_plot import plot
 from bench_report import document, machine, smoke_text, text
@@ -20,6 +21,9 @@ SIZES = {
     "small": "10000,13000,100000",
     "all": "10000,13000,100000,1000000,1000000x10000",
 }
+WITH_DECLARED = (10_000, 100_000)
+"""The numbers of symbols at which declared universes are measured: the smallest, as a smoke test, and a large one."""
+
 COUNTED = (Size(10_000, 30), Size(100_000, 40))
 PLOTTED = "1000x40,3000x40,10000x40,30000x40,100000x40,300000x40,1000000x40"
 DEFAULT_PLOT = SCRIPTS.parent / "man" / "cost-over-size.svg"
@@ -42,6 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--days", default=os.environ.get("TICKSTOCK_MARKET_DAYS"))
     parser.add_argument("--sql", type=Path, default=LIB / "bench-sync.sql")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--against", type=Path)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--plot", type=Path, nargs="?", const=DEFAULT_PLOT)
     parser.add_argument("--from", dest="source", type=Path)
@@ -52,6 +57,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("--from goes with --plot")
     if options.pairs is not None and not 1 <= options.pairs <= 1000:
         parser.error("--pairs is a number from 1 to 1000")
+    if options.against and not os.access(options.against, os.X_OK):
+        parser.error(f"--against {options.against}: there is no such program")
     for written in (options.json, options.plot):
         if written and not written.parent.is_dir():
             parser.error(f"{written}: there is no such folder")
@@ -75,20 +82,22 @@ def prepare() -> None:
             raise BenchError(f"scripts/{' '.join(command)} failed")
 
 
-def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], list[Instructions]]:
+def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], list[Instructions], list[Declared]]:
     """Measures all sizes. A plot shows neither the typical night nor instructions, and smoke is to be quick."""
     program = str(PROGRAM)
-    results, counted = [], []
+    results, counted, declared = [], [], []
     with Servers() as servers:
         markets = Markets(servers, program, options.days)
-        contest = Contest(servers, program, options.sql)
+        contest = Contest(servers, program, options.sql, options.against)
         for size in options.sizes:
             say(f"{size.symbols:,} symbols, {size.entries:,} entries: making the market")
             market = markets.make(size)
             results.append(contest.measure(market, options.pairs, with_night=not options.plot))
+            if size.symbols in WITH_DECLARED and not options.plot:
+                declared.append(measure_declared(servers, program, market, options.pairs))
             if size in COUNTED and not (options.plot or options.smoke):
                 counted.append(count(servers, program, market))
-        return machine(servers), results, counted
+        return machine(servers), results, counted, declared
 
 
 def run(options: argparse.Namespace) -> None:
@@ -97,9 +106,9 @@ def run(options: argparse.Namespace) -> None:
         measured = json.loads(options.source.read_text(encoding="utf-8"))
     else:
         prepare()
-        about, results, counted = measure(options)
-        measured = document(about, options.pairs, results, counted)
-        print(smoke_text(results) if options.smoke else text(about, options.pairs, results, counted))
+        about, results, counted, declared = measure(options)
+        measured = document(about, options.pairs, results, counted, declared)
+        print(smoke_text(results, declared) if options.smoke else text(about, options.pairs, results, counted, declared))
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if options.plot:

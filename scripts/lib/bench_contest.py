@@ -54,10 +54,12 @@ class Contestant:
 class Contest:
     """Measures markets."""
 
-    def __init__(self, servers: Servers, program: str, script: Path) -> None:
+    def __init__(self, servers: Servers, program: str, script: Path, against: Optional[Path] = None) -> None:
         self._servers = servers
         self._program = program
+        self._against = str(against.resolve()) if against else None
         self._ours = servers.database("ours")
+        self._theirs = servers.database("theirs")
         self._scripts = {"sql": (script, servers.database("by_sql")),
                          "tuned": (LIB / "bench-sync-tuned.sql", servers.database("by_tuned_sql"))}
         self._floor = servers.database("floor")
@@ -72,6 +74,8 @@ class Contest:
         announce("first run")
         scenarios = {"first": self._with_changes(market.base, market.as_of, pairs)}
         written = [self._ours, *(database for _, database in self._scripts.values())]
+        if self._against:
+            written.append(self._theirs)
         for database in written:
             database.settle()
         announce("nothing to do")
@@ -96,6 +100,7 @@ class Contest:
         changed = self._servers.scratch / "changed"
         contestants = {
             "ours": Contestant(self._sync(as_of), self._ours, partial(fresh, self._ours, template)),
+            **self._other_build(as_of, partial(fresh, self._theirs, template)),
             **{name: Contestant(self._sql(name, as_of), database, partial(fresh, database, template))
                for name, (_, database) in self._scripts.items()},
             "floor": Contestant(self._copy(self._floor, changed), self._floor, self._empty_floor),
@@ -103,6 +108,9 @@ class Contest:
         before = f"xmin::text::bigint >= {template.query('SELECT pg_current_xact_id()')}"
         self._cost(contestants["ours"])
         ours = memberships(self._ours)
+        if self._against:
+            self._cost(contestants["theirs"])
+            expect_same(ours, memberships(self._theirs), "the other build")
         for name, (_, database) in self._scripts.items():
             self._cost(contestants[name])
             expect_same(ours, memberships(database), name)
@@ -118,6 +126,7 @@ class Contest:
         """Runs again where a run was made. Not one entry may be written."""
         contestants = {
             "ours": Contestant(self._sync(as_of), self._ours, self._ours.ready),
+            **self._other_build(as_of, self._theirs.ready),
             **{name: Contestant(self._sql(name, as_of), database, database.ready)
                for name, (_, database) in self._scripts.items()},
             "floor": Contestant(self._copy(self._ours), self._ours, self._ours.ready),
@@ -158,6 +167,13 @@ class Contest:
         """As cron has it: journal, outbox and events are on."""
         return self._command(self._program, "sync", "-q", "--triggered-by", "cron", "--as-of", as_of,
                              database=self._ours)
+
+    def _other_build(self, as_of: str, prepare: Callable[[], None]) -> dict[str, Contestant]:
+        """The program of --against, should one be given, at the same work."""
+        if not self._against:
+            return {}
+        command = self._command(self._against, *self._sync(as_of).arguments[1:], database=self._theirs)
+        return {"theirs": Contestant(command, self._theirs, prepare)}
 
     def _sql(self, name: str, as_of: str) -> Command:
         script, database = self._scripts[name]

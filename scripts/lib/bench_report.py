@@ -10,6 +10,7 @@ from typing import Any
 
 from bench_callgrind import Instructions
 from bench_contest import Measured, Result, Scenario
+from bench_declared import Declared
 from bench_servers import Servers, memory_kb, settings
 
 SCENARIOS = {"first": "first run", "idle": "nothing to do", "night": "typical night"}
@@ -53,7 +54,8 @@ def machine(servers: Servers) -> dict[str, str]:
     }
 
 
-def document(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions]) -> dict[str, Any]:
+def document(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
+             declared: list[Declared]) -> dict[str, Any]:
     """Returns all that was measured, ready to be written as JSON."""
     measured = []
     for result in results:
@@ -62,7 +64,8 @@ def document(about: dict[str, str], pairs: int, results: list[Result], counted: 
             entry["scenarios"][name]["ratios"] = ratios(scenario)
         measured.append(entry)
     return {"schema_version": 1, "machine": about, "pairs": pairs, "results": measured,
-            "plan_instructions": [asdict(instructions) for instructions in counted]}
+            "plan_instructions": [asdict(instructions) for instructions in counted],
+            "declared": [asdict(one) for one in declared]}
 
 
 def seconds(value: float) -> str:
@@ -140,6 +143,27 @@ def instructions_table(counted: list[Instructions]) -> list[str]:
     return lines
 
 
+def against_table(results: list[Result]) -> list[str]:
+    """Returns how this build compares with another one; nothing where none was given."""
+    lines = ["   symbols entries                  this build   the other   ratio   memory"]
+    for head, scenario in scenarios(results):
+        theirs = scenario.contestants.get("theirs")
+        if theirs is None:
+            return []
+        ours = scenario.contestants["ours"]
+        assert ours.costs is not None and theirs.costs is not None
+        lines.append(f"{head}{seconds(median(ours.seconds)):>15}{seconds(median(theirs.seconds)):>12}"
+                     f"{ratio(ours.seconds, theirs.seconds):>8.3f}{ours.costs.memory_kb / theirs.costs.memory_kb:>9.3f}")
+    return lines
+
+
+def declared_line(one: Declared) -> str:
+    """Returns what declared universes cost a run that finds nothing to do."""
+    return (f"{one.universes} declared universes over {one.symbols:,} symbols, nothing to do: "
+            f"{seconds(median(one.without))} without, {seconds(median(one.declared))} with them, "
+            f"{ratio(one.declared, one.without):.2f}×; {one.memory_kb[0] / 1024:.0f} and {one.memory_kb[1] / 1024:.0f} MB")
+
+
 def old_job(results: list[Result]) -> list[str]:
     """Returns how a first run, which writes everything, compares with the job that the program replaces."""
     found = []
@@ -151,7 +175,8 @@ def old_job(results: list[Result]) -> list[str]:
     return found
 
 
-def text(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions]) -> str:
+def text(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
+         declared: list[Declared]) -> str:
     """Returns the whole report."""
     bare = median(value for result in results for value in result.psql_seconds)
     lines = [
@@ -179,13 +204,17 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
         lines += ["", *wrap("Instructions of the pure part, ranking and planning, and for each symbol and member; they "
                             "repeat to about 1 in 10,000:", TABLE_WIDTH), "",
                   *instructions_table(counted)]
+    for one in declared:
+        lines += ["", *wrap(declared_line(one), TABLE_WIDTH)]
+    if found := against_table(results):
+        lines += ["", "This build and the one of --against, alternating.", "", *found]
     if found := old_job(results):
         lines += ["", "The Python job that this replaces (given figures, from another machine):",
                   *(f"  {line}" for line in found)]
     return "\n".join(lines)
 
 
-def smoke_text(results: list[Result]) -> str:
+def smoke_text(results: list[Result], declared: list[Declared]) -> str:
     """Returns the ratios, each with whether it is within generous bounds."""
     lines = []
     for result in results:
@@ -197,4 +226,5 @@ def smoke_text(results: list[Result]) -> str:
                 f"{result.symbols:,} symbols, {SCENARIOS[name]}: {found['sql_over_ours']:.1f}× as fast as SQL, "
                 f"{found['tuned_over_ours']:.1f}× as tuned SQL, {found['ours_over_floor']:.2f} of the floor: "
                 f"{'within' if within else 'beyond'} the bounds ({SMOKE_TIMES_SQL}, {SMOKE_TIMES_FLOOR})")
+    lines += [declared_line(one) for one in declared]
     return "\n".join(lines)

@@ -12,12 +12,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "lib"))
 from bench import parse  # noqa: E402
 from bench_callgrind import Instructions  # noqa: E402
 from bench_contest import Measured, Result, Scenario  # noqa: E402
+from bench_declared import Declared  # noqa: E402
 from bench_market import Size  # noqa: E402
 from bench_report import document, ratio, ratios, smoke_text, text  # noqa: E402
 from bench_run import Costs  # noqa: E402
 
 ABOUT = {"cpu": "A Processor Of Some Kind", "cores": "2", "memory": "24 GB", "postgresql": "15.18", "redis": "7.0.15",
          "settings": "fsync = on, full_page_writes = on, shared_buffers = 1GB"}
+
+
+DECLARED = Declared(100_000, 100, [0.1, 0.2, 0.1], [0.12, 0.24, 0.13], (20_480, 30_720))
 
 
 def scenario(ours: float, sql: float, tuned: float, floor: float) -> Scenario:
@@ -52,27 +56,41 @@ class Report(unittest.TestCase):
     """text, smoke_text and document"""
 
     def test_fits_100_columns(self) -> None:
-        lines = text(ABOUT, 7, [result(1_000_000)], [Instructions(1_000_000, 12_000_000, 10**9, 10**9)])
+        lines = text(ABOUT, 7, [result(1_000_000)], [Instructions(1_000_000, 12_000_000, 10**9, 10**9)],
+                     [DECLARED])
         self.assertLessEqual(max(map(len, lines.splitlines())), 100, lines)
 
     def test_has_both_scripts_beside_each_other(self) -> None:
-        lines = text(ABOUT, 7, [result(10_000)], []).splitlines()
+        lines = text(ABOUT, 7, [result(10_000)], [], []).splitlines()
         wall = next(line for line in lines if "first run" in line)
         self.assertIn("200 ms 300.0 s 100.0 s  100 ms  1500×      500×   2.00", wall)
 
     def test_compares_a_first_run_with_the_old_job(self) -> None:
-        self.assertIn("100,000 symbols: 9.7 s, our first run 200 ms, 48×", text(ABOUT, 7, [result(100_000)], []))
+        self.assertIn("100,000 symbols: 9.7 s, our first run 200 ms, 48×", text(ABOUT, 7, [result(100_000)], [], []))
 
     def test_says_what_is_beyond_the_bounds(self) -> None:
-        lines = smoke_text([result(10_000)]).splitlines()
+        lines = smoke_text([result(10_000)], []).splitlines()
         self.assertIn("nothing to do: 2.0× as fast as SQL, 1.5× as tuned SQL, 0.50 of the floor: within", lines[1])
         for slow in (scenario(9, 1, 9, 9), scenario(9, 9, 1, 9), scenario(9, 9, 9, 1)):
             beyond = result(10_000)
             beyond.scenarios = {"idle": slow}
-            self.assertIn("beyond", smoke_text([beyond]))
+            self.assertIn("beyond", smoke_text([beyond], []))
+
+    def test_says_what_declared_universes_cost(self) -> None:
+        self.assertIn("100 declared universes over 100,000 symbols, nothing to do: 100 ms without, 130 ms with them, "
+                      "1.20×; 20 and 30 MB", smoke_text([], [DECLARED]))
+
+    def test_compares_two_builds_where_another_was_given(self) -> None:
+        compared = result(10_000)
+        for one in compared.scenarios.values():
+            one.contestants["theirs"] = Measured([value / 1.1 for value in one.contestants["ours"].seconds], [],
+                                                 Costs(100_000, 1, 1))
+        lines = text(ABOUT, 7, [compared], [], []).splitlines()
+        self.assertIn("1.100    2.000", next(line for line in reversed(lines) if "nothing to do" in line))
+        self.assertNotIn("the other", "\n".join(text(ABOUT, 7, [result(10_000)], [], [])))
 
     def test_puts_ratios_into_the_document(self) -> None:
-        written = document(ABOUT, 7, [result(10_000)], [])
+        written = document(ABOUT, 7, [result(10_000)], [], [])
         self.assertEqual(written["results"][0]["scenarios"]["first"]["ratios"]["tuned_over_ours"], 500)
 
 
