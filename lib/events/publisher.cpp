@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "events/channels.hpp"
+#include "events/messages.hpp"
 
 namespace tickstock::events {
 

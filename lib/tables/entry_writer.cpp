@@ -1,6 +1,6 @@
 #include "tables/entry_writer.hpp"
 
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "postgres/arrays.hpp"
 #include "postgres/sqlstate.hpp"
 #include "rules/change.hpp"

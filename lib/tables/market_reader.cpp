@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-#include "json/reader.hpp"
+#include "json/json.hpp"
 #include "postgres/arrays.hpp"
 #include "postgres/binary_copy.hpp"
 #include "postgres/copy_out.hpp"
