@@ -52,10 +52,9 @@ std::optional<Error> CopyOut::finish_both(CopyOut& first, CopyOut& second,
       first.wait();
       continue;
     }
-    const std::array<int, 2> sockets{PQsocket(first.connection_.connection_.get()),
-                                     PQsocket(second.connection_.connection_.get())};
-    const io::Readiness readiness =
-        first.connection_.patience().wait(sockets, POLLIN, first.deadline_);
+    const io::Readiness readiness = first.connection_.patience().wait(
+        PQsocket(first.connection_.connection_.get()), POLLIN, first.deadline_,
+        PQsocket(second.connection_.connection_.get()));
     if (readiness != io::Readiness::ready) {
       first.connection_.give_up(readiness, first.statement_.doing);
     }

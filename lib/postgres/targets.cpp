@@ -14,7 +14,7 @@
 #include <system_error>
 
 #include "domain/error.hpp"
-#include "io/lookup.hpp"
+#include "io/wait.hpp"
 #include "postgres/connection.hpp"
 #include "postgres/sqlstate.hpp"
 
@@ -256,12 +256,13 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
       continue;
     }
     io::Lookup& lookup = looked_up->second;
-    if (!lookup.done() || !lookup.failure().empty()) {
+    if (!lookup.done() || !lookup.addresses().failure.empty()) {
       failures += (failures.empty() ? "" : "; ") + target.host + ": " +
-                  (lookup.done() ? lookup.failure() : "its address could not be looked up in time");
+                  (lookup.done() ? lookup.addresses().failure : "its address could not be looked up in time");
       continue;
     }
-    for (const addrinfo* each : lookup.addresses()) {
+    for (const addrinfo* each = lookup.addresses().list.get(); each != nullptr;
+         each = each->ai_next) {
       targets.push_back(target);
       targets.back().address = io::digits_of(*each);
     }
