@@ -9,9 +9,8 @@
 #include <utility>
 
 #include "json/json.hpp"
-#include "postgres/arrays.hpp"
-#include "postgres/binary_copy.hpp"
-#include "postgres/copy_out.hpp"
+#include "postgres/copy.hpp"
+#include "postgres/result.hpp"
 #include "rules/builtin.hpp"
 
 namespace tickstock::tables {
