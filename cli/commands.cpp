@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "domain/error.hpp"
-#include "events/acl.hpp"
+#include "events/messages.hpp"
 #include "events/publisher.hpp"
 #include "exit_status.hpp"
 #include "metrics.hpp"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "environment.hpp"
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "show/printable.hpp"
 #include "show/progress_line.hpp"
 

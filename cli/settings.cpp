@@ -1,14 +1,16 @@
 #include "settings.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <utility>
 
 #include "config_file.hpp"
 #include "domain/error.hpp"
 #include "environment.hpp"
-#include "events/sha256.hpp"
 #include "secret_file.hpp"
 
 namespace tickstock::cli {
@@ -156,7 +158,8 @@ void take_run(const Options& options, sync::RunOptions& run) {
   run.mode = options.mode;
   run.dry_run = options.dry_run;
   run.as_of = options.as_of;
-  run.run_id = options.run_id.value_or("manual-cache-sync-" + events::random_hex(4));
+  run.run_id =
+      options.run_id.value_or(fmt::format("manual-cache-sync-{:08x}", std::random_device()()));
   run.approve_plan = options.approve_plan;
 }
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "show/output.hpp"
 #include "show/printable.hpp"
 #include "show/table.hpp"

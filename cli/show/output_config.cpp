@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
 #include "show/printable.hpp"

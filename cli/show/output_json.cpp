@@ -5,7 +5,7 @@
 
 #include "events/messages.hpp"
 #include "exit_status.hpp"
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "show/output.hpp"
 
 namespace tickstock::cli {

@@ -1,4 +1,4 @@
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "show/output.hpp"
 #include "show/printable.hpp"
 #include "show/table.hpp"

@@ -1,59 +1,44 @@
 #include "events/messages.hpp"
 
+#include <fmt/format.h>
+
 #include <functional>
+#include <numeric>
 #include <set>
 
-#include "events/channels.hpp"
 #include "events/sha256.hpp"
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "rules/change.hpp"
 
 namespace tickstock::events {
 
 namespace {
 
-constexpr std::string_view job_source = "daily_cache_sync_job";
-/// The application knows progress by this source.
-constexpr std::string_view progress_source = "daily_processing.cache_sync";
-
 using Fill = std::function<void(json::Writer&)>;
 
-/// What an event is about, for its id.
-struct About {
-  std::string_view task;
-  std::string_view universe = {};
-  std::string_view symbol = {};
-  std::uint64_t position = 0;
-};
-
 /// The envelope around a payload; `more` adds keys beside it.
-Message envelope(const EventKind& kind, std::string_view source, const RunFacts& run,
-                 const std::string& timestamp, const About& about, const Fill& payload,
-                 const std::function<void(json::Writer&, const std::string&)>& more = {}) {
-  Message message;
-  message.channel = kind.channel;
-  message.event = kind.event;
-  message.event_id = uuid_of(run.run_id, about.task, about.universe, about.symbol, about.position);
+Message envelope(const EventKind& kind, const RunFacts& run, const std::string& timestamp,
+                 const std::string& event_id, const Fill& payload, const Fill& more = {}) {
   json::Writer json;
   json.begin_object();
   json.key("event").string(kind.event);
-  json.key("event_id").string(message.event_id);
+  json.key("event_id").string(event_id);
   json.key("timestamp").string(timestamp);
-  json.key("source").string(source);
+  json.key("source").string(kind.source);
   json.key("version").string("1.0");
-  if (more) more(json, message.event_id);
+  if (more) more(json);
   json.key("payload").begin_object();
   json.key("run_id").string(run.run_id);
   payload(json);
   json.end_object().end_object();
-  message.body = json.text();
-  return message;
+  return {event_id, std::string(kind.channel), std::string(kind.event), json.text()};
 }
 
 Message universe_updated(const RunFacts& run, const std::string& timestamp, Task task,
                          const EntryWrite& write, std::uint64_t position) {
-  return envelope(kinds::universe_updated, job_source, run, timestamp,
-                  {to_string(task), write.universe, {}, position}, [&](json::Writer& json) {
+  return envelope(kinds::universe_updated, run, timestamp,
+                  uuid_of(run.run_id, to_string(task), write.universe, {}, position),
+                  [&](json::Writer& json) {
                     json.key("universe").string(write.universe);
                     json.key("action").string(write_action(write));
                     json.key("reason").string(write_reason(write));
@@ -68,16 +53,17 @@ Message universe_updated(const RunFacts& run, const std::string& timestamp, Task
 }
 
 Message ipo_assigned(const RunFacts& run, const std::string& timestamp, Task task,
-                     const EntryWrite& write, SymbolId symbol, const Market& market,
+                     const EntryWrite& write, SymbolId id, const Market& market,
                      std::uint64_t position) {
-  return envelope(kinds::ipo_assigned, job_source, run, timestamp,
-                  {to_string(task), write.universe, market.name(symbol), position},
+  const std::string_view symbol = market.name(id);
+  return envelope(kinds::ipo_assigned, run, timestamp,
+                  uuid_of(run.run_id, to_string(task), write.universe, symbol, position),
                   [&](json::Writer& json) {
-                    const Company& company = market.company(symbol);
-                    json.key("symbol").string(market.name(symbol));
+                    const Company& company = market.company(id);
+                    json.key("symbol").string(symbol);
                     json.key("universe").string(write.universe);
                     json.key("company_name").string_or_null(company.name);
-                    json.key("listing_date").string(to_string(*market.find(symbol)->listed));
+                    json.key("listing_date").string(to_string(*market.find(id)->listed));
                     json.key("sector").string_or_null(company.sector);
                   });
 }
@@ -90,8 +76,9 @@ Message delisting_cleanup(const RunFacts& run, const std::string& timestamp, con
     memberships += write.diff.removed.size();
     for (const Placement& member : write.diff.removed) symbols.insert(market.name(member.symbol));
   }
-  return envelope(kinds::delisting_cleanup, job_source, run, timestamp,
-                  {to_string(Task::delisted), {}, {}, position}, [&](json::Writer& json) {
+  return envelope(kinds::delisting_cleanup, run, timestamp,
+                  uuid_of(run.run_id, to_string(Task::delisted), {}, {}, position),
+                  [&](json::Writer& json) {
                     json.key("removed_count").number(memberships);
                     json.key("universes").begin_array();
                     for (const EntryWrite& write : task.writes) json.string(write.universe);
@@ -100,10 +87,6 @@ Message delisting_cleanup(const RunFacts& run, const std::string& timestamp, con
                     for (const std::string_view symbol : symbols) json.string(symbol);
                     json.end_array();
                   });
-}
-
-std::string_view severity_of(ErrorKind kind) {
-  return kind == ErrorKind::outcome_unknown ? "critical" : "error";
 }
 
 std::string_view category_of(ErrorKind kind) {
@@ -121,15 +104,39 @@ std::string_view category_of(ErrorKind kind) {
 
 }  // namespace
 
+std::string redis_acl(const std::string& user, const std::vector<std::string>& lists) {
+  std::string text = fmt::format(
+      "# The user can log in once it has a password, which is given to it by\n"
+      "#   ACL SETUSER {0} >PASSWORD\n"
+      "# What follows is one command; it takes an old password away.\n"
+      "ACL SETUSER {0} reset on resetkeys resetchannels",
+      user);
+  for (const EventKind& kind : event_kinds) text.append(" &").append(kind.channel);
+  for (const std::string& list : lists) text.append(" ~").append(list);
+  // AUTH needs no permission.
+  return text + " -@all +select +role +publish" + (lists.empty() ? "" : " +lpop") + "\n";
+}
+
+std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe,
+                    std::string_view symbol, std::uint64_t position) {
+  Sha256 hash;
+  hash.add("event").add(run_id).add(task).add(universe).add(symbol).add(position);
+  const std::string hex = hash.hex();
+  // The version, and two bits of the variant.
+  const char variant = "89ab"[std::stoi(hex.substr(16, 1), nullptr, 16) % 4];
+  return fmt::format("{}-{}-8{}-{}{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(13, 3),
+                     variant, hex.substr(17, 3), hex.substr(20, 12));
+}
+
 std::uint64_t Completion::total_changes() const {
-  std::uint64_t total = 0;
-  for (const TaskOutcome& task : tasks) total += task.changes;
-  return total;
+  return std::accumulate(
+      tasks.begin(), tasks.end(), std::uint64_t{0},
+      [](std::uint64_t total, const TaskOutcome& task) { return total + task.changes; });
 }
 
 Message sync_triggered(const RunFacts& run, const std::string& timestamp) {
-  return envelope(kinds::sync_triggered, job_source, run, timestamp, About{"cache_sync_triggered"},
-                  [&](json::Writer& json) {
+  return envelope(kinds::sync_triggered, run, timestamp,
+                  uuid_of(run.run_id, "cache_sync_triggered"), [&](json::Writer& json) {
                     json.key("job_id").string(run.run_id);
                     json.key("mode").string(to_string(run.mode));
                     json.key("force").boolean(run.force);
@@ -162,8 +169,8 @@ std::vector<Message> task_events(const RunFacts& run, const std::string& timesta
 
 Message sync_completed(const RunFacts& run, const std::string& timestamp,
                        const Completion& completion) {
-  return envelope(kinds::sync_completed, job_source, run, timestamp, {"cache_sync_completed"},
-                  [&](json::Writer& json) {
+  return envelope(kinds::sync_completed, run, timestamp,
+                  uuid_of(run.run_id, "cache_sync_completed"), [&](json::Writer& json) {
                     json.key("job_id").string(run.run_id);
                     json.key("mode").string(to_string(run.mode));
                     json.key("status").string(application_status(completion.status));
@@ -190,7 +197,7 @@ Message sync_completed(const RunFacts& run, const std::string& timestamp,
 Message phase_completed(const RunFacts& run, const std::string& timestamp,
                         const Completion& completion) {
   const bool committed = application_status(completion.status) == "completed";
-  return envelope(kinds::phase_completed, job_source, run, timestamp, {"phase_completed"},
+  return envelope(kinds::phase_completed, run, timestamp, uuid_of(run.run_id, "phase_completed"),
                   [&](json::Writer& json) {
                     json.key("phase").string("cache_sync");
                     json.key("status").string(committed ? "completed" : "failed");
@@ -205,8 +212,9 @@ Message phase_completed(const RunFacts& run, const std::string& timestamp,
 }
 
 Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps) {
-  return envelope(kinds::progress, progress_source, run, timestamp,
-                  {"job_progress_update", {}, {}, static_cast<std::uint64_t>(completed_steps)},
+  return envelope(kinds::progress, run, timestamp,
+                  uuid_of(run.run_id, "job_progress_update", {}, {},
+                          static_cast<std::uint64_t>(completed_steps)),
                   [&](json::Writer& json) {
                     json.key("phase").string("cache_sync");
                     json.key("current_step").string(step_names[static_cast<std::size_t>(step - 1)]);
@@ -219,17 +227,19 @@ Message progress(const RunFacts& run, const std::string& timestamp, int step, in
 Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message) {
   constexpr std::string_view component = "cache_sync_processing";
+  const char* severity = kind == ErrorKind::outcome_unknown ? "critical" : "error";
+  const std::string event_id = uuid_of(run.run_id, "cache_sync_error", message);
   return envelope(
-      kinds::sync_error, job_source, run, timestamp, {"cache_sync_error", message},
+      kinds::sync_error, run, timestamp, event_id,
       [&](json::Writer& json) {
         json.key("component").string(component);
-        json.key("severity").string(severity_of(kind));
+        json.key("severity").string(severity);
         json.key("message").string(message);
         json.key("error_message").string(message);
       },
-      [&](json::Writer& json, const std::string& event_id) {
+      [&](json::Writer& json) {
         json.key("error_id").string(event_id);
-        json.key("severity").string(severity_of(kind));
+        json.key("severity").string(severity);
         json.key("category").string(category_of(kind));
         json.key("message").string(message);
         json.key("component").string(component);
@@ -243,11 +253,10 @@ Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind 
 void require_sendable(const std::vector<Message>& messages) {
   for (const Message& message : messages) {
     if (message.body.size() <= largest_message) continue;
-    throw Error(ErrorKind::failed, "event " + message.event + " on channel " + message.channel +
-                                       " would have " + std::to_string(message.body.size()) +
-                                       " bytes, and Redis takes " +
-                                       std::to_string(largest_message) +
-                                       "; shorten what it tells, or run once with --no-events");
+    throw Error(ErrorKind::failed,
+                fmt::format("event {} on channel {} would have {} bytes, and Redis takes {}; "
+                            "shorten what it tells, or run once with --no-events",
+                            message.event, message.channel, message.body.size(), largest_message));
   }
 }
 

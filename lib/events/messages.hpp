@@ -16,6 +16,42 @@
 
 namespace tickstock::events {
 
+/// One kind of event, and where it goes.
+struct EventKind {
+  std::string_view channel;
+  std::string_view event;
+  std::string_view source = "daily_cache_sync_job";
+};
+
+namespace kinds {
+
+inline constexpr EventKind sync_triggered{"tickstock:cache:sync_triggered", "cache_sync_triggered"};
+inline constexpr EventKind universe_updated{"tickstock:universe:updated", "universe_updated"};
+inline constexpr EventKind ipo_assigned{"tickstock:cache:ipo_assignment", "ipo_assigned"};
+inline constexpr EventKind delisting_cleanup{"tickstock:cache:delisting_cleanup",
+                                             "delisting_cleanup"};
+inline constexpr EventKind sync_completed{"tickstock:cache:sync_complete", "cache_sync_completed"};
+inline constexpr EventKind phase_completed{"tickstock:processing:status", "phase_completed"};
+/// The application knows progress by this source.
+inline constexpr EventKind progress{"tickstock:monitoring", "job_progress_update",
+                                    "daily_processing.cache_sync"};
+inline constexpr EventKind sync_error{"tickstock:errors", "cache_sync_error"};
+
+}  // namespace kinds
+
+/// All of them: a user of Redis needs these channels and no others.
+inline constexpr std::array<EventKind, 8> event_kinds{
+    kinds::sync_triggered, kinds::universe_updated, kinds::ipo_assigned, kinds::delisting_cleanup,
+    kinds::sync_completed, kinds::phase_completed,  kinds::progress,     kinds::sync_error};
+
+/// Returns the command by which Redis makes a user that may do what this program does, and no more,
+/// below a comment on its password. \param lists those that a run looks at before it begins
+std::string redis_acl(const std::string& user, const std::vector<std::string>& lists);
+
+/// Returns a UUID (version 8, RFC 9562) computed from texts: the same for the same texts.
+std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe = {},
+                    std::string_view symbol = {}, std::uint64_t position = 0);
+
 /// What every event of a run says.
 struct RunFacts {
   std::string run_id;

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "events/channels.hpp"
+#include "events/messages.hpp"
 
 namespace tickstock::events {
 
@@ -36,13 +36,8 @@ Publisher::Published Publisher::publish(std::span<const Message> messages, Deadl
     published.failure = error;
   }
   published.taken = std::max(conversation.taken(), before) - before;
-  if (!conversation.refused()) return published;
-  try {
-    // A server that closes the connection over an event says why before.
-    conversation.require_published(messages[published.taken]);
-  } catch (const Error& error) {
-    published.failure = error;
-  }
+  // A server that closes the connection over an event says why before.
+  if (conversation.refusal()) published.failure = conversation.refusal();
   return published;
 }
 
@@ -54,22 +49,18 @@ void Publisher::say(std::span<const Message> messages, Deadline deadline, io::Pa
     link_.conversation().publish(message);
     if (!is_first) continue;
     link_.settle(deadline, patience);
-    if (link_.conversation().refused()) return;
+    if (refused()) return;
     open_channels_.insert(message.channel);
   }
   link_.settle(deadline, patience);
 }
 
 std::optional<std::string> Publisher::rehearse(Deadline deadline, io::Patience& patience) {
-  std::vector<std::string_view> channels;
-  for (const EventKind& kind : event_kinds) channels.push_back(kind.channel);
-  redis::Conversation& conversation = link_.conversation();
-  conversation.begin_rehearsal();
+  std::vector<std::string> channels;
+  for (const EventKind& kind : event_kinds) channels.emplace_back(kind.channel);
+  link_.conversation().rehearse(std::move(channels));
   link_.settle(deadline, patience);
-  if (!conversation.rehearsing()) return std::nullopt;
-  conversation.rehearse(channels);
-  link_.settle(deadline, patience);
-  return conversation.rehearsal_refusal();
+  return link_.conversation().rehearsal();
 }
 
 bool Publisher::flush(Deadline deadline, io::Patience& patience) noexcept {

@@ -53,7 +53,7 @@ class Publisher {
   std::optional<std::string> rehearse(io::Deadline deadline, io::Patience& patience);
 
   /// Whether Redis answered an event of the last publish() with an error, and may take others.
-  [[nodiscard]] bool refused() const { return link_.conversation().refused(); }
+  [[nodiscard]] bool refused() const { return link_.conversation().refusal().has_value(); }
   /// Whether it is a replica of a Cluster, which publishes as well as its primary.
   [[nodiscard]] bool in_cluster() const { return link_.conversation().in_cluster(); }
   /// What is only worth a warning: a server that doesn't tell its role.

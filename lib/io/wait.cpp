@@ -6,8 +6,26 @@
 #include <array>
 #include <cerrno>
 #include <limits>
+#include <system_error>
+#include <thread>
 
 namespace tickstock::io {
+
+namespace {
+
+/// \param flags besides those of every look-up
+Addresses look_up(const std::string& host, const std::string& port, int flags) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | flags;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (error != 0) return {::gai_strerror(error), nullptr};
+  return {"", {found, &::freeaddrinfo}};
+}
+
+}  // namespace
 
 std::chrono::milliseconds Deadline::left() const {
   using std::chrono::milliseconds;
@@ -15,10 +33,9 @@ std::chrono::milliseconds Deadline::left() const {
   return std::max(std::chrono::ceil<milliseconds>(end_ - Clock::now()), milliseconds{0});
 }
 
-Readiness wait_for(std::span<const int> fds, short events, Deadline deadline,
-                   const Interrupt& interrupt) {
-  std::array<pollfd, 3> polled{{{interrupt.fd(), POLLIN, 0}, {-1, events, 0}, {-1, events, 0}}};
-  for (std::size_t i = 0; i < fds.size(); ++i) polled.at(i + 1).fd = fds[i];
+Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt,
+                   int other_fd) {
+  std::array<pollfd, 3> polled{{{interrupt.fd, POLLIN, 0}, {fd, events, 0}, {other_fd, events, 0}}};
   for (;;) {
     const auto limit = std::min<std::chrono::milliseconds::rep>(deadline.left().count(),
                                                                 std::numeric_limits<int>::max());
@@ -29,25 +46,25 @@ Readiness wait_for(std::span<const int> fds, short events, Deadline deadline,
   }
 }
 
-Readiness Patience::wait_ticking(std::span<const int> fds, short events, Deadline deadline,
-                                 const Interrupt& interrupt) {
-  if (!tick_) return wait_for(fds, events, deadline, interrupt);
+Readiness Patience::wait_ticking(int fd, short events, Deadline deadline,
+                                 const Interrupt& interrupt, int other_fd) {
+  if (!tick_) return wait_for(fd, events, deadline, interrupt, other_fd);
   constexpr std::chrono::milliseconds time_between{100};
   for (;;) {
     tick_();
-    const Readiness readiness =
-        wait_for(fds, events, deadline.earlier(Deadline::after(time_between)), interrupt);
+    const Readiness readiness = wait_for(
+        fd, events, deadline.earlier(Deadline::after(time_between)), interrupt, other_fd);
     if (readiness != Readiness::timed_out || deadline.over()) return readiness;
   }
 }
 
-Readiness Patience::wait(std::span<const int> fds, short events, Deadline deadline) {
+Readiness Patience::wait(int fd, short events, Deadline deadline, int other_fd) {
   for (;;) {
-    // Whoever settles hears of a signal once.
+    // A signal interrupts settling only once.
     const bool listens = settling_ == 0 || !signalled_;
     if (!listens) deadline = deadline.earlier(Deadline::after(last_words / 3));
-    const Readiness readiness =
-        wait_ticking(fds, events, deadline.earlier(budget_), listens ? interrupt_ : Interrupt());
+    const Readiness readiness = wait_ticking(fd, events, deadline.earlier(budget_),
+                                             listens ? interrupt_ : Interrupt(), other_fd);
     if (readiness != Readiness::interrupted) return readiness;
     if (!signalled_) {
       signalled_ = true;
@@ -72,6 +89,35 @@ Settling::Settling(Patience& patience) : patience_(patience) {
     patience_.extended_ = true;
     patience_.budget_ = Deadline::after(Patience::last_words);
   }
+}
+
+Lookup::Lookup(const std::string& host, const std::string& port)
+    : addresses_(look_up(host, port, AI_NUMERICHOST)) {
+  if (addresses_.failure.empty()) return;
+  try {
+    std::packaged_task<Addresses()> task(
+        [host, port] { return look_up(host, port, AI_ADDRCONFIG); });
+    pending_ = task.get_future();
+    // Nothing can end it early, so it is left to itself.
+    std::thread(std::move(task)).detach();
+  } catch (const std::system_error& error) {
+    pending_ = {};
+    addresses_.failure = error.what();
+  }
+}
+
+bool Lookup::done() {
+  if (!pending_.valid()) return true;
+  if (pending_.wait_for(std::chrono::seconds{0}) != std::future_status::ready) return false;
+  addresses_ = pending_.get();
+  return true;
+}
+
+std::string digits_of(const addrinfo& address) {
+  std::array<char, NI_MAXHOST> text{};
+  const int error = ::getnameinfo(address.ai_addr, address.ai_addrlen, text.data(), text.size(),
+                                  nullptr, 0, NI_NUMERICHOST);
+  return error == 0 ? std::string(text.data()) : std::string();
 }
 
 }  // namespace tickstock::io

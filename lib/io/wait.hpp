@@ -1,8 +1,12 @@
 #pragma once
 
+#include <netdb.h>
+
 #include <chrono>
 #include <functional>
-#include <span>
+#include <future>
+#include <memory>
+#include <string>
 #include <utility>
 
 namespace tickstock::io {
@@ -28,29 +32,18 @@ class Deadline {
   Clock::time_point end_;
 };
 
-/// A request to stop, made from outside (by a signal handler that writes to a pipe).
-class Interrupt {
- public:
-  /// Never raised.
-  Interrupt() = default;
-  /// Raised as soon as `fd` is readable.
-  explicit Interrupt(int fd) : fd_(fd) {}
-
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  int fd_ = -1;
+/// A request to stop, made from outside (by a signal handler that writes to a pipe): raised as soon
+/// as the descriptor is readable, never without one.
+struct Interrupt {
+  int fd = -1;
 };
 
 enum class Readiness { ready, timed_out, interrupted };
 
-/// Waits until one of `fds`, at most two, has one of the poll(2) `events`, the deadline is over, or
-/// the interrupt is raised; without a descriptor, or with -1, it only waits.
-Readiness wait_for(std::span<const int> fds, short events, Deadline deadline,
-                   const Interrupt& interrupt);
-inline Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt) {
-  return wait_for(std::span(&fd, 1), events, deadline, interrupt);
-}
+/// Waits until a descriptor, or the other one, has one of the poll(2) `events`, the deadline is
+/// over, or the interrupt is raised; with -1 for both it only waits.
+Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt,
+                   int other_fd = -1);
 
 /// How long a command may still wait: one budget for all of it, which a signal cuts short. Every
 /// wait for a server goes through the one object of the command.
@@ -71,10 +64,7 @@ class Patience {
   void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
 
   /// Waits for descriptors, as wait_for does, until `deadline` or the end of the budget.
-  Readiness wait(std::span<const int> fds, short events, Deadline deadline);
-  Readiness wait(int fd, short events, Deadline deadline) {
-    return wait(std::span(&fd, 1), events, deadline);
-  }
+  Readiness wait(int fd, short events, Deadline deadline, int other_fd = -1);
 
   /// Sleeps, for as long as the budget lasts. \return false when interrupted.
   bool pause(std::chrono::milliseconds time);
@@ -93,8 +83,8 @@ class Patience {
  private:
   friend class Settling;
   /// One wait, in pieces where somebody wants to hear of it.
-  Readiness wait_ticking(std::span<const int> fds, short events, Deadline deadline,
-                         const Interrupt& interrupt);
+  Readiness wait_ticking(int fd, short events, Deadline deadline, const Interrupt& interrupt,
+                         int other_fd);
 
   Interrupt interrupt_;
   Deadline budget_;
@@ -116,5 +106,31 @@ class Settling {
  private:
   Patience& patience_;
 };
+
+/// What a host name came to.
+struct Addresses {
+  std::string failure;                   ///< why there are none, in words; empty when there are
+  std::shared_ptr<const addrinfo> list;  ///< linked by ai_next, in the order in which to try them
+};
+
+/// The addresses of a host, looked up in a thread: the C library's own look-up heeds neither a
+/// deadline nor a signal.
+class Lookup {
+ public:
+  /// Begins at once. An address in digits is done from the start.
+  Lookup(const std::string& host, const std::string& port);
+
+  /// Returns whether it has ended, well or not. There is nothing to wait on but time.
+  [[nodiscard]] bool done();
+  /// \pre done.
+  [[nodiscard]] const Addresses& addresses() const { return addresses_; }
+
+ private:
+  Addresses addresses_;
+  std::future<Addresses> pending_;
+};
+
+/// Returns an address in digits: `192.0.2.1`, `2001:db8::1`.
+std::string digits_of(const addrinfo& address);
 
 }  // namespace tickstock::io

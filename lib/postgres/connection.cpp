@@ -1,12 +1,11 @@
 #include "postgres/connection.hpp"
 
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <array>
 #include <future>
 #include <thread>
-
-#include "postgres/sqlstate.hpp"
 
 namespace tickstock::postgres {
 
@@ -25,15 +24,6 @@ constexpr milliseconds cancel_time{300};
 constexpr milliseconds cancel_time_of_expendable{100};
 constexpr milliseconds drain_time{500};
 
-constexpr const char* interrupted_text = "interrupted by a signal";
-
-std::vector<const char*> c_strings(const Params& params) {
-  std::vector<const char*> values;
-  values.reserve(params.size());
-  for (const auto& param : params) values.push_back(param ? param->c_str() : nullptr);
-  return values;
-}
-
 std::size_t size_of(const Statement& statement) {
   std::size_t size = statement.sql.size();
   for (const auto& param : statement.params) size += param ? param->size() : 0;
@@ -48,7 +38,8 @@ std::vector<Result>& PipelineOutcome::value() {
 }
 
 Result Connection::run(const Statement& statement) {
-  return run_until(statement, statement_deadline());
+  send(statement);
+  return answer(statement);
 }
 
 void Connection::ask(const Statement& statement) {
@@ -57,27 +48,7 @@ void Connection::ask(const Statement& statement) {
 }
 
 Result Connection::answer(const Statement& statement) {
-  return result_of(statement, statement_deadline());
-}
-
-Result Connection::run_until(const Statement& statement, Deadline deadline) {
-  send(statement);
-  return result_of(statement, deadline);
-}
-
-Result Connection::result_of(const Statement& statement, Deadline deadline) {
-  Result last;
-  for (;;) {
-    Result result = next_result(deadline, statement.doing);
-    if (result.get() == nullptr) break;
-    last = std::move(result);
-  }
-  if (last.get() == nullptr) throw lost(statement.doing);
-  if (last.failed()) {
-    if (!usable()) throw lost(statement.doing);
-    throw error_of(last.get(), statement.doing);
-  }
-  return last;
+  return last_result(statement_deadline(), statement.doing);
 }
 
 PipelineOutcome Connection::run_pipeline(std::vector<Statement> statements) {
@@ -110,12 +81,8 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
       flush(statement_deadline(), statement->doing);
       held = 0;
     }
-    if (statement->sql == parsed) {
-      send_again(*statement);
-    } else {
-      send(*statement);
-      parsed = std::move(statement->sql);
-    }
+    send(*statement, statement->sql == parsed);
+    parsed = std::move(statement->sql);
     held += size;
     sent.push_back(std::move(statement->doing));
   }
@@ -135,33 +102,31 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
 
 void Connection::read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome) {
   for (std::size_t i = 0; i < sent.size(); ++i) {
-    const std::string& doing = sent[i];
     const Deadline deadline = statement_deadline();
     for (;;) {
-      Result result = next_result(deadline, doing);
+      Result result = next_result(deadline, sent[i]);
       if (result.get() == nullptr) break;
-      if (result.failed() && !outcome.failure) {
-        outcome.failure = {i, error_of(result.get(), doing)};
-      }
+      if (result.failed() && !outcome.failure) outcome.failure = {i, error_of(result, sent[i])};
       if (!outcome.failure) outcome.results.push_back(std::move(result));
     }
   }
   const Result sync = next_result(statement_deadline(), "ending a pipeline");
-  if (sync.get() == nullptr || sync.status() != PGRES_PIPELINE_SYNC ||
-      PQexitPipelineMode(connection_.get()) != 1) {
+  if (sync.status() != PGRES_PIPELINE_SYNC || PQexitPipelineMode(connection_.get()) != 1) {
     throw lost("ending a pipeline");
   }
 }
 
 Result Connection::commit() {
   const io::Settling settling(*patience_);
-  notices_->committing = true;
+  warnings_->clear();
+  committing_ = true;
   try {
-    Result result = run_until({"COMMIT", "COMMIT"}, Deadline::after(settings_.commit_timeout));
-    notices_->committing = false;
+    send({"COMMIT", "COMMIT"});
+    Result result = last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
+    committing_ = false;
     return result;
   } catch (const Error& error) {
-    notices_->committing = false;
+    committing_ = false;
     if (usable() && !error.sqlstate().empty()) throw;
     // It may still happen, and must not be cancelled: the server would call it done, standby or
     // not.
@@ -182,37 +147,31 @@ void Connection::rollback() noexcept {
   }
 }
 
-void Connection::send(const Statement& statement) {
-  const std::vector<const char*> values = c_strings(statement.params);
-  if (PQsendQueryParams(connection_.get(), statement.sql.c_str(), static_cast<int>(values.size()),
-                        nullptr, values.data(), nullptr, nullptr, 0) != 1) {
-    throw lost(statement.doing);
-  }
-}
-
-void Connection::send_again(const Statement& statement) {
-  const std::vector<const char*> values = c_strings(statement.params);
-  if (PQsendQueryPrepared(connection_.get(), "", static_cast<int>(values.size()), values.data(),
-                          nullptr, nullptr, 0) != 1) {
-    throw lost(statement.doing);
-  }
+void Connection::send(const Statement& statement, bool is_parsed) {
+  std::vector<const char*> values;
+  values.reserve(statement.params.size());
+  for (const auto& param : statement.params) values.push_back(param ? param->c_str() : nullptr);
+  const int count = static_cast<int>(values.size());
+  const int sent = is_parsed ? PQsendQueryPrepared(connection_.get(), "", count, values.data(),
+                                                   nullptr, nullptr, 0)
+                             : PQsendQueryParams(connection_.get(), statement.sql.c_str(), count,
+                                                 nullptr, values.data(), nullptr, nullptr, 0);
+  if (sent != 1) throw lost(statement.doing);
 }
 
 void Connection::flush(Deadline deadline, const std::string& doing) {
-  for (;;) {
-    const int left = PQflush(connection_.get());
-    if (left == 0) return;
+  while (const int left = PQflush(connection_.get())) {
     if (left < 0) throw lost(doing);
     // A server whose own answers fill the wire reads no more: take them in while waiting to send.
-    const Readiness readiness =
-        patience_->wait(PQsocket(connection_.get()), POLLIN | POLLOUT, deadline);
-    if (readiness != Readiness::ready) give_up(readiness, doing);
-    consume_input(doing);
+    wait(POLLIN | POLLOUT, deadline, doing);
   }
 }
 
-void Connection::wait_readable(Deadline deadline, const std::string& doing) {
-  const Readiness readiness = patience_->wait(PQsocket(connection_.get()), POLLIN, deadline);
+void Connection::wait(short events, Deadline deadline, const std::string& doing,
+                      const Connection* other) {
+  const int beside = other == nullptr ? -1 : PQsocket(other->connection_.get());
+  const Readiness readiness =
+      patience_->wait(PQsocket(connection_.get()), events, deadline, beside);
   if (readiness != Readiness::ready) give_up(readiness, doing);
   consume_input(doing);
 }
@@ -223,8 +182,37 @@ void Connection::consume_input(const std::string& doing) {
 
 Result Connection::next_result(Deadline deadline, const std::string& doing) {
   flush(deadline, doing);
-  while (PQisBusy(connection_.get()) != 0) wait_readable(deadline, doing);
+  while (PQisBusy(connection_.get()) != 0) wait(POLLIN, deadline, doing);
   return Result(PQgetResult(connection_.get()));
+}
+
+Result Connection::last_result(Deadline deadline, const std::string& doing) {
+  Result last;
+  for (;;) {
+    Result result = next_result(deadline, doing);
+    if (result.get() == nullptr) break;
+    last = std::move(result);
+  }
+  if (last.get() == nullptr || (last.failed() && !usable())) throw lost(doing);
+  if (last.failed()) throw error_of(last, doing);
+  return last;
+}
+
+void Connection::give_up(Readiness why, const std::string& doing) {
+  if (!committing_) stop();
+  if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
+  if (why == Readiness::interrupted) {
+    throw Error(ErrorKind::interrupted, "interrupted by a signal");
+  }
+  const char* reason = "PostgreSQL did not answer in time; look at its load and its locks";
+  if (patience_->signalled()) {
+    reason = "PostgreSQL did not answer in the time that a signal leaves";
+  } else if (patience_->over()) {
+    reason =
+        "the time for the whole command is over; give it more with --timeout, or look at the load "
+        "and the locks of PostgreSQL";
+  }
+  throw Error(ErrorKind::unavailable, fmt::format("{} failed: {}", doing, reason));
 }
 
 void Connection::stop() noexcept {
@@ -236,34 +224,19 @@ void Connection::stop() noexcept {
   }
   // A cancel that is still under way could hit a later statement, such as the record's COMMIT.
   if (!cancel()) connection_.reset();
-  if (connection_) drain_rest();
-  if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
+  drain();
+  // A pipeline whose end was not sent has no end.
+  if (PQpipelineStatus(connection_.get()) != PQ_PIPELINE_OFF ||
+      PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) {
+    connection_.reset();
+  }
 }
-
-void Connection::give_up(Readiness why, const std::string& doing) {
-  if (!notices_->committing) stop();
-  if (PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) connection_.reset();
-  if (why == Readiness::interrupted) throw Error(ErrorKind::interrupted, interrupted_text);
-  throw Error(
-      ErrorKind::unavailable,
-      doing + " failed: " +
-          (patience_->signalled() ? "PostgreSQL did not answer in the time that a signal leaves"
-           : patience_->over()
-               ? "the time for the whole command is over; give it more with --timeout, or "
-                 "look at the load and the locks of PostgreSQL"
-               : "PostgreSQL did not answer in time; look at its load and its locks"));
-}
-
-void Connection::drain_rest() noexcept { drain(Deadline::after(drain_time)); }
 
 bool Connection::cancel() noexcept {
-  struct FreeCancel {
-    void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
-  };
   try {
     // libpq waits for the server to close the second connection, without a limit. So it does that
     // beside us, and is left to itself when it takes too long.
-    std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), FreeCancel());
+    std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), &PQfreeCancel);
     if (!cancel) return false;
     std::packaged_task<void()> task([cancel] {
       std::array<char, 256> ignored{};
@@ -279,36 +252,21 @@ bool Connection::cancel() noexcept {
   }
 }
 
-void Connection::drain(Deadline deadline) noexcept {
+void Connection::drain() noexcept {
   PGconn* raw = connection_.get();
-  const auto more_arrives = [raw, deadline] {
-    return !deadline.over() &&
-           io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt()) == Readiness::ready &&
-           PQconsumeInput(raw) == 1;
-  };
-  bool statement_ended = false;
-  for (;;) {
-    while (PQisBusy(raw) != 0) {
-      if (!more_arrives()) return;
+  const Deadline deadline = Deadline::after(drain_time);
+  while (PQtransactionStatus(raw) == PQTRANS_ACTIVE && !deadline.over()) {
+    bool is_here = PQisBusy(raw) == 0;
+    const Result result(is_here ? PQgetResult(raw) : nullptr);
+    if (result.status() == PGRES_COPY_OUT) {
+      char* bytes = nullptr;
+      is_here = PQgetCopyData(raw, &bytes, 1) != 0;
+      PQfreemem(bytes);
     }
-    const Result result(PQgetResult(raw));
-    if (result.get() == nullptr) {
-      // Within a pipeline it ends one statement, and the next one begins.
-      if (PQpipelineStatus(raw) == PQ_PIPELINE_OFF || statement_ended) return;
-    } else if (result.status() == PGRES_PIPELINE_SYNC) {
-      PQexitPipelineMode(raw);
-      return;
-    } else if (result.status() == PGRES_COPY_OUT) {
-      for (;;) {
-        char* bytes = nullptr;
-        const int size = PQgetCopyData(raw, &bytes, 1);
-        PQfreemem(bytes);
-        if (size < 0) break;
-        if (deadline.over()) return;
-        if (size == 0 && !more_arrives()) return;
-      }
-    }
-    statement_ended = result.get() == nullptr;
+    if (result.status() == PGRES_PIPELINE_SYNC) PQexitPipelineMode(raw);
+    if (is_here) continue;
+    const Readiness more = io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt());
+    if (more != Readiness::ready || PQconsumeInput(raw) != 1) return;
   }
 }
 
@@ -319,8 +277,9 @@ Deadline Connection::statement_deadline() const {
 
 Error Connection::lost(const std::string& doing) const {
   const std::string words = connection_ ? one_line(PQerrorMessage(connection_.get())) : "";
-  return {ErrorKind::unavailable, doing + " failed: the connection to PostgreSQL was lost" +
-                                      (words.empty() ? "" : ": " + words)};
+  return {ErrorKind::unavailable,
+          fmt::format("{} failed: the connection to PostgreSQL was lost{}{}", doing,
+                      words.empty() ? "" : ": ", words)};
 }
 
 }  // namespace tickstock::postgres

@@ -7,14 +7,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
 #include "domain/error.hpp"
 #include "io/wait.hpp"
+#include "postgres/conninfo.hpp"
 #include "postgres/result.hpp"
-#include "postgres/targets.hpp"
 
 namespace tickstock::postgres {
 
@@ -45,6 +43,26 @@ struct ConnectionSettings {
   bool require_tls = false;  ///< refuse a server on another machine that is not verified
 };
 
+/// Returns the connect_timeout of a conninfo, the environment or a service file; nothing where none
+/// limits it. \throws Error (config) for an unknown service.
+std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo);
+
+/// One address at which the server of a conninfo may answer.
+struct Target {
+  std::string host;     ///< the name that certificates and password files go by, or a directory
+  std::string address;  ///< in digits; empty for a Unix socket
+  std::string port;
+  std::string session;  ///< target_session_attrs
+  std::string sslmode;
+  std::string refused_passfile;  ///< a file of passwords that others can read; not looked at
+
+  /// Returns `db.example.com:5432`, or the directory of the socket.
+  [[nodiscard]] std::string shown() const;
+  /// Returns why a stranger on the wire could listen, or answer in the server's place; empty for a
+  /// server on this machine, or where its certificate is verified.
+  [[nodiscard]] std::string transport_weakness() const;
+};
+
 /// What came of a pipeline: the results up to the first failure.
 struct PipelineOutcome {
   struct Failure {
@@ -58,36 +76,14 @@ struct PipelineOutcome {
   std::vector<Result>& value();
 };
 
-/// Whether a string can be a conninfo that libpq takes, checked without printing it: its own words
-/// would echo parts of a password. Empty when it can; otherwise what is wrong.
-std::string conninfo_problem(const std::string& conninfo);
-
-/// What is wrong with the value of a parameter, wherever it was given, in words that continue the
-/// name of where it stands and don't repeat the value; empty where nothing is. libpq itself would
-/// find it only while connecting, when it looks like a server that can't be reached.
-std::string parameter_problem(std::string_view keyword, std::string_view value);
-
-/// Whether the name of a database looks like a URL or conninfo, which libpq would not read as such
-/// but print, with a password that may be in it.
-bool holds_conninfo(std::string_view database);
-
-/// Whether a conninfo holds a password. It must be one without a conninfo_problem.
-bool conninfo_has_password(const std::string& conninfo);
-
-/// What a conninfo says of one keyword, or else libpq's environment; empty where neither does.
-std::string conninfo_value(const std::string& conninfo, std::string_view keyword);
-
-/// A conninfo, or where it is empty the server that libpq's own environment names, as keywords and
-/// values without a password.
-std::string shown_conninfo(const std::string& conninfo);
-
 /// A connection to PostgreSQL. Every wait ends at the limit of its step or with the patience, which
 /// must outlive the connection. Not thread-safe.
 class Connection {
  public:
-  /// Tries the addresses of the conninfo one after the other. \throws Error (unavailable) when no
-  /// server answers or it refuses the login, (config) for one that require_tls forbids,
-  /// (interrupted).
+  /// Tries the addresses that the conninfo, the environment and a service file come to, one after
+  /// the other. \throws Error (unavailable) when no server answers or it refuses the login,
+  /// (config) for one that require_tls forbids and for what no retry helps: a value that libpq does
+  /// not know, a service or a file that is not there; (interrupted).
   static Connection open(const ConnectionSettings& settings, io::Patience& patience);
 
   /// Connects once more to where this one leads, with a connection that nothing depends on: no wait
@@ -124,12 +120,12 @@ class Connection {
   /// is lost meanwhile, or no answer comes in time.
   Result commit();
   /// What the server warned of at the last COMMIT, such as a standby that may not have it.
-  [[nodiscard]] const std::string& commit_warning() const { return notices_->warning; }
+  [[nodiscard]] std::string commit_warning() const {
+    return warnings_->empty() ? "" : warnings_->back();
+  }
 
   /// What the server warned of at the login, such as a collation that changed with the system.
-  [[nodiscard]] const std::vector<std::string>& login_warnings() const {
-    return notices_->of_login;
-  }
+  [[nodiscard]] const std::vector<std::string>& login_warnings() const { return login_warnings_; }
 
   /// Rolls back whatever is open, without a throw; a connection that can't is closed.
   void rollback() noexcept;
@@ -149,15 +145,10 @@ class Connection {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
 
-  struct ConnectFailure {
+  /// Why no connection came about.
+  struct Refusal {
     std::string why;
-    bool answered;  ///< the server itself refused
-  };
-  struct Notices {
-    bool committing = false;
-    std::string warning;
-    bool logging_in = true;
-    std::vector<std::string> of_login;
+    bool by_server = false;  ///< which answered
   };
 
   Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)
@@ -165,32 +156,31 @@ class Connection {
         settings_(std::move(settings)),
         target_(std::move(target)),
         patience_(&patience),
-        notices_(std::make_unique<Notices>()) {}
+        warnings_(std::make_unique<std::vector<std::string>>()) {}
 
   // connect.cpp, with open
-  static std::variant<Connection, ConnectFailure> open_at(const Target& target,
-                                                          const ConnectionSettings& settings,
-                                                          io::Patience& patience);
-  static void take_notice(void* notices, const PGresult* notice);
+  static std::optional<Connection> open_at(const Target& target, const ConnectionSettings& settings,
+                                           io::Patience& patience, Refusal& refusal);
+  static void take_notice(void* warnings, const PGresult* notice);
 
-  Result run_until(const Statement& statement, io::Deadline deadline);
-  Result result_of(const Statement& statement, io::Deadline deadline);
-  void send(const Statement& statement);
-  /// The same SQL as the one before, which the server then need not parse and plan anew.
-  void send_again(const Statement& statement);
-  void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
+  /// \param is_parsed the same SQL as the one before, which the server then need not parse and plan
+  /// anew
+  void send(const Statement& statement, bool is_parsed = false);
   void flush(io::Deadline deadline, const std::string& doing);
-  void wait_readable(io::Deadline deadline, const std::string& doing);
+  /// Waits for one of the poll(2) `events`, or for another connection, and takes in what has come.
+  void wait(short events, io::Deadline deadline, const std::string& doing,
+            const Connection* other = nullptr);
   void consume_input(const std::string& doing);
   Result next_result(io::Deadline deadline, const std::string& doing);
-  /// Cancels what runs, waits a little for it to end, and closes the connection where it doesn't.
-  void stop() noexcept;
+  Result last_result(io::Deadline deadline, const std::string& doing);
+  void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
   /// Stops what runs, but a COMMIT, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
+  /// Cancels what runs, waits a little for it to end, and closes the connection where it doesn't.
+  void stop() noexcept;
   /// \return whether the request is delivered.
   bool cancel() noexcept;
-  void drain(io::Deadline deadline) noexcept;
-  void drain_rest() noexcept;
+  void drain() noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
   [[nodiscard]] Error lost(const std::string& doing) const;
 
@@ -201,7 +191,10 @@ class Connection {
   io::Patience* patience_;
   bool expendable_ = false;  ///< nothing depends on it
   std::optional<io::Deadline> answer_by_;
-  std::unique_ptr<Notices> notices_;  ///< libpq keeps its address
+  bool committing_ = false;
+  std::vector<std::string> login_warnings_;
+  /// Of the server since the login, or the last COMMIT; libpq keeps its address.
+  std::unique_ptr<std::vector<std::string>> warnings_;
 };
 
 }  // namespace tickstock::postgres

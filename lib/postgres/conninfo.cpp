@@ -1,27 +1,42 @@
+#include "postgres/conninfo.hpp"
+
 #include <fmt/format.h>
+#include <libpq-fe.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <map>
 #include <memory>
-#include <vector>
 
-#include "postgres/connection.hpp"
+#include "domain/error.hpp"
+#include "postgres/result.hpp"
 
 namespace tickstock::postgres {
 
 namespace {
 
-struct FreeOptions {
-  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
-};
-using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+Options options_of(PQconninfoOption* found) {
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> owner(found, &PQconninfoFree);
+  Options options;
+  for (const PQconninfoOption* each = found; each != nullptr && each->keyword != nullptr; ++each) {
+    if (each->val != nullptr) options.emplace_back(each->keyword, each->val);
+  }
+  return options;
+}
 
-Options parse(const std::string& conninfo, std::string* why = nullptr) {
+/// \param why gets libpq's words where it can't read it
+Options parse(const std::string& conninfo, std::string& why) {
   char* message = nullptr;
-  Options options(PQconninfoParse(conninfo.c_str(), &message));
-  if (why != nullptr && message != nullptr) *why = message;
+  Options options = options_of(PQconninfoParse(conninfo.c_str(), &message));
+  if (message != nullptr) why = message;
   PQfreemem(message);
   return options;
+}
+
+Options parse(const std::string& conninfo) {
+  std::string ignored;
+  return parse(conninfo, ignored);
 }
 
 /// What a parameter that libpq lacks means to the library that has it, and what to do here.
@@ -37,66 +52,31 @@ std::string remedy_for(std::string_view parameter) {
 }
 
 /// Whether the parameter before this one is a password, of which it may be the rest.
-bool follows_password(const std::string& conninfo, const std::string& name) {
-  const std::size_t at = conninfo.rfind(name);
-  const std::size_t begin = conninfo.find_last_of("?& \t", at == 0 ? 0 : at - 1);
-  if (at == 0 || begin == std::string::npos || begin == 0) return false;
-  const std::size_t before = conninfo.find_last_of("?& \t", begin - 1);
-  const std::string_view last =
-      std::string_view(conninfo).substr(before == std::string::npos ? 0 : before + 1);
+bool follows_password(std::string_view conninfo, std::string_view name) {
+  constexpr std::string_view separators = "?& \t\r\n\v\f";
+  std::string_view before = conninfo.substr(0, conninfo.rfind(name));
+  before = before.substr(0, before.find_last_not_of(separators) + 1);
+  const std::string_view last = before.substr(before.find_last_of(separators) + 1);
   return last.starts_with("password=") || last.starts_with("sslpassword=");
 }
 
 /// What is wrong with a conninfo that libpq can't read. Its own words would echo parts of a
 /// password, unless they name a parameter.
-std::string unreadable(const std::string& conninfo) {
-  std::string why;
-  parse(conninfo, &why);
+std::string unreadable(std::string_view conninfo, std::string_view why) {
   for (const std::string_view words :
        {"invalid URI query parameter: \"", "invalid connection option \""}) {
     if (!why.starts_with(words)) continue;
-    const std::string name = why.substr(words.size(), why.find('"', words.size()) - words.size());
+    const std::string_view rest = why.substr(words.size());
+    const std::string_view name = rest.substr(0, rest.find('"'));
     const bool is_name =
         !name.empty() && name.size() <= 40 && std::all_of(name.begin(), name.end(), [](char c) {
           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
         });
     // What stands behind a password may be the rest of it.
     if (!is_name || follows_password(conninfo, name)) break;
-    return "libpq knows no parameter " + name + "; " + remedy_for(name);
+    return fmt::format("libpq knows no parameter {}; {}", name, remedy_for(name));
   }
   return "libpq can't read it; check quotes, brackets and percent-encoding";
-}
-
-bool is_whole(std::string_view text) {
-  if (text.starts_with('-')) text.remove_prefix(1);
-  return !text.empty() && text.size() <= 9 &&
-         text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-bool is_port(std::string_view text) {
-  return is_whole(text) && text.size() <= 5 && !text.starts_with('-') &&
-         std::stoi(std::string(text)) >= 1 && std::stoi(std::string(text)) <= 65535;
-}
-
-/// Whether a value swallowed the keyword behind it, as that of `host= password=…` does.
-bool swallows_password(const Options& options) {
-  for (const PQconninfoOption* option = options.get();
-       option != nullptr && option->keyword != nullptr; ++option) {
-    if (option->val != nullptr && !std::string_view(option->keyword).ends_with("password") &&
-        std::string_view(option->val).find("password=") != std::string_view::npos) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/// The value of an option, empty where it has none.
-std::string_view value_of(const Options& options, std::string_view keyword) {
-  for (const PQconninfoOption* option = options.get();
-       option != nullptr && option->keyword != nullptr; ++option) {
-    if (keyword == option->keyword && option->val != nullptr) return option->val;
-  }
-  return "";
 }
 
 /// A value as conninfo writes it.
@@ -110,39 +90,61 @@ std::string quoted_value(std::string_view value) {
   return quoted + "'";
 }
 
-/// What stands behind the login of a URL, without the values in which an '@' is no sign of a
-/// password that was not encoded.
-std::string without_names(std::string_view text) {
-  std::string rest(text.substr(0, text.find('?')));
-  while (rest.size() < text.size()) {
-    const std::string_view parameter =
-        text.substr(rest.size(), text.find('&', rest.size() + 1) - rest.size());
-    const bool is_name = parameter.substr(1).starts_with("application_name=") ||
-                         parameter.substr(1).starts_with("fallback_application_name=");
-    rest += is_name ? std::string(parameter.size(), '?') : std::string(parameter);
-  }
-  return rest;
-}
-
 /// Whether user and password of a URL end where they seem to. libpq takes the first '/' or '@' for
 /// their end, and would print the rest of a password as host, port or parameter.
 bool is_login_clear(std::string_view url) {
+  constexpr std::size_t none = std::string_view::npos;
   const std::size_t end = url.find_first_of("/@");
-  if (end == std::string_view::npos) return true;
-  if (url[end] == '/') return url.substr(0, url.find('?', end)).find('@') == std::string_view::npos;
-  return url.substr(0, end).find_first_of("[]") == std::string_view::npos &&
-         without_names(url.substr(end + 1)).find('@') == std::string::npos;
+  if (end == none) return true;
+  const std::string_view rest = url.substr(end + 1);
+  const std::size_t query = rest.find('?');
+  if (rest.substr(0, query).find('@') != none) return false;
+  if (url[end] == '/') return true;
+  if (url.substr(0, end).find_first_of("[]") != none) return false;
+  if (query == none) return true;
+  const std::vector<std::string> parameters = split(rest.substr(query + 1), '&');
+  return std::all_of(parameters.begin(), parameters.end(), [](const std::string& parameter) {
+    // In these an '@' is no sign of a password that was not encoded.
+    return parameter.starts_with("application_name=") ||
+           parameter.starts_with("fallback_application_name=") || parameter.find('@') == none;
+  });
 }
 
-/// A parameter that takes one of some words.
-struct Choice {
-  std::string_view keyword;
-  std::vector<std::string_view> words;
-};
+}  // namespace
 
-const std::vector<Choice>& choices() {
-  static const std::vector<std::string_view> protocols{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
-  static const std::vector<Choice> all{
+std::string value_of(const Options& options, std::string_view keyword) {
+  const auto option = std::find_if(options.begin(), options.end(),
+                                   [keyword](const auto& each) { return each.first == keyword; });
+  return option == options.end() ? "" : option->second;
+}
+
+Options effective_options(const std::string& conninfo) {
+  // libpq alone knows how, and tells it of a connection too: so it is given a value that stops it
+  // before its first look-up. Nor does it need to look for a password, of whose file it could
+  // complain.
+  const std::array<const char*, 4> keywords{"dbname", "gssencmode", "passfile", nullptr};
+  const std::array<const char*, 4> values{conninfo.c_str(), "?", no_password_file, nullptr};
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> probe(
+      PQconnectStartParams(keywords.data(), values.data(), 1), &PQfinish);
+  // Its words name the service, its file or a line of that, and repeat nothing else.
+  if (const std::string why = one_line(PQerrorMessage(probe.get()));
+      why.find("service") != std::string::npos) {
+    fail_unusable(why + "; look at PGSERVICE, and at the file that PGSERVICEFILE names");
+  }
+  Options options = options_of(PQconninfo(probe.get()));
+  std::erase_if(options, [](const auto& option) { return option.first == "gssencmode"; });
+  return options;
+}
+
+std::string password_file_of(const std::string& conninfo) {
+  const std::string given = value_of(parse(conninfo), "passfile");
+  return given.empty() ? value_of(options_of(PQconndefaults()), "passfile") : given;
+}
+
+std::string parameter_problem(std::string_view keyword, std::string_view value) {
+  using Words = std::vector<std::string_view>;
+  static const Words protocols{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+  static const std::map<std::string_view, Words> choices{
       {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
       {"target_session_attrs",
        {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
@@ -153,37 +155,25 @@ const std::vector<Choice>& choices() {
       {"load_balance_hosts", {"disable", "random"}},
       {"ssl_min_protocol_version", protocols},
       {"ssl_max_protocol_version", protocols}};
-  return all;
-}
-
-}  // namespace
-
-std::string parameter_problem(std::string_view keyword, std::string_view value) {
   // An empty protocol is no bound; any other choice must be made, where it is given.
-  if (value.empty() && (keyword.starts_with("ssl_") || keyword == "port")) return "";
-  const auto choice =
-      std::find_if(choices().begin(), choices().end(),
-                   [keyword](const Choice& each) { return each.keyword == keyword; });
-  if (choice != choices().end()) {
-    if (std::find(choice->words.begin(), choice->words.end(), value) != choice->words.end()) {
-      return "";
-    }
+  const auto choice = choices.find(keyword);
+  if (value.empty() && (choice == choices.end() || keyword.starts_with("ssl_"))) return "";
+  if (choice != choices.end()) {
+    const Words& words = choice->second;
+    if (std::find(words.begin(), words.end(), value) != words.end()) return "";
     return fmt::format("its {} is none that libpq knows; use one of {}", keyword,
-                       fmt::join(choice->words, ", "));
+                       fmt::join(words, ", "));
   }
-  if (value.empty()) return "";
-  if (keyword == "connect_timeout" || keyword == "tcp_user_timeout" ||
-      keyword.starts_with("keepalives")) {
-    return is_whole(value) ? "" : "its " + std::string(keyword) + " is not a whole number";
+  const bool is_number = keyword == "connect_timeout" || keyword == "tcp_user_timeout" ||
+                         keyword.starts_with("keepalives");
+  if (is_number && !whole_number(value)) {
+    return fmt::format("its {} is not a whole number", keyword);
   }
   if (keyword == "port") {
-    for (std::string_view rest = value;;) {
-      const std::size_t comma = rest.find(',');
-      const std::string_view port = rest.substr(0, comma);
+    for (const std::string& part : split(value, ',')) {
+      const int port = part.empty() ? 1 : whole_number(part).value_or(0);
       // Of a URL that misses its host, the password would be taken for the port, and printed.
-      if (!port.empty() && !is_port(port)) return "its port is not a number from 1 to 65535";
-      if (comma == std::string_view::npos) return "";
-      rest.remove_prefix(comma + 1);
+      if (port < 1 || port > 65535) return "its port is not a number from 1 to 65535";
     }
   }
   if (keyword == "replication" && value != "false" && value != "off" && value != "0") {
@@ -200,8 +190,7 @@ bool holds_conninfo(std::string_view database) {
 std::string conninfo_problem(const std::string& conninfo) {
   if (conninfo.find('\0') != std::string::npos) return "it holds a NUL byte";
   const std::size_t scheme = conninfo.find("://");
-  const std::size_t assignment = conninfo.find('=');
-  if (scheme != std::string::npos && (assignment == std::string::npos || scheme < assignment)) {
+  if (scheme < conninfo.find('=')) {
     const std::string_view name = std::string_view(conninfo).substr(0, scheme);
     if (name != "postgresql" && name != "postgres") {
       return "its scheme is not postgresql:// or postgres://";
@@ -215,15 +204,20 @@ std::string conninfo_problem(const std::string& conninfo) {
       return "its user or password holds a character that must be percent-encoded";
     }
   }
-  const Options options = parse(conninfo);
-  if (!options) return unreadable(conninfo);
+  std::string why;
+  const Options options = parse(conninfo, why);
+  if (!why.empty()) return unreadable(conninfo, why);
   if (holds_conninfo(value_of(options, "dbname"))) {
     return "its name of the database is a URL or conninfo itself";
   }
-  if (swallows_password(options)) return "a keyword before the password has no value; write ''";
-  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-    if (option->val == nullptr) continue;
-    std::string problem = parameter_problem(option->keyword, option->val);
+  for (const auto& [keyword, value] : options) {
+    // As that of `host= password=…` does.
+    if (!keyword.ends_with("password") && value.find("password=") != std::string::npos) {
+      return "a keyword before the password has no value; write ''";
+    }
+  }
+  for (const auto& [keyword, value] : options) {
+    std::string problem = parameter_problem(keyword, value);
     if (!problem.empty()) return problem;
   }
   return "";
@@ -234,25 +228,40 @@ bool conninfo_has_password(const std::string& conninfo) {
   return !value_of(options, "password").empty() || !value_of(options, "sslpassword").empty();
 }
 
-std::string conninfo_value(const std::string& conninfo, std::string_view keyword) {
-  const std::string value(value_of(parse(conninfo), keyword));
-  return value.empty() ? std::string(value_of(Options(PQconndefaults()), keyword)) : value;
-}
-
 std::string shown_conninfo(const std::string& conninfo) {
   // Of its own, libpq would add all that it knows.
   constexpr std::array<std::string_view, 5> told{"host", "hostaddr", "port", "dbname", "user"};
-  const Options options = conninfo.empty() ? Options(PQconndefaults()) : parse(conninfo);
   std::string shown;
-  for (const PQconninfoOption* option = options.get();
-       option != nullptr && option->keyword != nullptr; ++option) {
-    const std::string_view keyword = option->keyword;
-    if (option->val == nullptr || *option->val == '\0') continue;
+  for (const auto& [keyword, value] :
+       conninfo.empty() ? options_of(PQconndefaults()) : parse(conninfo)) {
+    if (value.empty()) continue;
     if (conninfo.empty() && std::count(told.begin(), told.end(), keyword) == 0) continue;
-    shown += (shown.empty() ? "" : " ") + std::string(keyword) + "=" +
-             (keyword.ends_with("password") ? "********" : quoted_value(option->val));
+    shown += fmt::format("{}{}={}", shown.empty() ? "" : " ", keyword,
+                         keyword.ends_with("password") ? "********" : quoted_value(value));
   }
   return shown;
+}
+
+std::optional<int> whole_number(std::string_view text) {
+  int number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  if (error != std::errc{} || end != last) return std::nullopt;
+  return number;
+}
+
+std::vector<std::string> split(std::string_view list, char separator) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const std::size_t end = list.find(separator);
+    parts.emplace_back(list.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    list.remove_prefix(end + 1);
+  }
+}
+
+void fail_unusable(const std::string& why) {
+  throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why);
 }
 
 }  // namespace tickstock::postgres

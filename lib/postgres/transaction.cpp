@@ -1,46 +1,35 @@
 #include "postgres/transaction.hpp"
 
+#include <fmt/format.h>
+
 #include <iterator>
 
 namespace tickstock::postgres {
 
 namespace {
 
-std::string begin_sql(const TransactionOptions& options) {
-  std::string sql = options.isolation == Isolation::repeatable_read
-                        ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
-                        : "BEGIN ISOLATION LEVEL READ COMMITTED";
-  if (options.read_only) sql += " READ ONLY";
-  return sql;
-}
-
-/// The statement takes no parameters. PostgreSQL's names for snapshots are digits and dashes.
-std::string snapshot_literal(const std::string& snapshot) {
-  if (snapshot.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
-    throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
-  }
-  return "'" + snapshot + "'";
-}
-
-Statement settings(const Connection& connection, const TransactionOptions& options) {
-  Statement statement{
-      "setting up the transaction",
-      "SELECT set_config('TimeZone', $1, true), set_config('statement_timeout', $2, true), "
-      "set_config('lock_timeout', $3, true), "
-      "set_config('idle_in_transaction_session_timeout', $4, true), "
-      "set_config('row_security', 'off', true), set_config('extra_float_digits', '1', true), "
-      "set_config('DateStyle', 'ISO', true)",
-      {options.timezone, std::to_string(connection.settings().statement_timeout.count()),
-       std::to_string(options.lock_timeout.value_or(connection.settings().lock_timeout).count()),
-       std::to_string((connection.settings().statement_timeout + options.idle_time).count())}};
+/// The statement that sets what is local to a transaction.
+Statement settings_of(const ConnectionSettings& connection, const TransactionOptions& options) {
+  const auto shown = [](std::chrono::milliseconds time) { return std::to_string(time.count()); };
+  std::vector<std::pair<std::string_view, std::string>> settings{
+      {"TimeZone", options.timezone},
+      {"statement_timeout", shown(connection.statement_timeout)},
+      {"lock_timeout", shown(options.lock_timeout.value_or(connection.lock_timeout))},
+      {"idle_in_transaction_session_timeout",
+       shown(connection.statement_timeout + options.idle_time)},
+      {"row_security", "off"},
+      {"extra_float_digits", "1"},
+      {"DateStyle", "ISO"}};
   if (!options.application_name.empty()) {
-    statement.sql += ", set_config('application_name', $5, true)";
-    statement.params.emplace_back(options.application_name);
+    settings.emplace_back("application_name", options.application_name);
   }
-  for (const auto& [name, value] : options.settings) {
-    statement.params.emplace_back(value);
-    statement.sql.append(", set_config('").append(name).append("', $");
-    statement.sql += std::to_string(statement.params.size()) + ", true)";
+  settings.insert(settings.end(), options.settings.begin(), options.settings.end());
+  Statement statement{"setting up the transaction", "SELECT "};
+  for (auto& [name, value] : settings) {
+    statement.params.emplace_back(std::move(value));
+    statement.sql +=
+        fmt::format("{}set_config('{}', ${}, true)", statement.params.size() == 1 ? "" : ", ", name,
+                    statement.params.size());
   }
   return statement;
 }
@@ -54,32 +43,41 @@ struct Beginning {
 
 Beginning beginning_of(const Connection& connection, const TransactionOptions& options) {
   Beginning beginning;
-  std::vector<Statement>& statements = beginning.statements;
-  statements.push_back({"beginning a transaction", begin_sql(options)});
+  const auto add = [&beginning](Statement statement) {
+    beginning.statements.push_back(std::move(statement));
+    return beginning.statements.size() - 1;
+  };
+  add({"beginning a transaction",
+       fmt::format(
+           "BEGIN ISOLATION LEVEL {}{}",
+           options.isolation == Isolation::repeatable_read ? "REPEATABLE READ" : "READ COMMITTED",
+           options.read_only ? " READ ONLY" : "")});
   if (options.snapshot) {
-    statements.push_back({"taking the snapshot of another transaction",
-                          "SET TRANSACTION SNAPSHOT " + snapshot_literal(options.snapshot->name)});
+    // The statement takes no parameters. PostgreSQL's names for snapshots are digits and dashes.
+    const std::string& name = options.snapshot->name;
+    if (name.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
+      throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
+    }
+    add({"taking the snapshot of another transaction",
+         fmt::format("SET TRANSACTION SNAPSHOT '{}'", name)});
   }
   // A utility command: it takes no snapshot.
-  statements.push_back(
-      {"setting up the transaction", "SET LOCAL search_path = pg_catalog, pg_temp"});
-  beginning.lock = statements.size();
+  add({"setting up the transaction", "SET LOCAL search_path = pg_catalog, pg_temp"});
   if (options.lock) {
-    statements.push_back({"trying the lock",
+    beginning.lock = add({"trying the lock",
                           "SELECT pg_try_advisory_xact_lock($1::bigint)",
                           {std::to_string(*options.lock)}});
   }
-  statements.push_back(settings(connection, options));
-  beginning.snapshot = statements.size();
+  add(settings_of(connection.settings(), options));
   if (options.export_snapshot) {
-    statements.push_back({"exporting the snapshot",
-                          "SELECT pg_export_snapshot(), pg_postmaster_start_time()::text, "
-                          "pg_current_snapshot()::text"});
+    beginning.snapshot = add({"exporting the snapshot",
+                              "SELECT pg_export_snapshot(), pg_postmaster_start_time()::text, "
+                              "pg_current_snapshot()::text"});
   } else if (options.snapshot) {
-    statements.push_back({"looking at the snapshot",
-                          "SELECT pg_postmaster_start_time()::text = $1 AND "
-                          "pg_current_snapshot()::text = $2",
-                          {options.snapshot->server_start, options.snapshot->contents}});
+    beginning.snapshot = add({"looking at the snapshot",
+                              "SELECT pg_postmaster_start_time()::text = $1 AND "
+                              "pg_current_snapshot()::text = $2",
+                              {options.snapshot->server_start, options.snapshot->contents}});
   }
   return beginning;
 }
@@ -163,6 +161,31 @@ std::vector<Result> read_at_once(Connection& connection, TransactionOptions opti
     connection.rollback();
     throw;
   }
+}
+
+std::unique_ptr<Companion> Companion::open(const Connection& first) {
+  const io::Deadline deadline = io::Deadline::after(time);
+  std::optional<Connection> connection = first.open_another(time);
+  if (!connection) return nullptr;
+  return std::unique_ptr<Companion>(new Companion(*std::move(connection), deadline.left()));
+}
+
+Transaction* Companion::join(const Transaction& transaction) {
+  if (!transaction.snapshot()) return nullptr;
+  TransactionOptions options = transaction.options();
+  options.read_only = true;
+  options.lock.reset();
+  options.export_snapshot = false;
+  options.snapshot = transaction.snapshot();
+  connection_.expect_answer_by(io::Deadline::after(left_));
+  try {
+    transaction_.emplace(connection_, std::move(options));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    return nullptr;
+  }
+  connection_.expect_answer_by(std::nullopt);
+  return &*transaction_;
 }
 
 }  // namespace tickstock::postgres

@@ -1,12 +1,11 @@
 #include "redis/address.hpp"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <string_view>
-
-#include "domain/error.hpp"
 
 namespace tickstock::redis {
 
@@ -42,8 +41,7 @@ int number_in(std::string_view text, int lowest, int highest, const std::string&
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < lowest ||
       value > highest) {
-    unusable(what + " is not a number from " + std::to_string(lowest) + " to " +
-             std::to_string(highest));
+    unusable(fmt::format("{} is not a number from {} to {}", what, lowest, highest));
   }
   return value;
 }
@@ -72,6 +70,10 @@ std::string remedy_for(std::string_view parameter) {
   return "remove it";
 }
 
+/// What ends an address, and what of that could begin a parameter.
+constexpr std::string_view ends = "/?#,&;=";
+constexpr std::string_view signs = ends.substr(1);
+
 /// Refuses what stands behind an address and is not understood, by its name where it has one, since
 /// anything else of it could be a secret.
 [[noreturn]] void refuse_rest(std::string_view rest) {
@@ -79,28 +81,38 @@ std::string remedy_for(std::string_view parameter) {
   rest.remove_prefix(1);
   const std::size_t equals = rest.find('=');
   const std::string_view name = rest.substr(0, equals);
-  if (sign == '#' || equals == std::string_view::npos || name.empty() || name.size() > 40 ||
-      !is_name(name))
-    unusable(std::string("what follows '") + sign + "' is not understood");
-  unusable("the parameter " + std::string(name) + " is not understood (" + remedy_for(name) + ")");
+  if (sign == '#' || equals == std::string::npos || name.empty() || name.size() > 40 ||
+      !is_name(name)) {
+    unusable(fmt::format("what follows '{}' is not understood", sign));
+  }
+  unusable(fmt::format("the parameter {} is not understood ({})", name, remedy_for(name)));
 }
 
-constexpr std::string_view signs_behind = "?#,&;=";
+void refuse_signs(std::string_view text) {
+  if (const std::size_t at = text.find_first_of(signs); at != std::string_view::npos) {
+    refuse_rest(text.substr(at));
+  }
+}
+
+/// Takes off the front what stands before the first of some signs, or all.
+std::string_view take_before(std::string_view before, std::string_view& text) {
+  const std::string_view front = text.substr(0, text.find_first_of(before));
+  text.remove_prefix(front.size());
+  return front;
+}
 
 /// Takes `user:password@` off the front of what follows the scheme.
 std::string_view take_login(std::string_view text, RedisSettings& settings) {
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos) return text;
   const std::string_view login = text.substr(0, at);
-  const std::size_t colon = login.find(':');
-  const std::string_view password =
-      colon == std::string_view::npos ? std::string_view() : login.substr(colon + 1);
+  std::string_view password = login;
+  const std::string_view user = take_before(":", password);
+  password = password.substr(password.empty() ? 0 : 1);
   // An @ behind a host would make that a user, and of its port a password.
-  const std::string_view user = login.substr(0, colon);
   const std::size_t digits = password.find_first_not_of("0123456789");
-  const bool looks_like_port =
-      digits != 0 && digits != std::string_view::npos &&
-      ("/" + std::string(signs_behind)).find(password[digits]) != std::string::npos;
+  const bool looks_like_port = digits != 0 && digits != std::string_view::npos &&
+                               ends.find(password[digits]) != std::string_view::npos;
   if (login.find_first_of("?@") != std::string_view::npos || looks_like_port ||
       user.find_first_of("/[]#,&;=") != std::string_view::npos) {
     unusable("a sign such as / ? @ # in user, password or a parameter must be percent-encoded");
@@ -114,84 +126,69 @@ std::string_view take_login(std::string_view text, RedisSettings& settings) {
 }
 
 /// Takes the name or the digits of the host off the front.
-std::string_view take_host(std::string_view text, RedisSettings& settings) {
-  if (text.starts_with('[')) {
-    const std::size_t bracket = text.find(']');
-    if (bracket == std::string_view::npos) unusable("a bracket is not closed");
-    settings.host = std::string(text.substr(1, bracket - 1));
-    in6_addr ignored{};
-    const std::string digits = settings.host.substr(0, settings.host.find('%'));
-    if (::inet_pton(AF_INET6, digits.c_str(), &ignored) != 1 ||
-        !is_name(settings.host.substr(std::min(digits.size() + 1, settings.host.size())))) {
-      unusable("what stands in brackets is not an IPv6 address");
-    }
-    return text.substr(bracket + 1);
+void take_host(std::string_view& text, RedisSettings& settings) {
+  if (!text.starts_with('[')) {
+    settings.host = take_before(":/?#,&;=", text);
+    if (settings.host.empty()) unusable("it names no host");
+    if (!is_name(settings.host)) unusable("its host holds a character that no host has");
+    return;
   }
-  const std::size_t end =
-      std::min(text.find_first_of("/:" + std::string(signs_behind)), text.size());
-  settings.host = std::string(text.substr(0, end));
-  if (settings.host.empty()) unusable("it names no host");
-  if (!is_name(settings.host)) unusable("its host holds a character that no host has");
-  return text.substr(end);
+  settings.host = take_before("]", text).substr(1);
+  if (text.empty()) unusable("a bracket is not closed");
+  text.remove_prefix(1);
+  std::string_view zone = settings.host;
+  const std::string digits(take_before("%", zone));
+  in6_addr ignored{};
+  if (::inet_pton(AF_INET6, digits.c_str(), &ignored) != 1 ||
+      !is_name(zone.substr(zone.empty() ? 0 : 1))) {
+    unusable("what stands in brackets is not an IPv6 address");
+  }
 }
 
 /// `host[:port][/database]`, and nothing behind it.
 void take_address(std::string_view text, RedisSettings& settings) {
-  text = take_host(text, settings);
-  const auto take_digits = [&text] {
-    text.remove_prefix(1);
-    const std::size_t end =
-        std::min(text.find_first_of("/" + std::string(signs_behind)), text.size());
-    const std::string_view digits = text.substr(0, end);
-    text.remove_prefix(end);
-    return digits;
-  };
+  take_host(text, settings);
   if (text.starts_with(':')) {
-    settings.port = std::to_string(number_in(take_digits(), 1, 65535, "the port"));
+    text.remove_prefix(1);
+    settings.port = std::to_string(number_in(take_before(ends, text), 1, 65535, "the port"));
   }
-  if (text.starts_with('/')) settings.database = database_of(take_digits());
+  if (text.starts_with('/')) {
+    text.remove_prefix(1);
+    settings.database = database_of(take_before(ends, text));
+  }
   if (text.empty()) return;
-  if (signs_behind.find(text.front()) != std::string_view::npos) refuse_rest(text);
+  if (signs.find(text.front()) != std::string_view::npos) refuse_rest(text);
   unusable("what follows the host is neither a port nor a database");
 }
 
-void take_unix(std::string_view rest, RedisSettings& settings) {
-  const std::size_t query = std::min(rest.find('?'), rest.size());
-  const std::string_view parameter = rest.substr(query);
-  rest = rest.substr(0, query);
+/// `/path[?db=N]`, with a login in front.
+void take_unix(std::string_view parameter, RedisSettings& settings) {
+  std::string_view path = take_before("?", parameter);
   // A password may hold an encoded slash only, so the path begins at the first one. Where that was
   // not heeded, the rest of a password must not be shown as a path.
-  const std::size_t slash = rest.find('/');
-  if (slash == std::string_view::npos) unusable("it names no socket");
-  const std::string_view login = rest.substr(0, slash);
+  const std::string_view login = take_before("/", path);
+  if (path.empty()) unusable("it names no socket");
   if (!take_login(login, settings).empty() ||
-      (!login.empty() && rest.find('@', slash) != std::string_view::npos)) {
+      (!login.empty() && path.find('@') != std::string_view::npos)) {
     unusable("a / or @ in user, password or path must be percent-encoded");
   }
-  const std::string_view path = rest.substr(slash);
-  if (const std::size_t sign = path.find_first_of(signs_behind); sign != std::string_view::npos) {
-    refuse_rest(path.substr(sign));
-  }
+  refuse_signs(path);
   settings.path = percent_decoded(path);
   if (settings.path.size() > 107) unusable("the path of the socket is longer than 107 bytes");
   if (parameter.empty()) return;
   constexpr std::string_view database = "?db=";
   if (!parameter.starts_with(database)) refuse_rest(parameter);
-  const std::string_view value = parameter.substr(database.size());
-  if (const std::size_t sign = value.find_first_of(signs_behind); sign != std::string_view::npos) {
-    refuse_rest(value.substr(sign));
-  }
-  settings.database = database_of(value);
+  parameter.remove_prefix(database.size());
+  refuse_signs(parameter);
+  settings.database = database_of(parameter);
 }
 
 }  // namespace
 
 std::string RedisSettings::shown() const {
-  const std::string suffix = std::to_string(database);
-  if (transport == Transport::unix_socket) return "unix://" + path + "?db=" + suffix;
-  const std::string address = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return (transport == Transport::tls ? "rediss://" : "redis://") + address + ":" + port + "/" +
-         suffix;
+  if (transport == Transport::unix_socket) return fmt::format("unix://{}?db={}", path, database);
+  return fmt::format("{}://{}:{}/{}", transport == Transport::tls ? "rediss" : "redis",
+                     host.find(':') == std::string::npos ? host : "[" + host + "]", port, database);
 }
 
 std::string RedisSettings::transport_weakness() const {
@@ -200,12 +197,16 @@ std::string RedisSettings::transport_weakness() const {
   return "the connection to Redis at " + shown() + " is not encrypted; use rediss://";
 }
 
+Error RedisSettings::failure(const std::string& why) const {
+  return {ErrorKind::redis, fmt::format("Redis at {}: {}", shown(), why)};
+}
+
 RedisSettings parse_redis_url(const std::string& url) {
   RedisSettings settings;
-  const std::size_t scheme_end = url.find("://");
-  if (scheme_end == std::string::npos) unusable("it has no scheme");
-  const std::string_view scheme = std::string_view(url).substr(0, scheme_end);
-  const std::string_view rest = std::string_view(url).substr(scheme_end + 3);
+  std::string_view rest = url;
+  const std::string_view scheme = rest.substr(0, rest.find("://"));
+  if (scheme.size() == rest.size()) unusable("it has no scheme");
+  rest.remove_prefix(scheme.size() + 3);
   if (scheme == "unix") {
     settings.transport = RedisSettings::Transport::unix_socket;
     take_unix(rest, settings);

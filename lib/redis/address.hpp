@@ -3,6 +3,8 @@
 #include <chrono>
 #include <string>
 
+#include "domain/error.hpp"
+
 namespace tickstock::redis {
 
 /// Where Redis is and how to log in.
@@ -26,6 +28,8 @@ struct RedisSettings {
   /// Why a stranger on the wire could listen, or answer in the server's place; empty for a server
   /// on this machine, or with TLS.
   [[nodiscard]] std::string transport_weakness() const;
+  /// Returns an error (redis) of this server.
+  [[nodiscard]] Error failure(const std::string& why) const;
 };
 
 /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`, or

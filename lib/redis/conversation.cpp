@@ -1,9 +1,8 @@
 #include "redis/conversation.hpp"
 
-#include <string_view>
-#include <utility>
+#include <fmt/format.h>
 
-#include "domain/error.hpp"
+#include <utility>
 
 namespace tickstock::redis {
 
@@ -46,8 +45,9 @@ std::string_view text_of(const redisReply& reply) {
   return {reply.str, static_cast<std::size_t>(reply.len)};
 }
 
-/// An error's words, fit for a line of text whoever the peer is.
-std::string words_of(const redisReply& reply) {
+/// An error's words, fit for a line of text whoever the peer is; nothing for another answer.
+std::optional<std::string> refusal_of(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_ERROR) return std::nullopt;
   std::string words(text_of(reply).substr(0, 300));
   for (char& c : words) {
     if (c < ' ' || c > '~') c = '?';
@@ -55,77 +55,111 @@ std::string words_of(const redisReply& reply) {
   return words;
 }
 
+void ignore(const redisReply& /*reply*/, const std::optional<std::string>& /*refusal*/) {}
+
 }  // namespace
 
-Conversation::Conversation(const RedisSettings& settings)
-    : address_(settings.shown()),
-      password_(settings.password),
-      database_(settings.database),
-      reader_(redisReaderCreateWithFunctions(limited_functions())) {
-  if (!settings.password.empty()) {
-    command(settings.user.empty()
-                ? std::vector<std::string>{"AUTH", settings.password}
-                : std::vector<std::string>{"AUTH", settings.user, settings.password},
-            Expected::login);
+Conversation::Conversation(RedisSettings settings)
+    : settings_(std::move(settings)), reader_(redisReaderCreateWithFunctions(limited_functions())) {
+  if (!settings_.password.empty()) {
+    std::vector<std::string> login{"AUTH", settings_.user, settings_.password};
+    if (settings_.user.empty()) login.erase(login.begin() + 1);
+    command(login, [this](const redisReply&, const Refusal& refusal) { take_login(refusal); });
   }
-  if (settings.database != 0) {
-    command({"SELECT", std::to_string(settings.database)}, Expected::database);
+  if (settings_.database != 0) {
+    command({"SELECT", std::to_string(settings_.database)},
+            [this](const redisReply&, const Refusal& refusal) { take_database(refusal); });
   }
-  command({"ROLE"}, Expected::role);
-  greetings_ = expected_.size();
+  command({"ROLE"},
+          [this](const redisReply& reply, const Refusal& refusal) { take_role(reply, refusal); });
+  greetings_ = asked();
 }
 
 void Conversation::announce(const Message& message) {
-  command({"PUBLISH", message.channel, message.body}, Expected::announcement);
+  command({"PUBLISH", message.channel, message.body}, ignore);
 }
 
 void Conversation::publish(const Message& message) {
-  if (answered_ == expected_.size()) refusal_.reset();
+  if (answered() == asked()) refusal_.reset();
   ++unanswered_;
-  command({"PUBLISH", message.channel, message.body}, Expected::publication);
+  command({"PUBLISH", message.channel, message.body},
+          [this, id = message.event_id, channel = message.channel](const redisReply& reply,
+                                                                   const Refusal& refusal) {
+            --unanswered_;
+            if (!refusal && reply.type != REDIS_REPLY_INTEGER) {
+              throw settings_.failure("its answer to PUBLISH is not a number");
+            }
+            if (refusal_) return;
+            if (!refusal) {
+              ++taken_;
+              return;
+            }
+            refusal_ = settings_.failure(fmt::format(
+                "event {} on channel {} is refused: {}; allow it", id, channel, *refusal));
+          });
 }
 
-void Conversation::pop(const std::string& list) { command({"LPOP", list}, Expected::element); }
+void Conversation::pop(const std::string& list) {
+  command({"LPOP", list}, [this](const redisReply& reply, const Refusal& refusal) {
+    if (refusal) {
+      no_element_ = refusal;
+    } else if (reply.type == REDIS_REPLY_STRING) {
+      elements_.emplace_back(text_of(reply));
+    } else if (reply.type != REDIS_REPLY_NIL) {
+      throw settings_.failure("its answer to LPOP is not an element");
+    }
+  });
+}
 
-void Conversation::begin_rehearsal() { command({"MULTI"}, Expected::rehearsal_begin); }
-
-void Conversation::rehearse(std::span<const std::string_view> channels) {
-  for (const std::string_view channel : channels) {
-    command({"PUBLISH", std::string(channel), ""}, Expected::rehearsal);
-  }
-  command({"DISCARD"}, Expected::rehearsal_end);
+void Conversation::rehearse(std::vector<std::string> channels) {
+  const auto go_on = [this, channels = std::move(channels)](const redisReply&,
+                                                            const Refusal& no_transaction) {
+    if (no_transaction) return;
+    rehearsal_ = "";
+    for (const std::string& channel : channels) {
+      command({"PUBLISH", channel, ""}, [this](const redisReply&, const Refusal& refusal) {
+        if (refusal && rehearsal_->empty()) rehearsal_ = refusal;
+      });
+    }
+    command({"DISCARD"}, ignore);
+  };
+  command({"MULTI"}, go_on);
 }
 
 std::vector<std::string> Conversation::take_elements() {
-  if (no_element_) fail("a list can't be read: " + *no_element_);
+  if (no_element_) throw settings_.failure("a list can't be read: " + *no_element_);
   return std::exchange(elements_, {});
 }
 
-void Conversation::require_published(const Message& message) const {
-  if (refusal_) {
-    fail("event " + message.event_id + " on channel " + message.channel +
-         " is refused: " + *refusal_ + "; allow it");
-  }
-}
-
 void Conversation::receive(std::string_view bytes) {
-  const auto malformed = [this] { fail("its answer is not the Redis protocol"); };
-  if (redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK) malformed();
+  const auto require = [this](bool sound) {
+    if (!sound) throw settings_.failure("its answer is not the Redis protocol");
+  };
+  require(redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) == REDIS_OK);
   held_ += bytes.size();
   for (;;) {
     void* raw = nullptr;
-    if (redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) malformed();
+    require(redisReaderGetReply(reader_.get(), &raw) == REDIS_OK);
     const std::unique_ptr<redisReply, FreeReply> reply(static_cast<redisReply*>(raw));
     const std::size_t rest = reply ? reader_->len - reader_->pos : 0;
-    if (held_ - rest > most_bytes) malformed();
+    require(held_ - rest <= most_bytes);
     if (!reply) return;
     held_ = rest;
-    if (answered_ >= expected_.size()) fail("it answers what was not asked");
-    take(*reply, expected_[answered_++]);
+    if (expected_.empty()) throw settings_.failure("it answers what was not asked");
+    const Take take = std::move(expected_.front());
+    expected_.pop_front();
+    ++answered_;
+    const Refusal refusal = refusal_of(*reply);
+    // A server that serves nobody says so instead of the first answer, whatever was asked.
+    if (refusal &&
+        (refusal->starts_with("DENIED") || refusal->starts_with("ERR max number of clients"))) {
+      throw settings_.failure(*refusal);
+    }
+    take(*reply, refusal);
   }
 }
 
-void Conversation::command(const std::vector<std::string>& words, Expected expected) {
+void Conversation::command(const std::vector<std::string>& words, Take take) {
   std::vector<const char*> texts;
   std::vector<std::size_t> sizes;
   for (const std::string& word : words) {
@@ -139,111 +173,70 @@ void Conversation::command(const std::vector<std::string>& words, Expected expec
   if (size < 0) throw Error(ErrorKind::redis, "out of memory while writing to Redis");
   const std::unique_ptr<char, decltype(&redisFreeCommand)> owner(formatted, &redisFreeCommand);
   unsent_.append(formatted, static_cast<std::size_t>(size));
-  expected_.push_back(expected);
+  expected_.push_back(std::move(take));
 }
 
-void Conversation::take(const redisReply& reply, Expected expected) {
-  const bool refused = reply.type == REDIS_REPLY_ERROR;
-  const std::string words = refused ? words_of(reply) : "";
-  // A server that serves nobody says so instead of the first answer, whatever was asked.
-  if (words.starts_with("DENIED") || words.starts_with("ERR max number of clients")) fail(words);
-  switch (expected) {
-    case Expected::login:
-      if (refused) take_login(words);
-      break;
-    case Expected::database:
-      if (!refused) break;
-      no_database_ = "database " + std::to_string(database_) + " is refused: " + words;
-      // A Sentinel knows no databases, and says next what it is.
-      if (!words.starts_with("ERR unknown command")) fail(no_database_);
-      break;
-    case Expected::role: take_role(reply); break;
-    case Expected::cluster_info: is_cluster_ = !refused; break;
-    case Expected::cluster_select:
-      is_cluster_ = is_cluster_ || words.find("cluster mode") != std::string::npos;
-      if (!is_cluster_) {
-        fail(
-            "it is a replica, whose subscribers are not those of the primary; connect to the "
-            "primary");
-      }
-      break;
-    case Expected::announcement: break;
-    case Expected::rehearsal_begin: rehearsing_ = !refused; break;
-    case Expected::rehearsal:
-      if (refused && rehearsal_refusal_.empty()) rehearsal_refusal_ = words;
-      break;
-    case Expected::rehearsal_end: rehearsing_ = false; break;
-    case Expected::element:
-      if (refused) {
-        no_element_ = words;
-      } else if (reply.type == REDIS_REPLY_STRING) {
-        elements_.emplace_back(text_of(reply));
-      } else if (reply.type != REDIS_REPLY_NIL) {
-        fail("its answer to LPOP is not an element");
-      }
-      break;
-    case Expected::publication:
-      --unanswered_;
-      if (!refused && reply.type != REDIS_REPLY_INTEGER) {
-        fail("its answer to PUBLISH is not a number");
-      }
-      if (refusal_) break;
-      if (refused) {
-        refusal_ = words;
-      } else {
-        ++taken_;
-      }
-      break;
+void Conversation::take_login(const Refusal& refusal) const {
+  if (!refusal) return;
+  if (refusal->substr(0, refusal->find(' ')) == "WRONGPASS") {
+    throw settings_.failure("the login is refused (WRONGPASS); check user and password");
   }
-}
-
-void Conversation::take_login(const std::string& refusal) const {
-  const std::string code = refusal.substr(0, refusal.find(' '));
-  if (code == "WRONGPASS") fail("the login is refused (WRONGPASS); check user and password");
   // Of a command that it does not know, Redis repeats the arguments.
-  std::string words = refusal.substr(0, refusal.find(", with args"));
+  std::string words = refusal->substr(0, refusal->find(", with args"));
   constexpr std::string_view mask = "********";
-  for (std::size_t at = words.find(password_); at != std::string::npos;
-       at = words.find(password_, at + mask.size())) {
-    words.replace(at, password_.size(), mask);
+  for (std::size_t at = words.find(settings_.password); at != std::string::npos;
+       at = words.find(settings_.password, at + mask.size())) {
+    words.replace(at, settings_.password.size(), mask);
   }
   const bool is_old = words.find("wrong number of arguments") != std::string::npos;
-  fail("the login is refused: " + words +
-       (is_old ? "; a Redis before version 6 has no users, so leave the user out of the URL"
-               : "; check user and password"));
+  throw settings_.failure(
+      "the login is refused: " + words +
+      (is_old ? "; a Redis before version 6 has no users, so leave the user out of the URL"
+              : "; check user and password"));
 }
 
-void Conversation::take_role(const redisReply& reply) {
-  if (reply.type == REDIS_REPLY_ERROR) {
-    const std::string words = words_of(reply);
-    // These two come from a server that serves; every other error says that it does not.
-    if (!words.starts_with("ERR unknown command") && !words.starts_with("NOPERM")) fail(words);
-    if (!no_database_.empty()) fail(no_database_);
-    warning_ = "Redis at " + address_ + " does not tell its role; taken for a primary";
-    return;
+void Conversation::take_database(const Refusal& refusal) {
+  if (!refusal) return;
+  no_database_ = fmt::format("database {} is refused: {}", settings_.database, *refusal);
+  // A Sentinel knows no databases, and says next what it is.
+  if (!refusal->starts_with("ERR unknown command")) throw settings_.failure(no_database_);
+}
+
+void Conversation::take_role(const redisReply& reply, const Refusal& refusal) {
+  // These two errors come from a server that serves; every other says that it does not.
+  const bool is_secret =
+      refusal && (refusal->starts_with("ERR unknown command") || refusal->starts_with("NOPERM"));
+  if (refusal && !is_secret) throw settings_.failure(*refusal);
+  if (!refusal && (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
+                   reply.element[0]->type != REDIS_REPLY_STRING)) {
+    throw settings_.failure("its answer to ROLE is not one of Redis");
   }
-  if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
-      reply.element[0]->type != REDIS_REPLY_STRING) {
-    fail("its answer to ROLE is not one of Redis");
-  }
-  const std::string_view role = text_of(*reply.element[0]);
+  const std::string_view role = is_secret ? "" : text_of(*reply.element[0]);
   if (role == "sentinel") {
-    fail(
+    throw settings_.failure(
         "it is a Sentinel, whose clients hear nothing of ours; connect to the primary that it "
         "watches");
   }
-  if (!no_database_.empty()) fail(no_database_);
+  if (!no_database_.empty()) throw settings_.failure(no_database_);
+  if (is_secret) {
+    warning_ = "Redis at " + settings_.shown() + " does not tell its role; taken for a primary";
+    return;
+  }
   // KeyDB's active replicas take writes, and pass publications on to each other.
   if (role == "master" || role == "active-replica") return;
   // In a Cluster every node passes on what is published. A user with few permissions may not ask
   // whether it is one, but the error of SELECT tells.
-  command({"CLUSTER", "INFO"}, Expected::cluster_info);
-  command({"SELECT", "1"}, Expected::cluster_select);
-  greetings_ = expected_.size();
-}
-
-void Conversation::fail(const std::string& why) const {
-  throw Error(ErrorKind::redis, "Redis at " + address_ + ": " + why);
+  command({"CLUSTER", "INFO"},
+          [this](const redisReply&, const Refusal& no_cluster) { in_cluster_ = !no_cluster; });
+  command({"SELECT", "1"}, [this](const redisReply&, const Refusal& why) {
+    in_cluster_ = in_cluster_ || (why && why->find("cluster mode") != std::string::npos);
+    if (!in_cluster_) {
+      throw settings_.failure(
+          "it is a replica, whose subscribers are not those of the primary; connect to the "
+          "primary");
+    }
+  });
+  greetings_ = asked();
 }
 
 }  // namespace tickstock::redis

@@ -3,14 +3,15 @@
 #include <hiredis/hiredis.h>
 
 #include <cstddef>
-#include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "domain/error.hpp"
 #include "domain/message.hpp"
 #include "redis/address.hpp"
 
@@ -21,7 +22,9 @@ namespace tickstock::redis {
 /// login, the database and the question for the role.
 class Conversation {
  public:
-  explicit Conversation(const RedisSettings& settings);
+  explicit Conversation(RedisSettings settings);
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
 
   /// Says an event whose answer makes no difference.
   void announce(const Message& message);
@@ -29,13 +32,12 @@ class Conversation {
   void publish(const Message& message);
   /// Takes the first element off a list; once it is answered, take_elements() has it.
   void pop(const std::string& list);
-  /// Asks whether events on these channels would be taken, without anybody hearing of one: first
-  /// begin_rehearsal(), and only once that is answered and rehearsing() is true, rehearse().
-  void begin_rehearsal();
-  [[nodiscard]] bool rehearsing() const { return rehearsing_; }
-  void rehearse(std::span<const std::string_view> channels);
-  /// Redis' words against the first of these channels that it refuses; empty where none is.
-  [[nodiscard]] const std::string& rehearsal_refusal() const { return rehearsal_refusal_; }
+  /// Asks whether events on these channels would be taken, without anybody hearing of one: it goes
+  /// on only once Redis has agreed to a transaction, which is then discarded.
+  void rehearse(std::vector<std::string> channels);
+  /// Redis' words against the first of these channels that it refuses, empty where none is; nothing
+  /// where the user may not ask.
+  [[nodiscard]] const std::optional<std::string>& rehearsal() const { return rehearsal_; }
 
   /// What the answers to pop() have brought since the last call, oldest first. \throws Error
   /// (redis) where one was an error.
@@ -45,10 +47,8 @@ class Conversation {
   [[nodiscard]] std::size_t taken() const { return taken_; }
   /// How many of them have no answer yet.
   [[nodiscard]] std::size_t unanswered() const { return unanswered_; }
-  /// Whether an answer to the last publish(), or to one that had no answer yet then, was an error.
-  [[nodiscard]] bool refused() const { return refusal_.has_value(); }
-  /// \throws Error (redis) where one was; `message` is the event that it was about.
-  void require_published(const Message& message) const;
+  /// The refusal of the last event that must be taken, or of one that had no answer yet then.
+  [[nodiscard]] const std::optional<Error>& refusal() const { return refusal_; }
 
   /// Takes what has arrived, in whatever pieces. \throws Error (redis) where Redis refuses the
   /// login or the database, is a replica, or doesn't speak its protocol; that ends the
@@ -60,11 +60,11 @@ class Conversation {
 
   /// How many commands belong to the beginning, how many until now, and how many are answered.
   [[nodiscard]] std::size_t greetings() const { return greetings_; }
-  [[nodiscard]] std::size_t asked() const { return expected_.size(); }
+  [[nodiscard]] std::size_t asked() const { return answered_ + expected_.size(); }
   [[nodiscard]] std::size_t answered() const { return answered_; }
 
   /// Whether it is a replica of a Cluster, which publishes as well as its primary.
-  [[nodiscard]] bool in_cluster() const { return is_cluster_; }
+  [[nodiscard]] bool in_cluster() const { return in_cluster_; }
 
   /// What is only worth a warning: a server that doesn't tell its role.
   [[nodiscard]] const std::string& warning() const { return warning_; }
@@ -76,32 +76,20 @@ class Conversation {
   struct FreeReply {
     void operator()(redisReply* reply) const { freeReplyObject(reply); }
   };
-  enum class Expected : unsigned char {
-    login,
-    database,
-    role,
-    cluster_info,
-    cluster_select,
-    announcement,
-    publication,
-    element,
-    rehearsal_begin,
-    rehearsal,
-    rehearsal_end
-  };
+  /// Redis' words, where it answers with an error.
+  using Refusal = std::optional<std::string>;
+  using Take = std::function<void(const redisReply&, const Refusal&)>;
 
-  void command(const std::vector<std::string>& words, Expected expected);
-  void take(const redisReply& reply, Expected expected);
-  void take_login(const std::string& refusal) const;
-  void take_role(const redisReply& reply);
-  [[noreturn]] void fail(const std::string& why) const;
+  /// Says a command; `take` gets its answer.
+  void command(const std::vector<std::string>& words, Take take);
+  void take_login(const Refusal& refusal) const;
+  void take_database(const Refusal& refusal);
+  void take_role(const redisReply& reply, const Refusal& refusal);
 
-  std::string address_;
-  std::string password_;  ///< which no error may repeat
-  int database_;
+  RedisSettings settings_;
   std::string no_database_;  ///< why the database is refused, until the role is known
   std::string unsent_;
-  std::vector<Expected> expected_;  ///< of every command so far
+  std::deque<Take> expected_;
   std::size_t greetings_ = 0;
   std::size_t answered_ = 0;
   std::unique_ptr<redisReader, FreeReader> reader_;
@@ -109,11 +97,10 @@ class Conversation {
   std::size_t taken_ = 0;
   std::size_t unanswered_ = 0;
   std::vector<std::string> elements_;
-  std::optional<std::string> no_element_;  ///< Redis' words against a pop()
-  std::optional<std::string> refusal_;     ///< Redis' words against a publication
-  bool is_cluster_ = false;
-  bool rehearsing_ = false;
-  std::string rehearsal_refusal_;
+  Refusal no_element_;  ///< against a pop()
+  std::optional<Error> refusal_;
+  std::optional<std::string> rehearsal_;
+  bool in_cluster_ = false;
   std::string warning_;
 };
 

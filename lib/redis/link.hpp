@@ -1,22 +1,35 @@
 #pragma once
 
+#include <openssl/ssl.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "domain/error.hpp"
 #include "io/wait.hpp"
 #include "redis/address.hpp"
 #include "redis/conversation.hpp"
-#include "redis/transport.hpp"
 
 namespace tickstock::redis {
 
-/// One connection to Redis and what is said over it. It moves on when asked: with a deadline that
-/// is over, only as far as goes without waiting. Once it has failed, it stays so.
+/// One connection to Redis over TCP, TLS or a Unix socket, and what is said over it. It moves on
+/// when asked: with a deadline that is over, only as far as goes without waiting. Once it has
+/// failed, it stays so. With TLS the certificate must be trusted and made out for the host, and the
+/// protocol be 1.2 or newer.
 class Link {
  public:
   /// \param doing what a signal would interrupt
   Link(const RedisSettings& settings, std::string doing);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
 
   [[nodiscard]] Conversation& conversation() { return conversation_; }
   [[nodiscard]] const Conversation& conversation() const { return conversation_; }
@@ -37,20 +50,57 @@ class Link {
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
 
  private:
+  struct FreeTls {
+    void operator()(SSL* tls) const { SSL_free(tls); }
+    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  };
+  enum class State { looking_up, connecting, shaking_hands, open };
+  /// What a step has come to: it is done, or it waits.
+  enum class Progress {
+    done,
+    wants_read,
+    wants_write,
+    wants_time  ///< a name is being looked up
+  };
+
   /// Moves on until so many replies have come or the deadline is over; an answer may lead to
   /// another question.
   void advance(std::size_t (Conversation::*wanted)() const, io::Deadline deadline,
                io::Patience& patience);
-  Transport::Progress step();
-  /// Takes what came before the connection broke, such as why. \throws Error, that reason.
-  void take_last_words();
+  /// Does what can be done at once. \throws Error (redis).
+  Progress step();
+  Progress look_up();
+  Progress try_next_address();
+  /// Leaves the address that is tried.
+  Progress give_up_address(std::string why);
+  Progress check_connected();
+  Progress begin_tls();
+  Progress shake_hands();
+  Progress send();
+  Progress receive();
+  /// Returns how many bytes have arrived, or what tells why none have.
+  ssize_t read(std::span<char> buffer);
+  /// What a call waits for that did nothing. \throws Error (redis) where it failed.
+  Progress waiting(ssize_t result, Progress wants, std::string_view doing) const;
+  /// Whether there is another address, and this one has had its share of the time to connect.
+  [[nodiscard]] bool is_late() const { return next_address_ != nullptr && end_of_address_.over(); }
+  void close_socket();
 
   RedisSettings settings_;
   std::string doing_;
-  Transport transport_;
-  bool connected_ = false;
   Conversation conversation_;
   std::optional<Error> failure_;
+  State state_ = State::looking_up;
+  std::optional<io::Lookup> lookup_;
+  sockaddr_un unix_path_{};
+  addrinfo unix_address_{};
+  const addrinfo* next_address_ = nullptr;
+  std::chrono::milliseconds time_of_address_{0};
+  io::Deadline end_of_address_ = io::Deadline::never();
+  std::string last_failure_;
+  int fd_ = -1;
+  std::unique_ptr<SSL_CTX, FreeTls> tls_context_;
+  std::unique_ptr<SSL, FreeTls> tls_;
 };
 
 }  // namespace tickstock::redis

@@ -10,7 +10,7 @@
 #include "domain/market.hpp"
 #include "domain/run.hpp"
 #include "domain/warning.hpp"
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "rules/change.hpp"
 #include "rules/guard.hpp"
 #include "rules/plan.hpp"

@@ -1,6 +1,6 @@
 #include <chrono>
 
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "sync/run_state.hpp"
 #include "tables/runs.hpp"
 

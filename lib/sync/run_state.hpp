@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "events/messages.hpp"
-#include "postgres/companion.hpp"
 #include "postgres/connection.hpp"
 #include "postgres/transaction.hpp"
 #include "sync/announcer.hpp"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "postgres/arrays.hpp"
+#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {

@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "postgres/arrays.hpp"
+#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 #include "tables/columns.hpp"
 

@@ -1,8 +1,7 @@
 #include "tables/entry_writer.hpp"
 
-#include "json/writer.hpp"
-#include "postgres/arrays.hpp"
-#include "postgres/sqlstate.hpp"
+#include "json/json.hpp"
+#include "postgres/result.hpp"
 #include "rules/change.hpp"
 
 namespace tickstock::tables {

@@ -8,10 +8,9 @@
 #include <limits>
 #include <utility>
 
-#include "json/reader.hpp"
-#include "postgres/arrays.hpp"
-#include "postgres/binary_copy.hpp"
-#include "postgres/copy_out.hpp"
+#include "json/json.hpp"
+#include "postgres/copy.hpp"
+#include "postgres/result.hpp"
 
 namespace tickstock::tables {
 

@@ -8,7 +8,6 @@
 
 #include "domain/entry.hpp"
 #include "domain/market.hpp"
-#include "postgres/companion.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/policy.hpp"
 #include "tables/catalog.hpp"

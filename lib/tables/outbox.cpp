@@ -1,6 +1,6 @@
 #include "tables/outbox.hpp"
 
-#include "postgres/arrays.hpp"
+#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {

@@ -172,7 +172,7 @@ TEST_CASE("the man page documents exactly the variables that the program reads")
 }
 
 TEST_CASE("the page of events has exactly the events, each with its channel") {
-  const std::string code = read_file(source_root / "lib/events/channels.hpp");
+  const std::string code = read_file(source_root / "lib/events/messages.hpp");
   const std::string pattern = "\"(tickstock:[a-z_:]+)\",\\s*\"([a-z_]+)\"";
   const auto channels = matches(code, pattern, 1);
   const auto events = matches(code, pattern, 2);

@@ -1,8 +1,7 @@
 #include <optional>
 
 #include "fuzz/targets.hpp"
-#include "json/reader.hpp"
-#include "json/writer.hpp"
+#include "json/json.hpp"
 
 namespace tickstock::fuzz {
 

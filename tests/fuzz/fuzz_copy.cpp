@@ -3,7 +3,7 @@
 
 #include "domain/error.hpp"
 #include "fuzz/targets.hpp"
-#include "postgres/binary_copy.hpp"
+#include "postgres/copy.hpp"
 
 namespace tickstock::fuzz {
 

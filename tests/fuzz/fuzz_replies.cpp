@@ -38,7 +38,7 @@ Outcome converse(std::string_view plan, const std::vector<std::string_view>& ans
       conversation.receive(piece);
       require(conversation.answered() >= before, "an answer is taken back");
     }
-    conversation.require_published(event);
+    if (conversation.refusal()) throw Error(*conversation.refusal());
   } catch (const Error& error) {
     require(error.kind() == ErrorKind::redis, "an error of another kind");
     outcome.error = error.what();

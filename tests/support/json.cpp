@@ -3,7 +3,7 @@
 // First, since it configures the headers of RapidJSON, and that has to be the same all over a
 // program.
 // clang-format off
-#include "json/rapidjson.hpp"
+#include "json/json.hpp"
 // clang-format on
 
 #include <fmt/format.h>

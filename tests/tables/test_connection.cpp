@@ -5,9 +5,8 @@
 #include <chrono>
 #include <thread>
 
-#include "postgres/companion.hpp"
 #include "postgres/connection.hpp"
-#include "postgres/copy_out.hpp"
+#include "postgres/copy.hpp"
 #include "postgres/transaction.hpp"
 #include "support/catch.hpp"
 #include "support/patience.hpp"

@@ -5,7 +5,7 @@
 #include <iterator>
 
 #include "fuzz/targets.hpp"
-#include "json/reader.hpp"
+#include "json/json.hpp"
 #include "rules/policy.hpp"
 #include "support/catch.hpp"
 #include "support/patience.hpp"

@@ -3,9 +3,8 @@
 #include <random>
 #include <string>
 
-#include "postgres/binary_copy.hpp"
 #include "postgres/connection.hpp"
-#include "postgres/copy_out.hpp"
+#include "postgres/copy.hpp"
 #include "support/catch.hpp"
 #include "support/patience.hpp"
 #include "support/postgres.hpp"

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "postgres/binary_copy.hpp"
+#include "postgres/copy.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock;

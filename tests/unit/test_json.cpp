@@ -1,8 +1,7 @@
 #include <limits>
 
 #include "domain/error.hpp"
-#include "json/reader.hpp"
-#include "json/writer.hpp"
+#include "json/json.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock;

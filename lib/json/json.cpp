@@ -1,7 +1,10 @@
-#include "json/reader.hpp"
+#include "json/json.hpp"
+
+#include <rapidjson/reader.h>
+
+#include <cmath>
 
 #include "domain/utf8.hpp"
-#include "json/rapidjson.hpp"
 
 namespace tickstock::json {
 
@@ -44,7 +47,37 @@ class StringArrayHandler
 
 }  // namespace
 
-bool StringArrayReader::read(std::string_view json) { return read_plain(json) || read_any(json); }
+Writer& Writer::string(std::string_view value) {
+  std::string escaped;
+  if (bad_text_ == BadText::escape) {
+    escaped = escaped_utf8(value);
+    value = escaped;
+  }
+  require(value.find('\0') == std::string_view::npos);
+  return require(json_.String(value.empty() ? "" : value.data(), length_of(value)));
+}
+
+Writer& Writer::real(double value) {
+  return std::isfinite(value) ? require(json_.Double(value)) : null();
+}
+
+Writer& Writer::raw(std::string_view json) {
+  return require(json_.RawValue(json.data(), json.size(), rapidjson::kObjectType));
+}
+
+std::string Writer::text() const {
+  if (!json_.IsComplete()) throw Error(ErrorKind::failed, "a JSON text was left unfinished");
+  return {buffer_.GetString(), buffer_.GetSize()};
+}
+
+Writer& Writer::require(bool written) {
+  if (!written) {
+    throw Error(ErrorKind::failed,
+                "a text can't be written as JSON, since it is not valid UTF-8 or holds a NUL byte; "
+                "fix the row that holds it");
+  }
+  return *this;
+}
 
 bool StringArrayReader::read_plain(std::string_view json) {
   constexpr std::string_view between = "\", \"";

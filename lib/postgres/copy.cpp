@@ -1,10 +1,13 @@
-#include "postgres/binary_copy.hpp"
+#include "postgres/copy.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
 
 #include <array>
-#include <charconv>
-#include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
+#include <memory>
 
 #include "domain/error.hpp"
 
@@ -68,20 +71,96 @@ std::optional<double> exactly(const Decimal& decimal) {
 
 double by_text(const Decimal& decimal) {
   std::string text = "0";
-  for (std::size_t i = 0; i < decimal.size(); ++i) {
-    const std::string group = std::to_string(decimal.group(i));
-    text.append(4 - group.size(), '0').append(group);
-  }
-  text += "e" + std::to_string(decimal.exponent);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc::result_out_of_range) return value;
-  // Too large, or so small that it is zero.
-  const int leading = decimal.exponent + 4 * static_cast<int>(decimal.size());
-  return leading > 0 ? std::numeric_limits<double>::infinity() : 0.0;
+  for (std::size_t i = 0; i < decimal.size(); ++i) text += fmt::format("{:04}", decimal.group(i));
+  // No locale has a say in digits without a point.
+  return std::strtod(fmt::format("{}e{}", text, decimal.exponent).c_str(), nullptr);
 }
 
 }  // namespace
+
+CopyOut::~CopyOut() {
+  if (running_ && PQtransactionStatus(connection_.connection_.get()) == PQTRANS_ACTIVE) {
+    connection_.stop();
+  }
+}
+
+void CopyOut::begin() {
+  deadline_ = connection_.statement_deadline();
+  connection_.send(statement_);
+  running_ = true;
+  connection_.flush(deadline_, statement_.doing);
+}
+
+void CopyOut::finish() {
+  while (advance()) connection_.wait(POLLIN, deadline_, statement_.doing);
+}
+
+std::optional<Error> CopyOut::finish_both(CopyOut& first, CopyOut& second,
+                                          std::chrono::milliseconds longest_silence) {
+  std::optional<Error> failure;
+  bool second_runs = true;
+  const auto try_second = [&failure, &second_runs](const auto& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      failure = error;
+      second_runs = false;
+    }
+  };
+  Connection& beside = second.connection_;
+  const std::string& doing = second.statement_.doing;
+  while (first.advance()) {
+    if (second_runs) try_second([&] { second_runs = second.advance(); });
+    first.connection_.wait(POLLIN, first.deadline_, first.statement_.doing,
+                           second_runs ? &beside : nullptr);
+    if (second_runs) try_second([&] { beside.consume_input(doing); });
+  }
+  while (second_runs) {
+    try_second([&] {
+      second_runs = second.advance();
+      const io::Deadline silence = io::Deadline::after(longest_silence);
+      if (second_runs) beside.wait(POLLIN, second.deadline_.earlier(silence), doing);
+    });
+  }
+  return failure;
+}
+
+bool CopyOut::advance() {
+  if (!running_) begin();
+  PGconn* raw = connection_.connection_.get();
+  for (;;) {
+    if (has_rows_) {
+      if (!take_rows()) return true;
+      has_rows_ = false;
+    }
+    if (PQisBusy(raw) != 0) return true;
+    const Result result(PQgetResult(raw));
+    if (!connection_.usable()) throw connection_.lost(statement_.doing);
+    if (result.get() == nullptr) break;
+    if (result.status() == PGRES_COPY_OUT) {
+      has_rows_ = true;
+      // The time for the answer is over, the time for the rows begins.
+      deadline_ = connection_.statement_deadline();
+    } else if (result.failed()) {
+      failure_ = error_of(result, statement_.doing);
+    }
+  }
+  running_ = false;
+  if (failure_) throw Error(*failure_);
+  return false;
+}
+
+bool CopyOut::take_rows() {
+  for (;;) {
+    char* bytes = nullptr;
+    const int size = PQgetCopyData(connection_.connection_.get(), &bytes, 1);
+    if (size < -1) throw connection_.lost(statement_.doing);
+    if (size <= 0) return size < 0;
+    const std::unique_ptr<char, decltype(&PQfreemem)> owner(bytes, &PQfreemem);
+    take_(std::string_view(bytes, static_cast<std::size_t>(size)));
+  }
+}
 
 void BinaryCopyReader::feed(std::string_view bytes) {
   if (!rest_.empty()) {

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/error.hpp"
+
+// The library's checks are asserts, which a release build would leave out. RapidJSON is included
+// from here first.
+// clang-format off
+#define RAPIDJSON_ASSERT(x)                                                       \
+  ((x) ? static_cast<void>(0)                                                     \
+       : throw ::tickstock::Error(::tickstock::ErrorKind::failed,                 \
+                                  "a JSON text was built in the wrong order"))
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+// clang-format on
+
+namespace tickstock::json {
+
+/// What a Writer does with a text that JSON can't hold: bytes that are not UTF-8, or a NUL byte.
+enum class BadText : unsigned char {
+  refuse,  ///< what is stored must be exactly what was meant
+  escape   ///< what is only shown must not fail: `\xNN`
+};
+
+/// Writes one JSON text, on one line, from front to back. It refuses what PostgreSQL's jsonb and a
+/// strict reader would refuse. \throws Error (failed) for a bad text that is to be refused, or
+/// calls out of order.
+class Writer {
+ public:
+  explicit Writer(BadText bad_text = BadText::refuse) : bad_text_(bad_text) {}
+
+  Writer& begin_object() { return require(json_.StartObject()); }
+  Writer& end_object() { return require(json_.EndObject()); }
+  Writer& begin_array() { return require(json_.StartArray()); }
+  Writer& end_array() { return require(json_.EndArray()); }
+  Writer& key(std::string_view name) { return require(json_.Key(name.data(), length_of(name))); }
+
+  Writer& string(std::string_view value);
+  Writer& number(std::int64_t value) { return require(json_.Int64(value)); }
+  Writer& number(std::uint64_t value) { return require(json_.Uint64(value)); }
+  Writer& number(int value) { return require(json_.Int(value)); }
+  /// Numbers that are not finite become null.
+  Writer& real(double value);
+  Writer& boolean(bool value) { return require(json_.Bool(value)); }
+  Writer& null() { return require(json_.Null()); }
+  /// A complete JSON text that comes from PostgreSQL or another Writer.
+  Writer& raw(std::string_view json);
+  Writer& string_or_null(const std::optional<std::string>& value) {
+    return value ? string(*value) : null();
+  }
+  Writer& number_or_null(const std::optional<std::int64_t>& value) {
+    return value ? number(*value) : null();
+  }
+  Writer& real_or_null(const std::optional<double>& value) { return value ? real(*value) : null(); }
+  /// Null for an empty text.
+  Writer& text_or_null(std::string_view value) { return value.empty() ? null() : string(value); }
+
+  /// Returns the finished text.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  static rapidjson::SizeType length_of(std::string_view text) {
+    return static_cast<rapidjson::SizeType>(text.size());
+  }
+  Writer& require(bool written);
+
+  BadText bad_text_;
+  rapidjson::StringBuffer buffer_;
+  rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>, rapidjson::UTF8<>,
+                    rapidjson::CrtAllocator, rapidjson::kWriteValidateEncodingFlag>
+      json_{buffer_};
+};
+
+/// Reads JSON arrays of strings, without building a document. The memory for one is used again for
+/// the next.
+class StringArrayReader {
+ public:
+  /// \return false for anything else: another type, an element that is no string, or text that
+  /// PostgreSQL's jsonb does not take either.
+  bool read(std::string_view json) { return read_plain(json) || read_any(json); }
+
+  /// The elements of the array that was read last; valid as long as its text, and until the next
+  /// one.
+  [[nodiscard]] std::span<const std::string_view> strings() const { return strings_; }
+
+ private:
+  /// Reads what PostgreSQL prints of nearly every array: ASCII without escapes, a comma and a blank
+  /// between the elements. Four times as fast as the library. \return false for all else.
+  bool read_plain(std::string_view json);
+  bool read_any(std::string_view json);
+
+  std::string buffer_;  ///< in which escapes are resolved in place
+  std::vector<std::string_view> strings_;
+};
+
+}  // namespace tickstock::json
