@@ -12,7 +12,7 @@
 #include "command_line.hpp"
 #include "domain/error.hpp"
 #include "setting.hpp"
-#include "tables/grants.hpp"
+#include "tables/schema.hpp"
 #include "version.hpp"
 
 namespace tickstock::cli {

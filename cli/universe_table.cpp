@@ -11,7 +11,6 @@
 
 #include "domain/error.hpp"
 #include "domain/text.hpp"
-#include "domain/utf8.hpp"
 #include "rules/policy.hpp"
 #include "setting.hpp"
 

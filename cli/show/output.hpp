@@ -8,7 +8,7 @@
 #include "sync/check.hpp"
 #include "sync/report.hpp"
 #include "tables/changes.hpp"
-#include "tables/entries_list.hpp"
+#include "tables/entries.hpp"
 #include "tables/runs.hpp"
 
 namespace tickstock::cli {

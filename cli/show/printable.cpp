@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "domain/utf8.hpp"
+#include "domain/text.hpp"
 
 namespace tickstock::cli {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "domain/counted.hpp"
+#include "domain/text.hpp"
 
 namespace tickstock::cli {
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "domain/counted.hpp"
 #include "domain/error.hpp"
 #include "domain/text.hpp"
 

@@ -1,8 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -67,5 +72,65 @@ class Members {
   std::shared_ptr<const std::vector<SymbolId>> list_;
   std::vector<Place> gaps_;  ///< ascending places in the list of those who left
 };
+
+/// A member and where it stands; a name repeated in a list counts once, at its first place.
+struct Placement {
+  SymbolId symbol;
+  Place from;  ///< in the old list; not used for an added member
+  Place to;    ///< in the new list; not used for a removed member
+};
+
+/// What turns one list of members into another.
+struct MembershipDiff {
+  std::vector<Placement> added;    ///< in the order of the new list
+  std::vector<Placement> removed;  ///< in the order of the old list
+  std::vector<Placement>
+      moved;               ///< in the order of the new list; the fewest that must change place
+  std::size_t before = 0;  ///< how many different members the old list has
+
+  [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && moved.empty(); }
+};
+
+/// `list` with each name once, at its first place.
+std::vector<SymbolId> distinct(const std::vector<SymbolId>& list);
+
+/// Added and removed are the differences of the two sets; moved are the kept members that are not
+/// on a longest increasing subsequence of old places, so no smaller set exists. O(n log n).
+MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
+                                const std::vector<SymbolId>& after);
+
+/// One row of `cache_entries`, as far as a rule reads it.
+struct Entry {
+  std::string cache_type;
+
+  /// `content` is an object with an array of strings under `symbols`.
+  bool readable = true;
+  bool too_large = false;  ///< it has more symbols than are read; not readable either
+
+  Members members;
+
+  /// `count` and `metadata` of the content as PostgreSQL prints jsonb; empty where the key is
+  /// missing.
+  std::string count;
+  std::string metadata;
+};
+
+/// Entries by name in byte order. A task hands on what it changed as new entries, so that a plan
+/// holds both sides without copying them.
+using Entries = std::map<std::string, std::shared_ptr<const Entry>, std::less<>>;
+
+/// Why the content of an entry can't be read, as the rest of a sentence about it. \pre not
+/// readable.
+std::string_view unreadable_because(const Entry& entry);
+
+/// The entry of that name, or null.
+const Entry* find_entry(const Entries& entries, std::string_view universe);
+
+/// The content's `metadata` as PostgreSQL prints jsonb: shorter keys first, then by bytes; of two
+/// pairs with one key the last counts.
+std::string metadata_text(const std::vector<std::pair<std::string, std::string>>& pairs);
+
+/// Whether the stored `count` is the number `size`: 2 and 2.0 are the same number.
+bool count_is(std::string_view count, std::size_t size);
 
 }  // namespace tickstock

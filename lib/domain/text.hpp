@@ -1,8 +1,12 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tickstock {
 
@@ -19,5 +23,34 @@ std::string json_quoted(std::string_view text);
 /// Reads the string of JSON at the front of a text, as PostgreSQL prints it; nothing for anything
 /// else.
 std::optional<std::string> json_unquoted(std::string_view text);
+
+/// `1 universe`, `2 universes`.
+inline std::string counted(std::uint64_t number, const std::string& one, const std::string& many) {
+  return std::to_string(number) + " " + (number == 1 ? one : many);
+}
+
+/// `'A', 'B' and 3 more`: the first `most` of some names in byte order.
+inline std::string listed_names(std::vector<std::string> names, std::size_t most) {
+  std::sort(names.begin(), names.end());
+  std::string list;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) {
+    const bool is_last = i > 0 && i + 1 == names.size();
+    list += (i == 0 ? "'" : is_last ? " and '" : ", '") + names[i] + "'";
+  }
+  if (names.size() > most) list += " and " + std::to_string(names.size() - most) + " more";
+  return list;
+}
+
+/// How many bytes the character at the front of a text has in UTF-8; 0 where it is none, as the
+/// Unicode Standard (table 3-7) has it: not too long, no surrogate, nothing above U+10FFFF. \pre
+/// not empty.
+std::size_t utf8_size(std::string_view text);
+
+/// Returns whether a text is UTF-8 throughout.
+bool is_utf8(std::string_view text);
+
+/// Returns a text with every byte that is not UTF-8, and every NUL byte, written as `\xNN`, so that
+/// JSON and PostgreSQL take it.
+std::string escaped_utf8(std::string_view text);
 
 }  // namespace tickstock

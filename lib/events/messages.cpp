@@ -8,7 +8,7 @@
 
 #include "events/sha256.hpp"
 #include "json/json.hpp"
-#include "rules/change.hpp"
+#include "rules/reason.hpp"
 
 namespace tickstock::events {
 

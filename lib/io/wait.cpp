@@ -52,8 +52,8 @@ Readiness Patience::wait_ticking(int fd, short events, Deadline deadline,
   constexpr std::chrono::milliseconds time_between{100};
   for (;;) {
     tick_();
-    const Readiness readiness = wait_for(
-        fd, events, deadline.earlier(Deadline::after(time_between)), interrupt, other_fd);
+    const Readiness readiness =
+        wait_for(fd, events, deadline.earlier(Deadline::after(time_between)), interrupt, other_fd);
     if (readiness != Readiness::timed_out || deadline.over()) return readiness;
   }
 }

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "domain/utf8.hpp"
+#include "domain/text.hpp"
 
 namespace tickstock::json {
 

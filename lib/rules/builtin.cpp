@@ -1,11 +1,10 @@
-#include "rules/builtin.hpp"
-
 #include <fmt/format.h>
 
 #include <array>
 #include <string_view>
 
-#include "domain/entry.hpp"
+#include "domain/members.hpp"
+#include "rules/policy.hpp"
 
 namespace tickstock {
 

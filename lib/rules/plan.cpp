@@ -5,7 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "domain/counted.hpp"
+#include "domain/text.hpp"
 #include "rules/select.hpp"
 
 namespace tickstock {

@@ -5,9 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "domain/entry.hpp"
-#include "domain/membership_diff.hpp"
-#include "domain/warning.hpp"
+#include "domain/error.hpp"
+#include "domain/members.hpp"
 #include "rules/policy.hpp"
 #include "rules/universe.hpp"
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "domain/entry.hpp"
-#include "domain/warning.hpp"
-#include "rules/builtin.hpp"
+#include "domain/error.hpp"
+#include "domain/members.hpp"
+#include "rules/universe.hpp"
 
 namespace tickstock {
 
@@ -69,5 +69,13 @@ std::string name_in_family(const Universe& family, std::string_view slug);
 /// families make one name.
 Universes expand(const Universes& declared, const Market& market, const Entries& entries,
                  std::vector<Warning>& warnings);
+
+/// The group of the five categories by market cap, which the guards about the market watch.
+inline const std::string categories_group = "categories";
+
+/// The ten universes that every installation has, in the order in which they are written and
+/// announced. Nothing else in the program names one of them.
+/// \param ipo_days length of the window of recent listings, the as-of day included
+std::vector<Universe> builtin_universes(int ipo_days);
 
 }  // namespace tickstock

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "domain/entry.hpp"
+#include "domain/members.hpp"
 #include "rules/universe.hpp"
 
 namespace tickstock {

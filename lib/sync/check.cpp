@@ -6,7 +6,7 @@
 #include <chrono>
 #include <map>
 
-#include "domain/counted.hpp"
+#include "domain/text.hpp"
 #include "events/publisher.hpp"
 #include "rules/select.hpp"
 #include "sync/data_warnings.hpp"

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "domain/counted.hpp"
-#include "domain/entry.hpp"
+#include "domain/members.hpp"
+#include "domain/text.hpp"
 #include "tables/market_reader.hpp"
 
 namespace tickstock::sync {

@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "domain/error.hpp"
 #include "domain/market.hpp"
-#include "domain/warning.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/plan.hpp"
 #include "sync/options.hpp"

@@ -8,7 +8,6 @@
 #include "events/publisher.hpp"
 #include "postgres/connection.hpp"
 #include "tables/catalog.hpp"
-#include "tables/table_names.hpp"
 
 namespace tickstock::sync {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "tables/giving_up.hpp"
+#include "tables/outbox.hpp"
 
 namespace tickstock::sync {
 

@@ -9,7 +9,6 @@
 #include "io/wait.hpp"
 #include "postgres/connection.hpp"
 #include "tables/catalog.hpp"
-#include "tables/table_names.hpp"
 
 namespace tickstock::sync {
 

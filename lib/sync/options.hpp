@@ -12,8 +12,8 @@
 #include "redis/address.hpp"
 #include "rules/plan.hpp"
 #include "rules/policy.hpp"
-#include "tables/pruning.hpp"
-#include "tables/table_names.hpp"
+#include "tables/catalog.hpp"
+#include "tables/outbox.hpp"
 
 namespace tickstock::sync {
 

@@ -9,11 +9,10 @@
 #include "domain/error.hpp"
 #include "domain/market.hpp"
 #include "domain/run.hpp"
-#include "domain/warning.hpp"
 #include "json/json.hpp"
-#include "rules/change.hpp"
-#include "rules/guard.hpp"
+#include "rules/guards.hpp"
 #include "rules/plan.hpp"
+#include "rules/reason.hpp"
 
 namespace tickstock::sync {
 

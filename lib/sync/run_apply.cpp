@@ -2,7 +2,7 @@
 #include <chrono>
 
 #include "sync/run_state.hpp"
-#include "tables/entry_writer.hpp"
+#include "tables/entries.hpp"
 #include "tables/runs.hpp"
 
 namespace tickstock::sync {

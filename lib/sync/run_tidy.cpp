@@ -1,7 +1,6 @@
 #include "sync/giving_up.hpp"
 #include "sync/run_state.hpp"
 #include "tables/outbox.hpp"
-#include "tables/pruning.hpp"
 
 namespace tickstock::sync {
 

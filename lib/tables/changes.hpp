@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "postgres/connection.hpp"
-#include "tables/table_names.hpp"
+#include "tables/catalog.hpp"
 
 namespace tickstock::tables {
 

@@ -4,7 +4,7 @@
 
 #include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
-#include "tables/columns.hpp"
+#include "tables/preflight.hpp"
 
 namespace tickstock::tables {
 

@@ -6,7 +6,6 @@
 #include "domain/error.hpp"
 #include "postgres/connection.hpp"
 #include "tables/catalog.hpp"
-#include "tables/table_names.hpp"
 
 namespace tickstock::tables {
 

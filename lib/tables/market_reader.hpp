@@ -6,12 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "domain/entry.hpp"
 #include "domain/market.hpp"
+#include "domain/members.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/policy.hpp"
 #include "tables/catalog.hpp"
-#include "tables/table_names.hpp"
 
 namespace tickstock::tables {
 

@@ -9,7 +9,7 @@
 
 #include "domain/message.hpp"
 #include "postgres/connection.hpp"
-#include "tables/table_names.hpp"
+#include "tables/catalog.hpp"
 
 namespace tickstock::tables {
 
@@ -40,5 +40,39 @@ struct Backlog {
 };
 
 Backlog read_backlog(postgres::Connection& connection, const TableNames& names);
+
+/// Events of one run that will never be published.
+struct GivenUp {
+  std::string run_id;
+  std::int64_t events;
+};
+
+/// Gives up every event that has been pending for more than `days` days by PostgreSQL's clock, in a
+/// READ COMMITTED transaction that holds the publish lock, and counts them in the records of their
+/// runs. \return them by run, oldest first; nothing where another publisher is at work. \throws
+/// Error.
+std::optional<std::vector<GivenUp>> give_up_old(postgres::Connection& connection,
+                                                const TableNames& names, std::int64_t publish_lock,
+                                                const std::string& application_name, int days);
+
+/// The same for exactly one event, a UUID. \return false where another publisher is at work.
+/// \throws Error (failed) when the event is not pending, with the reason.
+bool give_up_event(postgres::Connection& connection, const TableNames& names,
+                   std::int64_t publish_lock, const std::string& application_name,
+                   const std::string& event_id);
+
+/// How long the program's own tables keep what; 0 stands for ever.
+struct Retention {
+  int journal_days = 400;     ///< a record of a run and its changes
+  int journal_runs = 10'000;  ///< so many records, whatever their age
+  int outbox_days = 30;       ///< an event that was published or given up
+  int outbox_max_age = 7;     ///< days until a pending event is given up
+};
+
+/// Deletes the records of runs on these entries and the events that are kept long enough, the
+/// oldest first and so many at most that no night becomes slow, in one READ COMMITTED transaction
+/// that waits for no row. Running records, the newest that committed, and runs with pending events
+/// stay. \throws Error.
+void prune(postgres::Connection& connection, const TableNames& names, const Retention& retention);
 
 }  // namespace tickstock::tables

@@ -5,7 +5,6 @@
 #include <span>
 #include <string_view>
 
-#include "tables/columns.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::tables {

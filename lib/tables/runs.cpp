@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "domain/counted.hpp"
+#include "domain/text.hpp"
 
 namespace tickstock::tables {
 

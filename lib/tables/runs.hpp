@@ -10,7 +10,6 @@
 #include "postgres/connection.hpp"
 #include "postgres/transaction.hpp"
 #include "tables/catalog.hpp"
-#include "tables/table_names.hpp"
 
 namespace tickstock::tables {
 

@@ -8,7 +8,6 @@
 #include "domain/error.hpp"
 #include "postgres/connection.hpp"
 #include "tables/catalog.hpp"
-#include "tables/table_names.hpp"
 
 namespace tickstock::tables {
 
@@ -31,5 +30,14 @@ std::vector<std::string> schema_sql(const TableNames& names);
 /// Error (failed) naming the missing columns where a relation of that name has another shape, and
 /// for a newer version. \return what was created and upgraded, in words.
 std::vector<std::string> create_schema(postgres::Connection& connection, const TableNames& names);
+
+/// Why a text can't be the name of a role; empty where it can.
+std::string role_problem(std::string_view role);
+
+/// A script for psql that grants a role what every command but `init` needs, and no more. \pre
+/// role_problem is empty. \param priced whether market caps are made from prices \param labels the
+/// columns of the symbols that declarations name
+std::string grants_sql(const TableNames& names, const std::string& role, bool priced,
+                       const std::vector<std::string>& labels);
 
 }  // namespace tickstock::tables

@@ -7,7 +7,7 @@
 #include "fuzz/targets.hpp"
 #include "postgres/connection.hpp"
 #include "redis/address.hpp"
-#include "tables/table_names.hpp"
+#include "tables/catalog.hpp"
 
 namespace tickstock::fuzz {
 

@@ -2,9 +2,8 @@
 #include "support/catch.hpp"
 #include "support/patience.hpp"
 #include "support/postgres.hpp"
-#include "tables/entry_writer.hpp"
+#include "tables/entries.hpp"
 #include "tables/outbox.hpp"
-#include "tables/pruning.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "domain/day.hpp"
-#include "domain/entry.hpp"
 #include "domain/market.hpp"
+#include "domain/members.hpp"
 #include "rules/plan.hpp"
 
 namespace tickstock::test {

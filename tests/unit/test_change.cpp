@@ -1,4 +1,3 @@
-#include "rules/change.hpp"
 #include "rules/plan.hpp"
 #include "rules/reason.hpp"
 #include "support/catch.hpp"

@@ -2,7 +2,7 @@
 
 #include "postgres/connection.hpp"
 #include "support/catch.hpp"
-#include "tables/table_names.hpp"
+#include "tables/catalog.hpp"
 
 using namespace tickstock;
 using namespace tickstock::postgres;

@@ -3,7 +3,7 @@
 #include <set>
 #include <unordered_set>
 
-#include "domain/membership_diff.hpp"
+#include "domain/members.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock;

@@ -1,15 +1,17 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "domain/market.hpp"
 #include "domain/message.hpp"
+#include "postgres/connection.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/plan.hpp"
 #include "rules/reason.hpp"
-#include "tables/table_names.hpp"
+#include "tables/catalog.hpp"
 
 namespace tickstock::tables {
 
@@ -36,5 +38,17 @@ std::optional<Error> write_task(postgres::Transaction& transaction, const WriteC
 postgres::Statement store_messages(const TableNames& names, const std::string& run_id,
                                    const std::string& created_at,
                                    const std::vector<Message>& messages);
+
+/// What a reader sees of one entry.
+struct EntrySummary {
+  std::optional<std::string> universe;
+  std::optional<std::string> type;
+  /// How long its list of symbols is; nothing where the content has none.
+  std::optional<std::int64_t> symbols;
+  std::optional<std::string> updated_at;  ///< ISO 8601 in UTC
+};
+
+/// Every entry of whatever type, by name in byte order. The server counts: no content is read.
+std::vector<EntrySummary> list_entries(postgres::Connection& connection, const TableNames& names);
 
 }  // namespace tickstock::tables
