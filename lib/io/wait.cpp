@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <limits>
 #include <system_error>
-#include <thread>
 
 namespace tickstock::io {
 
@@ -52,8 +51,8 @@ Readiness Patience::wait_ticking(int fd, short events, Deadline deadline,
   constexpr std::chrono::milliseconds time_between{100};
   for (;;) {
     tick_();
-    const Readiness readiness = wait_for(
-        fd, events, deadline.earlier(Deadline::after(time_between)), interrupt, other_fd);
+    const Readiness readiness =
+        wait_for(fd, events, deadline.earlier(Deadline::after(time_between)), interrupt, other_fd);
     if (readiness != Readiness::timed_out || deadline.over()) return readiness;
   }
 }
@@ -95,13 +94,8 @@ Lookup::Lookup(const std::string& host, const std::string& port)
     : addresses_(look_up(host, port, AI_NUMERICHOST)) {
   if (addresses_.failure.empty()) return;
   try {
-    std::packaged_task<Addresses()> task(
-        [host, port] { return look_up(host, port, AI_ADDRCONFIG); });
-    pending_ = task.get_future();
-    // Nothing can end it early, so it is left to itself.
-    std::thread(std::move(task)).detach();
+    pending_ = in_background([host, port] { return look_up(host, port, AI_ADDRCONFIG); });
   } catch (const std::system_error& error) {
-    pending_ = {};
     addresses_.failure = error.what();
   }
 }
