@@ -1,16 +1,13 @@
 #include "events/publisher.hpp"
 
 #include <algorithm>
-#include <string_view>
-#include <vector>
+#include <utility>
 
 #include "events/messages.hpp"
 
 namespace tickstock::events {
 
 using io::Deadline;
-
-Publisher::Publisher(const redis::RedisSettings& settings) : link_(settings, "publishing events") {}
 
 void Publisher::announce(const Message& message) {
   if (link_.failed()) return;
@@ -69,6 +66,39 @@ bool Publisher::flush(Deadline deadline, io::Patience& patience) noexcept {
     return true;
   } catch (const std::exception&) {
     return false;
+  }
+}
+
+std::optional<Day> latest_day_in(std::string_view text) {
+  constexpr std::size_t size = 10;
+  std::optional<Day> latest;
+  for (std::size_t at = 0; at + size <= text.size(); ++at) {
+    if (const auto day = parse_day(text.substr(at, size))) latest = std::max(latest, day);
+  }
+  return latest;
+}
+
+bool DaySignals::take(Day day, Deadline deadline, io::Patience& patience) {
+  redis::Conversation& conversation = link_.conversation();
+  bool signalled = false;
+  for (;;) {
+    // The answers to an earlier question may be late, and bring the signal.
+    if (!std::exchange(asked_, true)) {
+      for (const std::string& list : lists_) conversation.pop(list);
+    }
+    try {
+      link_.settle(deadline, patience);
+    } catch (const Error& error) {
+      // A signal that is taken off its list must not be lost over the next question.
+      if (signalled && error.kind() == ErrorKind::redis) return true;
+      throw;
+    }
+    asked_ = false;
+    const std::vector<std::string> elements = conversation.take_elements();
+    if (elements.empty()) return signalled;
+    for (const std::string& element : elements) {
+      signalled = signalled || latest_day_in(element).value_or(day) >= day;
+    }
   }
 }
 

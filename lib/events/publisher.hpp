@@ -5,11 +5,10 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "domain/error.hpp"
-#include "domain/message.hpp"
-#include "io/wait.hpp"
-#include "redis/address.hpp"
+#include "domain/day.hpp"
 #include "redis/link.hpp"
 
 namespace tickstock::events {
@@ -19,7 +18,7 @@ namespace tickstock::events {
 /// waiting.
 class Publisher {
  public:
-  explicit Publisher(const redis::RedisSettings& settings);
+  explicit Publisher(const redis::RedisSettings& settings) : link_(settings, "publishing events") {}
 
   /// Queues an event that may be lost, without waiting for anything. Never throws for a Redis that
   /// fails.
@@ -64,6 +63,29 @@ class Publisher {
 
   redis::Link link_;
   std::set<std::string> open_channels_;  ///< on which Redis has taken an event
+};
+
+/// Returns the latest day that a text names in the form YYYY-MM-DD; nothing where it names none.
+std::optional<Day> latest_day_in(std::string_view text);
+
+/// The lists of Redis onto which an import puts an element when the prices of a day are complete.
+class DaySignals {
+ public:
+  DaySignals(const redis::RedisSettings& settings, std::vector<std::string> lists)
+      : link_(settings, "waiting for the end of the day"), lists_(std::move(lists)) {}
+
+  /// Takes all that is on the lists. \return whether the signal of this day was among it: an
+  /// element that names no earlier day alone. \throws Error (redis), after which it may be called
+  /// again unless failed(); (interrupted).
+  bool take(Day day, io::Deadline deadline, io::Patience& patience);
+
+  /// Whether the connection is of no more use.
+  [[nodiscard]] bool failed() const { return link_.failed(); }
+
+ private:
+  redis::Link link_;
+  std::vector<std::string> lists_;
+  bool asked_ = false;  ///< with answers still to come
 };
 
 }  // namespace tickstock::events

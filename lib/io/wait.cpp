@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <limits>
 #include <system_error>
-#include <thread>
 
 namespace tickstock::io {
 
@@ -95,13 +94,8 @@ Lookup::Lookup(const std::string& host, const std::string& port)
     : addresses_(look_up(host, port, AI_NUMERICHOST)) {
   if (addresses_.failure.empty()) return;
   try {
-    std::packaged_task<Addresses()> task(
-        [host, port] { return look_up(host, port, AI_ADDRCONFIG); });
-    pending_ = task.get_future();
-    // Nothing can end it early, so it is left to itself.
-    std::thread(std::move(task)).detach();
+    pending_ = in_background([host, port] { return look_up(host, port, AI_ADDRCONFIG); });
   } catch (const std::system_error& error) {
-    pending_ = {};
     addresses_.failure = error.what();
   }
 }

@@ -7,6 +7,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace tickstock::io {
@@ -106,6 +107,16 @@ class Settling {
  private:
   Patience& patience_;
 };
+
+/// Runs a step that nothing can end early in a thread that is left to itself. \throws
+/// std::system_error where there is no thread to be had.
+template <typename Step>
+auto in_background(Step step) {
+  std::packaged_task<decltype(step())()> task(std::move(step));
+  auto result = task.get_future();
+  std::thread(std::move(task)).detach();
+  return result;
+}
 
 /// What a host name came to.
 struct Addresses {

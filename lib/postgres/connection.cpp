@@ -4,8 +4,6 @@
 #include <poll.h>
 
 #include <array>
-#include <future>
-#include <thread>
 
 namespace tickstock::postgres {
 
@@ -234,16 +232,13 @@ void Connection::stop() noexcept {
 
 bool Connection::cancel() noexcept {
   try {
-    // libpq waits for the server to close the second connection, without a limit. So it does that
-    // beside us, and is left to itself when it takes too long.
-    std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), &PQfreeCancel);
+    const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), &PQfreeCancel);
     if (!cancel) return false;
-    std::packaged_task<void()> task([cancel] {
+    // libpq waits for the server to close the second connection, without a limit.
+    const std::future<void> done = io::in_background([cancel] {
       std::array<char, 256> ignored{};
       PQcancel(cancel.get(), ignored.data(), static_cast<int>(ignored.size()));
     });
-    const std::future<void> done = task.get_future();
-    std::thread(std::move(task)).detach();
     const milliseconds time = expendable_ ? cancel_time_of_expendable : cancel_time;
     return done.wait_for(time) == std::future_status::ready;
   } catch (const std::exception&) {

@@ -141,10 +141,6 @@ class Connection {
  private:
   friend class CopyOut;
 
-  struct Finish {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-  };
-
   /// Why no connection came about.
   struct Refusal {
     std::string why;
@@ -152,7 +148,7 @@ class Connection {
   };
 
   Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)
-      : connection_(connection),
+      : connection_(connection, &PQfinish),
         settings_(std::move(settings)),
         target_(std::move(target)),
         patience_(&patience),
@@ -184,7 +180,7 @@ class Connection {
   [[nodiscard]] io::Deadline statement_deadline() const;
   [[nodiscard]] Error lost(const std::string& doing) const;
 
-  std::unique_ptr<PGconn, Finish> connection_;
+  std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
   ConnectionSettings settings_;
   Target target_;
   std::string user_;

@@ -26,17 +26,12 @@ Options options_of(PQconninfoOption* found) {
 }
 
 /// \param why gets libpq's words where it can't read it
-Options parse(const std::string& conninfo, std::string& why) {
+Options parse(const std::string& conninfo, std::string* why = nullptr) {
   char* message = nullptr;
   Options options = options_of(PQconninfoParse(conninfo.c_str(), &message));
-  if (message != nullptr) why = message;
+  if (why != nullptr && message != nullptr) *why = message;
   PQfreemem(message);
   return options;
-}
-
-Options parse(const std::string& conninfo) {
-  std::string ignored;
-  return parse(conninfo, ignored);
 }
 
 /// What a parameter that libpq lacks means to the library that has it, and what to do here.
@@ -80,14 +75,8 @@ std::string unreadable(std::string_view conninfo, std::string_view why) {
 }
 
 /// A value as conninfo writes it.
-std::string quoted_value(std::string_view value) {
-  if (value.find_first_of(" \t\n'\\") == std::string_view::npos) return std::string(value);
-  std::string quoted = "'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "'";
+std::string written(const std::string& value) {
+  return value.find_first_of(" \t\n'\\") == std::string::npos ? value : in_quotes(value, '\'');
 }
 
 /// Whether user and password of a URL end where they seem to. libpq takes the first '/' or '@' for
@@ -205,7 +194,7 @@ std::string conninfo_problem(const std::string& conninfo) {
     }
   }
   std::string why;
-  const Options options = parse(conninfo, why);
+  const Options options = parse(conninfo, &why);
   if (!why.empty()) return unreadable(conninfo, why);
   if (holds_conninfo(value_of(options, "dbname"))) {
     return "its name of the database is a URL or conninfo itself";
@@ -237,7 +226,7 @@ std::string shown_conninfo(const std::string& conninfo) {
     if (value.empty()) continue;
     if (conninfo.empty() && std::count(told.begin(), told.end(), keyword) == 0) continue;
     shown += fmt::format("{}{}={}", shown.empty() ? "" : " ", keyword,
-                         keyword.ends_with("password") ? "********" : quoted_value(value));
+                         keyword.ends_with("password") ? "********" : written(value));
   }
   return shown;
 }

@@ -32,10 +32,6 @@ std::uint32_t uint32_at(std::string_view bytes, std::size_t at) {
          byte_at(bytes, at + 3);
 }
 
-std::int32_t int32_at(std::string_view bytes, std::size_t at) {
-  return static_cast<std::int32_t>(uint32_at(bytes, at));
-}
-
 [[noreturn]] void malformed() {
   throw Error(ErrorKind::failed, "PostgreSQL sent rows in a format that can't be read");
 }
@@ -193,7 +189,7 @@ std::size_t BinaryCopyReader::consume(std::string_view bytes) {
   std::size_t at = 2;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (bytes.size() < at + 4) return 0;
-    const std::int32_t size = int32_at(bytes, at);
+    const auto size = static_cast<std::int32_t>(uint32_at(bytes, at));
     at += 4;
     if (size < -1) malformed();
     if (size == -1) {
@@ -211,7 +207,7 @@ std::size_t BinaryCopyReader::consume(std::string_view bytes) {
 std::optional<Day> copy_day(const CopyField& field) {
   if (!field) return std::nullopt;
   if (field->size() != 4) malformed();
-  const std::int32_t days = int32_at(*field, 0);
+  const auto days = static_cast<std::int32_t>(uint32_at(*field, 0));
   constexpr std::chrono::sys_days epoch{std::chrono::year{2000} / 1 / 1};
   constexpr std::chrono::sys_days first{std::chrono::year::min() / 1 / 1};
   constexpr std::chrono::sys_days last{std::chrono::year::max() / 12 / 31};

@@ -117,4 +117,13 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
+std::string in_quotes(std::string_view text, char quote) {
+  std::string quoted(1, quote);
+  for (const char c : text) {
+    if (c == quote || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted += quote;
+}
+
 }  // namespace tickstock::postgres

@@ -16,7 +16,7 @@ namespace tickstock::postgres {
 /// The rows of one statement, in text format. Rows and columns count from 0.
 class Result {
  public:
-  explicit Result(PGresult* result = nullptr) : result_(result) {}
+  explicit Result(PGresult* result = nullptr) : result_(result, &PQclear) {}
 
   [[nodiscard]] PGresult* get() const { return result_.get(); }
   [[nodiscard]] ExecStatusType status() const { return PQresultStatus(get()); }
@@ -51,10 +51,7 @@ class Result {
   [[nodiscard]] std::string_view command_tag() const { return PQcmdStatus(get()); }
 
  private:
-  struct Clear {
-    void operator()(PGresult* result) const { PQclear(result); }
-  };
-  std::unique_ptr<PGresult, Clear> result_;
+  std::unique_ptr<PGresult, decltype(&PQclear)> result_;
 };
 
 /// Returns whether an error belongs to the row that was written (a constraint, a value, a trigger),
@@ -69,17 +66,16 @@ Error error_of(const Result& result, const std::string& doing);
 /// Returns a text of libpq without its trailing line breaks and on one line.
 std::string one_line(std::string_view text);
 
+/// Returns a text in quotes, with a backslash before each quote and backslash in it.
+std::string in_quotes(std::string_view text, char quote);
+
 /// Returns the text form of a PostgreSQL array of texts, for a parameter of type text[].
 template <typename Text>
 std::string array_literal(const std::vector<Text>& values) {
   std::string literal = "{";
   for (const std::string_view value : values) {
-    literal += literal.size() > 1 ? ",\"" : "\"";
-    for (const char c : value) {
-      if (c == '"' || c == '\\') literal += '\\';
-      literal += c;
-    }
-    literal += '"';
+    if (literal.size() > 1) literal += ',';
+    literal += in_quotes(value, '"');
   }
   return literal += '}';
 }

@@ -45,6 +45,11 @@ struct TransactionOptions {
   std::chrono::milliseconds idle_time{0};
 };
 
+/// Runs statements in a transaction of their own that only reads, all of it in one round trip.
+/// \throws Error.
+std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
+                                 std::vector<Statement> statements);
+
 /// A transaction that rolls back unless it was committed. All settings are local to it, so that a
 /// transaction pooler may stand between: search_path (pg_catalog first, temporary tables last),
 /// time-outs, zone, and row_security off, by which a policy that would hide rows is an error
@@ -84,6 +89,9 @@ class Transaction {
   void commit();
 
  private:
+  friend std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
+                                          std::vector<Statement> statements);
+
   void begin(const std::vector<Statement>& first);
 
   Connection& connection_;
@@ -93,11 +101,6 @@ class Transaction {
   bool has_lock_ = false;
   bool open_ = true;
 };
-
-/// Runs statements in a transaction of their own that only reads, all of it in one round trip.
-/// \throws Error.
-std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
-                                 const std::vector<Statement>& statements);
 
 /// A second connection to the same server, which reads on the snapshot of a transaction of the
 /// first one, so that two tables arrive at once. Nothing depends on it: what it can't do, the first

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "domain/error.hpp"
 #include "domain/message.hpp"
 #include "redis/address.hpp"
 
@@ -70,21 +69,18 @@ class Conversation {
   [[nodiscard]] const std::string& warning() const { return warning_; }
 
  private:
-  struct FreeReader {
-    void operator()(redisReader* reader) const { redisReaderFree(reader); }
+  struct Answer {
+    const redisReply& reply;
+    std::optional<std::string> refusal;  ///< Redis' words, where it is an error
   };
-  struct FreeReply {
-    void operator()(redisReply* reply) const { freeReplyObject(reply); }
-  };
-  /// Redis' words, where it answers with an error.
-  using Refusal = std::optional<std::string>;
-  using Take = std::function<void(const redisReply&, const Refusal&)>;
+  using Take = std::function<void(const Answer&)>;
 
   /// Says a command; `take` gets its answer.
-  void command(const std::vector<std::string>& words, Take take);
-  void take_login(const Refusal& refusal) const;
-  void take_database(const Refusal& refusal);
-  void take_role(const redisReply& reply, const Refusal& refusal);
+  void command(
+      const std::vector<std::string>& words, Take take = [](const Answer&) {});
+  void take_login(const Answer& answer) const;
+  void take_database(const Answer& answer);
+  void take_role(const Answer& answer);
 
   RedisSettings settings_;
   std::string no_database_;  ///< why the database is refused, until the role is known
@@ -92,12 +88,12 @@ class Conversation {
   std::deque<Take> expected_;
   std::size_t greetings_ = 0;
   std::size_t answered_ = 0;
-  std::unique_ptr<redisReader, FreeReader> reader_;
+  std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader_;
   std::size_t held_ = 0;  ///< bytes that have arrived of the next answer
   std::size_t taken_ = 0;
   std::size_t unanswered_ = 0;
   std::vector<std::string> elements_;
-  Refusal no_element_;  ///< against a pop()
+  std::optional<std::string> no_element_;  ///< Redis' words against a pop()
   std::optional<Error> refusal_;
   std::optional<std::string> rehearsal_;
   bool in_cluster_ = false;

@@ -37,8 +37,6 @@ std::string tls_error_text() {
 Link::Link(const RedisSettings& settings, std::string doing)
     : settings_(settings), doing_(std::move(doing)), conversation_(settings) {}
 
-Link::~Link() { close_socket(); }
-
 void Link::connect(Deadline deadline, io::Patience& patience) {
   advance(&Conversation::greetings, deadline.earlier(Deadline::after(settings_.connect_timeout)),
           patience);
@@ -83,8 +81,15 @@ Link::Progress Link::step() {
     case State::shaking_hands: return shake_hands();
     case State::open: break;
   }
-  const Progress sent = send();
-  return sent == Progress::done ? receive() : sent;
+  try {
+    const Progress sent = send();
+    if (sent != Progress::done) return sent;
+  } catch (const Error&) {
+    // What came before the connection broke may tell why.
+    receive();
+    throw;
+  }
+  return receive();
 }
 
 Link::Progress Link::look_up() {
@@ -192,35 +197,20 @@ Link::Progress Link::send() {
   while (!bytes.empty()) {
     const ssize_t sent = tls_ ? SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()))
                               : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent > 0) {
-      bytes.erase(0, static_cast<std::size_t>(sent));
-      continue;
-    }
-    try {
-      return waiting(sent, Progress::wants_write, "sending failed");
-    } catch (const Error&) {
-      // What came before the connection broke may tell why.
-      std::array<char, 16384> buffer;
-      const ssize_t received = read(buffer);
-      ERR_clear_error();
-      if (received > 0) conversation_.receive({buffer.data(), static_cast<std::size_t>(received)});
-      throw;
-    }
+    if (sent <= 0) return waiting(sent, Progress::wants_write, "sending failed");
+    bytes.erase(0, static_cast<std::size_t>(sent));
   }
   return Progress::done;
 }
 
 Link::Progress Link::receive() {
   std::array<char, 16384> buffer;
-  const ssize_t received = read(buffer);
+  const ssize_t received =
+      tls_ ? SSL_read(tls_.get(), buffer.data(), static_cast<int>(buffer.size()))
+           : ::recv(fd_, buffer.data(), buffer.size(), 0);
   if (received <= 0) return waiting(received, Progress::wants_read, "receiving failed");
   conversation_.receive({buffer.data(), static_cast<std::size_t>(received)});
   return Progress::done;
-}
-
-ssize_t Link::read(std::span<char> buffer) {
-  return tls_ ? SSL_read(tls_.get(), buffer.data(), static_cast<int>(buffer.size()))
-              : ::recv(fd_, buffer.data(), buffer.size(), 0);
 }
 
 Link::Progress Link::waiting(ssize_t result, Progress wants, std::string_view doing) const {

@@ -8,13 +8,10 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
-#include "domain/error.hpp"
 #include "io/wait.hpp"
-#include "redis/address.hpp"
 #include "redis/conversation.hpp"
 
 namespace tickstock::redis {
@@ -27,7 +24,7 @@ class Link {
  public:
   /// \param doing what a signal would interrupt
   Link(const RedisSettings& settings, std::string doing);
-  ~Link();
+  ~Link() { close_socket(); }
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
@@ -50,18 +47,9 @@ class Link {
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
 
  private:
-  struct FreeTls {
-    void operator()(SSL* tls) const { SSL_free(tls); }
-    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-  };
   enum class State { looking_up, connecting, shaking_hands, open };
-  /// What a step has come to: it is done, or it waits.
-  enum class Progress {
-    done,
-    wants_read,
-    wants_write,
-    wants_time  ///< a name is being looked up
-  };
+  /// What a step has come to. It wants time while a name is being looked up.
+  enum class Progress { done, wants_read, wants_write, wants_time };
 
   /// Moves on until so many replies have come or the deadline is over; an answer may lead to
   /// another question.
@@ -78,8 +66,6 @@ class Link {
   Progress shake_hands();
   Progress send();
   Progress receive();
-  /// Returns how many bytes have arrived, or what tells why none have.
-  ssize_t read(std::span<char> buffer);
   /// What a call waits for that did nothing. \throws Error (redis) where it failed.
   Progress waiting(ssize_t result, Progress wants, std::string_view doing) const;
   /// Whether there is another address, and this one has had its share of the time to connect.
@@ -99,8 +85,8 @@ class Link {
   io::Deadline end_of_address_ = io::Deadline::never();
   std::string last_failure_;
   int fd_ = -1;
-  std::unique_ptr<SSL_CTX, FreeTls> tls_context_;
-  std::unique_ptr<SSL, FreeTls> tls_;
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> tls_context_{nullptr, &SSL_CTX_free};
+  std::unique_ptr<SSL, decltype(&SSL_free)> tls_{nullptr, &SSL_free};
 };
 
 }  // namespace tickstock::redis

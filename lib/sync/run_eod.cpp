@@ -2,7 +2,7 @@
 #include <chrono>
 #include <memory>
 
-#include "events/day_signals.hpp"
+#include "events/publisher.hpp"
 #include "sync/run_state.hpp"
 #include "tables/market_reader.hpp"
 #include "tables/preflight.hpp"

@@ -3,7 +3,7 @@
 #include <csignal>
 
 #include "domain/error.hpp"
-#include "events/day_signals.hpp"
+#include "events/publisher.hpp"
 #include "redis.hpp"
 #include "support/catch.hpp"
 

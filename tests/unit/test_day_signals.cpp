@@ -1,4 +1,4 @@
-#include "events/day_signals.hpp"
+#include "events/publisher.hpp"
 #include "support/catch.hpp"
 
 TEST_CASE("the latest day in a text is found wherever it stands") {
