@@ -17,7 +17,6 @@
 #include "signals.hpp"
 #include "sync/check.hpp"
 #include "sync/delivery.hpp"
-#include "sync/giving_up.hpp"
 #include "sync/run.hpp"
 #include "tables/entries.hpp"
 #include "tables/preflight.hpp"

@@ -19,8 +19,7 @@
 #include "settings.hpp"
 #include "show/output.hpp"
 #include "signals.hpp"
-#include "sync/announcer.hpp"
-#include "sync/clock.hpp"
+#include "sync/run.hpp"
 
 namespace {
 

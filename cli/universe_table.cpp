@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,23 +19,22 @@ namespace tickstock::cli {
 
 namespace {
 
-constexpr std::size_t longest_name = 200;  ///< characters
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_members = 1'000'000;
 
+/// The keys of a universe, conditions first.
 const std::vector<std::string> known_keys{
-    "name",    "type",    "each",  "match", "except", "cap_from", "cap_below", "listed_within",
-    "include", "exclude", "first", "order", "group",  "maintain", "lines"};
+    "each",    "match", "except", "cap_from", "cap_below", "listed_within", "first", "include",
+    "exclude", "name",  "type",   "order",    "group",     "maintain",      "lines"};
+constexpr std::ptrdiff_t conditions = 7;
 
-std::size_t characters_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
+/// A name as an entry, a type or a column may have it.
+bool is_name(const std::string& text) {
+  constexpr std::size_t most_characters = 200;
+  const std::size_t size = characters_of(text);
+  return size > 0 && size <= most_characters && std::none_of(text.begin(), text.end(), [](char c) {
+           return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
+         });
 }
 
 /// Makes a universe of one table.
@@ -45,141 +45,109 @@ class UniverseReader {
 
   Universe read() {
     universe_.task = Task::themes;
-    universe_.name = text("name").value_or("");
+    universe_.name = name("name");
     if (universe_.name.empty()) fail("name", "is missing; every universe needs one");
     require_known_keys();
-    universe_.each = column("each");
+    universe_.each = name("each");
+    universe_.group = name("group");
+    universe_.type = has("type") ? name("type") : "theme";
     require_placeholder();
-    universe_.group = text("group").value_or("");
-    universe_.type = text("type").value_or("theme");
-    read_conditions();
+    match("match", false);
+    match("except", true);
+    read_bounds();
+    read_names();
     read_upkeep();
-    require_some_condition();
-    inherit();
+    require_what_is_inherited();
     return universe_;
   }
 
   [[noreturn]] void fail(std::string_view key, const std::string& problem) const {
     const toml::node* node = table_.get(key);
-    const auto line = (node != nullptr ? node->source() : table_.source()).begin.line;
     throw Error(ErrorKind::config,
-                fmt::format("line {}: [[universe]]{}{}: {} {}", line,
+                fmt::format("line {}: [[universe]]{}{}: {} {}",
+                            (node != nullptr ? node->source() : table_.source()).begin.line,
                             universe_.name.empty() ? "" : " ", universe_.name, key, problem));
   }
 
  private:
-  void require_known_keys() const {
-    for (const auto& [key, node] : table_) {
-      const std::string word(key.str());
-      if (std::count(known_keys.begin(), known_keys.end(), word) > 0) continue;
-      const auto meant = nearest(word, known_keys);
-      fail(word, meant ? "is no key of a universe; did you mean " + *meant + "?"
-                       : "is no key of a universe; see tickstock-cache-universes(7)");
-    }
-  }
-
   [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
 
-  [[nodiscard]] std::optional<std::string> text(std::string_view key) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return std::nullopt;
-    const auto value = node->value_exact<std::string>();
-    if (!value) fail(key, "must be a text");
-    const std::size_t size = characters_of(*value);
-    if (size == 0 || size > longest_name || has_control(*value)) {
-      fail(key, fmt::format("must have 1 to {} characters, none of them a control character",
-                            longest_name));
-    }
+  /// The value of a key; nothing where it is not given. \throws Error where it is another one than
+  /// the key demands.
+  template <typename Value, typename IsGood>
+  std::optional<Value> take(std::string_view key, const std::string& demand, IsGood is_good) const {
+    if (!has(key)) return std::nullopt;
+    auto value = table_.get(key)->value<Value>();
+    const bool other_type = std::same_as<Value, std::string> && !table_.get(key)->is_string();
+    if (!value || other_type || !is_good(*value)) fail(key, "must be " + demand);
     return value;
   }
 
-  [[nodiscard]] std::string column(std::string_view key) const { return text(key).value_or(""); }
+  [[nodiscard]] std::string name(std::string_view key) const {
+    return take<std::string>(key, "a text of 1 to 200 characters, none of them a control character",
+                             is_name)
+        .value_or("");
+  }
 
-  [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key,
-                                                  std::int64_t highest) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return std::nullopt;
-    const auto value = node->value_exact<std::int64_t>();
-    if (!value || *value < 1 || *value > highest) {
-      fail(key, fmt::format("must be a whole number from 1 to {}", highest));
-    }
-    return value;
+  [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key, std::int64_t most) const {
+    return take<std::int64_t>(key, fmt::format("a whole number from 1 to {}", most),
+                              [&](std::int64_t value) {
+                                return table_.get(key)->is_integer() && value >= 1 && value <= most;
+                              });
   }
 
   [[nodiscard]] std::optional<double> dollars(std::string_view key) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return std::nullopt;
-    const auto value = node->is_number() ? node->value<double>() : std::nullopt;
-    if (!value || !std::isfinite(*value) || *value <= 0) {
-      fail(key, "must be a number of US dollars above zero");
-    }
-    return value;
+    return take<double>(key, "a number of US dollars above zero", [&](double value) {
+      return table_.get(key)->is_number() && std::isfinite(value) && value > 0;
+    });
   }
 
-  /// The number of a word among those that a key takes; 0, the default, where it is not given.
+  /// The place of a word among those that a key takes; 0, the default, where it is not given.
   [[nodiscard]] std::size_t choice(std::string_view key,
                                    const std::vector<std::string>& words) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return 0;
-    const auto value = node->value_exact<std::string>();
-    const auto found = value ? std::find(words.begin(), words.end(), *value) : words.end();
-    if (found == words.end()) fail(key, fmt::format("must be {}", fmt::join(words, " or ")));
-    return static_cast<std::size_t>(found - words.begin());
+    std::size_t place = 0;
+    take<std::string>(
+        key, fmt::format("{}", fmt::join(words, " or ")), [&](const std::string& word) {
+          place =
+              static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
+          return place < words.size();
+        });
+    return place;
   }
 
-  [[nodiscard]] std::vector<std::string> list(std::string_view key, const toml::node& node,
+  /// Texts without the blanks around them, in byte order.
+  [[nodiscard]] std::vector<std::string> list(std::string_view key, const toml::node* node,
                                               const std::string& of) const {
-    const toml::array* array = node.as_array();
-    std::vector<std::string> values;
-    if (array != nullptr) {
-      for (const toml::node& each : *array) {
-        const auto value = each.value_exact<std::string>();
-        if (!value) fail(key, "must be a list of texts" + of + "; write \"true\", not true");
-        values.emplace_back(trimmed(*value));
-        if (values.back().empty()) fail(key, "holds a blank text" + of + ", which matches nothing");
+    std::set<std::string> values;
+    const toml::array* const array = node == nullptr ? nullptr : node->as_array();
+    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
+      const auto value = array->get(i)->value_exact<std::string>();
+      if (!value) fail(key, "must be a list of texts" + of + "; write \"true\", not true");
+      if (trimmed(*value).empty()) {
+        fail(key, "holds a blank text" + of + ", which matches nothing");
       }
+      values.emplace(trimmed(*value));
     }
-    if (values.empty()) fail(key, "must be a list of texts" + of + ", at least one");
-    return values;
-  }
-
-  [[nodiscard]] std::vector<std::string> symbols(std::string_view key) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return {};
-    std::vector<std::string> names = list(key, *node, "");
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
+    if (node != nullptr && values.empty()) {
+      fail(key, "must be a list of texts" + of + ", at least one");
+    }
+    return {values.begin(), values.end()};
   }
 
   void match(std::string_view key, bool negated) {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return;
-    const toml::table* columns = node->as_table();
+    if (!has(key)) return;
+    const toml::table* columns = table_.get(key)->as_table();
     if (columns == nullptr || columns->empty()) {
       fail(key,
            "must be a table of columns with lists of texts, such as { sector = [\"Energy\"] }");
     }
     for (const auto& [column, values] : *columns) {
-      const std::string name(column.str());
-      universe_.conditions.emplace_back(Matches{name, list(key, values, " for " + name), negated});
+      const std::string of(column.str());
+      universe_.conditions.emplace_back(Matches{of, list(key, &values, " for " + of), negated});
     }
   }
 
-  void require_placeholder() const {
-    if (universe_.each.empty()) {
-      const std::size_t open = universe_.name.find('{');
-      if (open != std::string::npos && universe_.name.find('}', open) != std::string::npos) {
-        fail("name", "holds a column in braces; name that column in each, too");
-      }
-    } else if (universe_.name.find("{" + universe_.each + "}") == std::string::npos) {
-      fail("name", fmt::format("must hold {{{}}}, the column of each in braces", universe_.each));
-    }
-  }
-
-  void read_conditions() {
-    match("match", false);
-    match("except", true);
+  void read_bounds() {
     const auto from = dollars("cap_from");
     const auto below = dollars("cap_below");
     if (from && below && *below <= *from) fail("cap_below", "must be above cap_from");
@@ -188,22 +156,34 @@ class UniverseReader {
     if (const auto days = whole("listed_within", most_days)) {
       universe_.conditions.emplace_back(ListedWithin{static_cast<int>(*days)});
     }
-    universe_.include = symbols("include");
-    if (!universe_.include.empty() && !universe_.each.empty()) {
-      fail("include", "can't be combined with each, which makes more than one universe");
-    }
-    const std::vector<std::string> exclude = symbols("exclude");
-    std::vector<std::string> both;
-    std::set_intersection(universe_.include.begin(), universe_.include.end(), exclude.begin(),
-                          exclude.end(), std::back_inserter(both));
-    if (!both.empty()) fail("exclude", "names " + both.front() + ", which include names, too");
-    if (!exclude.empty()) universe_.conditions.emplace_back(Named{exclude, true});
-  }
-
-  void read_upkeep() {
     if (const auto first = whole("first", most_members)) {
       universe_.first = static_cast<std::size_t>(*first);
     }
+  }
+
+  void read_names() {
+    universe_.include = list("include", table_.get("include"), "");
+    const std::vector<std::string> exclude = list("exclude", table_.get("exclude"), "");
+    if (has("include") && has("each")) {
+      fail("include", "can't be combined with each, which makes more than one universe");
+    }
+    for (const std::string& symbol : exclude) {
+      if (std::count(universe_.include.begin(), universe_.include.end(), symbol) > 0) {
+        fail("exclude", "names " + symbol + ", which include names, too");
+      }
+    }
+    const bool has_condition = std::any_of(known_keys.begin(), known_keys.begin() + conditions,
+                                           [this](const std::string& key) { return has(key); });
+    if (!has_condition && !has("include")) {
+      fail("name",
+           fmt::format("has no condition beside it; give include or {}",
+                       fmt::join(known_keys.begin(), known_keys.begin() + conditions, " or ")));
+    }
+    if (!exclude.empty()) universe_.conditions.emplace_back(Named{exclude, true});
+    if (!has_condition) universe_.conditions.emplace_back(Named{universe_.include, false});
+  }
+
+  void read_upkeep() {
     universe_.order = static_cast<Order>(choice("order", {"market_cap", "newest", "symbol"}));
     universe_.additions = choice("maintain", {"whole", "additions"}) == 1;
     for (const char* const key : {"first", "group"}) {
@@ -216,24 +196,29 @@ class UniverseReader {
     universe_.issuer = issuer_;
   }
 
-  void require_some_condition() {
-    const bool has_condition =
-        std::any_of(known_keys.begin(), known_keys.end(), [this](const std::string& key) {
-          return has(key) &&
-                 (key == "each" || key == "match" || key == "except" || key == "cap_from" ||
-                  key == "cap_below" || key == "listed_within" || key == "first");
-        });
-    if (has_condition) return;
-    if (universe_.include.empty()) {
-      fail("name",
-           "has no condition beside it; give match, except, cap_from, cap_below, "
-           "listed_within, first, each or include");
+  void require_known_keys() const {
+    for (const auto& [key, node] : table_) {
+      const std::string word(key.str());
+      if (std::count(known_keys.begin(), known_keys.end(), word) > 0) continue;
+      const auto meant = nearest(word, known_keys);
+      fail(word, "is no key of a universe; " +
+                     (meant ? "did you mean " + *meant + "?" : "see tickstock-cache-universes(7)"));
     }
-    universe_.conditions.emplace_back(Named{universe_.include, false});
+  }
+
+  void require_placeholder() const {
+    const std::size_t open = universe_.name.find('{');
+    if (has("each") && universe_.name.find("{" + universe_.each + "}") == std::string::npos) {
+      fail("name", fmt::format("must hold {{{}}}, the column of each in braces", universe_.each));
+    }
+    if (!has("each") && open != std::string::npos &&
+        universe_.name.find('}', open) != std::string::npos) {
+      fail("name", "holds a column in braces; name that column in each, too");
+    }
   }
 
   /// A universe that bears a built-in name replaces it, and can't say otherwise what it inherits.
-  void inherit() const {
+  void require_what_is_inherited() const {
     for (const auto& builtin : builtin_) {
       if (builtin->name != universe_.name) continue;
       if (has("type") && universe_.type != builtin->type) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "domain/day.hpp"
 
@@ -27,6 +28,21 @@ RunStatus parse_run_status(std::string_view word);
 /// The coarser word that the application knows: `running`, `completed` (committed, also with
 /// errors) or `failed`.
 std::string_view application_status(RunStatus status);
+
+/// How one task of a run ended.
+struct TaskOutcome {
+  std::string task;
+  std::uint64_t changes = 0;
+  std::optional<std::string> error;
+};
+
+/// One event, ready to be sent.
+struct Message {
+  std::string event_id;  ///< UUID, the same whenever the event is sent again
+  std::string channel;
+  std::string event;
+  std::string body;  ///< the whole envelope as JSON
+};
 
 /// The record of one run. Times are ISO 8601 in UTC, by PostgreSQL's clock.
 struct RunRecord {
@@ -52,6 +68,11 @@ struct RunRecord {
   std::optional<std::string> finished_at;
   std::optional<double> duration_seconds;
   std::optional<std::string> error;
+
+  // What only the program that runs it knows.
+  std::vector<TaskOutcome> tasks;
+  std::vector<std::string> universes_updated;
+  std::uint64_t universe_events_omitted = 0;
 };
 
 }  // namespace tickstock

@@ -1,5 +1,6 @@
 #include "domain/text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace tickstock {
@@ -11,6 +12,12 @@ constexpr std::string_view escape_letters = "\"\\bfnrt";
 constexpr std::string_view escaped_bytes = "\"\\\b\f\n\r\t";
 
 }  // namespace
+
+std::size_t characters_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\n\v\f\r";

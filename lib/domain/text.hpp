@@ -10,6 +10,9 @@
 
 namespace tickstock {
 
+/// Returns how many characters a text in UTF-8 has.
+std::size_t characters_of(std::string_view text);
+
 /// Returns a text without the white space (of ASCII) at both ends.
 std::string_view trimmed(std::string_view text);
 

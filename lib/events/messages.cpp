@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <functional>
-#include <numeric>
 #include <set>
 
 #include "events/sha256.hpp"
@@ -17,76 +16,62 @@ namespace {
 using Fill = std::function<void(json::Writer&)>;
 
 /// The envelope around a payload; `more` adds keys beside it.
-Message envelope(const EventKind& kind, const RunFacts& run, const std::string& timestamp,
+Message envelope(const EventKind& kind, const std::string& run_id, const std::string& timestamp,
                  const std::string& event_id, const Fill& payload, const Fill& more = {}) {
   json::Writer json;
-  json.begin_object();
-  json.key("event").string(kind.event);
-  json.key("event_id").string(event_id);
-  json.key("timestamp").string(timestamp);
-  json.key("source").string(kind.source);
-  json.key("version").string("1.0");
+  json.begin_object().put("event", kind.event, "event_id", event_id, "timestamp", timestamp);
+  json.put("source", kind.source, "version", "1.0");
   if (more) more(json);
-  json.key("payload").begin_object();
-  json.key("run_id").string(run.run_id);
+  json.key("payload").begin_object().put("run_id", run_id);
   payload(json);
   json.end_object().end_object();
   return {event_id, std::string(kind.channel), std::string(kind.event), json.text()};
 }
 
-Message universe_updated(const RunFacts& run, const std::string& timestamp, Task task,
+Message universe_updated(const std::string& run_id, const std::string& timestamp, Task task,
                          const EntryWrite& write, std::uint64_t position) {
-  return envelope(kinds::universe_updated, run, timestamp,
-                  uuid_of(run.run_id, to_string(task), write.universe, {}, position),
-                  [&](json::Writer& json) {
-                    json.key("universe").string(write.universe);
-                    json.key("action").string(write_action(write));
-                    json.key("reason").string(write_reason(write));
-                    json.key("metadata").begin_object();
-                    json.key("count").number(std::uint64_t{write.after->members.size()});
-                    json.key("previous_count").number(std::uint64_t{write.previous_count()});
-                    json.key("added").number(std::uint64_t{write.diff.added.size()});
-                    json.key("removed").number(std::uint64_t{write.diff.removed.size()});
-                    json.key("moved").number(std::uint64_t{write.diff.moved.size()});
-                    json.end_object();
-                  });
+  const MembershipDiff& diff = write.diff;
+  return envelope(
+      kinds::universe_updated, run_id, timestamp,
+      uuid_of(run_id, to_string(task), write.universe, {}, position), [&](json::Writer& json) {
+        json.put("universe", write.universe, "action", write_action(write), "reason",
+                 write_reason(write));
+        json.key("metadata").begin_object();
+        json.put("count", write.after->members.size(), "previous_count", write.previous_count());
+        json.put("added", diff.added.size(), "removed", diff.removed.size(), "moved",
+                 diff.moved.size());
+        json.end_object();
+      });
 }
 
-Message ipo_assigned(const RunFacts& run, const std::string& timestamp, Task task,
+Message ipo_assigned(const std::string& run_id, const std::string& timestamp, Task task,
                      const EntryWrite& write, SymbolId id, const Market& market,
                      std::uint64_t position) {
   const std::string_view symbol = market.name(id);
-  return envelope(kinds::ipo_assigned, run, timestamp,
-                  uuid_of(run.run_id, to_string(task), write.universe, symbol, position),
-                  [&](json::Writer& json) {
-                    const Company& company = market.company(id);
-                    json.key("symbol").string(symbol);
-                    json.key("universe").string(write.universe);
-                    json.key("company_name").string_or_null(company.name);
-                    json.key("listing_date").string(to_string(*market.find(id)->listed));
-                    json.key("sector").string_or_null(company.sector);
-                  });
+  const Company& company = market.company(id);
+  return envelope(
+      kinds::ipo_assigned, run_id, timestamp,
+      uuid_of(run_id, to_string(task), write.universe, symbol, position), [&](json::Writer& json) {
+        json.put("symbol", symbol, "universe", write.universe, "company_name", company.name,
+                 "listing_date", to_string(*market.listed(id)), "sector", company.sector);
+      });
 }
 
-Message delisting_cleanup(const RunFacts& run, const std::string& timestamp, const TaskPlan& task,
-                          const Market& market, std::uint64_t position) {
+Message delisting_cleanup(const std::string& run_id, const std::string& timestamp,
+                          const TaskPlan& task, const Market& market, std::uint64_t position) {
   std::uint64_t memberships = 0;
+  std::vector<std::string_view> universes;
   std::set<std::string_view> symbols;
   for (const EntryWrite& write : task.writes) {
     memberships += write.diff.removed.size();
+    universes.push_back(write.universe);
     for (const Placement& member : write.diff.removed) symbols.insert(market.name(member.symbol));
   }
-  return envelope(kinds::delisting_cleanup, run, timestamp,
-                  uuid_of(run.run_id, to_string(Task::delisted), {}, {}, position),
-                  [&](json::Writer& json) {
-                    json.key("removed_count").number(memberships);
-                    json.key("universes").begin_array();
-                    for (const EntryWrite& write : task.writes) json.string(write.universe);
-                    json.end_array();
-                    json.key("symbols").begin_array();
-                    for (const std::string_view symbol : symbols) json.string(symbol);
-                    json.end_array();
-                  });
+  return envelope(
+      kinds::delisting_cleanup, run_id, timestamp,
+      uuid_of(run_id, to_string(Task::delisted), {}, {}, position), [&](json::Writer& json) {
+        json.put("removed_count", memberships, "universes", universes, "symbols", symbols);
+      });
 }
 
 std::string_view category_of(ErrorKind kind) {
@@ -128,23 +113,15 @@ std::string uuid_of(std::string_view run_id, std::string_view task, std::string_
                      variant, hex.substr(17, 3), hex.substr(20, 12));
 }
 
-std::uint64_t Completion::total_changes() const {
-  return std::accumulate(
-      tasks.begin(), tasks.end(), std::uint64_t{0},
-      [](std::uint64_t total, const TaskOutcome& task) { return total + task.changes; });
-}
-
-Message sync_triggered(const RunFacts& run, const std::string& timestamp) {
-  return envelope(kinds::sync_triggered, run, timestamp,
+Message sync_triggered(const RunRecord& run, const std::string& timestamp) {
+  return envelope(kinds::sync_triggered, run.run_id, timestamp,
                   uuid_of(run.run_id, "cache_sync_triggered"), [&](json::Writer& json) {
-                    json.key("job_id").string(run.run_id);
-                    json.key("mode").string(to_string(run.mode));
-                    json.key("force").boolean(run.force);
-                    json.key("triggered_by").string(run.triggered_by);
+                    json.put("job_id", run.run_id, "mode", run.mode, "force", run.approved,
+                             "triggered_by", run.triggered_by);
                   });
 }
 
-std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
+std::vector<Message> task_events(const std::string& run_id, const std::string& timestamp,
                                  const TaskPlan& task, const Market& market, int ipo_days,
                                  std::size_t max_universes, std::size_t& omitted) {
   std::vector<Message> messages;
@@ -155,97 +132,76 @@ std::vector<Message> task_events(const RunFacts& run, const std::string& timesta
       ++omitted;
       continue;
     }
-    messages.push_back(universe_updated(run, timestamp, task.task, write, universes++));
+    messages.push_back(universe_updated(run_id, timestamp, task.task, write, universes++));
   }
   for_each_listing(task, market, ipo_days, [&](const EntryWrite& write, SymbolId symbol) {
     messages.push_back(
-        ipo_assigned(run, timestamp, task.task, write, symbol, market, messages.size()));
+        ipo_assigned(run_id, timestamp, task.task, write, symbol, market, messages.size()));
   });
   if (task.task == Task::delisted && !task.writes.empty()) {
-    messages.push_back(delisting_cleanup(run, timestamp, task, market, messages.size()));
+    messages.push_back(delisting_cleanup(run_id, timestamp, task, market, messages.size()));
   }
   return messages;
 }
 
-Message sync_completed(const RunFacts& run, const std::string& timestamp,
-                       const Completion& completion) {
-  return envelope(kinds::sync_completed, run, timestamp,
-                  uuid_of(run.run_id, "cache_sync_completed"), [&](json::Writer& json) {
-                    json.key("job_id").string(run.run_id);
-                    json.key("mode").string(to_string(run.mode));
-                    json.key("status").string(application_status(completion.status));
-                    json.key("sync_status").string(to_string(completion.status));
-                    json.key("total_changes").number(completion.total_changes());
-                    json.key("universes_updated").begin_array();
-                    for (const std::string& name : completion.universes_updated) json.string(name);
-                    json.end_array();
-                    json.key("universe_events_omitted")
-                        .number(std::uint64_t{completion.universe_events_omitted});
-                    json.key("duration_seconds").real(completion.duration_seconds);
-                    json.key("task_results").begin_object();
-                    for (const TaskOutcome& task : completion.tasks) {
-                      json.key(to_string(task.task)).begin_object();
-                      json.key("status").string(task.error ? "failed" : "success");
-                      json.key("changes").number(task.changes);
-                      json.end_object();
-                    }
-                    json.end_object();
-                    json.key("error").string_or_null(completion.error);
-                  });
+Message sync_completed(const RunRecord& run, const std::string& timestamp) {
+  return envelope(
+      kinds::sync_completed, run.run_id, timestamp, uuid_of(run.run_id, "cache_sync_completed"),
+      [&](json::Writer& json) {
+        json.put("job_id", run.run_id, "mode", run.mode, "status", application_status(run.status),
+                 "sync_status", to_string(run.status), "total_changes", run.total_changes,
+                 "universes_updated", run.universes_updated, "universe_events_omitted",
+                 run.universe_events_omitted, "duration_seconds", run.duration_seconds);
+        json.key("task_results").begin_object();
+        for (const TaskOutcome& task : run.tasks) {
+          json.key(task.task).begin_object();
+          json.put("status", task.error ? "failed" : "success", "changes", task.changes);
+          json.end_object();
+        }
+        json.end_object().put("error", run.error);
+      });
 }
 
-Message phase_completed(const RunFacts& run, const std::string& timestamp,
-                        const Completion& completion) {
-  const bool committed = application_status(completion.status) == "completed";
-  return envelope(kinds::phase_completed, run, timestamp, uuid_of(run.run_id, "phase_completed"),
-                  [&](json::Writer& json) {
-                    json.key("phase").string("cache_sync");
-                    json.key("status").string(committed ? "completed" : "failed");
+Message phase_completed(const RunRecord& run, const std::string& timestamp) {
+  const std::string_view status = application_status(run.status);
+  return envelope(kinds::phase_completed, run.run_id, timestamp,
+                  uuid_of(run.run_id, "phase_completed"), [&](json::Writer& json) {
+                    json.put("phase", "cache_sync", "status", status);
                     json.key("stats").begin_object();
-                    json.key("success").boolean(committed);
-                    json.key("run_id").string(run.run_id);
-                    json.key("duration_seconds").real(completion.duration_seconds);
-                    json.key("changes").number(completion.total_changes());
-                    json.end_object();
-                    json.key("error").string_or_null(completion.error);
+                    json.put("success", status == "completed", "run_id", run.run_id,
+                             "duration_seconds", run.duration_seconds, "changes",
+                             run.total_changes);
+                    json.end_object().put("error", run.error);
                   });
 }
 
-Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps) {
-  return envelope(kinds::progress, run, timestamp,
+Message progress(const RunRecord& run, const std::string& timestamp, int step,
+                 int completed_steps) {
+  return envelope(kinds::progress, run.run_id, timestamp,
                   uuid_of(run.run_id, "job_progress_update", {}, {},
                           static_cast<std::uint64_t>(completed_steps)),
                   [&](json::Writer& json) {
-                    json.key("phase").string("cache_sync");
-                    json.key("current_step").string(step_names[static_cast<std::size_t>(step - 1)]);
-                    json.key("completed_steps").number(completed_steps);
-                    json.key("total_steps").number(5);
-                    json.key("percentage").number(completed_steps * 20);
+                    json.put("phase", "cache_sync", "current_step",
+                             step_names[static_cast<std::size_t>(step - 1)], "completed_steps",
+                             completed_steps, "total_steps", 5, "percentage", completed_steps * 20);
                   });
 }
 
-Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
+Message sync_error(const RunRecord& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message) {
   constexpr std::string_view component = "cache_sync_processing";
   const char* severity = kind == ErrorKind::outcome_unknown ? "critical" : "error";
   const std::string event_id = uuid_of(run.run_id, "cache_sync_error", message);
   return envelope(
-      kinds::sync_error, run, timestamp, event_id,
+      kinds::sync_error, run.run_id, timestamp, event_id,
       [&](json::Writer& json) {
-        json.key("component").string(component);
-        json.key("severity").string(severity);
-        json.key("message").string(message);
-        json.key("error_message").string(message);
+        json.put("component", component, "severity", severity, "message", message, "error_message",
+                 message);
       },
       [&](json::Writer& json) {
-        json.key("error_id").string(event_id);
-        json.key("severity").string(severity);
-        json.key("category").string(category_of(kind));
-        json.key("message").string(message);
-        json.key("component").string(component);
-        json.key("context").begin_object();
-        json.key("run_id").string(run.run_id);
-        json.key("mode").string(to_string(run.mode));
+        json.put("error_id", event_id, "severity", severity, "category", category_of(kind),
+                 "message", message, "component", component);
+        json.key("context").begin_object().put("run_id", run.run_id, "mode", run.mode);
         json.end_object();
       });
 }

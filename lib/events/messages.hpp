@@ -10,7 +10,6 @@
 
 #include "domain/error.hpp"
 #include "domain/market.hpp"
-#include "domain/message.hpp"
 #include "domain/run.hpp"
 #include "rules/plan.hpp"
 
@@ -52,50 +51,21 @@ std::string redis_acl(const std::string& user, const std::vector<std::string>& l
 std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe = {},
                     std::string_view symbol = {}, std::uint64_t position = 0);
 
-/// What every event of a run says.
-struct RunFacts {
-  std::string run_id;
-  Mode mode;
-  std::string triggered_by;
-  bool force;  ///< run with --approve-plan
-};
-
-/// How one task ended.
-struct TaskOutcome {
-  Task task;
-  std::uint64_t changes = 0;
-  std::optional<std::string> error;
-};
-
-/// How a run ended, for the events that close it.
-struct Completion {
-  RunStatus status;
-  std::vector<TaskOutcome> tasks;
-  std::vector<std::string> universes_updated;
-  std::size_t universe_events_omitted = 0;
-  double duration_seconds = 0;
-  std::optional<std::string> error;
-
-  [[nodiscard]] std::uint64_t total_changes() const;
-};
-
 // Each event has an id that is computed from the run and its place in it, so that it is the same
 // when it is sent again. `timestamp` is ISO 8601 in UTC.
 
-Message sync_triggered(const RunFacts& run, const std::string& timestamp);
+Message sync_triggered(const RunRecord& run, const std::string& timestamp);
 
 /// The events of one task in their order: its universes, the first `max_universes` of them (0 for
 /// all, as of declared ones always), then its listings or its clean-up. `omitted` grows by the
 /// universes that were left out. \param ipo_days how long a listing is recent
-std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
+std::vector<Message> task_events(const std::string& run_id, const std::string& timestamp,
                                  const TaskPlan& task, const Market& market, int ipo_days,
                                  std::size_t max_universes, std::size_t& omitted);
 
-Message sync_completed(const RunFacts& run, const std::string& timestamp,
-                       const Completion& completion);
+Message sync_completed(const RunRecord& run, const std::string& timestamp);
 
-Message phase_completed(const RunFacts& run, const std::string& timestamp,
-                        const Completion& completion);
+Message phase_completed(const RunRecord& run, const std::string& timestamp);
 
 /// The steps of every run; a run of one task leaves out the others.
 inline constexpr std::array<std::string_view, 5> step_names{
@@ -103,9 +73,9 @@ inline constexpr std::array<std::string_view, 5> step_names{
     "Delisted cleanup", "Publishing events"};
 
 /// `step` is at work, from 1 to 5; `completed_steps` lie behind.
-Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps);
+Message progress(const RunRecord& run, const std::string& timestamp, int step, int completed_steps);
 
-Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
+Message sync_error(const RunRecord& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message);
 
 /// The longest text that every Redis takes: the smallest proto-max-bulk-len it can be set to.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -60,6 +61,35 @@ class Writer {
   Writer& real_or_null(const std::optional<double>& value) { return value ? real(*value) : null(); }
   /// Null for an empty text.
   Writer& text_or_null(std::string_view value) { return value.empty() ? null() : string(value); }
+
+  /// A value of any of these types; null for an optional that holds none.
+  template <typename Value>
+  Writer& value(const Value& value) {
+    if constexpr (std::same_as<Value, bool>) {
+      return boolean(value);
+    } else if constexpr (std::floating_point<Value>) {
+      return real(value);
+    } else if constexpr (std::unsigned_integral<Value>) {
+      return number(std::uint64_t{value});
+    } else if constexpr (std::integral<Value>) {
+      return number(std::int64_t{value});
+    } else if constexpr (std::convertible_to<Value, std::string_view>) {
+      return string(value);
+    } else if constexpr (requires { value.has_value(); }) {
+      return value ? this->value(*value) : null();
+    } else {
+      begin_array();
+      for (const auto& each : value) this->value(each);
+      return end_array();
+    }
+  }
+  /// Keys with their values, one after the other.
+  template <typename Value, typename... More>
+  Writer& put(std::string_view name, const Value& value, const More&... more) {
+    key(name).value(value);
+    if constexpr (sizeof...(more) > 0) put(more...);
+    return *this;
+  }
 
   /// Returns the finished text.
   [[nodiscard]] std::string text() const;

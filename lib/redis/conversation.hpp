@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "domain/message.hpp"
+#include "domain/run.hpp"
 #include "redis/address.hpp"
 
 namespace tickstock::redis {

@@ -1,8 +1,8 @@
 #include "rules/guards.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -10,39 +10,32 @@ namespace tickstock {
 
 namespace {
 
+/// `3`, `2.5`, `0.33`.
 std::string number(double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.2f", value);
-  std::string out = text;
-  out.erase(out.find_last_not_of('0') + 1);
-  if (out.back() == '.') out.pop_back();
-  return out;
-}
-
-double percent(std::size_t part, std::size_t whole) {
-  return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  std::string text = fmt::format("{:.2f}", value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
 }
 
 Universes categories_of(const GuardInput& input) {
   return group_of(input.plan.universes, categories_group);
 }
 
-/// `the category universes (mega to micro)`, by the names of the first and the last.
-std::string categories_words(const GuardInput& input) {
-  const Universes categories = categories_of(input);
-  return "the category universes (" + categories.front()->name + " to " + categories.back()->name +
-         ")";
-}
-
-/// The symbols that stand in the entries of the categories, each once.
-std::vector<bool> categorised(const GuardInput& input) {
-  std::vector<bool> stands(input.market.symbols().size(), false);
-  for (const auto& category : categories_of(input)) {
-    const Entry* entry = find_entry(input.entries, category->name);
-    if (entry == nullptr) continue;
-    entry->members.each([&stands](SymbolId id) { stands[id] = true; });
-  }
-  return stands;
+/// A guard on a share, of which `sentence` tells what it is a share of.
+GuardResult share(const std::string& name, const std::string& universe, std::size_t part,
+                  std::size_t whole, double limit, bool counts, const std::string& sentence) {
+  const double value =
+      whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  const std::string setting = fmt::format("max_{}_percent", name);
+  return {name,
+          universe,
+          value,
+          limit,
+          setting,
+          counts && value > limit,
+          fmt::format("{}: {} % is more than {} = {}", sentence, number(value), setting,
+                      number(limit))};
 }
 
 GuardResult no_eligible_symbols(const GuardInput& input) {
@@ -53,34 +46,26 @@ GuardResult no_eligible_symbols(const GuardInput& input) {
           1,
           "",
           eligible == 0,
-          "no symbol is eligible: none of " + std::to_string(input.market.size()) +
-              " is active with a market cap above zero"};
+          fmt::format("no symbol is eligible: none of {} is active with a market cap above zero",
+                      input.market.size())};
 }
 
-GuardResult vanished(const GuardInput& input, const std::vector<bool>& stood) {
-  std::size_t base = 0;
+/// The two guards about the symbols that stand in the entries of the categories, each counted once.
+void append_categories(const GuardInput& input, std::vector<GuardResult>& results) {
+  const Universes categories = categories_of(input);
+  if (categories.empty()) return;
+  const std::string words = fmt::format("the category universes ({} to {})",
+                                        categories.front()->name, categories.back()->name);
+  std::vector<bool> stood(input.market.symbols().size(), false);
+  for (const auto& category : categories) {
+    const Entry* entry = find_entry(input.entries, category->name);
+    if (entry != nullptr) entry->members.each([&stood](SymbolId id) { stood[id] = true; });
+  }
+  const auto base = static_cast<std::size_t>(std::count(stood.begin(), stood.end(), true));
   std::size_t gone = 0;
   for (SymbolId id = 0; id < stood.size(); ++id) {
-    if (!stood[id]) continue;
-    ++base;
-    if (!input.market.eligible(id)) ++gone;
+    if (stood[id] && !input.market.eligible(id)) ++gone;
   }
-  const double share = percent(gone, base);
-  const GuardLimits& limits = input.limits;
-  return {
-      "vanished",
-      "",
-      share,
-      limits.max_vanished_percent,
-      "max_vanished_percent",
-      gone >= static_cast<std::size_t>(limits.min_vanished) && share > limits.max_vanished_percent,
-      std::to_string(gone) + " of " + std::to_string(base) + " symbols in " +
-          categories_words(input) + " would stop being eligible at once: " + number(share) +
-          " % is more than max_vanished_percent = " + number(limits.max_vanished_percent)};
-}
-
-GuardResult appeared(const GuardInput& input, const std::vector<bool>& stood) {
-  const std::size_t base = static_cast<std::size_t>(std::count(stood.begin(), stood.end(), true));
   std::size_t fresh = 0;
   for (const TaskPlan& task : input.plan.tasks) {
     for (const EntryWrite& write : task.writes) {
@@ -88,17 +73,13 @@ GuardResult appeared(const GuardInput& input, const std::vector<bool>& stood) {
       for (const Placement& member : write.diff.added) fresh += stood[member.symbol] ? 0 : 1;
     }
   }
-  const double share = percent(fresh, base);
   const GuardLimits& limits = input.limits;
-  return {"appeared",
-          "",
-          share,
-          limits.max_appeared_percent,
-          "max_appeared_percent",
-          base >= static_cast<std::size_t>(limits.min_base) && share > limits.max_appeared_percent,
-          std::to_string(fresh) + " symbols would be new in " + categories_words(input) +
-              ", which hold " + std::to_string(base) + ": " + number(share) +
-              " % is more than max_appeared_percent = " + number(limits.max_appeared_percent)};
+  results.push_back(share(
+      "vanished", "", gone, base, limits.max_vanished_percent, gone >= limits.min_vanished,
+      fmt::format("{} of {} symbols in {} would stop being eligible at once", gone, base, words)));
+  results.push_back(
+      share("appeared", "", fresh, base, limits.max_appeared_percent, base >= limits.min_base,
+            fmt::format("{} symbols would be new in {}, which hold {}", fresh, words, base)));
 }
 
 /// A member leaves a window of listings by age when nothing else is against it.
@@ -110,24 +91,15 @@ bool leaves_by_age(const GuardInput& input, SymbolId id, int days) {
 
 GuardResult removed(const GuardInput& input, const EntryWrite& write) {
   const std::size_t base = write.previous_count();
-  std::size_t gone = write.diff.removed.size();
-  if (const auto days = write.rule ? write.rule->listed_within() : std::nullopt) {
-    gone = static_cast<std::size_t>(std::count_if(
-        write.diff.removed.begin(), write.diff.removed.end(),
-        [&](const Placement& member) { return !leaves_by_age(input, member.symbol, *days); }));
-  }
-  const double share = percent(gone, base);
-  const GuardLimits& limits = input.limits;
-  return {
-      "removed",
-      write.universe,
-      share,
-      limits.max_removed_percent,
-      "max_removed_percent",
-      base >= static_cast<std::size_t>(limits.min_members) && share > limits.max_removed_percent,
-      write.universe + " would lose " + std::to_string(gone) + " of " + std::to_string(base) +
-          " members: " + number(share) +
-          " % is more than max_removed_percent = " + number(limits.max_removed_percent)};
+  const std::vector<Placement>& removed = write.diff.removed;
+  const auto days = write.rule ? write.rule->listed_within() : std::nullopt;
+  const auto gone = static_cast<std::size_t>(
+      std::count_if(removed.begin(), removed.end(), [&](const Placement& member) {
+        return !days || !leaves_by_age(input, member.symbol, *days);
+      }));
+  return share("removed", write.universe, gone, base, input.limits.max_removed_percent,
+               base >= input.limits.min_members,
+               fmt::format("{} would lose {} of {} members", write.universe, gone, base));
 }
 
 /// Each entry that would shrink too much; where there is none, the one that would shrink most.
@@ -152,13 +124,13 @@ GuardResult data_age(const GuardInput& input) {
   const int days = *input.limits.max_data_age_days;
   return {"data_age",
           "",
-          input.data_is_fresh ? 0.0 : static_cast<double>(days),
+          input.data_is_fresh ? 0.0 : days,
           static_cast<double>(days),
           "max_data_age_days",
           !input.data_is_fresh,
-          "the prices table has no row in the " + std::to_string(days) + " days that end with " +
-              to_string(input.market.as_of()) + " (max_data_age_days = " + std::to_string(days) +
-              ")"};
+          fmt::format("the prices table has no row in the {0} days that end with {1} "
+                      "(max_data_age_days = {0})",
+                      days, to_string(input.market.as_of()))};
 }
 
 }  // namespace
@@ -167,11 +139,7 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
   std::vector<GuardResult> results;
   if (has_categories(input.mode)) {
     results.push_back(no_eligible_symbols(input));
-    if (!categories_of(input).empty()) {
-      const std::vector<bool> stood = categorised(input);
-      results.push_back(vanished(input, stood));
-      results.push_back(appeared(input, stood));
-    }
+    append_categories(input, results);
   }
   append_removed(input, results);
   if (input.limits.max_data_age_days) results.push_back(data_age(input));

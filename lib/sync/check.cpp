@@ -9,7 +9,7 @@
 #include "domain/text.hpp"
 #include "events/publisher.hpp"
 #include "rules/select.hpp"
-#include "sync/data_warnings.hpp"
+#include "sync/planning.hpp"
 #include "tables/entry_hazards.hpp"
 #include "tables/market_reader.hpp"
 #include "tables/outbox.hpp"
@@ -206,9 +206,7 @@ class Preflight {
                     const std::string& text) {
     const auto found = entries.columns.find(column);
     const std::size_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
-    const auto size = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-      return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-    }));
+    const auto size = characters_of(text);
     if (most == 0 || size <= most) return;
     fail(Error(ErrorKind::failed,
                fmt::format("'{}' has {} characters, and column {} of {} takes {}; "

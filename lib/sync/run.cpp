@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "sync/data_warnings.hpp"
-#include "sync/delivery.hpp"
+#include "sync/planning.hpp"
 #include "sync/run_state.hpp"
+#include "tables/market_reader.hpp"
 #include "tables/preflight.hpp"
 #include "tables/runs.hpp"
 
@@ -20,7 +20,6 @@ constexpr milliseconds first_backoff{50};
 constexpr milliseconds pause_between_tries{100};
 /// Once a run had the lock, it waits this long for it again, should another run come in between.
 constexpr milliseconds patience_for_main_lock{10'000};
-constexpr milliseconds last_words_time{1'000};
 /// From how many pages of 8 KB on, in each of the two tables, reading them at once saves more than
 /// a second connection costs.
 constexpr std::int64_t pages_worth_two_connections = 128;
@@ -47,14 +46,11 @@ Report run(const RunOptions& options, const Environment& environment, Observer& 
 
 Run::Run(const RunOptions& options, const Environment& environment, Observer& observer,
          io::Patience& patience)
-    : options_(options),
-      environment_(environment),
-      observer_(observer),
-      patience_(patience),
-      announcer_(environment.redis, facts_of(options), clock_, options.events && !options.dry_run) {
+    : options_(options), environment_(environment), observer_(observer), patience_(patience) {
   report_.mode = options.mode;
   report_.dry_run = options.dry_run;
   if (!options.dry_run) report_.run_id = options.run_id;
+  connect_to_redis();
 }
 
 Report Run::execute() {
@@ -70,9 +66,8 @@ Report Run::execute() {
   report_.ended_at = clock_.seconds();
   report_.duration_seconds = clock_.elapsed();
   report_.warnings.insert(report_.warnings.begin(), early_warnings_.begin(), early_warnings_.end());
-  if (events::Publisher* publisher = announcer_.publisher();
-      publisher != nullptr && !publisher->warning().empty()) {
-    report_.warnings.emplace_back(publisher->warning());
+  if (publisher_ && !publisher_->warning().empty()) {
+    report_.warnings.emplace_back(publisher_->warning());
   }
   return std::move(report_);
 }
@@ -82,7 +77,7 @@ void Run::work() {
   if (report_.has_outbox && !options_.dry_run) open_record();
   attempt_until_settled();
   if (report_.committed && options_.events) publish();
-  if (report_.committed && report_.has_outbox) prune();
+  if (report_.committed && report_.has_outbox) tidy();
 }
 
 void Run::prepare() {
@@ -206,7 +201,7 @@ void Run::open_record() {
     }
   }
   has_record_ = true;
-  announcer_.triggered();
+  announce_trigger();
 }
 
 void Run::attempt_until_settled() {
@@ -238,78 +233,82 @@ void Run::attempt_until_settled() {
 }
 
 void Run::attempt() {
-  // Nothing of a failed attempt is left over.
-  report_.warnings.clear();
-  report_.tasks.clear();
-  report_.snapshot.reset();
-  report_.plan_digest.clear();
-  report_.guards.clear();
-  report_.looked_for_prices = false;
-  report_.newest_prices.reset();
-  messages_.clear();
-  omitted_universe_events_ = 0;
+  static_cast<Attempt&>(report_) = Attempt();
   begin_step(1);
   if (options_.dry_run) {
     postgres::Transaction transaction(
         *connection_, joinable({.read_only = true, .timezone = environment_.timezone}));
     make_plan(transaction);
     report_.status = RunStatus::completed;
-    check_guards();
+    require_approval(report_, options_);
     return;
   }
   const auto transaction = begin_locked(
       has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait,
       true);
-  announcer_.triggered();
+  announce_trigger();
   make_plan(*transaction);
-  check_guards();
+  require_approval(report_, options_);
   apply(*transaction);
   commit(*transaction);
 }
 
-void Run::publish() {
-  begin_step(5);
-  events::Publisher& publisher = *announcer_.publisher();
-  std::optional<Error> failure;
-  if (report_.has_outbox) {
-    give_up_old();
-    const Delivery delivery =
-        deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
-                environment_.redis.publish_timeout, patience_, options_.run_id);
-    // What is not known counts as pending, so that nobody takes it for delivered.
-    report_.events_pending =
-        std::min<std::uint64_t>(delivery.pending.value_or(messages_.size()), messages_.size());
-    failure = delivery.failure;
-  } else {
-    report_.events_pending = messages_.size();
-    const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
-    events::Publisher::Published published = publisher.publish(messages_, deadline, patience_);
-    report_.events_pending -= published.taken;
-    failure = std::move(published.failure);
+void Run::make_plan(postgres::Transaction& transaction) {
+  const tables::TableNames& names = environment_.tables;
+  if (can_read_history_) {
+    const auto last = tables::last_completed_as_of(transaction, names);
+    if (last && *report_.as_of < *last) {
+      report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
+                                 " lies before that of the last completed run, which is " +
+                                 to_string(*last));
+    }
   }
-  report_.events_published = messages_.size() - report_.events_pending;
-  if (report_.events_pending > 0) {
-    const std::string what = report_.events_pending == 1 ? "1 event of this run is "
-                                                         : std::to_string(report_.events_pending) +
-                                                               " events of this run are ";
-    report_.failure = Error(
-        ErrorKind::redis,
-        what + (report_.has_outbox ? "pending; run 'tickstock-cache deliver' later: " : "lost: ") +
-            (failure ? failure->what() : ""));
-  } else {
-    announcer_.step(5, 5);
+  const std::optional<int> days = price_days(options_.policy, options_.mode);
+  // Closed when the tables are read, and when that fails: another attempt does without.
+  std::unique_ptr<postgres::Companion> companion = std::move(companion_);
+  auto [market, entries] =
+      tables::read_sources(transaction, companion.get(), names, catalog_,
+                           {*report_.as_of, days,
+                            options_.dry_run ? columns_with_decay(options_.policy, catalog_)
+                                             : options_.policy.columns()},
+                           reading_);
+  companion.reset();
+  const GuardLimits& limits = options_.policy.guards;
+  const bool fresh =
+      !limits.max_data_age_days ||
+      tables::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
+
+  if (options_.measure &&
+      tables::find_problems(catalog_, {tables::Need::read_prices}, connection_->user()).empty()) {
+    report_.newest_prices = tables::newest_price_day(transaction, names, market);
   }
-  for (const TaskReport& task : report_.tasks) {
-    if (task.error) announcer_.error(ErrorKind::failed, *task.error);
+
+  for (Warning& warning : data_warnings(transaction, environment_, catalog_, options_.policy,
+                                        options_.mode, market, entries)) {
+    report_.warnings.push_back(std::move(warning));
   }
-  announcer_.phase(completion());
-  announcer_.flush(last_words_time, patience_);
+  Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);
+  tables::CompanyReader companies(transaction, names, market,
+                                  described_symbols(plan, market, options_.policy.ipo_days));
+  report_.looked_for_prices = days.has_value();
+  for (const TaskPlan& task : plan.tasks) {
+    report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
+  }
+  report_.guards = evaluate_guards({options_.mode, market, entries, plan, limits, fresh});
+  report_.written_at = clock_.now();
+  report_.plan_digest = plan_digest(plan, market);
+  companies.take(market);
+  report_.snapshot = std::make_unique<const Snapshot>(
+      Snapshot{std::move(market), std::move(entries), std::move(plan)});
+  for (const TaskPlan& task : report_.snapshot->plan.tasks) {
+    report_.tasks.push_back({task.task, changes_of(task, report_.snapshot->market), std::nullopt});
+  }
 }
 
 void Run::begin_step(int step) {
   step_ = step;
   observer_.step(step, events::step_names[static_cast<std::size_t>(step - 1)]);
-  announcer_.step(step, step - 1);
+  announce(events::progress, step, step - 1);
 }
 
 std::string Run::application_name() const {

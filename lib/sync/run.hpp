@@ -32,4 +32,8 @@ class Observer {
 Report run(const RunOptions& options, const Environment& environment, Observer& observer,
            io::Patience& patience);
 
+/// Publishes that the phase failed, for a run that could not begin. Best effort, within a moment.
+void announce_unstarted(const RunOptions& options, const Environment& environment,
+                        const Error& error) noexcept;
+
 }  // namespace tickstock::sync

@@ -1,12 +1,28 @@
+#include <algorithm>
 #include <chrono>
 
-#include "json/json.hpp"
+#include "domain/text.hpp"
+#include "sync/delivery.hpp"
 #include "sync/run_state.hpp"
+#include "tables/entries.hpp"
+#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
 namespace {
+
+constexpr std::chrono::milliseconds pause_between_tries{250};
+
+int step_of(Task task) {
+  switch (task) {
+    case Task::market_cap: return 2;
+    case Task::ipo:
+    case Task::themes: return 3;
+    case Task::delisted: return 4;
+  }
+  return 0;
+}
 
 RunStatus status_of(ErrorKind kind) {
   switch (kind) {
@@ -17,27 +33,157 @@ RunStatus status_of(ErrorKind kind) {
   }
 }
 
-std::string guards_json(const std::vector<GuardResult>& guards) {
-  json::Writer json;
-  write_guards(json, guards);
-  return json.text();
-}
-
-std::string task_results_json(const std::vector<TaskReport>& tasks) {
-  json::Writer json;
-  json.begin_object();
-  for (const TaskReport& task : tasks) {
-    json.key(to_string(task.task)).begin_object();
-    json.key("status").string(task.error ? "failed" : "success");
-    json.key("changes").number(std::uint64_t{task.changes.size()});
-    json.key("error").string_or_null(task.error);
-    json.end_object();
-  }
-  json.end_object();
-  return json.text();
-}
-
 }  // namespace
+
+void Run::apply(postgres::Transaction& transaction) {
+  const Snapshot& snapshot = *report_.snapshot;
+  const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
+                              options_.policy.ipo_days);
+  const tables::WriteContext context{environment_.tables, snapshot.market,    reasons,
+                                     options_.run_id,     report_.written_at, report_.has_outbox};
+  if (!snapshot.plan.empty()) tables::prepare_writing(transaction);
+  for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
+    const TaskPlan& task = snapshot.plan.tasks[i];
+    TaskReport& task_report = report_.tasks[i];
+    begin_step(step_of(task.task));
+    if (const auto error = tables::write_task(transaction, context, task, application_name())) {
+      if (options_.approve_plan) throw Error(*error);
+      task_report.error = error->what();
+      task_report.changes.clear();
+      continue;
+    }
+    if (!options_.events) continue;
+    for (Message& message : events::task_events(
+             options_.run_id, context.written_at, task, snapshot.market, options_.policy.ipo_days,
+             options_.max_universe_events, report_.universe_events_omitted)) {
+      report_.messages.push_back(std::move(message));
+    }
+  }
+  report_.status = RunStatus::completed;
+  for (const TaskReport& task : report_.tasks) {
+    if (task.error) report_.status = RunStatus::completed_with_errors;
+  }
+  if (options_.events) {
+    report_.messages.push_back(events::sync_completed(record(), clock_.now()));
+  }
+  events::require_sendable(report_.messages);
+  if (!report_.has_outbox) return;
+  std::vector<postgres::Statement> closing;
+  if (options_.events) {
+    closing.push_back(tables::store_messages(environment_.tables, options_.run_id,
+                                             context.written_at, report_.messages));
+  }
+  closing.push_back(tables::finish_run(environment_.tables, record()));
+  transaction.run_pipeline(std::move(closing)).value();
+}
+
+void Run::commit(postgres::Transaction& transaction) {
+  // From here on a signal only shortens what is left.
+  const io::Settling settling(patience_);
+  try {
+    transaction.commit();
+    if (const std::string& warning = connection_->commit_warning(); !warning.empty()) {
+      report_.warnings.push_back("PostgreSQL warned at COMMIT: " + warning);
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::outcome_unknown) throw;
+    observer_.note(std::string(error.what()) + "; asking for the outcome");
+    if (!find_outcome()) {
+      throw Error(
+          ErrorKind::unavailable,
+          "the connection was lost before COMMIT; the transaction was rolled back, run again");
+    }
+  }
+  report_.committed = true;
+}
+
+bool Run::find_outcome() {
+  const io::Settling settling(patience_);
+  const bool can_tell = report_.has_outbox;
+  const io::Deadline deadline = patience_.step(environment_.database.commit_timeout);
+  while (can_tell && !deadline.over() && !patience_.over()) {
+    try {
+      postgres::ConnectionSettings settings = environment_.database;
+      settings.connect_timeout = std::min(settings.connect_timeout, deadline.left());
+      connection_ = postgres::Connection::open(settings, patience_);
+      return tables::has_committed(*connection_, environment_.tables,
+                                   tables::run_lock_key(catalog_), options_.run_id,
+                                   deadline.left());
+    } catch (const Error&) {
+      patience_.pause(pause_between_tries);
+    }
+  }
+  throw Error(
+      ErrorKind::outcome_unknown,
+      "outcome unknown: the connection was lost during COMMIT, and " +
+          std::string(
+              can_tell ? "PostgreSQL could not be asked again; see 'tickstock-cache status " +
+                             options_.run_id + "' once it answers, then run again"
+                       : "without the tables of 'tickstock-cache init' nothing tells; run again"));
+}
+
+void Run::publish() {
+  begin_step(5);
+  events::Publisher& publisher = *publisher_;
+  std::optional<Error> failure;
+  if (report_.has_outbox) {
+    OldEvents old = give_up_old_events(*connection_, environment_.tables, catalog_,
+                                       application_name(), environment_.retention.outbox_max_age);
+    if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
+    const Delivery delivery =
+        deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
+                environment_.redis.publish_timeout, patience_, options_.run_id);
+    // What is not known counts as pending, so that nobody takes it for delivered.
+    report_.events_pending = std::min<std::uint64_t>(
+        delivery.pending.value_or(report_.messages.size()), report_.messages.size());
+    failure = delivery.failure;
+  } else {
+    report_.events_pending = report_.messages.size();
+    const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
+    events::Publisher::Published published =
+        publisher.publish(report_.messages, deadline, patience_);
+    report_.events_pending -= published.taken;
+    failure = std::move(published.failure);
+  }
+  report_.events_published = report_.messages.size() - report_.events_pending;
+  if (report_.events_pending > 0) {
+    const std::string what = report_.events_pending == 1 ? "1 event of this run is "
+                                                         : std::to_string(report_.events_pending) +
+                                                               " events of this run are ";
+    report_.failure = Error(
+        ErrorKind::redis,
+        what + (report_.has_outbox ? "pending; run 'tickstock-cache deliver' later: " : "lost: ") +
+            (failure ? failure->what() : ""));
+  } else {
+    announce(events::progress, 5, 5);
+  }
+  for (const TaskReport& task : report_.tasks) {
+    if (task.error) announce(events::sync_error, ErrorKind::failed, *task.error);
+  }
+  announce_phase(last_words_time);
+}
+
+void Run::tidy() {
+  // Whoever wants the run to end now does not care for old rows.
+  if (patience_.ending()) return;
+  try {
+    tables::prune(*connection_, environment_.tables, environment_.retention);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) return;
+    report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
+  }
+}
+
+void Run::measure() {
+  if (!options_.measure || !report_.has_outbox || !connection_ || !connection_->usable()) return;
+  const io::Settling settling(patience_);
+  try {
+    report_.outbox_pending =
+        static_cast<std::uint64_t>(tables::count_pending(*connection_, environment_.tables));
+  } catch (const Error&) {
+    // What is not known is not told; why the run failed is said already.
+  }
+}
 
 void Run::fail(const Error& error) {
   report_.failure = error.kind() == ErrorKind::interrupted
@@ -76,61 +222,43 @@ void Run::announce_failure(const Error& error) {
   const bool wrong_call = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::config;
   const bool had_a_turn = had_lock_ && error.kind() != ErrorKind::usage;
   if (had_a_turn || !(wrong_call || error.kind() == ErrorKind::locked)) {
-    announcer_.error(error.kind(), error.what());
+    announce(events::sync_error, error.kind(), std::string(error.what()));
   }
-  if (had_a_turn) announcer_.completed(completion());
-  announcer_.phase(completion());
-  announcer_.flush(Announcer::last_words_time, patience_);
+  if (had_a_turn) announce(events::sync_completed);
+  announce_phase(last_words_of_failure_time);
 }
 
-RunRecord Run::record() const {
-  RunRecord record;
-  record.run_id = options_.run_id;
-  record.mode = to_string(options_.mode);
-  record.triggered_by = options_.triggered_by;
-  record.status = report_.status;
-  record.as_of = *report_.as_of;
-  record.events_enabled = options_.events;
-  record.approved = options_.approve_plan.has_value();
-  if (!report_.plan_digest.empty()) record.plan_digest = report_.plan_digest;
-  record.guards = guards_json(report_.guards);
-  record.task_results = task_results_json(report_.tasks);
-  if (report_.snapshot) {
-    record.symbols = static_cast<std::int64_t>(report_.snapshot->market.size());
-    record.eligible = static_cast<std::int64_t>(report_.snapshot->market.ranking().size());
-  }
-  const bool wrote =
-      report_.status == RunStatus::completed || report_.status == RunStatus::completed_with_errors;
-  if (wrote) {
-    record.total_changes = static_cast<std::int64_t>(report_.total_changes());
-    for (const EntryWrite* write : report_.writes()) {
-      ++record.universes_changed;
-      record.members_added += static_cast<std::int64_t>(write->diff.added.size());
-      record.members_removed += static_cast<std::int64_t>(write->diff.removed.size());
-      record.members_moved += static_cast<std::int64_t>(write->diff.moved.size());
-    }
-    record.events = static_cast<std::int64_t>(messages_.size());
-  }
-  record.started_at = clock_.started();
-  record.finished_at = clock_.now();
-  record.duration_seconds = clock_.elapsed();
-  if (const auto errors = report_.errors(); !errors.empty()) record.error = errors.front();
-  return record;
+void Run::connect_to_redis() {
+  if (!options_.events || options_.dry_run) return;
+  publisher_ = std::make_unique<events::Publisher>(environment_.redis);
+  // The connection comes up while the database is being read.
+  publisher_->nudge();
 }
 
-events::Completion Run::completion() const {
-  events::Completion completion;
-  completion.status = report_.status;
-  completion.duration_seconds = clock_.elapsed();
-  for (const TaskReport& task : report_.tasks) {
-    completion.tasks.push_back({task.task, task.changes.size(), task.error});
+void Run::announce_trigger() {
+  if (!std::exchange(has_trigger_, true)) announce(events::sync_triggered);
+}
+
+void Run::announce_phase(std::chrono::milliseconds time) {
+  if (options_.mode == Mode::full) announce(events::phase_completed);
+  const io::Settling settling(patience_);
+  if (publisher_) publisher_->flush(io::Deadline::after(time), patience_);
+}
+
+void announce_unstarted(const RunOptions& options, const Environment& environment,
+                        const Error& error) noexcept {
+  if (!options.events || options.mode != Mode::full) return;
+  try {
+    Report report;
+    report.failure = error;
+    const RunClock clock;
+    events::Publisher publisher(environment.redis);
+    publisher.announce(events::phase_completed(record_of(report, options, clock), clock.now()));
+    io::Patience unshared;
+    publisher.flush(io::Deadline::after(last_words_of_failure_time), unshared);
+  } catch (const std::exception&) {
+    // The status and the line on standard error say it all the same.
   }
-  for (const EntryWrite* write : report_.writes()) {
-    completion.universes_updated.push_back(write->universe);
-  }
-  completion.universe_events_omitted = omitted_universe_events_;
-  if (const auto errors = report_.errors(); !errors.empty()) completion.error = errors.front();
-  return completion;
 }
 
 }  // namespace tickstock::sync

@@ -6,15 +6,18 @@
 #include <vector>
 
 #include "events/messages.hpp"
+#include "events/publisher.hpp"
 #include "postgres/connection.hpp"
 #include "postgres/transaction.hpp"
-#include "sync/announcer.hpp"
-#include "sync/clock.hpp"
 #include "sync/run.hpp"
 #include "tables/catalog.hpp"
 #include "tables/market_reader.hpp"
 
 namespace tickstock::sync {
+
+/// How long the last events of a run may take, and those of one that failed.
+constexpr std::chrono::milliseconds last_words_time{1'000};
+constexpr std::chrono::milliseconds last_words_of_failure_time{500};
 
 /// One run on its way from top to bottom. The steps stand in the order in which they happen.
 class Run {
@@ -25,47 +28,16 @@ class Run {
   Report execute();
 
  private:
-  // run.cpp: the walk
+  // run.cpp: what happens before anything is written
   void work();
   void prepare();
+  /// Reads the catalog, and requires what the run needs of it.
+  void look_around();
+  void open_companion();
   void open_record();
   void attempt_until_settled();
   void attempt();
-  void publish();
-
-  // run_plan.cpp: read, plan, guard
   void make_plan(postgres::Transaction& transaction);
-  /// The columns of labels to read; a dry run looks whether sectors have decayed, too.
-  [[nodiscard]] std::vector<std::string> label_columns() const;
-  /// Whether the prices can be read.
-  [[nodiscard]] bool has_prices() const;
-  void check_guards() const;
-
-  // run_apply.cpp: write, commit
-  void apply(postgres::Transaction& transaction);
-  void commit(postgres::Transaction& transaction);
-  [[nodiscard]] bool find_outcome();
-
-  // run_tidy.cpp: what is too old, and what is left
-  void give_up_old();
-  void prune();
-  void measure();
-
-  // run_end.cpp: what is written and said at the end
-  void fail(const Error& error);
-  void record_failure();
-  void announce_failure(const Error& error);
-  [[nodiscard]] RunRecord record() const;
-  [[nodiscard]] events::Completion completion() const;
-
-  // run_eod.cpp: before it begins
-  /// \return whether it took any time.
-  bool wait_for_day_end();
-
-  /// Reads the catalog, and requires what the run needs of it.
-  void look_around();
-
-  void open_companion();
   /// \param reads whether the tables are read in it, which a companion may help with
   std::unique_ptr<postgres::Transaction> begin_locked(std::chrono::milliseconds lock_wait,
                                                       bool reads);
@@ -77,24 +49,56 @@ class Run {
   void begin_step(int step);
   [[nodiscard]] std::string application_name() const;
 
+  // day_end.cpp
+  /// \return whether it took any time.
+  bool wait_for_day_end();
+
+  // run_end.cpp: what is written, and what is said of it
+  void apply(postgres::Transaction& transaction);
+  void commit(postgres::Transaction& transaction);
+  [[nodiscard]] bool find_outcome();
+  void publish();
+  void tidy();
+  void measure();
+  void fail(const Error& error);
+  void record_failure();
+  void announce_failure(const Error& error);
+
+  // Events that may be lost are sent as far as goes without waiting, so that Redis never holds up
+  // the database work.
+  void connect_to_redis();
+  template <typename Make, typename... More>
+  void announce(Make make, const More&... more) noexcept {
+    if (!publisher_) return;
+    try {
+      publisher_->announce(make(record(), clock_.now(), more...));
+    } catch (const std::exception&) {
+      // An event that can't be put into words or into memory is lost.
+    }
+  }
+  /// Once a run, however often it is called.
+  void announce_trigger();
+  /// Of full runs only.
+  void announce_phase(std::chrono::milliseconds time);
+  [[nodiscard]] RunRecord record() const { return record_of(report_, options_, clock_); }
+
   const RunOptions& options_;
   const Environment& environment_;
   Observer& observer_;
   io::Patience& patience_;
 
   RunClock clock_;
-  Announcer announcer_;
+  std::unique_ptr<events::Publisher> publisher_;  ///< null where events are switched off
   std::optional<postgres::Connection> connection_;
   tables::Catalog catalog_;
   std::unique_ptr<postgres::Companion> companion_;  ///< until the tables are read
   tables::Reading reading_;
   Report report_;
   std::vector<Warning> early_warnings_;  ///< those that a retry does not find again
-  std::vector<Message> messages_;
-  std::size_t omitted_universe_events_ = 0;
   int step_ = 0;
   bool had_lock_ = false;
   bool has_record_ = false;
+  bool has_trigger_ = false;
   bool can_read_history_ = false;
 };
 

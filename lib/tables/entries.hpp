@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "domain/market.hpp"
-#include "domain/message.hpp"
+#include "domain/run.hpp"
 #include "postgres/connection.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/plan.hpp"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "domain/message.hpp"
+#include "domain/run.hpp"
 #include "postgres/connection.hpp"
 #include "tables/catalog.hpp"
 

@@ -3,7 +3,7 @@
 
 #include "rules/plan.hpp"
 #include "support/catch.hpp"
-#include "sync/digest.hpp"
+#include "sync/planning.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;

@@ -13,12 +13,21 @@ using namespace tickstock::test;
 
 namespace {
 
-const events::RunFacts facts{"night-1", Mode::full, "cron", false};
+/// The record of a run that has begun.
+RunRecord begun() {
+  RunRecord run;
+  run.run_id = "night-1";
+  run.mode = "full";
+  run.triggered_by = "cron";
+  return run;
+}
+
+const RunRecord run = begun();
 const std::string moment = "2026-08-21T20:10:03.412Z";
 
 std::vector<Message> events_of(const TaskPlan& plan, const Market& market, std::size_t most,
                                std::size_t& omitted) {
-  return events::task_events(facts, moment, plan, market, 30, most, omitted);
+  return events::task_events(run.run_id, moment, plan, market, 30, most, omitted);
 }
 
 }  // namespace
@@ -45,7 +54,7 @@ TEST_CASE("SHA-256 is SHA-256 over lengths and texts") {
 }
 
 TEST_CASE("the envelope is the one that the application knows") {
-  const Message message = events::sync_triggered(facts, moment);
+  const Message message = events::sync_triggered(run, moment);
   CHECK(message.channel == "tickstock:cache:sync_triggered");
   const Json body = Json::parse(message.body);
   CHECK(body.at("event").str() == "cache_sync_triggered");
@@ -109,14 +118,15 @@ TEST_CASE("a clean-up counts memberships and names each symbol once") {
 }
 
 TEST_CASE("the closing events say how it ended in the application's words and in ours") {
-  events::Completion completion{RunStatus::completed_with_errors,
-                                {{Task::market_cap, 9, {}}, {Task::ipo, 0, "broken"}},
-                                {"mega_cap"},
-                                3,
-                                0.5,
-                                "broken"};
-  const Json body =
-      Json::parse(events::sync_completed(facts, moment, completion).body).at("payload");
+  RunRecord ended = begun();
+  ended.status = RunStatus::completed_with_errors;
+  ended.total_changes = 9;
+  ended.tasks = {{"market_cap_recalculation", 9, {}}, {"ipo_assignment", 0, "broken"}};
+  ended.universes_updated = {"mega_cap"};
+  ended.universe_events_omitted = 3;
+  ended.duration_seconds = 0.5;
+  ended.error = "broken";
+  const Json body = Json::parse(events::sync_completed(ended, moment).body).at("payload");
   CHECK(body.at("status").str() == "completed");
   CHECK(body.at("sync_status").str() == "completed_with_errors");
   CHECK(body.at("total_changes").integer() == 9);
@@ -125,29 +135,26 @@ TEST_CASE("the closing events say how it ended in the application's words and in
   CHECK(body.at("task_results.ipo_assignment.status").str() == "failed");
   CHECK(body.at("task_results.market_cap_recalculation.changes").integer() == 9);
   CHECK(body.at("error").str() == "broken");
-  CHECK(Json::parse(events::phase_completed(facts, moment, completion).body)
-            .at("payload.status")
-            .str() == "completed");
+  CHECK(Json::parse(events::phase_completed(ended, moment).body).at("payload.status").str() ==
+        "completed");
 
-  completion.status = RunStatus::refused;
-  CHECK(Json::parse(events::sync_completed(facts, moment, completion).body)
-            .at("payload.status")
-            .str() == "failed");
-  const Json phase =
-      Json::parse(events::phase_completed(facts, moment, completion).body).at("payload");
+  ended.status = RunStatus::refused;
+  CHECK(Json::parse(events::sync_completed(ended, moment).body).at("payload.status").str() ==
+        "failed");
+  const Json phase = Json::parse(events::phase_completed(ended, moment).body).at("payload");
   CHECK(phase.at("status").str() == "failed");
   CHECK_FALSE(phase.at("stats.success").boolean());
 }
 
 TEST_CASE("progress has a source of its own, and errors repeat themselves at the top") {
-  const Json progress = Json::parse(events::progress(facts, moment, 3, 2).body);
+  const Json progress = Json::parse(events::progress(run, moment, 3, 2).body);
   CHECK(progress.at("source").str() == "daily_processing.cache_sync");
   CHECK(progress.at("payload.current_step").str() == "IPO assignment");
   CHECK(progress.at("payload.percentage").integer() == 40);
   CHECK_FALSE(progress.at("payload").has("completed"));
 
   const Json error =
-      Json::parse(events::sync_error(facts, moment, ErrorKind::refused, "a guard fired").body);
+      Json::parse(events::sync_error(run, moment, ErrorKind::refused, "a guard fired").body);
   CHECK(error.at("error_id").str() == error.at("event_id").str());
   CHECK(error.at("category").str() == "validation");
   CHECK(error.at("message").str() == "a guard fired");
@@ -158,7 +165,7 @@ TEST_CASE("progress has a source of its own, and errors repeat themselves at the
 
 TEST_CASE("two errors of one run are two events, and one that is told twice is one") {
   const auto id_of = [](const std::string& message) {
-    return events::sync_error(facts, moment, ErrorKind::failed, message).event_id;
+    return events::sync_error(run, moment, ErrorKind::failed, message).event_id;
   };
   CHECK(id_of("the desk of top_100 is closed") != id_of("the desk of tech is closed"));
   CHECK(id_of("the desk of tech is closed") == id_of("the desk of tech is closed"));

@@ -93,7 +93,7 @@ bool Run::wait_for_day_end() {
     if (const std::string reason = end.look(*connection_); !reason.empty()) {
       if (told) {
         observer_.tell("the day " + to_string(day) + " is complete: " + reason);
-        announcer_.connect();
+        connect_to_redis();
       }
       return told;
     }
@@ -111,7 +111,7 @@ bool Run::wait_for_day_end() {
                            std::to_string(eod.wait.count() / 1000) + " s: no row of it in " +
                            environment_.tables.prices.shown() + ", and no signal on Redis";
   if (eod.required) throw Error(ErrorKind::unavailable, late + "; run again when it is");
-  announcer_.connect();
+  connect_to_redis();
   early_warnings_.emplace_back(late + "; going on with the data that is there");
   return true;
 }

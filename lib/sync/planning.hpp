@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "domain/error.hpp"
@@ -7,6 +8,7 @@
 #include "postgres/transaction.hpp"
 #include "rules/plan.hpp"
 #include "sync/options.hpp"
+#include "sync/report.hpp"
 #include "tables/catalog.hpp"
 
 namespace tickstock::sync {
@@ -26,5 +28,18 @@ std::optional<int> price_days(const Policy& policy, Mode mode);
 /// exists, by which data_warnings() finds out whether the entries of sectors and themes have
 /// decayed.
 std::vector<std::string> columns_with_decay(const Policy& policy, const tables::Catalog& catalog);
+
+/// What a plan would do, as 64 hexadecimal digits: for each entry that would be written, in byte
+/// order of its name, the name, and before and after its type, members in order, count and
+/// metadata. Neither the clock nor entries that stay as they are go in.
+std::string plan_digest(const Plan& plan, const Market& market);
+
+/// The symbols whose companies a plan names: those that come into or leave the recent listings, and
+/// new listings that come into a declared universe.
+std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days);
+
+/// \throws Error (refused) where a guard refuses the plan, (not_approved) where another one was
+/// approved.
+void require_approval(const Attempt& attempt, const RunOptions& options);
 
 }  // namespace tickstock::sync

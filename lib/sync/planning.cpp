@@ -1,9 +1,12 @@
-#include "sync/data_warnings.hpp"
+#include "sync/planning.hpp"
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "domain/members.hpp"
 #include "domain/text.hpp"
+#include "events/sha256.hpp"
 #include "tables/market_reader.hpp"
 
 namespace tickstock::sync {
@@ -55,6 +58,24 @@ std::optional<Warning> decay_warning(const Market& market, const Entries& entrie
       "{} of {} active symbols that have a sector are in no entry of type sector or "
       "theme; declare sectors, see tickstock-cache-universes(7)",
       fmt::group_digits(missing), fmt::group_digits(with_sector));
+}
+
+std::string_view command_of(Mode mode) {
+  switch (mode) {
+    case Mode::full: return "sync";
+    case Mode::market_cap: return "market-cap";
+    case Mode::ipos: return "ipo";
+    case Mode::themes: return "themes";
+    case Mode::delisted: return "delisted";
+  }
+  return "";
+}
+
+/// The command that runs a plan which was refused, ready to paste.
+std::string approval(const RunOptions& options, const std::string& digest) {
+  std::string command(command_of(options.mode));
+  if (options.as_of) command += " --as-of " + to_string(*options.as_of);
+  return command + " --approve-plan " + digest;
 }
 
 }  // namespace
@@ -113,6 +134,80 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
         " not eligible");
   }
   return warnings;
+}
+
+namespace {
+
+struct Sides {
+  const Entry* before;
+  const Entry* after;
+};
+
+void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
+  if (entry == nullptr) {
+    hash.add("missing");
+    return;
+  }
+  hash.add(entry->readable ? "entry" : "unreadable entry").add(entry->cache_type);
+  hash.add(std::uint64_t{entry->members.size()});
+  market.each_name(entry->members.list(), [&hash](std::string_view name) { hash.add(name); });
+  hash.add(entry->count).add(entry->metadata);
+}
+
+}  // namespace
+
+std::string plan_digest(const Plan& plan, const Market& market) {
+  // Where two tasks write one entry, what counts is before the first and after the last.
+  std::map<std::string_view, Sides> entries;
+  for (const TaskPlan& task : plan.tasks) {
+    for (const EntryWrite& write : task.writes) {
+      const auto [place, first] =
+          entries.try_emplace(write.universe, Sides{write.before.get(), write.after.get()});
+      if (!first) place->second.after = write.after.get();
+    }
+  }
+  events::Sha256 hash;
+  hash.add("tickstock-cache plan 1");
+  for (const auto& [universe, sides] : entries) {
+    hash.add(universe);
+    add_entry(hash, sides.before, market);
+    add_entry(hash, sides.after, market);
+  }
+  return hash.hex();
+}
+
+std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days) {
+  std::vector<SymbolId> symbols;
+  for (const TaskPlan& task : plan.tasks) {
+    if (task.task == Task::ipo) {
+      for (const EntryWrite& write : task.writes) {
+        for (const Placement& member : write.diff.added) symbols.push_back(member.symbol);
+        for (const Placement& member : write.diff.removed) symbols.push_back(member.symbol);
+      }
+    } else {
+      for_each_listing(
+          task, market, ipo_days,
+          [&symbols](const EntryWrite& /*write*/, SymbolId id) { symbols.push_back(id); });
+    }
+  }
+  return symbols;
+}
+
+void require_approval(const Attempt& attempt, const RunOptions& options) {
+  if (options.approve_plan) {
+    if (*options.approve_plan == attempt.plan_digest) return;
+    throw Error(ErrorKind::not_approved,
+                "the plan has digest " + attempt.plan_digest +
+                    ", which is not the approved one; read a new dry run and approve that");
+  }
+  const auto refusing = std::find_if(attempt.guards.begin(), attempt.guards.end(),
+                                     [](const GuardResult& guard) { return guard.refused; });
+  if (refusing == attempt.guards.end()) return;
+  throw Error(
+      ErrorKind::refused,
+      "refused by a guard: " + refusing->sentence +
+          "; fix the data, or read a dry run and approve exactly this plan: tickstock-cache " +
+          approval(options, attempt.plan_digest));
 }
 
 }  // namespace tickstock::sync
