@@ -136,8 +136,8 @@ TEST_CASE("the man page documents exactly the exit statuses and the guards") {
       matches(read_file(source_root / "cli/exit_status.hpp"), "\n  status_\\w+ = (\\d+)");
   REQUIRE(statuses.size() >= 13);
   CHECK(set_of(ManPage().heads("EXIT STATUS", "^(\\d+)(?:$|\\+ )")) == set_of(statuses));
-  const auto guards =
-      matches(read_file(source_root / "lib/rules/guards.cpp"), "return \\{\\s*\"([a-z_]+)\"");
+  const auto guards = matches(read_file(source_root / "lib/rules/guards.cpp"),
+                              "(?:return \\{|share\\()\\s*\"([a-z_]+)\"");
   REQUIRE(guards.size() >= 5);
   CHECK(set_of(page_of("sync").heads("GUARDS", "^(.*)$")) == set_of(guards));
 }
@@ -199,7 +199,10 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
                                    std::pair(documents, output)}) {
     const Strings words = set_of(matches(text, "\\b(\\w+)\\b"));
-    const Strings fields = set_of(matches(code, "key\\(\"(\\w+)\"\\)"));
+    Strings fields = set_of(matches(code, "key\\(\"(\\w+)\"\\)"));
+    for (const std::string& pairs : matches(code, "put\\(([^;]*);")) {
+      fields.merge(set_of(matches(pairs, "\"(\\w+)\"")));
+    }
     REQUIRE(fields.size() >= 40);
     for (const std::string& field : fields) {
       INFO(field);

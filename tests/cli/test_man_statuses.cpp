@@ -11,6 +11,9 @@ using namespace tickstock::test;
 
 namespace {
 
+/// So that themes has something to do.
+const std::string declared = "[[universe]]\nname = 'all'\ncap_from = 1\n";
+
 /// A command with its options, and what it ended with.
 class Trial {
  public:
@@ -29,7 +32,9 @@ class Trial {
   }
 
   void run(const Fixture& fixture, const Names& options = {}, const Environment& extra = {}) {
-    note(fixture.run(arguments(options), extra));
+    Environment environment = extra;
+    environment.emplace("TICKSTOCK_CACHE_CONFIG", config_);
+    note(fixture.run(arguments(options), environment));
   }
 
   void note(const ProcessResult& result) {
@@ -39,6 +44,8 @@ class Trial {
   }
 
  private:
+  TemporaryDirectory directory_;
+  std::string config_ = directory_.write("declared.toml", declared);
   std::string command_, help_;
   Strings seen_;
 };
@@ -82,7 +89,8 @@ void run_through(Trial& trial) {
   trial.run(fixture, {}, redis_down());
 
   const TemporaryDirectory directory;
-  const std::string no_prices = directory.write("c.toml", "[guards]\nmax_data_age_days = 1\n");
+  const std::string no_prices =
+      directory.write("c.toml", "[guards]\nmax_data_age_days = 1\n" + declared);
   trial.run(fixture, {}, {{"TICKSTOCK_CACHE_CONFIG", no_prices}});
   fixture.database().execute(
       "DROP TABLE symbols, cache_sync_changes; ALTER TABLE cache_entries DROP COLUMN content");
@@ -93,7 +101,7 @@ void run_through(Trial& trial) {
 void run_into_triggers(Trial& trial) {
   Fixture fixture;
   add_small_market(fixture);
-  for (const std::string universe : {"mega_cap", "recent_ipos"})
+  for (const std::string universe : {"mega_cap", "recent_ipos", "all"})
     fixture.set_entry(universe, "x", "{}");
   fixture.database().execute(R"(
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -121,6 +121,15 @@ class Tour {
     task({"sync", "--config", config_}, 4);
   }
 
+  /// Members are added to an entry that somebody else made.
+  void declared() {
+    fixture_.set_entry("hand", "theme", R"({"symbols": [], "count": 0})");
+    const std::string config = directory_.write(
+        "declared.toml",
+        "[[universe]]\nname = 'hand'\nmaintain = 'additions'\nexcept = { sector = ['x'] }\n");
+    task({"themes", "--config", config}, 0);
+  }
+
   /// What only reads, by a role of its own.
   void look() {
     const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
@@ -231,6 +240,7 @@ TEST_CASE("the page of statements lists what the program sends to PostgreSQL, an
   Tour tour(server.postgres);
   tour.set_up();
   tour.nights();
+  tour.declared();
   tour.in_the_way();
   tour.events();
   tour.old_rows();
