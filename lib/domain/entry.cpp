@@ -1,7 +1,8 @@
 #include "domain/entry.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "domain/number.hpp"
 
 namespace tickstock {
 
@@ -28,10 +29,7 @@ std::string metadata_text(std::vector<std::pair<std::string, std::string>> pairs
 }
 
 bool count_is(std::string_view count, std::size_t size) {
-  double number = -1;
-  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), number);
-  return error == std::errc{} && end == count.data() + count.size() &&
-         number == static_cast<double>(size);
+  return number_of<double>(count) == static_cast<double>(size);
 }
 
 }  // namespace tickstock

@@ -4,21 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+
+#include "domain/number.hpp"
 
 namespace tickstock::postgres {
 
 namespace {
 
 template <typename Number>
-Number number_in(std::string_view text) {
-  Number value{};
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, value);
-  if (error != std::errc{} || end != last) {
-    throw Error(ErrorKind::failed, fmt::format("PostgreSQL sent '{}' for a number", text));
-  }
-  return value;
+Number required_number(std::string_view text) {
+  const auto number = number_of<Number>(text);
+  if (number) return *number;
+  throw Error(ErrorKind::failed, fmt::format("PostgreSQL sent '{}' for a number", text));
 }
 
 std::string field(const Result& result, int code) {
@@ -61,11 +58,11 @@ ErrorKind kind_of(std::string_view sqlstate) {
 }  // namespace
 
 std::int64_t Result::integer(int row, int column) const {
-  return is_null(row, column) ? 0 : number_in<std::int64_t>(view(row, column));
+  return is_null(row, column) ? 0 : required_number<std::int64_t>(view(row, column));
 }
 
 double Result::real(int row, int column) const {
-  return is_null(row, column) ? 0 : number_in<double>(view(row, column));
+  return is_null(row, column) ? 0 : required_number<double>(view(row, column));
 }
 
 bool Result::failed() const {
@@ -75,7 +72,7 @@ bool Result::failed() const {
 
 std::int64_t Result::affected() const {
   const std::string_view count = PQcmdTuples(get());
-  return count.empty() ? 0 : number_in<std::int64_t>(count);
+  return count.empty() ? 0 : required_number<std::int64_t>(count);
 }
 
 bool is_error_of_entry(std::string_view sqlstate) {
