@@ -16,7 +16,7 @@
 
 namespace tickstock::events {
 
-/// One kind of event, and where it goes.
+/// A kind of event, with its channel.
 struct EventKind {
   std::string_view channel;
   std::string_view event;
@@ -32,27 +32,27 @@ inline constexpr EventKind delisting_cleanup{"tickstock:cache:delisting_cleanup"
                                              "delisting_cleanup"};
 inline constexpr EventKind sync_completed{"tickstock:cache:sync_complete", "cache_sync_completed"};
 inline constexpr EventKind phase_completed{"tickstock:processing:status", "phase_completed"};
-/// The application knows progress by this source.
+/// The application recognizes progress by its source.
 inline constexpr EventKind progress{"tickstock:monitoring", "job_progress_update",
                                     "daily_processing.cache_sync"};
 inline constexpr EventKind sync_error{"tickstock:errors", "cache_sync_error"};
 
 }  // namespace kinds
 
-/// All of them: a user of Redis needs these channels and no others.
+/// All kinds: a Redis user needs their channels and no others.
 inline constexpr std::array<EventKind, 8> event_kinds{
     kinds::sync_triggered, kinds::universe_updated, kinds::ipo_assigned, kinds::delisting_cleanup,
     kinds::sync_completed, kinds::phase_completed,  kinds::progress,     kinds::sync_error};
 
-/// Returns the command by which Redis makes a user that may do what this program does, and no more,
-/// below a comment on its password. \param lists those that a run looks at before it begins
+/// Returns the Redis command that creates a user with just the permissions this program needs,
+/// below a comment on its password. \param lists which a run reads before it begins
 std::string redis_acl(const std::string& user, const std::vector<std::string>& lists);
 
 /// Returns a UUID (version 8, RFC 9562) computed from texts: the same for the same texts.
 std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe = {},
                     std::string_view symbol = {}, std::uint64_t position = 0);
 
-/// What every event of a run says.
+/// The facts that every event of a run contains.
 struct RunFacts {
   std::string run_id;
   Mode mode;
@@ -79,13 +79,13 @@ struct Completion {
   [[nodiscard]] std::uint64_t total_changes() const;
 };
 
-// Each event has an id that is computed from the run and its place in it, so that it is the same
-// when it is sent again. `timestamp` is ISO 8601 in UTC.
+// The id of an event is computed from the run and the event's place in it, so that it is the same
+// when the event is sent again. `timestamp` is ISO 8601 in UTC.
 
 Message sync_triggered(const RunFacts& run, const std::string& timestamp);
 
-/// The events of one task in their order: its universes, the first `max_universes` of them (0 for
-/// all), then its listings or its clean-up. `omitted` grows by the universes that were left out.
+/// Returns the events of one task in order: its first `max_universes` universes (0 for all), then
+/// its listings or its clean-up. Adds the number of universes left out to `omitted`.
 std::vector<Message> task_events(const RunFacts& run, const std::string& timestamp,
                                  const TaskPlan& task, const Market& market,
                                  std::size_t max_universes, std::size_t& omitted);
@@ -96,21 +96,21 @@ Message sync_completed(const RunFacts& run, const std::string& timestamp,
 Message phase_completed(const RunFacts& run, const std::string& timestamp,
                         const Completion& completion);
 
-/// The steps of every run; a run of one task leaves out the others.
+/// The steps of every run; a run of one task skips the others.
 inline constexpr std::array<std::string_view, 5> step_names{
     "Reading symbols and universes", "Market cap recalculation", "IPO assignment",
     "Delisted cleanup", "Publishing events"};
 
-/// `step` is at work, from 1 to 5; `completed_steps` lie behind.
+/// \param step the current one, from 1 to 5
 Message progress(const RunFacts& run, const std::string& timestamp, int step, int completed_steps);
 
 Message sync_error(const RunFacts& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message);
 
-/// The longest text that every Redis takes: the smallest proto-max-bulk-len it can be set to.
+/// The longest text that every Redis accepts: the smallest possible proto-max-bulk-len.
 inline constexpr std::size_t largest_message = std::size_t{1} << 20;
 
-/// \throws Error (failed) for an event that is longer, naming it.
+/// \throws Error (failed) that names an event which is longer.
 void require_sendable(const std::vector<Message>& messages);
 
 }  // namespace tickstock::events

@@ -71,8 +71,8 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
       not_made = error;
     }
     if (!statement) break;
-    // What was made before goes out, while the server works on what came before that. What is small
-    // goes out together.
+    // Small statements are sent together. The wait until they are gone comes after the next one is
+    // made, so that the server has work meanwhile.
     constexpr std::size_t enough = std::size_t{64} * 1024;
     const std::size_t size = size_of(*statement);
     if (held > 0 && held + size > enough) {
@@ -90,7 +90,7 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
   try {
     read_pipeline(sent, outcome);
   } catch (const Error&) {
-    // A server that ends the connection says why before it does.
+    // A server that closes the connection says why first.
     if (outcome.failure && !usable()) throw Error(outcome.failure->error);
     throw;
   }
@@ -126,8 +126,7 @@ Result Connection::commit() {
   } catch (const Error& error) {
     committing_ = false;
     if (usable() && !error.sqlstate().empty()) throw;
-    // It may still happen, and must not be cancelled: the server would call it done, standby or
-    // not.
+    // It may still happen. Cancelling a COMMIT that waits for a standby would only end the wait.
     connection_.reset();
     throw Error(ErrorKind::outcome_unknown, "the connection was lost during COMMIT");
   }
@@ -136,7 +135,7 @@ Result Connection::commit() {
 void Connection::rollback() noexcept {
   try {
     if (!usable() || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
-    // The time for last words is for those who need it.
+    // An expendable connection must not use up the time for last words.
     std::optional<io::Settling> settling;
     if (!expendable_) settling.emplace(*patience_);
     run({"ROLLBACK", "ROLLBACK"});
@@ -160,7 +159,7 @@ void Connection::send(const Statement& statement, bool is_parsed) {
 void Connection::flush(Deadline deadline, const std::string& doing) {
   while (const int left = PQflush(connection_.get())) {
     if (left < 0) throw lost(doing);
-    // A server whose own answers fill the wire reads no more: take them in while waiting to send.
+    // A server that can't send its answers stops reading: read them while waiting to send.
     wait(POLLIN | POLLOUT, deadline, doing);
   }
 }
@@ -215,15 +214,15 @@ void Connection::give_up(Readiness why, const std::string& doing) {
 
 void Connection::stop() noexcept {
   if (expendable_) {
-    // Where an answer was due nothing runs that lasts, and a cancel could take as long.
+    // With an answer due by a deadline, nothing long is running, and a cancel could take as long.
     if (!answer_by_) cancel();
     connection_.reset();
     return;
   }
-  // A cancel that is still under way could hit a later statement, such as the record's COMMIT.
+  // A cancel still under way could hit a later statement, such as the COMMIT of the record.
   if (!cancel()) connection_.reset();
   drain();
-  // A pipeline whose end was not sent has no end.
+  // A pipeline that was interrupted before its end was sent can't be ended.
   if (PQpipelineStatus(connection_.get()) != PQ_PIPELINE_OFF ||
       PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) {
     connection_.reset();
@@ -234,7 +233,7 @@ bool Connection::cancel() noexcept {
   try {
     const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()), &PQfreeCancel);
     if (!cancel) return false;
-    // libpq waits for the server to close the second connection, without a limit.
+    // libpq waits without a limit until the server closes the connection of the request.
     const std::future<void> done = io::in_background([cancel] {
       std::array<char, 256> ignored{};
       PQcancel(cancel.get(), ignored.data(), static_cast<int>(ignored.size()));
