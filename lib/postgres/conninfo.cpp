@@ -10,7 +10,7 @@
 
 #include "domain/error.hpp"
 #include "domain/number.hpp"
-#include "postgres/result.hpp"
+#include "postgres/connection.hpp"
 
 namespace tickstock::postgres {
 
@@ -203,8 +203,6 @@ std::string conninfo_problem(const std::string& conninfo) {
     if (!keyword.ends_with("password") && value.find("password=") != std::string::npos) {
       return "a keyword before the password has no value; write ''";
     }
-  }
-  for (const auto& [keyword, value] : options) {
     std::string problem = parameter_problem(keyword, value);
     if (!problem.empty()) return problem;
   }

@@ -1,7 +1,6 @@
 #include "tables/entry_writer.hpp"
 
 #include "json/json.hpp"
-#include "postgres/result.hpp"
 #include "rules/change.hpp"
 
 namespace tickstock::tables {

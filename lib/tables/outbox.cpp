@@ -1,6 +1,5 @@
 #include "tables/outbox.hpp"
 
-#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {

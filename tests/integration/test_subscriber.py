@@ -265,7 +265,7 @@ class ByHand(SubscriberTest):
 
 class Channels(unittest.TestCase):
     def test_they_are_those_of_the_program(self) -> None:
-        header = Path(__file__).resolve().parents[2] / "lib" / "events" / "channels.hpp"
+        header = Path(__file__).resolve().parents[2] / "lib" / "events" / "messages.hpp"
         for channel in CHANNELS:
             self.assertIn(f'"{channel}"', header.read_text(encoding="utf-8"))
         self.assertEqual(header.read_text(encoding="utf-8").count('"tickstock:'), len(CHANNELS))
