@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -147,10 +146,7 @@ std::string metadata_text(const std::vector<std::pair<std::string, std::string>>
 }
 
 bool count_is(std::string_view count, std::size_t size) {
-  double number = -1;
-  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), number);
-  return error == std::errc{} && end == count.data() + count.size() &&
-         number == static_cast<double>(size);
+  return number_of<double>(count) == static_cast<double>(size);
 }
 
 }  // namespace tickstock

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <system_error>
+
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -55,5 +58,16 @@ bool is_utf8(std::string_view text);
 /// Returns a text with every byte that is not UTF-8, and every NUL byte, written as `\xNN`, so that
 /// JSON and PostgreSQL take it.
 std::string escaped_utf8(std::string_view text);
+
+/// Returns the number that a text is from its first character to its last; nothing for any other
+/// text.
+template <typename Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number number{};
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  if (error != std::errc{} || end != last) return std::nullopt;
+  return number;
+}
 
 }  // namespace tickstock

@@ -15,7 +15,7 @@
 
 namespace tickstock::events {
 
-/// One kind of event, and where it goes.
+/// A kind of event, with its channel.
 struct EventKind {
   std::string_view channel;
   std::string_view event;
@@ -31,20 +31,20 @@ inline constexpr EventKind delisting_cleanup{"tickstock:cache:delisting_cleanup"
                                              "delisting_cleanup"};
 inline constexpr EventKind sync_completed{"tickstock:cache:sync_complete", "cache_sync_completed"};
 inline constexpr EventKind phase_completed{"tickstock:processing:status", "phase_completed"};
-/// The application knows progress by this source.
+/// The application recognizes progress by its source.
 inline constexpr EventKind progress{"tickstock:monitoring", "job_progress_update",
                                     "daily_processing.cache_sync"};
 inline constexpr EventKind sync_error{"tickstock:errors", "cache_sync_error"};
 
 }  // namespace kinds
 
-/// All of them: a user of Redis needs these channels and no others.
+/// All kinds: a Redis user needs their channels and no others.
 inline constexpr std::array<EventKind, 8> event_kinds{
     kinds::sync_triggered, kinds::universe_updated, kinds::ipo_assigned, kinds::delisting_cleanup,
     kinds::sync_completed, kinds::phase_completed,  kinds::progress,     kinds::sync_error};
 
-/// Returns the command by which Redis makes a user that may do what this program does, and no more,
-/// below a comment on its password. \param lists those that a run looks at before it begins
+/// Returns the Redis command that creates a user with just the permissions this program needs,
+/// below a comment on its password. \param lists which a run reads before it begins
 std::string redis_acl(const std::string& user, const std::vector<std::string>& lists);
 
 /// Returns a UUID (version 8, RFC 9562) computed from texts: the same for the same texts.
@@ -67,7 +67,7 @@ Message sync_completed(const RunRecord& run, const std::string& timestamp);
 
 Message phase_completed(const RunRecord& run, const std::string& timestamp);
 
-/// The steps of every run; a run of one task leaves out the others.
+/// The steps of every run; a run of one task skips the others.
 inline constexpr std::array<std::string_view, 5> step_names{
     "Reading symbols and universes", "Market cap recalculation", "IPO assignment",
     "Delisted cleanup", "Publishing events"};
@@ -78,10 +78,10 @@ Message progress(const RunRecord& run, const std::string& timestamp, int step, i
 Message sync_error(const RunRecord& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message);
 
-/// The longest text that every Redis takes: the smallest proto-max-bulk-len it can be set to.
+/// The longest text that every Redis accepts: the smallest possible proto-max-bulk-len.
 inline constexpr std::size_t largest_message = std::size_t{1} << 20;
 
-/// \throws Error (failed) for an event that is longer, naming it.
+/// \throws Error (failed) that names an event which is longer.
 void require_sendable(const std::vector<Message>& messages);
 
 }  // namespace tickstock::events

@@ -25,7 +25,7 @@ Publisher::Published Publisher::publish(std::span<const Message> messages, Deadl
   Published published;
   if (messages.empty()) return published;
   const redis::Conversation& conversation = link_.conversation();
-  // An answer that comes late, to an event that was given up before, says nothing of these.
+  // A late answer to an event of an earlier call must not count for these.
   const std::size_t before = conversation.taken() + conversation.unanswered();
   try {
     say(messages, deadline, patience);
@@ -33,7 +33,7 @@ Publisher::Published Publisher::publish(std::span<const Message> messages, Deadl
     published.failure = error;
   }
   published.taken = std::max(conversation.taken(), before) - before;
-  // A server that closes the connection over an event says why before.
+  // A server that closes the connection because of an event says why first.
   if (conversation.refusal()) published.failure = conversation.refusal();
   return published;
 }
@@ -82,14 +82,14 @@ bool DaySignals::take(Day day, Deadline deadline, io::Patience& patience) {
   redis::Conversation& conversation = link_.conversation();
   bool signalled = false;
   for (;;) {
-    // The answers to an earlier question may be late, and bring the signal.
+    // Late answers to an earlier request may bring the signal.
     if (!std::exchange(asked_, true)) {
       for (const std::string& list : lists_) conversation.pop(list);
     }
     try {
       link_.settle(deadline, patience);
     } catch (const Error& error) {
-      // A signal that is taken off its list must not be lost over the next question.
+      // A signal that was removed from its list must not be lost because the next request failed.
       if (signalled && error.kind() == ErrorKind::redis) return true;
       throw;
     }

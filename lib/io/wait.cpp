@@ -33,27 +33,16 @@ std::chrono::milliseconds Deadline::left() const {
 }
 
 Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt,
-                   int other_fd) {
+                   int other_fd, const std::function<void()>& tick) {
+  const std::chrono::milliseconds longest{tick ? 100 : std::numeric_limits<int>::max()};
   std::array<pollfd, 3> polled{{{interrupt.fd, POLLIN, 0}, {fd, events, 0}, {other_fd, events, 0}}};
   for (;;) {
-    const auto limit = std::min<std::chrono::milliseconds::rep>(deadline.left().count(),
-                                                                std::numeric_limits<int>::max());
-    const int count = ::poll(polled.data(), polled.size(), static_cast<int>(limit));
+    if (tick) tick();
+    const auto limit = static_cast<int>(std::min(deadline.left(), longest).count());
+    const int count = ::poll(polled.data(), polled.size(), limit);
     if (count > 0) return polled[0].revents != 0 ? Readiness::interrupted : Readiness::ready;
     if (count == 0 && deadline.over()) return Readiness::timed_out;
     if (count < 0 && errno != EINTR) return Readiness::timed_out;
-  }
-}
-
-Readiness Patience::wait_ticking(int fd, short events, Deadline deadline,
-                                 const Interrupt& interrupt, int other_fd) {
-  if (!tick_) return wait_for(fd, events, deadline, interrupt, other_fd);
-  constexpr std::chrono::milliseconds time_between{100};
-  for (;;) {
-    tick_();
-    const Readiness readiness =
-        wait_for(fd, events, deadline.earlier(Deadline::after(time_between)), interrupt, other_fd);
-    if (readiness != Readiness::timed_out || deadline.over()) return readiness;
   }
 }
 
@@ -62,8 +51,8 @@ Readiness Patience::wait(int fd, short events, Deadline deadline, int other_fd) 
     // A signal interrupts settling only once.
     const bool listens = settling_ == 0 || !signalled_;
     if (!listens) deadline = deadline.earlier(Deadline::after(last_words / 3));
-    const Readiness readiness = wait_ticking(fd, events, deadline.earlier(budget_),
-                                             listens ? interrupt_ : Interrupt(), other_fd);
+    const Readiness readiness = wait_for(fd, events, deadline.earlier(budget_),
+                                         listens ? interrupt_ : Interrupt(), other_fd, tick_);
     if (readiness != Readiness::interrupted) return readiness;
     if (!signalled_) {
       signalled_ = true;

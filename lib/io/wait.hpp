@@ -41,18 +41,19 @@ struct Interrupt {
 
 enum class Readiness { ready, timed_out, interrupted };
 
-/// Waits until a descriptor, or the other one, has one of the poll(2) `events`, the deadline is
-/// over, or the interrupt is raised; with -1 for both it only waits.
+/// Waits until a descriptor, or the other one, has one of the poll(2) `events`, the deadline
+/// passes, or the interrupt is raised; with -1 for both it only sleeps. It calls a tick at the
+/// start, and ten times a second while it waits.
 Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt,
-                   int other_fd = -1);
+                   int other_fd = -1, const std::function<void()>& tick = {});
 
-/// How long a command may still wait: one budget for all of it, which a signal cuts short. Every
-/// wait for a server goes through the one object of the command.
+/// How long a command may still wait: one budget for the whole command, which a signal cuts short.
+/// Every wait for a server goes through the command's one object.
 class Patience {
  public:
-  /// What is left for the last words (a rollback, the record, the closing events) once a signal
-  /// came or the budget is over; no single wait gets more than a third of it, so that a COMMIT
-  /// without an answer leaves time to ask for its outcome.
+  /// The time left for last words (a rollback, the record, the closing events) after a signal or
+  /// the end of the budget. No single wait gets more than a third of it, so that a COMMIT without
+  /// an answer leaves time to ask for its outcome.
   static constexpr std::chrono::milliseconds last_words{1'100};
 
   /// Without a limit and never interrupted.
@@ -61,31 +62,29 @@ class Patience {
   Patience(const Patience&) = delete;
   Patience& operator=(const Patience&) = delete;
 
-  /// Calls this at the beginning of every wait, and ten times a second while it lasts.
+  /// Sets a function to call at the start of every wait, and ten times a second while it lasts.
   void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
 
   /// Waits for descriptors, as wait_for does, until `deadline` or the end of the budget.
   Readiness wait(int fd, short events, Deadline deadline, int other_fd = -1);
 
-  /// Sleeps, for as long as the budget lasts. \return false when interrupted.
+  /// Sleeps, at most until the end of the budget. \return false if interrupted.
   bool pause(std::chrono::milliseconds time);
 
-  /// The end of a step that may take `time`.
+  /// Returns the end of a step that may take `time`.
   [[nodiscard]] Deadline step(std::chrono::milliseconds time) const {
     return Deadline::after(time).earlier(budget_);
   }
-  /// Nothing is left, so a wait that timed out did so for the command as a whole.
+  /// Returns whether the budget is used up, so that a wait timed out for the command as a whole.
   [[nodiscard]] bool over() const { return budget_.over(); }
-  /// A wait has ended by a signal, or was cut short by it.
+  /// Returns whether a signal has ended a wait or cut it short.
   [[nodiscard]] bool signalled() const { return signalled_; }
-  /// A signal came or nothing is left: what can wait for another time should.
+  /// Returns whether a signal came or the budget is used up: what can be left for another run
+  /// should be.
   [[nodiscard]] bool ending() const;
 
  private:
   friend class Settling;
-  /// One wait, in pieces where somebody wants to hear of it.
-  Readiness wait_ticking(int fd, short events, Deadline deadline, const Interrupt& interrupt,
-                         int other_fd);
 
   Interrupt interrupt_;
   Deadline budget_;
@@ -95,8 +94,8 @@ class Patience {
   int settling_ = 0;
 };
 
-/// As long as it lives, what has begun is brought to an end: a signal does not end waits any more,
-/// it only leaves them the time for last words; so does a budget that is over.
+/// While it lives, what has begun is finished: a signal no longer ends waits but limits them to the
+/// time for last words, as the end of the budget does.
 class Settling {
  public:
   explicit Settling(Patience& patience);
@@ -118,13 +117,13 @@ auto in_background(Step step) {
   return result;
 }
 
-/// What a host name came to.
+/// The result of a look-up.
 struct Addresses {
   std::string failure;                   ///< why there are none, in words; empty when there are
   std::shared_ptr<const addrinfo> list;  ///< linked by ai_next, in the order in which to try them
 };
 
-/// The addresses of a host, looked up in a thread: the C library's own look-up heeds neither a
+/// The addresses of a host, looked up in a thread, since the C library's look-up observes neither a
 /// deadline nor a signal.
 class Lookup {
  public:

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "domain/text.hpp"
 #include "postgres/connection.hpp"
 
 namespace tickstock::postgres {
@@ -26,11 +27,11 @@ std::string home_of(const ConnectionSettings& settings) {
   return user == nullptr ? "" : user->pw_dir;
 }
 
-/// Refuses a file of certificates that libpq would find missing only while connecting, or a key
-/// that others can read. \param keyword the parameter that names it
+/// Refuses a file that libpq would find missing only while connecting, or a key that others can
+/// read. \param keyword the parameter that names it
 void require_file(std::string_view keyword, const std::string& path) {
   const bool is_key = keyword == "sslkey";
-  // A key may also be named as one of an engine.
+  // A key can also be one of an engine, by its name.
   if (path.empty() || (is_key && path.find(':') != std::string::npos)) return;
   std::string why;
   struct stat facts {};
@@ -72,8 +73,8 @@ void require_certificates(const Options& options, const std::string& home) {
   }
 }
 
-/// The password file that libpq would refuse, and complain of on standard error by itself: it must
-/// be a plain file that nobody else can read. Empty where there is none.
+/// Returns the password file, if it is one that libpq would ignore and complain about on standard
+/// error: anything but a plain file that nobody else can read.
 std::string refused_password_file(const ConnectionSettings& settings) {
   const std::string named = password_file_of(settings.conninfo);
   const std::string path = named.empty() ? home_of(settings) + "/.pgpass" : named;
@@ -87,7 +88,7 @@ std::string refused_password_file(const ConnectionSettings& settings) {
                             path, std::generic_category().message(errno)));
 }
 
-/// A list of libpq has an element for each host, or one for all.
+/// Returns an element of a libpq list, which has one for each host, or one for all.
 std::string element(const std::vector<std::string>& list, std::size_t index) {
   if (list.size() == 1) return list.front();
   return index < list.size() ? list[index] : "";
@@ -101,8 +102,8 @@ bool is_socket(std::string_view host) {
   return host.empty() || host.starts_with('/') || host.starts_with('@');
 }
 
-/// The servers that a conninfo, the environment and a service file come to, names not looked up
-/// yet. \throws Error (config) for what no retry helps.
+/// Returns the servers that a conninfo, the environment and a service file name, not yet looked up.
+/// \throws Error (config) for anything that no retry helps.
 std::vector<Target> named_targets(const ConnectionSettings& settings) {
   const Options options = effective_options(settings.conninfo);
   for (const auto& [keyword, value] : options) {
@@ -116,7 +117,7 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   const bool by_address = addresses.size() > 1 || !addresses.front().empty();
   const bool by_name = hosts.size() > 1 || !hosts.front().empty();
   const std::size_t count = by_address ? addresses.size() : hosts.size();
-  // libpq would go its own way there, and look names up without a limit.
+  // libpq would then look names up itself, without a limit.
   if (has_gap(hosts) || has_gap(addresses) || (by_address && by_name && hosts.size() != count)) {
     throw Error(ErrorKind::config,
                 "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
@@ -146,8 +147,9 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   return targets;
 }
 
-/// The addresses in the order in which to try them. Names are looked up here, since libpq would do
-/// it without a limit. \throws Error (unavailable) where no name has an address, (interrupted).
+/// Returns the addresses in the order in which to try them. Names are looked up here, since libpq
+/// would do it without a limit. \throws Error (unavailable) if no name has an address,
+/// (interrupted).
 std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patience& patience) {
   constexpr std::chrono::milliseconds pause{5};
   const Deadline deadline = Deadline::after(settings.connect_timeout);
@@ -186,7 +188,7 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
                                           "; check the host in the URL, and the name server");
 }
 
-/// The targets once more for a second round, where the first one asks for a standby only.
+/// Returns the targets; for prefer-standby twice: first only as standbys, then as any server.
 std::vector<Target> in_rounds(std::vector<Target> targets) {
   if (targets.front().session != "prefer-standby") return targets;
   const std::size_t count = targets.size();
@@ -215,7 +217,7 @@ std::string Target::transport_weakness() const {
 
 std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo) {
   const int seconds =
-      whole_number(value_of(effective_options(conninfo), "connect_timeout")).value_or(0);
+      number_of<int>(value_of(effective_options(conninfo), "connect_timeout")).value_or(0);
   if (seconds <= 0) return std::nullopt;
   return std::chrono::seconds(seconds);
 }
@@ -225,7 +227,7 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
   const Target* answered = nullptr;
   const std::vector<Target> targets = in_rounds(find_targets(settings, patience));
   for (const Target& target : targets) {
-    // What a host has refused at one of its addresses, it would refuse at the others.
+    // A server that refused at one of its addresses would refuse at the others.
     if (answered != nullptr && answered->host == target.host && answered->port == target.port &&
         answered->session == target.session) {
       continue;
@@ -257,7 +259,8 @@ std::optional<Connection> Connection::open_another(std::chrono::milliseconds tim
 std::optional<Connection> Connection::open_at(const Target& target,
                                               const ConnectionSettings& settings,
                                               io::Patience& patience, Refusal& refusal) {
-  // The conninfo is expanded as "dbname"; what stands after it wins over it. Null ends the list.
+  // libpq expands the conninfo in "dbname"; later options override it. A null keyword ends the
+  // list.
   const std::vector<std::pair<const char*, const char*>> options{
       {"dbname", settings.conninfo.c_str()},
       {"host", target.host.c_str()},
@@ -278,7 +281,7 @@ std::optional<Connection> Connection::open_at(const Target& target,
                     patience);
   PGconn* raw = opened.connection_.get();
   if (raw == nullptr) throw Error(ErrorKind::unavailable, "out of memory");
-  // Before the login, whose warnings libpq would print itself.
+  // Before the login, since libpq would print its warnings itself.
   PQsetNoticeReceiver(raw, &Connection::take_notice, opened.warnings_.get());
 
   const Deadline deadline = Deadline::after(settings.connect_timeout);

@@ -3,23 +3,91 @@
 #include <libpq-fe.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "domain/error.hpp"
 #include "io/wait.hpp"
 #include "postgres/conninfo.hpp"
-#include "postgres/result.hpp"
 
 namespace tickstock::postgres {
+
+/// The rows of one statement, in text format. Rows and columns count from 0.
+class Result {
+ public:
+  explicit Result(PGresult* result = nullptr) : result_(result, &PQclear) {}
+
+  [[nodiscard]] PGresult* get() const { return result_.get(); }
+  [[nodiscard]] ExecStatusType status() const { return PQresultStatus(get()); }
+  [[nodiscard]] int rows() const { return PQntuples(get()); }
+
+  [[nodiscard]] bool is_null(int row, int column) const {
+    return PQgetisnull(get(), row, column) != 0;
+  }
+  /// Empty for NULL; valid as long as the result lives.
+  [[nodiscard]] std::string_view view(int row, int column) const {
+    return {PQgetvalue(get(), row, column),
+            static_cast<std::size_t>(PQgetlength(get(), row, column))};
+  }
+  [[nodiscard]] std::string text(int row, int column) const {
+    return std::string(view(row, column));
+  }
+  [[nodiscard]] std::optional<std::string> optional_text(int row, int column) const {
+    if (is_null(row, column)) return std::nullopt;
+    return text(row, column);
+  }
+  [[nodiscard]] bool boolean(int row, int column) const { return view(row, column) == "t"; }
+  /// 0 for NULL. \throws Error (failed) for a text that is no number.
+  [[nodiscard]] std::int64_t integer(int row, int column) const;
+  [[nodiscard]] double real(int row, int column) const;
+
+  /// The statement ended with an error.
+  [[nodiscard]] bool failed() const;
+
+  /// How many rows an INSERT or UPDATE wrote.
+  [[nodiscard]] std::int64_t affected() const;
+  /// `COMMIT`, `UPDATE 1` …
+  [[nodiscard]] std::string_view command_tag() const { return PQcmdStatus(get()); }
+
+ private:
+  std::unique_ptr<PGresult, decltype(&PQclear)> result_;
+};
+
+/// Returns whether an error belongs to the row that was written (a constraint, a value, a trigger),
+/// so that one task can fail alone.
+bool is_error_of_entry(std::string_view sqlstate);
+
+/// Returns the failure that a result reports: what was being done, the server's words, and its
+/// SQLSTATE, of which the kind says what to do: try again, wait for the server, or call a person.
+/// Details are left out, since they hold data of rows.
+Error error_of(const Result& result, const std::string& doing);
+
+/// Returns a text of libpq without its trailing line breaks and on one line.
+std::string one_line(std::string_view text);
+
+/// Returns a text in quotes, with a backslash before each quote and backslash in it.
+std::string in_quotes(std::string_view text, char quote);
+
+/// Returns the text form of a PostgreSQL array of texts, for a parameter of type text[].
+template <typename Text>
+std::string array_literal(const std::vector<Text>& values) {
+  std::string literal = "{";
+  for (const std::string_view value : values) {
+    if (literal.size() > 1) literal += ',';
+    literal += in_quotes(value, '"');
+  }
+  return literal += '}';
+}
 
 /// The parameters of one statement in text format; nothing is NULL.
 using Params = std::vector<std::optional<std::string>>;
 
-/// One statement, with what it does in words for the error that may come of it.
+/// One statement, and in words what it does, for its error.
 struct Statement {
   std::string doing;  ///< `reading public.symbols`
   std::string sql;
@@ -31,52 +99,52 @@ struct Statement {
 struct ConnectionSettings {
   std::string conninfo;
   std::string application_name = "tickstock-cache";
-  std::chrono::milliseconds connect_timeout{10'000};  ///< for each address
+  std::chrono::milliseconds connect_timeout{10'000};  ///< per address
   std::chrono::milliseconds statement_timeout{60'000};
   std::chrono::milliseconds lock_timeout{10'000};
   std::chrono::milliseconds commit_timeout{30'000};
-  /// How many connections reading may use; nothing for two where the tables are large.
+  /// How many connections reading may use; nothing for two if the tables are large.
   std::optional<std::int64_t> connections = {};
-  /// The user's home folder, where libpq's own files stand; that of the system's list of users
-  /// where empty.
+  /// The user's home directory, which holds libpq's own files; if empty, that of the system's user
+  /// database.
   std::string home = {};
   bool require_tls = false;  ///< refuse a server on another machine that is not verified
 };
 
-/// Returns the connect_timeout of a conninfo, the environment or a service file; nothing where none
-/// limits it. \throws Error (config) for an unknown service.
+/// Returns the connect_timeout of a conninfo, the environment or a service file; nothing if none of
+/// them sets a limit. \throws Error (config) for an unknown service.
 std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo);
 
 /// One address at which the server of a conninfo may answer.
 struct Target {
-  std::string host;     ///< the name that certificates and password files go by, or a directory
+  std::string host;     ///< the name in certificates and password files, or a directory
   std::string address;  ///< in digits; empty for a Unix socket
   std::string port;
   std::string session;  ///< target_session_attrs
   std::string sslmode;
-  std::string refused_passfile;  ///< a file of passwords that others can read; not looked at
+  std::string refused_passfile;  ///< a password file that is ignored, as others can read it
 
   /// Returns `db.example.com:5432`, or the directory of the socket.
   [[nodiscard]] std::string shown() const;
-  /// Returns why a stranger on the wire could listen, or answer in the server's place; empty for a
-  /// server on this machine, or where its certificate is verified.
+  /// Returns why somebody on the network could read along, or pose as the server; empty for a
+  /// server on this machine, or if its certificate is verified.
   [[nodiscard]] std::string transport_weakness() const;
 };
 
-/// What came of a pipeline: the results up to the first failure.
+/// The outcome of a pipeline: the results up to the first failure.
 struct PipelineOutcome {
   struct Failure {
-    std::size_t index;  ///< which statement failed
+    std::size_t index;  ///< of the statement that failed
     Error error;
   };
   std::vector<Result> results;
   std::optional<Failure> failure;
 
-  /// The results. \throws Error, the failure where there is one.
+  /// Returns the results. \throws Error, the failure, if there is one.
   std::vector<Result>& value();
 };
 
-/// A connection to PostgreSQL. Every wait ends at the limit of its step or with the patience, which
+/// A connection to PostgreSQL. Every wait ends at the limit of its step or of the patience, which
 /// must outlive the connection. Not thread-safe.
 class Connection {
  public:
@@ -86,9 +154,8 @@ class Connection {
   /// not know, a service or a file that is not there; (interrupted).
   static Connection open(const ConnectionSettings& settings, io::Patience& patience);
 
-  /// Connects once more to where this one leads, with a connection that nothing depends on: no wait
-  /// for it outlasts a signal, and what it does not do in time closes it. \return nothing when that
-  /// fails. \throws Error (interrupted).
+  /// Opens an expendable connection to the same address: a signal ends every wait for it, and a
+  /// timeout closes it. \return nothing if that fails. \throws Error (interrupted).
   [[nodiscard]] std::optional<Connection> open_another(std::chrono::milliseconds time) const;
 
   Connection(Connection&&) noexcept = default;
@@ -97,54 +164,52 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
   ~Connection() = default;
 
-  /// Runs one statement. \throws Error with the kind that its SQLSTATE means.
+  /// Runs one statement. \throws Error of the kind that its SQLSTATE stands for.
   Result run(const Statement& statement);
 
-  /// Sends a statement, and then waits for its result: run() in two steps. Between them nothing
-  /// else may be sent. \throws Error.
+  /// run() in two steps: send a statement, then wait for its result. Nothing else may be sent in
+  /// between. \throws Error.
   void ask(const Statement& statement);
   Result answer(const Statement& statement);
 
-  /// Sends all statements before it reads the first answer, which costs one round trip. Outside an
-  /// explicit transaction they are one.
+  /// Sends all statements before it reads the first answer, in one round trip. Outside an explicit
+  /// transaction they form one.
   PipelineOutcome run_pipeline(std::vector<Statement> statements);
-  /// The same for statements that are made one by one until there is none: while the server works
-  /// on one, the next is made, and no more than two are held. The server parses once what is the
-  /// same SQL several times in a row.
+  /// The same for statements made one by one until there is none: the next is made while the server
+  /// works on the last, and no more than two are held in memory. SQL that repeats is parsed once.
   PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next);
 
-  /// Gives up whatever has no answer by then. For a connection that nothing depends on.
+  /// Gives up whatever has no answer by then. For an expendable connection.
   void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
 
-  /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) when the connection
-  /// is lost meanwhile, or no answer comes in time.
+  /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) if the connection is
+  /// lost meanwhile, or no answer comes in time.
   Result commit();
-  /// What the server warned of at the last COMMIT, such as a standby that may not have it.
+  /// Returns the server's warning at the last COMMIT, such as that a standby may not have it.
   [[nodiscard]] std::string commit_warning() const {
     return warnings_->empty() ? "" : warnings_->back();
   }
 
-  /// What the server warned of at the login, such as a collation that changed with the system.
+  /// Returns the server's warnings at login, such as that a collation changed with the system.
   [[nodiscard]] const std::vector<std::string>& login_warnings() const { return login_warnings_; }
 
-  /// Rolls back whatever is open, without a throw; a connection that can't is closed.
+  /// Rolls back any open transaction; if that fails, closes the connection.
   void rollback() noexcept;
 
   [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
-  /// Who is logged in, also when the connection is lost since.
+  /// Returns who logged in, even after the connection is lost.
   [[nodiscard]] const std::string& user() const { return user_; }
   [[nodiscard]] io::Patience& patience() const { return *patience_; }
-  /// Where it leads.
   [[nodiscard]] const Target& target() const { return target_; }
 
  private:
   friend class CopyOut;
 
-  /// Why no connection came about.
+  /// Why an address gave no connection.
   struct Refusal {
     std::string why;
-    bool by_server = false;  ///< which answered
+    bool by_server = false;  ///< the server itself refused
   };
 
   Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)
@@ -159,22 +224,23 @@ class Connection {
                                            io::Patience& patience, Refusal& refusal);
   static void take_notice(void* warnings, const PGresult* notice);
 
-  /// \param is_parsed the same SQL as the one before, which the server then need not parse and plan
-  /// anew
+  /// \param is_parsed whether the SQL is that of the last statement, so that the server need not
+  /// parse it again
   void send(const Statement& statement, bool is_parsed = false);
   void flush(io::Deadline deadline, const std::string& doing);
-  /// Waits for one of the poll(2) `events`, or for another connection, and takes in what has come.
+  /// Waits for one of the poll(2) `events`, or for another connection, and reads what has arrived.
   void wait(short events, io::Deadline deadline, const std::string& doing,
             const Connection* other = nullptr);
   void consume_input(const std::string& doing);
   Result next_result(io::Deadline deadline, const std::string& doing);
   Result last_result(io::Deadline deadline, const std::string& doing);
   void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
-  /// Stops what runs, but a COMMIT, and throws.
+  /// Stops the running statement, unless it is COMMIT, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
-  /// Cancels what runs, waits a little for it to end, and closes the connection where it doesn't.
+  /// Cancels the running statement, waits a little for its end, and closes the connection if there
+  /// is none.
   void stop() noexcept;
-  /// \return whether the request is delivered.
+  /// \return whether the server got the request.
   bool cancel() noexcept;
   void drain() noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
@@ -185,11 +251,11 @@ class Connection {
   Target target_;
   std::string user_;
   io::Patience* patience_;
-  bool expendable_ = false;  ///< nothing depends on it
+  bool expendable_ = false;
   std::optional<io::Deadline> answer_by_;
   bool committing_ = false;
   std::vector<std::string> login_warnings_;
-  /// Of the server since the login, or the last COMMIT; libpq keeps its address.
+  /// Since the login or the last COMMIT. libpq keeps its address.
   std::unique_ptr<std::vector<std::string>> warnings_;
 };
 

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 #include <memory>
 
 #include "domain/error.hpp"
-#include "postgres/result.hpp"
+#include "domain/text.hpp"
+#include "postgres/connection.hpp"
 
 namespace tickstock::postgres {
 
@@ -25,7 +25,7 @@ Options options_of(PQconninfoOption* found) {
   return options;
 }
 
-/// \param why gets libpq's words where it can't read it
+/// \param why gets libpq's message if it can't read the conninfo
 Options parse(const std::string& conninfo, std::string* why = nullptr) {
   char* message = nullptr;
   Options options = options_of(PQconninfoParse(conninfo.c_str(), &message));
@@ -34,7 +34,7 @@ Options parse(const std::string& conninfo, std::string* why = nullptr) {
   return options;
 }
 
-/// What a parameter that libpq lacks means to the library that has it, and what to do here.
+/// Returns what to do about a parameter of another library.
 std::string remedy_for(std::string_view parameter) {
   if (parameter == "pgbouncer") return "remove it: transaction pooling works without";
   if (parameter == "schema" || parameter == "currentSchema" || parameter == "search_path") {
@@ -46,7 +46,7 @@ std::string remedy_for(std::string_view parameter) {
   return "remove it, or use libpq's own name for it";
 }
 
-/// Whether the parameter before this one is a password, of which it may be the rest.
+/// Returns whether the parameter before this one is a password, of which it may be the rest.
 bool follows_password(std::string_view conninfo, std::string_view name) {
   constexpr std::string_view separators = "?& \t\r\n\v\f";
   std::string_view before = conninfo.substr(0, conninfo.rfind(name));
@@ -55,8 +55,8 @@ bool follows_password(std::string_view conninfo, std::string_view name) {
   return last.starts_with("password=") || last.starts_with("sslpassword=");
 }
 
-/// What is wrong with a conninfo that libpq can't read. Its own words would echo parts of a
-/// password, unless they name a parameter.
+/// Returns what is wrong with a conninfo that libpq can't read. Its own words could repeat parts of
+/// a password, unless they name a parameter.
 std::string unreadable(std::string_view conninfo, std::string_view why) {
   for (const std::string_view words :
        {"invalid URI query parameter: \"", "invalid connection option \""}) {
@@ -67,20 +67,20 @@ std::string unreadable(std::string_view conninfo, std::string_view why) {
         !name.empty() && name.size() <= 40 && std::all_of(name.begin(), name.end(), [](char c) {
           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
         });
-    // What stands behind a password may be the rest of it.
+    // A name behind a password may be the rest of it.
     if (!is_name || follows_password(conninfo, name)) break;
     return fmt::format("libpq knows no parameter {}; {}", name, remedy_for(name));
   }
   return "libpq can't read it; check quotes, brackets and percent-encoding";
 }
 
-/// A value as conninfo writes it.
+/// Returns a value as it is written in a conninfo.
 std::string written(const std::string& value) {
   return value.find_first_of(" \t\n'\\") == std::string::npos ? value : in_quotes(value, '\'');
 }
 
-/// Whether user and password of a URL end where they seem to. libpq takes the first '/' or '@' for
-/// their end, and would print the rest of a password as host, port or parameter.
+/// Returns whether user and password of a URL end where they seem to. libpq ends them at the first
+/// '/' or '@', and would print the rest of a password as host, port or parameter.
 bool is_login_clear(std::string_view url) {
   constexpr std::size_t none = std::string_view::npos;
   const std::size_t end = url.find_first_of("/@");
@@ -93,7 +93,7 @@ bool is_login_clear(std::string_view url) {
   if (query == none) return true;
   const std::vector<std::string> parameters = split(rest.substr(query + 1), '&');
   return std::all_of(parameters.begin(), parameters.end(), [](const std::string& parameter) {
-    // In these an '@' is no sign of a password that was not encoded.
+    // An '@' in one of these is no sign of a password that was not encoded.
     return parameter.starts_with("application_name=") ||
            parameter.starts_with("fallback_application_name=") || parameter.find('@') == none;
   });
@@ -108,14 +108,13 @@ std::string value_of(const Options& options, std::string_view keyword) {
 }
 
 Options effective_options(const std::string& conninfo) {
-  // libpq alone knows how, and tells it of a connection too: so it is given a value that stops it
-  // before its first look-up. Nor does it need to look for a password, of whose file it could
-  // complain.
+  // Only a connection of libpq knows them. A value that libpq refuses stops it before its first
+  // look-up, and without a password file it complains about none.
   const std::array<const char*, 4> keywords{"dbname", "gssencmode", "passfile", nullptr};
   const std::array<const char*, 4> values{conninfo.c_str(), "?", no_password_file, nullptr};
   const std::unique_ptr<PGconn, decltype(&PQfinish)> probe(
       PQconnectStartParams(keywords.data(), values.data(), 1), &PQfinish);
-  // Its words name the service, its file or a line of that, and repeat nothing else.
+  // Its message names the service, its file or a line of that, and repeats nothing else.
   if (const std::string why = one_line(PQerrorMessage(probe.get()));
       why.find("service") != std::string::npos) {
     fail_unusable(why + "; look at PGSERVICE, and at the file that PGSERVICEFILE names");
@@ -144,7 +143,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
       {"load_balance_hosts", {"disable", "random"}},
       {"ssl_min_protocol_version", protocols},
       {"ssl_max_protocol_version", protocols}};
-  // An empty protocol is no bound; any other choice must be made, where it is given.
+  // An empty protocol sets no bound; every other choice must be one of its words.
   const auto choice = choices.find(keyword);
   if (value.empty() && (choice == choices.end() || keyword.starts_with("ssl_"))) return "";
   if (choice != choices.end()) {
@@ -155,13 +154,13 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   }
   const bool is_number = keyword == "connect_timeout" || keyword == "tcp_user_timeout" ||
                          keyword.starts_with("keepalives");
-  if (is_number && !whole_number(value)) {
+  if (is_number && !number_of<int>(value)) {
     return fmt::format("its {} is not a whole number", keyword);
   }
   if (keyword == "port") {
     for (const std::string& part : split(value, ',')) {
-      const int port = part.empty() ? 1 : whole_number(part).value_or(0);
-      // Of a URL that misses its host, the password would be taken for the port, and printed.
+      const int port = part.empty() ? 1 : number_of<int>(part).value_or(0);
+      // In a URL without a host, libpq would take the password for the port, and print it.
       if (port < 1 || port > 65535) return "its port is not a number from 1 to 65535";
     }
   }
@@ -184,7 +183,7 @@ std::string conninfo_problem(const std::string& conninfo) {
     if (name != "postgresql" && name != "postgres") {
       return "its scheme is not postgresql:// or postgres://";
     }
-    // libpq would take keywords behind a URL, a password among them, for a part of it.
+    // libpq would take keywords behind a URL, such as a password, for a part of it.
     if (std::any_of(conninfo.begin(), conninfo.end(),
                     [](char c) { return c >= '\0' && c <= ' '; })) {
       return "it is a URL with a blank in it, which must be percent-encoded";
@@ -204,8 +203,6 @@ std::string conninfo_problem(const std::string& conninfo) {
     if (!keyword.ends_with("password") && value.find("password=") != std::string::npos) {
       return "a keyword before the password has no value; write ''";
     }
-  }
-  for (const auto& [keyword, value] : options) {
     std::string problem = parameter_problem(keyword, value);
     if (!problem.empty()) return problem;
   }
@@ -218,7 +215,7 @@ bool conninfo_has_password(const std::string& conninfo) {
 }
 
 std::string shown_conninfo(const std::string& conninfo) {
-  // Of its own, libpq would add all that it knows.
+  // Of libpq's defaults, only these tell where it connects.
   constexpr std::array<std::string_view, 5> told{"host", "hostaddr", "port", "dbname", "user"};
   std::string shown;
   for (const auto& [keyword, value] :
@@ -229,14 +226,6 @@ std::string shown_conninfo(const std::string& conninfo) {
                          keyword.ends_with("password") ? "********" : written(value));
   }
   return shown;
-}
-
-std::optional<int> whole_number(std::string_view text) {
-  int number = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, number);
-  if (error != std::errc{} || end != last) return std::nullopt;
-  return number;
 }
 
 std::vector<std::string> split(std::string_view list, char separator) {

@@ -14,13 +14,13 @@
 
 namespace tickstock::postgres {
 
-/// A `COPY … TO STDOUT` on its way; one that is left before its end is cancelled. Two of them, on
-/// two connections, can run at once in one thread.
+/// A running `COPY … TO STDOUT`, which is cancelled if it is destroyed before its end. Two of them,
+/// on two connections, can run at once in one thread.
 class CopyOut {
  public:
   using Take = std::function<void(std::string_view)>;
 
-  /// `take` will get the bytes as they arrive, whole rows at a time.
+  /// \param take gets the bytes as they arrive, whole rows at a time
   CopyOut(Connection& connection, Statement statement, Take take)
       : connection_(connection), statement_(std::move(statement)), take_(std::move(take)) {}
   ~CopyOut();
@@ -30,19 +30,19 @@ class CopyOut {
   /// Sends the statement, so that the server begins. \throws Error.
   void begin();
 
-  /// Hands over all of it. \throws Error.
+  /// Hands over everything. \throws Error.
   void finish();
 
-  /// Hands over all of both as they arrive. Once the first is done, the second may be silent for so
-  /// long. \return what made the second one fail, which does not end the first. \throws Error when
-  /// the first one fails or a signal comes.
+  /// Hands over both as they arrive. Once the first has ended, the second fails if nothing arrives
+  /// for `longest_silence`. \return the failure of the second, which does not end the first.
+  /// \throws Error if the first fails or a signal comes.
   static std::optional<Error> finish_both(CopyOut& first, CopyOut& second,
                                           std::chrono::milliseconds longest_silence);
 
  private:
-  /// Hands over what is here, without waiting for more. \return whether there is more to come.
+  /// Hands over what has arrived, without waiting. \return whether there is more to come.
   bool advance();
-  /// Hands over the rows that are here. \return whether that was the last of them.
+  /// Hands over the rows that have arrived. \return whether those were the last.
   bool take_rows();
 
   Connection& connection_;
@@ -54,22 +54,21 @@ class CopyOut {
   std::optional<Error> failure_;
 };
 
-/// One field of a row in PostgreSQL's binary COPY format; nothing is NULL.
+/// A field of a row in PostgreSQL's binary COPY format; nothing is NULL.
 using CopyField = std::optional<std::string_view>;
 
-/// Cuts the bytes of a `COPY … TO STDOUT (FORMAT binary)` into rows, in whatever pieces they
-/// arrive.
+/// Splits the bytes of a `COPY … TO STDOUT (FORMAT binary)`, in pieces of any size, into rows.
 class BinaryCopyReader {
  public:
-  /// `take` gets the `width` fields of each row, valid during the call.
+  /// \param take gets the `width` fields of each row, valid during the call
   BinaryCopyReader(std::size_t width, std::function<void(std::span<const CopyField>)> take)
       : width_(width), take_(std::move(take)) {}
 
-  /// \throws Error (failed) for bytes that are not in the format.
+  /// \throws Error (failed) for bytes that are not in this format.
   void feed(std::string_view bytes);
 
  private:
-  /// How many bytes of `bytes` were a header or a row; 0 when one is not complete yet.
+  /// Returns how many bytes the header or row at the front had; 0 if it is not complete yet.
   std::size_t consume(std::string_view bytes);
 
   std::size_t width_;
@@ -80,15 +79,15 @@ class BinaryCopyReader {
   bool ended_ = false;
 };
 
-/// Returns a `date` in binary; infinity, and years that no calendar of std::chrono has, become
-/// Day::max() or Day::min().
+/// Returns a binary `date`; infinity, and years beyond those of std::chrono, become Day::max() or
+/// Day::min().
 std::optional<Day> copy_day(const CopyField& field);
 
-/// Returns a `numeric` in binary as the nearest double: infinite where no double can hold it, NaN
-/// for NULL and for NaN.
+/// Returns the double nearest to a binary `numeric`: infinity if it is too large for one, NaN for
+/// NULL and for NaN.
 double copy_numeric(const CopyField& field);
 
-/// Returns a `boolean` in binary.
+/// Returns a binary `boolean`.
 std::optional<bool> copy_boolean(const CopyField& field);
 
 }  // namespace tickstock::postgres

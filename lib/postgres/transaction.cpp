@@ -6,7 +6,7 @@ namespace tickstock::postgres {
 
 namespace {
 
-/// The statement that sets what is local to a transaction.
+/// Returns the statement that makes the settings of a transaction.
 Statement settings_of(const ConnectionSettings& connection, const TransactionOptions& options) {
   const auto shown = [](std::chrono::milliseconds time) { return std::to_string(time.count()); };
   Statement statement{
@@ -35,7 +35,7 @@ std::string begin_sql(const TransactionOptions& options) {
       options.read_only ? " READ ONLY" : "");
 }
 
-/// The statement takes no parameters. PostgreSQL's names for snapshots are digits and dashes.
+// It takes no parameters. PostgreSQL's names for snapshots are hexadecimal digits and dashes.
 std::string snapshot_sql(const std::string& name) {
   if (name.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
     throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
@@ -89,7 +89,7 @@ void Transaction::begin(const std::vector<Statement>& first) {
   PipelineOutcome outcome = connection_.run_pipeline(std::move(statements));
   if (outcome.failure && options_.export_snapshot && outcome.failure->index == snapshot &&
       connection_.usable()) {
-    // A server that has no snapshots to export is read through one connection.
+    // A server that can't export snapshots is read through one connection.
     connection_.rollback();
     options_.export_snapshot = false;
     return begin(first);

@@ -14,7 +14,7 @@
 
 namespace tickstock::postgres {
 
-/// A snapshot that a transaction has exported. A name alone could be that of another snapshot, on
+/// A snapshot that a transaction has exported. Its name alone could also be that of a snapshot on
 /// another server behind the same address.
 struct ExportedSnapshot {
   std::string name;
@@ -29,19 +29,19 @@ struct TransactionOptions {
   bool read_only = false;
   /// IANA zone in which a timestamptz shows its day.
   std::string timezone = "UTC";
-  /// An advisory lock to try as the first query, before the snapshot could be older than another
-  /// holder's COMMIT.
+  /// An advisory lock to try in the first query, so that the snapshot can't be older than the
+  /// COMMIT of another holder.
   std::optional<std::int64_t> lock = {};
   std::string application_name = {};
   /// Instead of the connection's.
   std::optional<std::chrono::milliseconds> lock_timeout = {};
-  /// Whether to export the snapshot, for a second connection; done where the server can.
+  /// Whether to export the snapshot for a second connection, if the server can.
   bool export_snapshot = false;
-  /// The exported snapshot of another transaction, to be read instead of an own one.
+  /// The exported snapshot of another transaction, to read instead of one of its own.
   std::optional<ExportedSnapshot> snapshot = {};
-  /// Settings of our own, by names that stand in the code, for statements that take no parameters.
+  /// Settings of our own for statements that take no parameters. The names must be constants.
   std::vector<std::pair<std::string_view, std::string>> settings = {};
-  /// How long the transaction may do nothing, beyond the time of a statement.
+  /// How long the transaction may be idle, beyond the time of a statement.
   std::chrono::milliseconds idle_time{0};
 };
 
@@ -50,27 +50,27 @@ struct TransactionOptions {
 std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
                                  std::vector<Statement> statements);
 
-/// A transaction that rolls back unless it was committed. All settings are local to it, so that a
-/// transaction pooler may stand between: search_path (pg_catalog first, temporary tables last),
-/// time-outs, zone, and row_security off, by which a policy that would hide rows is an error
-/// instead of a market without them.
+/// A transaction that rolls back unless it was committed. All its settings are local, so that it
+/// works through a transaction pooler: search_path (pg_catalog first, temporary tables last),
+/// timeouts, zone, and row_security off, which makes a policy that would hide rows an error instead
+/// of a market without them.
 class Transaction {
  public:
-  /// Begins in one round trip, in which `first` goes along, whether the lock was free or not.
-  /// \throws Error.
+  /// Begins in one round trip, and runs `first` in it whether the lock was free or not. \throws
+  /// Error.
   Transaction(Connection& connection, TransactionOptions options,
               const std::vector<Statement>& first = {});
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  /// What came of the statements that went along with the beginning.
+  /// Returns the results of the statements that ran with the beginning.
   [[nodiscard]] const std::vector<Result>& first_results() const { return first_results_; }
 
-  /// Whether the lock was free.
+  /// Returns whether the lock was free.
   [[nodiscard]] bool has_lock() const { return has_lock_; }
 
-  /// The exported snapshot, where there is one.
+  /// Returns the exported snapshot, if there is one.
   [[nodiscard]] const std::optional<ExportedSnapshot>& snapshot() const { return snapshot_; }
   [[nodiscard]] const TransactionOptions& options() const { return options_; }
 
@@ -84,8 +84,8 @@ class Transaction {
   }
 
   /// Commits. The server answers the COMMIT of a failed transaction with success and the tag
-  /// ROLLBACK: only `COMMIT` counts. \throws Error (outcome_unknown) when the connection is lost
-  /// meanwhile.
+  /// ROLLBACK, so only the tag COMMIT counts. \throws Error (outcome_unknown) if the connection is
+  /// lost meanwhile.
   void commit();
 
  private:
@@ -102,30 +102,28 @@ class Transaction {
   bool open_ = true;
 };
 
-/// A second connection to the same server, which reads on the snapshot of a transaction of the
-/// first one, so that two tables arrive at once. Nothing depends on it: what it can't do, the first
-/// connection does.
+/// A second connection to the same server that reads in the snapshot of a transaction of the first
+/// one, so that two tables arrive at once. Nothing depends on it: if it fails, the first connection
+/// reads both.
 class Companion {
  public:
-  /// How long the connection and its first answer may take together, and its last answer.
+  /// The limit for the connection and its first answer together, and for its last answer.
   static constexpr std::chrono::milliseconds time{100};
-  /// How long its rows may stop once those of the first connection are all there.
+  /// How long its rows may pause once the first connection has all of its own.
   static constexpr std::chrono::milliseconds longest_silence{1'000};
-  /// How long the transaction of the first connection may have to do nothing because of it, with
-  /// some to spare.
+  /// How long the first connection's transaction may be idle because of it, with some to spare.
   static constexpr std::chrono::milliseconds idle_time = 3 * longest_silence;
 
-  /// \return nothing when the server takes no second connection in time.
+  /// \return null if the server accepts no second connection in time.
   static std::unique_ptr<Companion> open(const Connection& first);
 
-  /// Lets go of the snapshot before it closes the connection.
+  /// Ends its transaction, which holds the snapshot, before it closes the connection.
   ~Companion() { connection_.expect_answer_by(io::Deadline::after(time)); }
   Companion(const Companion&) = delete;
   Companion& operator=(const Companion&) = delete;
 
-  /// Takes the snapshot of a transaction of the first connection; to be called once. \return
-  /// nothing when that fails: another server stands behind the address, or a pooler has no
-  /// connection left.
+  /// Joins the snapshot of a transaction of the first connection. Call it once. \return null if
+  /// that fails: another server is behind the address, or a pooler has no connection left.
   Transaction* join(const Transaction& transaction);
 
  private:

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "domain/text.hpp"
+
 namespace tickstock::redis {
 
 namespace {
@@ -36,14 +38,10 @@ std::string percent_decoded(std::string_view text) {
   return decoded;
 }
 
-int number_in(std::string_view text, int lowest, int highest, const std::string& what) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < lowest ||
-      value > highest) {
-    unusable(fmt::format("{} is not a number from {} to {}", what, lowest, highest));
-  }
-  return value;
+int number_in(std::string_view text, int lowest, int highest, std::string_view what) {
+  const std::optional<int> number = number_of<int>(text);
+  if (number && *number >= lowest && *number <= highest) return *number;
+  unusable(fmt::format("{} is not a number from {} to {}", what, lowest, highest));
 }
 
 int database_of(std::string_view text) {

@@ -7,7 +7,7 @@
 
 namespace tickstock::redis {
 
-/// Where Redis is and how to log in.
+/// The address of Redis, the login and the limits.
 struct RedisSettings {
   enum class Transport { tcp, tls, unix_socket };
 
@@ -23,12 +23,12 @@ struct RedisSettings {
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds publish_timeout{30'000};
 
-  /// `redis://127.0.0.1:6379/0`, without user and password.
+  /// Returns `redis://127.0.0.1:6379/0`, without user and password.
   [[nodiscard]] std::string shown() const;
-  /// Why a stranger on the wire could listen, or answer in the server's place; empty for a server
-  /// on this machine, or with TLS.
+  /// Returns why somebody on the network could read along, or pose as the server; empty for a
+  /// server on this machine, or with TLS.
   [[nodiscard]] std::string transport_weakness() const;
-  /// Returns an error (redis) of this server.
+  /// Returns an error (redis) that names the server.
   [[nodiscard]] Error failure(const std::string& why) const;
 };
 

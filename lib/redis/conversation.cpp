@@ -14,8 +14,9 @@ constexpr std::size_t most_bytes = 1 << 20;
 constexpr int most_elements = 1000;
 constexpr int most_levels = 7;
 
-/// hiredis' own functions, except that they refuse an aggregate whose length alone would take all
-/// memory, or one nested so deeply that freeing it, which recurses, would overflow the stack.
+/// Returns hiredis' own functions, except that they refuse an aggregate whose length alone would
+/// use all memory, or one nested so deeply that freeing it, which recurses, would overflow the
+/// stack.
 redisReplyObjectFunctions* limited(const redisReader& reader) {
   static const redisReplyObjectFunctions unlimited = *reader.fn;
   static redisReplyObjectFunctions limited = unlimited;
@@ -33,7 +34,7 @@ std::string_view text_of(const redisReply& reply) {
   return {reply.str, static_cast<std::size_t>(reply.len)};
 }
 
-/// An error's words, fit for a line of text whoever the peer is; nothing for another answer.
+/// Returns the text of an error, made printable whatever the peer is; nothing for another answer.
 std::optional<std::string> refusal_of(const redisReply& reply) {
   if (reply.type != REDIS_REPLY_ERROR) return std::nullopt;
   std::string words(text_of(reply).substr(0, 300));
@@ -134,12 +135,12 @@ void Conversation::receive(std::string_view bytes) {
     expected_.pop_front();
     ++answered_;
     const Answer answer{*reply, refusal_of(*reply)};
-    // A server that serves nobody says so instead of the first answer, whatever was asked.
+    // A server that refuses the connection says so instead of the first answer.
     const std::string words = answer.refusal.value_or("");
     if (words.starts_with("DENIED") || words.starts_with("ERR max number of clients")) {
       throw settings_.failure(words);
     }
-    take(answer);
+    if (take) take(answer);
   }
 }
 

@@ -68,7 +68,7 @@ void Link::advance(std::size_t (Conversation::*wanted)() const, Deadline deadlin
       }
     }
   } catch (const Error& error) {
-    // A time that is over leaves the connection as it is: the rest may still come.
+    // After a timeout the connection stays usable: the answers may still come.
     if (error.kind() == ErrorKind::redis && !late) failure_ = error;
     throw;
   }
@@ -85,7 +85,7 @@ Link::Progress Link::step() {
     const Progress sent = send();
     if (sent != Progress::done) return sent;
   } catch (const Error&) {
-    // What came before the connection broke may tell why.
+    // The server may have said why before it closed the connection.
     receive();
     throw;
   }
@@ -156,7 +156,7 @@ Link::Progress Link::begin_tls() {
   require(context != nullptr);
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  // What is to be sent may move in memory, and grow, before it can be.
+  // Between two tries to send them, the bytes may move in memory, and grow in number.
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   const std::string& ca_file = settings_.ca_file;
   const int trusts = ca_file.empty()

@@ -16,13 +16,13 @@
 
 namespace tickstock::redis {
 
-/// One connection to Redis over TCP, TLS or a Unix socket, and what is said over it. It moves on
-/// when asked: with a deadline that is over, only as far as goes without waiting. Once it has
-/// failed, it stays so. With TLS the certificate must be trusted and made out for the host, and the
-/// protocol be 1.2 or newer.
+/// A connection to Redis over TCP, TLS or a Unix socket, with its conversation. It makes progress
+/// only when called; with a deadline that has passed, only as far as possible without waiting. A
+/// failure is final. With TLS the certificate must be trusted and issued for the host, and the
+/// protocol 1.2 or newer.
 class Link {
  public:
-  /// \param doing what a signal would interrupt
+  /// \param doing for the error if a signal interrupts: `publishing events`
   Link(const RedisSettings& settings, std::string doing);
   ~Link() { close_socket(); }
   Link(const Link&) = delete;
@@ -34,13 +34,13 @@ class Link {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience);
 
-  /// Moves on until all that was said is answered. \throws Error (redis), also when the deadline is
-  /// over, which leaves the connection as it is; (interrupted).
+  /// Waits until every command is answered. \throws Error (redis), also if the deadline passes,
+  /// which leaves the connection usable; (interrupted).
   void settle(io::Deadline deadline, io::Patience& patience) {
     advance(&Conversation::asked, deadline, patience);
   }
 
-  /// \throws the failure where there was one.
+  /// \throws Error, the failure, if there was one.
   void require_working() const {
     if (failure_) throw Error(*failure_);
   }
@@ -48,27 +48,26 @@ class Link {
 
  private:
   enum class State { looking_up, connecting, shaking_hands, open };
-  /// What a step has come to. It wants time while a name is being looked up.
+  /// What a step needs before the next one. It wants time while a name is being looked up.
   enum class Progress { done, wants_read, wants_write, wants_time };
 
-  /// Moves on until so many replies have come or the deadline is over; an answer may lead to
-  /// another question.
+  /// Waits until as many commands are answered as `wanted` says, which an answer may raise.
   void advance(std::size_t (Conversation::*wanted)() const, io::Deadline deadline,
                io::Patience& patience);
   /// Does what can be done at once. \throws Error (redis).
   Progress step();
   Progress look_up();
   Progress try_next_address();
-  /// Leaves the address that is tried.
+  /// Turns to the next address.
   Progress give_up_address(std::string why);
   Progress check_connected();
   Progress begin_tls();
   Progress shake_hands();
   Progress send();
   Progress receive();
-  /// What a call waits for that did nothing. \throws Error (redis) where it failed.
+  /// Returns what a call that moved no bytes waits for. \throws Error (redis) if it failed.
   Progress waiting(ssize_t result, Progress wants, std::string_view doing) const;
-  /// Whether there is another address, and this one has had its share of the time to connect.
+  /// Returns whether there is another address, and this one has used its share of the time.
   [[nodiscard]] bool is_late() const { return next_address_ != nullptr && end_of_address_.over(); }
   void close_socket();
 

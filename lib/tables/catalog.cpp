@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "domain/error.hpp"
-#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {

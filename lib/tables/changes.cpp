@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {

@@ -1,7 +1,6 @@
 #include "tables/entries.hpp"
 
 #include "json/json.hpp"
-#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/reason.hpp"
 

@@ -2,7 +2,6 @@
 
 #include <string_view>
 
-#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 #include "tables/preflight.hpp"
 

@@ -10,7 +10,6 @@
 
 #include "json/json.hpp"
 #include "postgres/copy.hpp"
-#include "postgres/result.hpp"
 
 namespace tickstock::tables {
 

@@ -2,7 +2,6 @@
 
 #include <vector>
 
-#include "postgres/result.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {
