@@ -2,6 +2,7 @@
 
 #include "io/wait.hpp"
 #include "logging.hpp"
+#include "options.hpp"
 #include "settings.hpp"
 
 namespace tickstock::cli {

@@ -7,7 +7,6 @@
 
 #include "domain/error.hpp"
 #include "environment.hpp"
-#include "secret_file.hpp"
 
 namespace tickstock::cli {
 
@@ -88,7 +87,7 @@ class ConfigReader {
     }
     if (const auto number = node.value_exact<std::int64_t>()) {
       value = *number;
-      if (setting.type == Setting::Type::percent) value = static_cast<double>(*number);
+      if (std::holds_alternative<double*>(setting.field)) value = static_cast<double>(*number);
     }
     if (const auto number = node.value_exact<double>()) value = *number;
     if (const auto truth = node.value_exact<bool>()) value = *truth;

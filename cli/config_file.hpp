@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "domain/error.hpp"
-#include "setting.hpp"
+#include "settings.hpp"
 
 namespace tickstock::cli {
 

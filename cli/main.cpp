@@ -18,7 +18,6 @@
 #include "options.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
-#include "signals.hpp"
 #include "sync/announcer.hpp"
 #include "sync/clock.hpp"
 
@@ -68,9 +67,6 @@ int run(int argc, const char* const* argv) {
   Log log;
   Settings settings;
   Options options;
-  const auto configure_log = [&log, &output = settings.output] {
-    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
-  };
   bool is_read = false;
   try {
     auto parsed = parse_command_line(argc, argv);
@@ -81,20 +77,23 @@ int run(int argc, const char* const* argv) {
     options = std::get<Options>(std::move(parsed));
     is_read = true;
     resolve_settings(options, settings);
-    configure_log();
+    log.configure(settings.output);
     return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
     if (!is_read) {
       options = salvage_command_line(argc, argv);
-      resolve_what_is_sound(options, settings);
+      try {
+        resolve_settings(options, settings);
+      } catch (const Error&) {
+        // The problem of the command line came first.
+      }
     }
-    configure_log();
+    log.configure(settings.output);
     const int status = report_failure(error, log, settings.output.format);
     announce_failure(options, settings, error);
     if (is_read && options.command == Command::task && !options.dry_run) {
-      change_metrics(settings.output.metrics_file, log, [&](MetricsFile& metrics) {
-        metrics.set_outcome(options.mode, status, sync::RunClock().seconds(), 0);
-      });
+      record_run(settings.output.metrics_file, log, options.mode, status,
+                 sync::RunClock().seconds(), 0);
     }
     return status;
   }

@@ -1,5 +1,6 @@
 #include "options.hpp"
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
@@ -9,9 +10,7 @@
 #include <functional>
 #include <string_view>
 
-#include "command_line.hpp"
 #include "domain/error.hpp"
-#include "setting.hpp"
 #include "tables/grants.hpp"
 #include "version.hpp"
 
@@ -60,18 +59,23 @@ std::string check_uuid(const std::string& value) {
   return fits ? "" : "must be the id of an event, a UUID";
 }
 
-std::optional<std::int64_t> parse_number(const std::string& text, std::int64_t lowest,
-                                         std::int64_t highest) {
-  const auto number = parse_whole(text);
-  return number && *number >= lowest && *number <= highest ? number : std::nullopt;
+using Check = std::function<std::string(const std::string&)>;
+
+Check within(std::int64_t lowest, std::int64_t highest) {
+  return [lowest, highest](const std::string& value) {
+    const auto number = parse_whole(value);
+    const bool fits = number && *number >= lowest && *number <= highest;
+    return fits ? "" : fmt::format("must be a whole number from {} to {}", lowest, highest);
+  };
 }
 
 /// Builds the command line out of small blocks, each as the man page lists it.
 class CommandLine {
  public:
   /// \param words those of a command line; a command that is not among them gets no options, which
-  /// would take a millisecond to make
-  explicit CommandLine(std::vector<std::string_view> words) : words_(std::move(words)) {
+  /// would take a millisecond to make. Without a list all commands get theirs.
+  explicit CommandLine(std::optional<std::vector<std::string_view>> words)
+      : words_(std::move(words)) {
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(36);
     everywhere(app_);
@@ -106,15 +110,18 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    exclude(verbose_, "-v", quiet_, "-q");
-    exclude(options_.gives(cli::setting("database.url")), "--database-url",
-            options_.database_url_file.has_value(), "--database-url-file");
-    exclude(options_.gives(cli::setting("redis.url")), "--redis-url",
-            options_.redis_url_file.has_value(), "--redis-url-file");
-    exclude(options_.print_sql, "--print-sql", options_.print_grants.has_value(), "--print-grants");
-    exclude(options_.print_sql || options_.print_grants.has_value(),
-            options_.print_sql ? "--print-sql" : "--print-grants",
-            options_.print_redis_acl.has_value(), "--print-redis-acl");
+    const Options& given = options_;
+    exclude("-v", verbose_, "-q", quiet_);
+    exclude("--database-url", given.gives(cli::setting("database.url")), "--database-url-file",
+            given.database_url_file.has_value());
+    exclude("--redis-url", given.gives(cli::setting("redis.url")), "--redis-url-file",
+            given.redis_url_file.has_value());
+    exclude("--print-sql", given.print_sql, "--print-grants", given.print_grants.has_value());
+    for (const auto& [name, is_given] :
+         {std::pair("--print-sql", given.print_sql),
+          std::pair("--print-grants", given.print_grants.has_value())}) {
+      exclude(name, is_given, "--print-redis-acl", given.print_redis_acl.has_value());
+    }
     return options_;
   }
 
@@ -127,13 +134,11 @@ class CommandLine {
   }
 
  private:
-  using Check = std::function<std::string(const std::string&)>;
-
-  static void exclude(bool one, const char* name, bool other, const char* other_name) {
-    if (one && other) {
-      throw Error(ErrorKind::usage, std::string(name) + " and " + other_name +
-                                        " exclude each other; see 'tickstock-cache --help'");
-    }
+  static void exclude(const char* one, bool is_given, const char* other, bool other_is_given) {
+    if (!is_given || !other_is_given) return;
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
   }
 
   static std::string meant(const std::string& word, const std::vector<std::string>& known) {
@@ -197,21 +202,6 @@ class CommandLine {
            [&target](const std::string& value) { target = value; });
   }
 
-  template <typename Target>
-  static void number(CLI::App& app, const std::string& name, const std::string& description,
-                     std::int64_t lowest, std::int64_t highest, Target& target) {
-    const Check check = [lowest, highest](const std::string& value) {
-      return parse_number(value, lowest, highest)
-                 ? std::string()
-                 : "must be a whole number from " + std::to_string(lowest) + " to " +
-                       std::to_string(highest);
-    };
-    option(app, name, "N", description, check,
-           [&target, lowest, highest](const std::string& value) {
-             target = *parse_number(value, lowest, highest);
-           });
-  }
-
   static void flag(CLI::App& app, const std::string& name, const std::string& description,
                    bool& target) {
     app.add_flag(name, target)->description(description);
@@ -223,22 +213,19 @@ class CommandLine {
     const auto take = [this, &setting](Value value) {
       options_.given.push_back({&setting, std::move(value), {Origin::Kind::flag, setting.flag}});
     };
-    if (setting.flag_type.empty()) {
-      app.add_flag_callback(setting.flag, [take, &setting] { take(setting.flag_value); })
+    if (setting.accepts.called.empty()) {
+      app.add_flag_callback(setting.flag, [take, &setting] { take(setting.switches_on()); })
           ->description(setting.help());
       return;
     }
     const Check check = [&setting](const std::string& text) {
       const auto value = parse_value(setting, text);
       std::string problem = problem_of(setting, value.value_or(Value()));
-      if (problem.empty() && setting.is_address() &&
-          setting.has_password(std::get<std::string>(*value))) {
-        return "holds a password, which everyone on this machine can read; put it into " +
-               setting.variable + " or " + setting.flag + "-file";
-      }
-      return problem;
+      if (!problem.empty() || !setting.is_address() || !setting.has_password(text)) return problem;
+      return "holds a password, which everyone on this machine can read; put it into " +
+             setting.variable() + " or " + setting.flag + "-file";
     };
-    option(app, setting.flag, setting.flag_type, setting.help(), check,
+    option(app, setting.flag, setting.accepts.called, setting.help(), check,
            [take, &setting](const std::string& text) { take(*parse_value(setting, text)); });
   }
 
@@ -287,15 +274,27 @@ class CommandLine {
     }
   }
 
-  void task(const std::string& name, const std::string& description, Mode mode,
-            bool dry_run = false) {
+  void command(const std::string& name, const std::string& description, Command command,
+               void (CommandLine::*add_options)(CLI::App&), Mode mode = Mode::full,
+               bool dry_run = false) {
     CLI::App& app = *app_.add_subcommand(name, description);
-    app.final_callback([this, mode, dry_run] {
-      options_.command = Command::task;
+    app.final_callback([this, command, mode, dry_run] {
+      options_.command = command;
       options_.mode = mode;
       options_.dry_run = options_.dry_run || dry_run;
     });
     if (!is_named(name)) return;
+    (this->*add_options)(app);
+    connecting(app);
+    everywhere(app);
+  }
+
+  void task(const std::string& name, const std::string& description, Mode mode,
+            bool dry_run = false) {
+    command(name, description, Command::task, &CommandLine::run, mode, dry_run);
+  }
+
+  void run(CLI::App& app) {
     flag(app, "--dry-run", "Show what would change, and change nothing", options_.dry_run);
     option(app, "--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)", check_day,
            [this](const std::string& value) { options_.as_of = parse_day(value); });
@@ -305,15 +304,6 @@ class CommandLine {
          "Run only if the plan has this digest, and then in spite of the guards",
          options_.approve_plan, check_digest);
     task_settings(app);
-    connecting(app);
-    everywhere(app);
-  }
-
-  void command(const std::string& name, const std::string& description, Command command,
-               void (CommandLine::*add_options)(CLI::App&)) {
-    CLI::App& app = *app_.add_subcommand(name, description);
-    app.final_callback([this, command] { options_.command = command; });
-    if (is_named(name)) (this->*add_options)(app);
   }
 
   void init(CLI::App& app) {
@@ -322,13 +312,13 @@ class CommandLine {
          options_.print_grants, tables::role_problem);
     text(app, "--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
          options_.print_redis_acl, check_redis_user);
-    connecting(app);
-    everywhere(app);
   }
 
+  /// What `universes` and `check` have.
+  void looking(CLI::App& app) { setting(app, "output.format"); }
+
   void status(CLI::App& app) {
-    option(app, "RUN_ID", "", "The run; the last one where not given", check_word,
-           [this](const std::string& value) { options_.run_id = value; });
+    text(app, "RUN_ID", "", "The run; the last one where not given", options_.run_id, check_word);
     looking(app);
   }
 
@@ -336,40 +326,32 @@ class CommandLine {
     text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
     text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
          options_.symbol);
-    number(app, "--days", "Only what the last N days of 24 hours brought", 1, longest_past,
-           options_.days);
-    number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
-    number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
+    option(app, "--days", "N", "Only what the last N days of 24 hours brought",
+           within(1, longest_past),
+           [this](const std::string& value) { options_.days = parse_whole(value); });
+    option(app, "--limit", "N", "How many to list (20)", within(1, largest_page),
+           [this](const std::string& value) { options_.limit = *parse_whole(value); });
+    option(app, "--offset", "N", "How many to leave out first (0)", within(0, largest_page),
+           [this](const std::string& value) { options_.offset = *parse_whole(value); });
     looking(app);
-  }
-
-  /// What every command has that looks and shows, and all that `universes` and `check` have.
-  void looking(CLI::App& app) {
-    setting(app, "output.format");
-    connecting(app);
-    everywhere(app);
   }
 
   void deliver(CLI::App& app) {
     text(app, "--discard", "EVENT_ID", "Give this pending event up first, unpublished",
          options_.discard, check_uuid);
-    connecting(app);
-    everywhere(app);
   }
 
   void config(CLI::App& app) {
     flag(app, "--example", "Print a configuration file with all settings and their defaults",
          options_.example);
     task_settings(app);
-    connecting(app);
-    everywhere(app);
   }
 
   [[nodiscard]] bool is_named(const std::string& command) const {
-    return std::count(words_.begin(), words_.end(), command) > 0;
+    return !words_ || std::count(words_->begin(), words_->end(), command) > 0;
   }
 
-  std::vector<std::string_view> words_;
+  std::optional<std::vector<std::string_view>> words_;
   Options options_;
   bool verbose_ = false;
   bool quiet_ = false;
@@ -380,50 +362,47 @@ class CommandLine {
 }  // namespace
 
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv) {
-  return CommandLine({argv, argv + argc}).parse(argc, argv);
+  return CommandLine(std::vector<std::string_view>(argv, argv + argc)).parse(argc, argv);
 }
 
 Options salvage_command_line(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const auto given = [&words](const std::string& flag) {
-    return std::any_of(words.begin(), words.end(), [&flag](const std::string& word) {
+    return std::find_if(words.begin(), words.end(), [&flag](const std::string& word) {
       return word == flag || word.starts_with(flag + "=");
     });
   };
-  const auto value_of = [&words](const std::string& flag) -> std::optional<std::string> {
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      if (words[i].starts_with(flag + "=")) return words[i].substr(flag.size() + 1);
-      if (words[i] == flag && i + 1 < words.size()) return words[i + 1];
-    }
-    return std::nullopt;
+  const auto value_of = [&](const std::string& flag) -> std::optional<std::string> {
+    const auto word = given(flag);
+    if (word == words.end()) return std::nullopt;
+    if (*word != flag) return word->substr(flag.size() + 1);
+    return word + 1 != words.end() ? std::optional(*(word + 1)) : std::nullopt;
   };
   Options options;
-  const std::vector<std::string> commands = CommandLine({}).commands();
+  const std::vector<std::string> commands = CommandLine(std::vector<std::string_view>()).commands();
   const auto command =
       std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
-  const bool is_sync = command != words.end() && *command == "sync" && !given("--dry-run");
+  const bool is_sync =
+      command != words.end() && *command == "sync" && given("--dry-run") == words.end();
   options.command = is_sync ? Command::task : Command::config;
   options.config_file = value_of("--config");
   options.redis_url_file = value_of("--redis-url-file");
   if (const auto id = value_of("--run-id"); id && is_word(*id)) options.run_id = id;
-  const auto take = [&options](const Setting& setting, const Value& value) {
-    if (problem_of(setting, value).empty()) {
-      options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
-    }
-  };
   for (const char* name : {"output.format", "log.format", "redis.url"}) {
     const Setting& setting = cli::setting(name);
-    if (const auto text = value_of(setting.flag)) take(setting, *text);
+    const auto text = value_of(setting.flag);
+    if (!text || !problem_of(setting, *text).empty()) continue;
+    options.given.push_back({&setting, *text, {Origin::Kind::flag, setting.flag}});
   }
-  if (given("--no-events")) take(cli::setting("events.enabled"), false);
+  const Setting& events = cli::setting("events.enabled");
+  if (given(events.flag) != words.end()) {
+    options.given.push_back({&events, false, {Origin::Kind::flag, events.flag}});
+  }
   return options;
 }
 
 void look_at_command_line(const std::function<void(const CLI::App&)>& look) {
-  const CommandLine bare({});
-  std::vector<std::string> names;
-  for (const CLI::App* each : bare.app().get_subcommands({})) names.push_back(each->get_name());
-  const CommandLine whole({names.begin(), names.end()});
+  const CommandLine whole(std::nullopt);
   look(whole.app());
 }
 

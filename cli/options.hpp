@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +11,11 @@
 
 #include "domain/day.hpp"
 #include "rules/plan.hpp"
-#include "setting.hpp"
+#include "settings.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace tickstock::cli {
 
@@ -77,5 +82,8 @@ std::variant<Options, Answer> parse_command_line(int argc, const char* const* ar
 /// and announced: format, configuration file, Redis, run id, and whether it was to be a `sync`; the
 /// command is `config` where it was not.
 Options salvage_command_line(int argc, const char* const* argv);
+
+/// Shows all commands and options, as parse_command_line knows them, to `look`.
+void look_at_command_line(const std::function<void(const CLI::App&)>& look);
 
 }  // namespace tickstock::cli

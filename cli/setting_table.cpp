@@ -1,28 +1,23 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
-#include <array>
-#include <iterator>
+#include <charconv>
+#include <concepts>
 #include <stdexcept>
-#include <utility>
+#include <type_traits>
 
 #include "domain/error.hpp"
-#include "options.hpp"
-#include "setting.hpp"
-#include "setting_builder.hpp"
+#include "environment.hpp"
 #include "settings.hpp"
 
 namespace tickstock::cli {
 
 namespace {
 
-using namespace setting_builder;
-
+constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
-
-std::string decapitalized(std::string text) {
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] += 'a' - 'A';
-  return text;
-}
 
 /// Only PostgreSQL knows the names; what can't be one would garble its answer.
 std::string check_zone(const std::string& value) {
@@ -58,258 +53,347 @@ std::string check_redis(const std::string& value) {
 }
 
 /// A new address leaves alone what else is set of Redis.
-void set_redis(Settings& settings, const Value& value) {
-  redis::RedisSettings& redis = settings.environment.redis;
-  redis::RedisSettings parsed = redis::parse_redis_url(std::get<std::string>(value));
+void set_address(redis::RedisSettings& redis, const std::string& url) {
+  redis::RedisSettings parsed = redis::parse_redis_url(url);
   parsed.ca_file = std::move(redis.ca_file);
   parsed.connect_timeout = redis.connect_timeout;
   parsed.publish_timeout = redis.publish_timeout;
   redis = std::move(parsed);
 }
 
-Setting database_url() {
-  Setting url = text(
-      "database", "url", "PostgreSQL as a URL or conninfo",
-      [](auto& s) { return &s.environment.database.conninfo; }, check_database);
-  url.example = "postgresql://tickstock@db.example/tickstock";
-  url.has_password = postgres::conninfo_has_password;
-  url.variable = "DATABASE_URL";
-  url.get = [](const Settings& s) {
-    return Value(postgres::shown_conninfo(s.environment.database.conninfo));
-  };
-  return url;
+std::string shown_address(const redis::RedisSettings& redis) {
+  std::string shown = redis.shown();
+  if (!redis.password.empty()) shown.insert(shown.find("://") + 3, redis.user + ":********@");
+  return shown;
 }
 
-Setting redis_url() {
-  Setting url = text(
-      "redis", "url", "Redis as redis://, rediss:// or unix://",
-      [](auto& s) { return &s.environment.redis.host; }, check_redis);
-  url.has_password = [](const std::string& value) {
-    return !redis::parse_redis_url(value).password.empty();
-  };
-  url.variable = "REDIS_URL";
-  url.set = set_redis;
-  url.get = [](const Settings& s) {
-    const redis::RedisSettings& redis = s.environment.redis;
-    std::string shown = redis.shown();
-    if (!redis.password.empty()) {
-      shown.insert(shown.find("://") + 3, redis.user + ":********@");
-    }
-    return Value(shown);
-  };
-  return url;
+// What the type of a field says of the setting.
+template <typename T>
+constexpr bool is_switch = std::same_as<T, bool> || std::is_enum_v<T>;
+template <typename T>
+constexpr bool is_address =
+    std::same_as<T, postgres::ConnectionSettings> || std::same_as<T, redis::RedisSettings>;
+
+std::string in_words(const std::vector<std::string>& choices) {
+  return fmt::format("{} or {}", fmt::join(choices.begin(), choices.end() - 1, ", "),
+                     choices.back());
 }
 
-using Table = std::vector<Setting>;
-
-void add(Table& table, Table more) {
-  std::move(more.begin(), more.end(), std::back_inserter(table));
-}
-
-Table servers() {
-  return {
-      with_flag(database_url(), "--database-url", "URL"),
-      such_as(whole("database", "connections", 1, 2,
-                    "Connections to read with; where not set, two if both tables are large",
-                    [](auto& s) { return &s.environment.database.connections; }),
-              std::int64_t{1}),
-      with_flag(redis_url(), "--redis-url", "URL"),
-      such_as(
-          text("redis", "ca_file", "Certificates to trust with rediss://; if empty, the system's",
-               [](auto& s) { return &s.environment.redis.ca_file; }),
-          "/etc/ssl/redis-ca.pem"),
-      boolean("security", "require_tls",
-              "Refuse a server on another machine whose certificate is not verified",
-              [](auto& s) { return &s.environment.database.require_tls; }),
-  };
-}
-
-Table tables() {
-  return {
-      text("tables", "schema", "Schema of the tables that are named without one",
-           [](auto& s) { return &s.tables.schema; }),
-      text("tables", "symbols", "Table or view of the symbols",
-           [](auto& s) { return &s.tables.symbols; }),
-      text("tables", "prices", "Table or view of the daily prices",
-           [](auto& s) { return &s.tables.prices; }),
-      text("tables", "entries", "Table of the universes",
-           [](auto& s) { return &s.tables.entries; }),
-  };
-}
-
-Table runs() {
-  return {
-      with_flag(text(
-                    "run", "timezone", "Zone of the as-of day",
-                    [](auto& s) { return &s.environment.timezone; }, check_zone),
-                "--timezone", "ZONE"),
-      with_flag(text(
-                    "run", "triggered_by", "Who or what started the run",
-                    [](auto& s) { return &s.run.triggered_by; }, check_word),
-                "--triggered-by", "WORD"),
-      with_flag(whole("run", "lock_wait", 0, longest_time, "Seconds to wait for another run to end",
-                      [](auto& s) { return &s.run.lock_wait; }),
-                "--lock-wait", "N"),
-      with_flag(seconds("run", "timeout", "Seconds for the command as a whole",
-                        [](auto& s) { return &s.environment.timeout; }),
-                "--timeout", "N"),
-      with_switch(boolean("run", "detailed_exitcode", "End with 2 where there are changes",
-                          [](auto& s) { return &s.output.detailed_exitcode; }),
-                  "--detailed-exitcode", true),
-      with_flag(choice("market_cap", "from", {"column", "prices"},
-                       "Where market caps come from: the column market_cap, or close times shares",
-                       [](auto& s) { return &s.run.policy.market_cap_from; }),
-                "--market-cap-from", "column|prices"),
-      whole("market_cap", "max_price_age_days", 0, most_days,
-            "With prices: how many days before the as-of day the latest close may lie",
-            [](auto& s) { return &s.run.policy.max_price_age_days; }),
-      whole("ipo", "days", 1, most_days,
-            "Days in which a listing is recent, the as-of day included",
-            [](auto& s) { return &s.run.policy.ipo_days; }),
-  };
-}
-
-Table day_ends() {
-  return {
-      with_flag(whole("eod", "wait", 0, longest_time,
-                      "Seconds to wait for the import of the day to be complete, 0 for not at all",
-                      [](auto& s) { return &s.run.eod.wait; }),
-                "--wait-for-eod", "N"),
-      with_flag(choice("eod", "timeout", {"continue", "fail"},
-                       "What happens when it is not complete by then",
-                       [](auto& s) { return &s.run.eod.required; }),
-                "--eod-timeout", "continue|fail"),
-      list(
-          "eod", "lists", "Lists of Redis on which the import tells that it is complete",
-          [](auto& s) { return &s.run.eod.lists; }, check_list),
-  };
-}
-
-Table guards() {
-  return {
-      percent("max_vanished_percent",
-              "Percent of the symbols in the categories that may stop being eligible at once",
-              [](auto& s) { return &s.run.policy.guards.max_vanished_percent; }),
-      percent("max_appeared_percent", "Percent of that number that may be new in them at once",
-              [](auto& s) { return &s.run.policy.guards.max_appeared_percent; }),
-      percent("max_removed_percent", "Percent of its members that a universe may lose at once",
-              [](auto& s) { return &s.run.policy.guards.max_removed_percent; }),
-      such_as(
-          whole("guards", "max_data_age_days", 1, most_days,
-                "Refuse a run without a price in so many days; where not set, prices are not asked",
-                [](auto& s) { return &s.run.policy.guards.max_data_age_days; }),
-          std::int64_t{4}),
-  };
-}
-
-Table announcements() {
-  return {
-      with_switch(boolean("events", "enabled", "Store and send events",
-                          [](auto& s) { return &s.run.events; }),
-                  "--no-events", false),
-      with_flag(whole("events", "max_universe_events", 0, most_rows,
-                      "Announce the first N universes of a task, 0 for all",
-                      [](auto& s) { return &s.run.max_universe_events; }),
-                "--max-universe-events", "N"),
-      whole("outbox", "max_age", 0, most_days,
-            "Days after which a pending event is given up, 0 for never",
-            [](auto& s) { return &s.environment.retention.outbox_max_age; }),
-      whole("outbox", "keep_days", 0, most_days,
-            "Days for which a published event is kept, 0 for ever",
-            [](auto& s) { return &s.environment.retention.outbox_days; }),
-      whole("journal", "keep_days", 0, most_days, "Days for which a run is kept, 0 for ever",
-            [](auto& s) { return &s.environment.retention.journal_days; }),
-      whole("journal", "keep_runs", 0, most_rows, "Runs that are kept whatever their age",
-            [](auto& s) { return &s.environment.retention.journal_runs; }),
-  };
-}
-
-Table timeouts() {
-  return {
-      seconds("timeouts", "connect", "Seconds to reach one address of PostgreSQL",
-              [](auto& s) { return &s.environment.database.connect_timeout; }),
-      seconds("timeouts", "statement", "Seconds for one statement",
-              [](auto& s) { return &s.environment.database.statement_timeout; }),
-      seconds("timeouts", "lock", "Seconds to wait for a row that another program has locked",
-              [](auto& s) { return &s.environment.database.lock_timeout; }),
-      seconds("timeouts", "commit", "Seconds for COMMIT, and for finding out what came of it",
-              [](auto& s) { return &s.environment.database.commit_timeout; }),
-      seconds("timeouts", "redis", "Seconds to reach Redis",
-              [](auto& s) { return &s.environment.redis.connect_timeout; }),
-      seconds("timeouts", "publish", "Seconds for publishing the events of a run",
-              [](auto& s) { return &s.environment.redis.publish_timeout; }),
-  };
-}
-
-Table output() {
-  return {
-      with_flag(choice("output", "format", {"text", "json"}, "Format of the result",
-                       [](auto& s) { return &s.output.format; }),
-                "--format", "text|json"),
-      with_switch(boolean("output", "full", "Name every member that came, went or moved",
-                          [](auto& s) { return &s.output.full; }),
-                  "--full", true),
-      with_flag(choice("output", "color", {"auto", "always", "never"},
-                       "Colour in result and log: auto for on a terminal, without NO_COLOR",
-                       [](auto& s) { return &s.output.color; }),
-                "--color", "auto|always|never"),
-      with_flag(choice("output", "progress", {"auto", "always", "never"},
-                       "A line on the terminal that says what a run is at",
-                       [](auto& s) { return &s.output.progress; }),
-                "--progress", "auto|always|never"),
-      with_flag(choice("log", "format", {"text", "json"}, "Format of the log on standard error",
-                       [](auto& s) { return &s.output.log_format; }),
-                "--log-format", "text|json"),
-      choice("log", "level", {"quiet", "normal", "verbose"},
-             "How much is logged: quiet as with -q, verbose as with -v",
-             [](auto& s) { return &s.output.log_level; }),
-  };
-}
-
-Table monitoring() {
-  return {
-      such_as(with_flag(text("metrics", "file",
-                             "File for Prometheus' textfile collector; none where empty",
-                             [](auto& s) { return &s.output.metrics_file; }),
-                        "--metrics-file", "FILE"),
-              "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
-  };
-}
-
-Table make_table() {
-  Table table;
-  for (const auto& part :
-       {servers, tables, runs, day_ends, guards, announcements, timeouts, output, monitoring}) {
-    add(table, part());
+std::string problem_of_list(const Setting& setting, const Value& value) {
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  if (list == nullptr || list->empty()) return "must be a list of texts";
+  for (const std::string& each : *list) {
+    if (std::string problem = setting.accepts.check(each); !problem.empty()) return problem;
   }
-  return table;
+  return "";
+}
+
+std::string toml_quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) {
+      result += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
+}
+
+struct AsToml {
+  std::string operator()(bool value) const { return value ? "true" : "false"; }
+  std::string operator()(std::int64_t value) const { return std::to_string(value); }
+  std::string operator()(double value) const { return fmt::format("{:g}", value); }
+  std::string operator()(const std::string& value) const { return toml_quoted(value); }
+  std::string operator()(const std::vector<std::string>& values) const {
+    std::string list;
+    for (const std::string& each : values) list += (list.empty() ? "" : ", ") + toml_quoted(each);
+    return "[" + list + "]";
+  }
+};
+
+std::string decapitalized(std::string text) {
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] += 'a' - 'A';
+  return text;
+}
+
+/// A whole number in these limits.
+Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
+
+/// One of these words, with | between them, in the order of the values of the field.
+Accepts one_of(std::string_view choices) {
+  Accepts accepts{std::string(choices)};
+  for (const char c : "|" + accepts.called) {
+    if (c == '|') {
+      accepts.words.emplace_back();
+    } else {
+      accepts.words.back() += c;
+    }
+  }
+  return accepts;
+}
+
+/// A text that passes the check, or each of a list.
+Accepts text(Accepts::Check check, std::string called = "") {
+  return {std::move(called), 0, 0, {}, check};
+}
+
+/// \param name `run.timezone`
+Setting row(std::string_view name, Field field, std::string flag, std::string meaning,
+            Accepts accepts = {}, std::optional<Value> example = std::nullopt) {
+  const std::size_t point = name.find('.');
+  return {std::string(name.substr(0, point)),
+          std::string(name.substr(point + 1)),
+          field,
+          std::move(flag),
+          std::move(meaning),
+          std::move(accepts),
+          std::move(example)};
 }
 
 }  // namespace
 
+std::vector<Setting> rows_of(Settings& s) {
+  postgres::ConnectionSettings& database = s.environment.database;
+  redis::RedisSettings& redis = s.environment.redis;
+  tables::Retention& retention = s.environment.retention;
+  Policy& policy = s.run.policy;
+  GuardLimits& guards = policy.guards;
+  Output& output = s.output;
+  return {
+      row("database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
+          text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"),
+      row("database.connections", &database.connections, "",
+          "Connections to read with; where not set, two if both tables are large", within(1, 2),
+          std::int64_t{1}),
+      row("redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
+          text(check_redis, "URL")),
+      row("redis.ca_file", &redis.ca_file, "",
+          "Certificates to trust with rediss://; if empty, the system's", {},
+          "/etc/ssl/redis-ca.pem"),
+      row("security.require_tls", &database.require_tls, "",
+          "Refuse a server on another machine whose certificate is not verified"),
+      row("tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"),
+      row("tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"),
+      row("tables.prices", &s.tables.prices, "", "Table or view of the daily prices"),
+      row("tables.entries", &s.tables.entries, "", "Table of the universes"),
+      row("run.timezone", &s.environment.timezone, "--timezone", "Zone of the as-of day",
+          text(check_zone, "ZONE")),
+      row("run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what started the run",
+          text(check_word, "WORD")),
+      row("run.lock_wait", &s.run.lock_wait, "--lock-wait",
+          "Seconds to wait for another run to end", within(0, longest_time)),
+      row("run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
+          within(1, longest_time)),
+      row("run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
+          "End with 2 where there are changes"),
+      row("market_cap.from", &policy.market_cap_from, "--market-cap-from",
+          "Where market caps come from: the column market_cap, or close times shares",
+          one_of("column|prices")),
+      row("market_cap.max_price_age_days", &policy.max_price_age_days, "",
+          "With prices: how many days before the as-of day the latest close may lie",
+          within(0, most_days)),
+      row("ipo.days", &policy.ipo_days, "",
+          "Days in which a listing is recent, the as-of day included", within(1, most_days)),
+      row("eod.wait", &s.run.eod.wait, "--wait-for-eod",
+          "Seconds to wait for the import of the day to be complete, 0 for not at all",
+          within(0, longest_time)),
+      row("eod.timeout", &s.run.eod.required, "--eod-timeout",
+          "What happens when it is not complete by then", one_of("continue|fail")),
+      row("eod.lists", &s.run.eod.lists, "",
+          "Lists of Redis on which the import tells that it is complete", text(check_list)),
+      row("guards.max_vanished_percent", &guards.max_vanished_percent, "",
+          "Percent of the symbols in the categories that may stop being eligible at once"),
+      row("guards.max_appeared_percent", &guards.max_appeared_percent, "",
+          "Percent of that number that may be new in them at once"),
+      row("guards.max_removed_percent", &guards.max_removed_percent, "",
+          "Percent of its members that a universe may lose at once"),
+      row("guards.max_data_age_days", &guards.max_data_age_days, "",
+          "Refuse a run without a price in so many days; where not set, prices are not asked",
+          within(1, most_days), std::int64_t{4}),
+      row("events.enabled", &s.run.events, "--no-events", "Store and send events"),
+      row("events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
+          "Announce the first N universes of a task, 0 for all", within(0, most_rows)),
+      row("outbox.max_age", &retention.outbox_max_age, "",
+          "Days after which a pending event is given up, 0 for never", within(0, most_days)),
+      row("outbox.keep_days", &retention.outbox_days, "",
+          "Days for which a published event is kept, 0 for ever", within(0, most_days)),
+      row("journal.keep_days", &retention.journal_days, "",
+          "Days for which a run is kept, 0 for ever", within(0, most_days)),
+      row("journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
+          within(0, most_rows)),
+      row("timeouts.connect", &database.connect_timeout, "",
+          "Seconds to reach one address of PostgreSQL", within(1, longest_time)),
+      row("timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
+          within(1, longest_time)),
+      row("timeouts.lock", &database.lock_timeout, "",
+          "Seconds to wait for a row that another program has locked", within(1, longest_time)),
+      row("timeouts.commit", &database.commit_timeout, "",
+          "Seconds for COMMIT, and for finding out what came of it", within(1, longest_time)),
+      row("timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis",
+          within(1, longest_time)),
+      row("timeouts.publish", &redis.publish_timeout, "",
+          "Seconds for publishing the events of a run", within(1, longest_time)),
+      row("output.format", &output.format, "--format", "Format of the result", one_of("text|json")),
+      row("output.full", &output.full, "--full", "Name every member that came, went or moved"),
+      row("output.color", &output.color, "--color",
+          "Colour in result and log: auto for on a terminal, without NO_COLOR",
+          one_of("auto|always|never")),
+      row("output.progress", &output.progress, "--progress",
+          "A line on the terminal that says what a run is at", one_of("auto|always|never")),
+      row("log.format", &output.log_format, "--log-format", "Format of the log on standard error",
+          one_of("text|json")),
+      row("log.level", &output.log_level, "",
+          "How much is logged: quiet as with -q, verbose as with -v",
+          one_of("quiet|normal|verbose")),
+      row("metrics.file", &output.metrics_file, "--metrics-file",
+          "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
+          "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
+  };
+}
+
+const std::vector<Setting>& setting_table() {
+  static Settings defaults;
+  static const std::vector<Setting> table = rows_of(defaults);
+  return table;
+}
+
+const Setting& setting(std::string_view name) {
+  for (const Setting& each : setting_table()) {
+    if (each.section + "." + each.key == name) return each;
+  }
+  throw std::out_of_range("there is no setting " + std::string(name));
+}
+
+std::string Setting::variable() const {
+  if (std::holds_alternative<postgres::ConnectionSettings*>(field)) return "DATABASE_URL";
+  return std::holds_alternative<redis::RedisSettings*>(field) ? "REDIS_URL" : "";
+}
+
+bool Setting::has_password(const std::string& address) const {
+  return std::holds_alternative<redis::RedisSettings*>(field)
+             ? !redis::parse_redis_url(address).password.empty()
+             : postgres::conninfo_has_password(address);
+}
+
 std::string Setting::help() const {
-  if (is_address()) return meaning + ", without a password (" + variable + ")";
-  if (flag_type.empty()) return flag_value ? meaning : "Do not " + decapitalized(meaning);
-  const std::optional<Value> fallback = get(Settings());
+  if (is_address()) return meaning + ", without a password (" + variable() + ")";
+  if (accepts.called.empty()) return switches_on() ? meaning : "Do not " + decapitalized(meaning);
+  const std::optional<Value> fallback = value();
   if (!fallback) return meaning;
   const auto* text = std::get_if<std::string>(&*fallback);
   if (text != nullptr && text->empty()) return meaning;
   return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
 }
 
-const std::vector<Setting>& setting_table() {
-  static const Table table = make_table();
-  return table;
+std::optional<Value> Setting::value() const {
+  const auto value_in = [this](const auto* at) -> std::optional<Value> {
+    using T = std::remove_cvref_t<decltype(*at)>;
+    if constexpr (is_switch<T>) {
+      if (accepts.words.empty()) return static_cast<bool>(*at);
+      return accepts.words[static_cast<std::size_t>(*at)];
+    } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
+      return std::chrono::duration_cast<std::chrono::seconds>(*at).count();
+    } else if constexpr (std::integral<T>) {
+      return static_cast<std::int64_t>(*at);
+    } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
+      return postgres::shown_conninfo(at->conninfo);
+    } else if constexpr (std::same_as<T, redis::RedisSettings>) {
+      return shown_address(*at);
+    } else if constexpr (std::constructible_from<Value, T>) {
+      return *at;
+    } else {
+      return *at ? std::optional<Value>(std::int64_t{**at}) : std::nullopt;
+    }
+  };
+  return std::visit(value_in, field);
 }
 
-const Setting& setting(std::string_view name) {
-  for (const Setting& each : setting_table()) {
-    if (each.section.size() + 1 + each.key.size() == name.size() &&
-        name.starts_with(each.section) && name.ends_with("." + each.key)) {
-      return each;
+void Setting::set(const Value& value) const {
+  const auto set_in = [&](auto* at) {
+    using T = std::remove_pointer_t<decltype(at)>;
+    if constexpr (is_switch<T>) {
+      const auto* truth = std::get_if<bool>(&value);
+      const auto word = [&] {
+        return std::find(accepts.words.begin(), accepts.words.end(), std::get<std::string>(value));
+      };
+      *at = static_cast<T>(truth != nullptr ? *truth : word() - accepts.words.begin());
+    } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
+      *at = std::chrono::seconds(std::get<std::int64_t>(value));
+    } else if constexpr (std::integral<T>) {
+      *at = static_cast<T>(std::get<std::int64_t>(value));
+    } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
+      at->conninfo = std::get<std::string>(value);
+    } else if constexpr (std::same_as<T, redis::RedisSettings>) {
+      set_address(*at, std::get<std::string>(value));
+    } else if constexpr (std::constructible_from<Value, T>) {
+      *at = std::get<T>(value);
+    } else {
+      *at = static_cast<typename T::value_type>(std::get<std::int64_t>(value));
     }
+  };
+  std::visit(set_in, field);
+}
+
+std::string problem_of(const Setting& setting, const Value& value) {
+  const Accepts& accepts = setting.accepts;
+  const auto* text = std::get_if<std::string>(&value);
+  if (!accepts.words.empty()) {
+    const bool is_one =
+        text != nullptr && std::count(accepts.words.begin(), accepts.words.end(), *text) == 1;
+    return is_one ? "" : "must be " + in_words(accepts.words);
   }
-  throw std::out_of_range("there is no setting " + std::string(name));
+  const auto problem_in = [&](auto* at) -> std::string {
+    using T = std::remove_pointer_t<decltype(at)>;
+    if constexpr (is_switch<T>) {
+      return std::holds_alternative<bool>(value) ? "" : "must be true or false";
+    } else if constexpr (std::same_as<T, double>) {
+      const auto* number = std::get_if<double>(&value);
+      const bool fits = number != nullptr && *number >= 0 && *number <= 100;
+      return fits ? "" : "must be a number from 0 to 100";
+    } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+      return problem_of_list(setting, value);
+    } else if constexpr (is_address<T> || std::same_as<T, std::string>) {
+      if (text == nullptr) return "must be a text";
+      return accepts.check != nullptr ? accepts.check(*text) : "";
+    } else {
+      const auto* number = std::get_if<std::int64_t>(&value);
+      const bool fits =
+          number != nullptr && *number >= accepts.lowest && *number <= accepts.highest;
+      return fits ? ""
+                  : fmt::format("must be a whole number from {} to {}", accepts.lowest,
+                                accepts.highest);
+    }
+  };
+  return std::visit(problem_in, setting.field);
+}
+
+std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
+  if (setting.is_address()) return without_line_end(text);
+  if (setting.accepts.highest == 0) return text;
+  return parse_whole(text);
+}
+
+std::string toml_text(const Value& value) { return std::visit(AsToml{}, value); }
+
+bool is_word(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == ':' || c == '-';
+  });
+}
+
+std::string check_word(const std::string& text) {
+  return is_word(text) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+}
+
+std::optional<std::int64_t> parse_whole(const std::string& text) {
+  std::int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
 }
 
 }  // namespace tickstock::cli

@@ -1,60 +1,78 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "show/terminal.hpp"
+#include "json/writer.hpp"
+#include "show/screen.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
 #include "tables/changes.hpp"
 #include "tables/entries_list.hpp"
 #include "tables/runs.hpp"
 
+// What the commands print: each as one JSON document, or as text for a person.
 namespace tickstock::cli {
 
 struct Settings;
 
-/// What a text report names.
-struct TextOptions {
+/// How a result looks.
+struct Look {
+  bool json = false;
   bool full = false;  ///< every member, not the first ten of each kind
-  int ipo_days = 30;
   Screen screen;
 };
 
-/// The report for a person: a line per changed universe with its members and why, and one closing
-/// line.
-std::string text_report(const sync::Report& report, const TextOptions& options);
+/// Which part of a list is shown.
+struct Page {
+  std::int64_t limit;
+  std::int64_t offset;
+};
 
-/// The report as one JSON document.
-std::string json_report(const sync::Report& report, int exit_status);
+/// The report of a run; as text a line per changed universe with its members and why, and one
+/// closing line.
+std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
+                        const Look& look);
 
-std::string text_status(const tables::RunView& view, const Screen& screen);
-std::string json_status(const tables::RunView& view);
-
-std::string text_history(const tables::History& history, const Screen& screen);
-std::string json_history(const tables::History& history, std::int64_t limit, std::int64_t offset);
+std::string show_run(const tables::RunView& view, const Look& look);
+std::string show_history(const tables::History& history, const Page& page, const Look& look);
 
 /// The changes of the journal; with `symbol` what became of it in each.
-std::string text_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
-                         const Screen& screen);
-std::string json_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
-                         std::int64_t limit, std::int64_t offset);
+std::string show_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
+                         const Page& page, const Look& look);
+std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Look& look);
+std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
+                          const Look& look);
 
-std::string text_universes(const std::vector<tables::EntrySummary>& entries, const Screen& screen);
-std::string json_universes(const std::vector<tables::EntrySummary>& entries, int exit_status);
-
-std::string text_findings(const std::vector<sync::Finding>& findings, const Screen& screen);
-std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);
-
-/// The settings that hold, as a configuration file that says where each comes from.
-std::string text_config(const Settings& settings);
-std::string json_config(const Settings& settings);
+/// The settings that hold; as text a configuration file that says where each comes from.
+std::string show_config(const Settings& settings, const Look& look);
 /// A configuration file with every setting, commented out.
 std::string config_example();
 
 /// A failure of a command that has no report, as a document.
 std::string json_failure(const std::string& message, int exit_status);
+
+/// A document of one line with the version of its schema and what `fill` writes.
+std::string document(const std::function<void(json::Writer&)>& fill);
+
+/// Writes the exit status, and whether that is a success.
+void write_outcome(json::Writer& json, int exit_status, bool success);
+
+/// An array of what `write_one` writes of each item.
+template <typename Items, typename Write>
+void array_of(json::Writer& json, const Items& items, const Write& write_one) {
+  json.begin_array();
+  for (const auto& item : items) write_one(item);
+  json.end_array();
+}
+
+/// The color of what came (+), went (-) or moved (~).
+inline Color color_of(char sign) {
+  return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;
+}
 
 /// Whether the text that is printed tells of something that was changed.
 enum class Tells : unsigned char { what_is, what_was_done };

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "json/writer.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
-#include "show/printable.hpp"
 #include "version.hpp"
 
 namespace tickstock::cli {
@@ -14,11 +12,6 @@ namespace {
 
 /// How wide lines may get before what follows a value moves on.
 constexpr std::size_t widest_value = 40;
-
-/// Where a value comes from, in words.
-std::string words_of(const Origin& origin) {
-  return origin.kind == Origin::Kind::fallback ? "default" : origin.name;
-}
 
 std::string_view name_of(Origin::Kind kind) {
   switch (kind) {
@@ -38,9 +31,7 @@ struct WriteValue {
   void operator()(double value) const { json.real(value); }
   void operator()(const std::string& value) const { json.string(value); }
   void operator()(const std::vector<std::string>& values) const {
-    json.begin_array();
-    for (const std::string& each : values) json.string(each);
-    json.end_array();
+    array_of(json, values, [this](const std::string& each) { json.string(each); });
   }
 };
 
@@ -55,56 +46,50 @@ std::string title_of(const Settings& settings) {
 /// What can be given instead of the key: `--lock-wait`, `DATABASE_URL`.
 std::string other_ways(const Setting& setting) {
   std::string ways = setting.flag;
-  if (setting.is_address()) ways += ", " + setting.flag + "-file";
-  if (!setting.variable.empty()) ways += ", " + setting.variable;
+  if (setting.is_address()) ways += ", " + setting.flag + "-file, " + setting.variable();
   return ways;
 }
 
-}  // namespace
-
-std::string text_config(const Settings& settings) {
-  std::string text = title_of(settings);
-  std::string section;
-  for (const Setting& each : setting_table()) {
-    if (each.section != section) text += "\n[" + (section = each.section) + "]\n";
-    const std::optional<Value> value = each.get(settings);
-    const std::string shown = value ? each.key + " = " + toml_text(*value) : "# " + each.key;
-    text += fmt::format("{:<{}}  # {}\n", printable(shown), widest_value,
-                        value ? printable(words_of(settings.origin(each))) : "not set");
-  }
-  return text;
-}
-
-std::string json_config(const Settings& settings) {
-  json::Writer json(json::BadText::escape);
-  json.begin_object();
-  json.key("schema_version").number(1);
-  json.key("exit_code").number(0);
-  json.key("success").boolean(true);
+void write_settings(json::Writer& json, Settings settings) {
+  write_outcome(json, 0, true);
   json.key("config_file").text_or_null(settings.config_file);
-  json.key("settings").begin_array();
-  for (const Setting& each : setting_table()) {
-    const std::optional<Value> value = each.get(settings);
+  array_of(json.key("settings"), rows_of(settings), [&](const Setting& each) {
+    const Origin origin = settings.origin(each);
     json.begin_object();
     json.key("section").string(each.section);
     json.key("key").string(each.key);
     json.key("value");
-    if (value) {
+    if (const std::optional<Value> value = each.value()) {
       std::visit(WriteValue{json}, *value);
     } else {
       json.null();
     }
-    json.key("origin").string(name_of(settings.origin(each).kind));
-    json.key("given_by").text_or_null(settings.origin(each).name);
+    json.key("origin").string(name_of(origin.kind));
+    json.key("given_by").text_or_null(origin.name);
     json.end_object();
+  });
+}
+
+}  // namespace
+
+std::string show_config(const Settings& settings, const Look& look) {
+  if (look.json) return document([&](json::Writer& json) { write_settings(json, settings); });
+  Settings shown = settings;
+  std::string text = title_of(settings);
+  std::string section;
+  for (const Setting& each : rows_of(shown)) {
+    if (each.section != section) text += "\n[" + (section = each.section) + "]\n";
+    const std::optional<Value> value = each.value();
+    const Origin origin = settings.origin(each);
+    const std::string from = origin.kind == Origin::Kind::fallback ? "default" : origin.name;
+    text += fmt::format("{:<{}}  # {}\n",
+                        printable(value ? each.key + " = " + toml_text(*value) : "# " + each.key),
+                        widest_value, value ? printable(from) : "not set");
   }
-  json.end_array();
-  json.end_object();
-  return json.text() + "\n";
+  return text;
 }
 
 std::string config_example() {
-  const Settings defaults;
   std::string text =
       "# Configuration of tickstock-cache; see tickstock-cache.toml(5).\n"
       "#\n"
@@ -124,7 +109,7 @@ std::string config_example() {
     if (each.section != section) text += "\n[" + (section = each.section) + "]\n";
     const std::string ways = other_ways(each);
     text += "\n# " + each.meaning + "." + (ways.empty() ? "" : " Also: " + ways) + "\n";
-    const std::optional<Value> value = each.example ? each.example : each.get(defaults);
+    const std::optional<Value> value = each.example ? each.example : each.value();
     text += "#" + each.key + " = " + toml_text(*value) + "\n";
   }
   return text;
