@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -47,7 +47,7 @@ constexpr std::array<Family, 12> families{
 constexpr std::string_view prefix = "tickstock_cache_";
 
 /// The values of all families by name without the prefix, then by labels as they are written.
-using Samples = std::map<std::string, std::map<std::string, std::string>, std::less<>>;
+using Samples = std::map<std::string, std::map<std::string, double>, std::less<>>;
 
 std::string label(std::string_view name, std::string_view value) {
   std::string escaped;
@@ -56,11 +56,6 @@ std::string label(std::string_view name, std::string_view value) {
     escaped += c == '\n' ? 'n' : c;
   }
   return fmt::format("{{{}=\"{}\"}}", name, escaped);
-}
-
-template <typename Number>
-std::string number(Number value) {
-  return fmt::format("{}", static_cast<double>(value));
 }
 
 /// Takes over what the file holds; nothing where there is none, or it is of another kind.
@@ -72,7 +67,7 @@ Samples read(const std::string& path) {
     const std::size_t value = line.rfind(' ');
     if (!line.starts_with(prefix) || value == std::string::npos || value < name) continue;
     const std::string family = line.substr(prefix.size(), name - prefix.size());
-    samples[family][line.substr(name, value - name)] = line.substr(value + 1);
+    samples[family][line.substr(name, value - name)] = std::strtod(line.c_str() + value, nullptr);
   }
   return samples;
 }
@@ -91,26 +86,19 @@ std::string text_of(const Samples& samples) {
   return text;
 }
 
-bool write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t size = ::write(file, text.data(), text.size());
-    if (size <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(size));
-  }
-  return true;
-}
-
 /// Puts the file into its place, complete, by way of a temporary one beside it. \throws Error
 /// (output) naming the file.
 void write(const std::string& path, const Samples& samples) {
   // The collector reads only what ends in .prom, so it never sees the temporary file.
   std::string temporary = path + ".XXXXXX";
-  const int file = ::mkstemp(temporary.data());
-  bool complete = file >= 0 && ::fchmod(file, 0644) == 0 && write_all(file, text_of(samples));
-  if (file >= 0) complete = ::close(file) == 0 && complete;
+  const int descriptor = ::mkstemp(temporary.data());
+  std::FILE* const file = descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
+  bool complete = file != nullptr && ::fchmod(descriptor, 0644) == 0 &&
+                  std::fputs(text_of(samples).c_str(), file) >= 0;
+  if (file != nullptr) complete = std::fclose(file) == 0 && complete;
   if (complete && ::rename(temporary.c_str(), path.c_str()) == 0) return;
   const std::string why = std::generic_category().message(errno);
-  if (file >= 0) ::unlink(temporary.c_str());
+  if (descriptor >= 0) ::unlink(temporary.c_str());
   throw Error(ErrorKind::output, "the metrics can't be written to " + path + ": " + why);
 }
 
@@ -127,42 +115,34 @@ void change(const std::string& path, Log& log, const std::function<void(Samples&
 
 /// What became of each universe, whichever tasks wrote it.
 void take_universes(Samples& samples, const sync::Report& report) {
-  struct Churn {
-    std::size_t members = 0;
-    std::size_t added = 0;
-    std::size_t removed = 0;
+  auto& members = samples["universe_members"];
+  auto& added = samples["universe_members_added"];
+  auto& removed = samples["universe_members_removed"];
+  for (auto* family : {&members, &added, &removed}) family->clear();
+  const auto take = [&](const std::string& name, const Entry& entry, const MembershipDiff& diff) {
+    const std::string labels = label("universe", name);
+    members[labels] = static_cast<double>(distinct(entry.members.list()).size());
+    added[labels] += static_cast<double>(diff.added.size());
+    removed[labels] += static_cast<double>(diff.removed.size());
   };
-  std::map<std::string, Churn> churn;
   for (const auto& universe : report.snapshot->plan.universes) {
     const Entry* entry = find_entry(report.snapshot->entries, universe->name);
-    if (entry != nullptr) churn[universe->name].members = distinct(entry->members.list()).size();
+    if (entry != nullptr) take(universe->name, *entry, {});
   }
-  for (const EntryWrite* write : report.writes()) {
-    Churn& each = churn[write->universe];
-    each.members = distinct(write->after->members.list()).size();
-    each.added += write->diff.added.size();
-    each.removed += write->diff.removed.size();
-  }
-  for (const char* family :
-       {"universe_members", "universe_members_added", "universe_members_removed"}) {
-    samples[family].clear();
-  }
-  for (const auto& [universe, each] : churn) {
-    const std::string labels = label("universe", universe);
-    samples["universe_members"][labels] = number(each.members);
-    samples["universe_members_added"][labels] = number(each.added);
-    samples["universe_members_removed"][labels] = number(each.removed);
-  }
+  for (const EntryWrite* write : report.writes()) take(write->universe, *write->after, write->diff);
 }
 
 void take_report(Samples& samples, const sync::Report& report) {
-  if (report.outbox_pending) samples["pending_events"][""] = number(*report.outbox_pending);
+  const auto set = [&samples](const char* family, auto value) {
+    samples[family][""] = static_cast<double>(value);
+  };
+  if (report.outbox_pending) set("pending_events", *report.outbox_pending);
   if (!report.snapshot) return;
-  samples["symbols"][""] = number(report.snapshot->market.size());
-  samples["eligible_symbols"][""] = number(report.snapshot->market.ranking().size());
+  set("symbols", report.snapshot->market.size());
+  set("eligible_symbols", report.snapshot->market.ranking().size());
   if (report.newest_prices) {
     const std::chrono::seconds age = *report.as_of - *report.newest_prices;
-    samples["data_age_seconds"][""] = number(age.count());
+    set("data_age_seconds", age.count());
   }
   if (report.committed) take_universes(samples, report);
 }
@@ -173,19 +153,20 @@ void record_run(const std::string& path, Log& log, Mode mode, int exit_status, d
                 double duration, const sync::Report* report) {
   change(path, log, [&](Samples& samples) {
     const std::string labels = label("mode", to_string(mode));
-    samples["last_attempt_timestamp_seconds"][labels] = number(ended_at);
+    samples["last_attempt_timestamp_seconds"][labels] = ended_at;
     if (is_success(exit_status)) {
-      samples["last_success_timestamp_seconds"][labels] = number(ended_at);
+      samples["last_success_timestamp_seconds"][labels] = ended_at;
     }
-    samples["last_exit_status"][labels] = number(exit_status);
-    samples["last_duration_seconds"][labels] = number(duration);
-    samples["build_info"] = {{label("version", version), "1"}};
+    samples["last_exit_status"][labels] = exit_status;
+    samples["last_duration_seconds"][labels] = duration;
+    samples["build_info"] = {{label("version", version), 1}};
     if (report != nullptr) take_report(samples, *report);
   });
 }
 
 void record_pending(const std::string& path, Log& log, std::uint64_t events) {
-  change(path, log, [&](Samples& samples) { samples["pending_events"][""] = number(events); });
+  change(path, log,
+         [&](Samples& samples) { samples["pending_events"][""] = static_cast<double>(events); });
 }
 
 }  // namespace tickstock::cli
