@@ -5,9 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <functional>
+#include <map>
+#include <regex>
 #include <string_view>
 
 #include "domain/error.hpp"
@@ -22,26 +22,8 @@ constexpr std::int64_t largest_page = 1'000'000;
 constexpr std::int64_t longest_past = 36'500;
 
 std::string version_text() {
-  return std::string("tickstock-cache ") + version + " (libpq " +
-         std::to_string(PQlibVersion() / 10000) + "." + std::to_string(PQlibVersion() % 10000) +
-         ")";
-}
-
-/// Refuses what looks like the next option, which CLI11 would swallow as a value.
-std::string no_option(const std::string& value) {
-  return value.starts_with('-') ? "needs a value" : "";
-}
-
-std::string non_empty(const std::string& value) { return value.empty() ? "needs a value" : ""; }
-
-std::string check_day(const std::string& value) {
-  return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
-}
-
-std::string check_digest(const std::string& value) {
-  const bool digits =
-      value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return digits ? "" : "must be the 64 hexadecimal digits that a dry run prints";
+  return fmt::format("tickstock-cache {} (libpq {}.{})", version, PQlibVersion() / 10000,
+                     PQlibVersion() % 10000);
 }
 
 /// No character that the command line of Redis could take for more, and not everybody's user.
@@ -50,22 +32,12 @@ std::string check_redis_user(const std::string& value) {
   return check_word(value);
 }
 
-std::string check_uuid(const std::string& value) {
-  constexpr std::string_view form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-  const bool fits =
-      std::equal(value.begin(), value.end(), form.begin(), form.end(), [](char each, char wanted) {
-        return wanted == '-' ? each == '-' : std::isxdigit(static_cast<unsigned char>(each)) != 0;
-      });
-  return fits ? "" : "must be the id of an event, a UUID";
-}
-
+/// Returns what is wrong with a text, or nothing.
 using Check = std::function<std::string(const std::string&)>;
 
-Check within(std::int64_t lowest, std::int64_t highest) {
-  return [lowest, highest](const std::string& value) {
-    const auto number = parse_whole(value);
-    const bool fits = number && *number >= lowest && *number <= highest;
-    return fits ? "" : fmt::format("must be a whole number from {} to {}", lowest, highest);
+Check matching(const char* pattern, const char* problem) {
+  return [pattern, problem](const std::string& value) {
+    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
   };
 }
 
@@ -110,18 +82,17 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    const Options& given = options_;
+    const bool prints_sql = options_.print_sql;
+    const bool prints_grants = options_.print_grants.has_value();
+    const bool prints_acl = options_.print_redis_acl.has_value();
     exclude("-v", verbose_, "-q", quiet_);
-    exclude("--database-url", given.gives(cli::setting("database.url")), "--database-url-file",
-            given.database_url_file.has_value());
-    exclude("--redis-url", given.gives(cli::setting("redis.url")), "--redis-url-file",
-            given.redis_url_file.has_value());
-    exclude("--print-sql", given.print_sql, "--print-grants", given.print_grants.has_value());
-    for (const auto& [name, is_given] :
-         {std::pair("--print-sql", given.print_sql),
-          std::pair("--print-grants", given.print_grants.has_value())}) {
-      exclude(name, is_given, "--print-redis-acl", given.print_redis_acl.has_value());
-    }
+    exclude("--database-url", options_.gives(cli::setting("database.url")), "--database-url-file",
+            options_.database_url_file.has_value());
+    exclude("--redis-url", options_.gives(cli::setting("redis.url")), "--redis-url-file",
+            options_.redis_url_file.has_value());
+    exclude("--print-sql", prints_sql, "--print-grants", prints_grants);
+    exclude("--print-sql", prints_sql, "--print-redis-acl", prints_acl);
+    exclude("--print-grants", prints_grants, "--print-redis-acl", prints_acl);
     return options_;
   }
 
@@ -139,11 +110,6 @@ class CommandLine {
     throw Error(
         ErrorKind::usage,
         fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
-  }
-
-  static std::string meant(const std::string& word, const std::vector<std::string>& known) {
-    const auto guess = nearest(word, known);
-    return guess ? "; did you mean " + *guess + "?" : "";
   }
 
   static std::vector<std::string> options_of(const CLI::App& app) {
@@ -166,40 +132,54 @@ class CommandLine {
     if (misses_command && extras.empty()) return "a command is needed" + help;
     if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
       const std::string first = extras.front().substr(0, extras.front().find('='));
-      if (first.starts_with('-')) {
-        const std::vector<std::string> known = options_of(chosen.empty() ? app_ : *chosen.front());
-        const bool is_misplaced = std::find(known.begin(), known.end(), first) != known.end();
-        if (is_misplaced) return first + " stands behind the command" + help;
-        return "unknown option " + first + meant(first, known) + help;
+      const bool is_option = first.starts_with('-');
+      if (!is_option && !chosen.empty()) return "an argument too many" + help;
+      const std::vector<std::string> known =
+          is_option ? options_of(chosen.empty() ? app_ : *chosen.front()) : commands();
+      if (is_option && std::count(known.begin(), known.end(), first) > 0) {
+        return first + " stands behind the command" + help;
       }
-      if (!chosen.empty()) return "an argument too many" + help;
-      return "there is no such command" + meant(first, commands()) + help;
+      const auto guess = nearest(first, known);
+      return (is_option ? "unknown option " + first : "there is no such command") +
+             (guess ? "; did you mean " + *guess + "?" : "") + help;
     }
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text + help;
   }
 
-  /// An option with a value, at most once.
+  /// An option with a value, at most once, which is refused where it looks like the next option:
+  /// CLI11 would swallow that. \param take what is wrong with the value, where it can't be taken
   static void option(CLI::App& app, const std::string& name, const std::string& type,
-                     const std::string& description, const Check& check,
-                     const std::function<void(const std::string&)>& take) {
-    CLI::Option* added =
-        app.add_option_function<std::string>(name, [name, check, take](const std::string& value) {
-          for (const Check& each : {Check(no_option), Check(non_empty), check}) {
-            const std::string problem = each ? each(value) : "";
-            if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
-          }
-          take(value);
-        });
-    added->description(description)->type_name(type);
+                     const std::string& description, const Check& take) {
+    const auto take_or_refuse = [name, take](const std::string& value) {
+      const bool is_value = !value.empty() && !value.starts_with('-');
+      const std::string problem = is_value ? take(value) : "needs a value";
+      if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
+    };
+    app.add_option_function<std::string>(name, take_or_refuse)
+        ->description(description)
+        ->type_name(type);
   }
 
   static void text(CLI::App& app, const std::string& name, const std::string& type,
                    const std::string& description, std::optional<std::string>& target,
                    const Check& check = {}) {
-    option(app, name, type, description, check,
-           [&target](const std::string& value) { target = value; });
+    option(app, name, type, description, [&target, check](const std::string& value) {
+      target = value;
+      return check ? check(value) : "";
+    });
+  }
+
+  template <typename Target>
+  static void number(CLI::App& app, const std::string& name, const std::string& description,
+                     std::int64_t lowest, std::int64_t highest, Target& target) {
+    option(app, name, "N", description, [&target, lowest, highest](const std::string& value) {
+      const auto number = parse_whole(value);
+      const bool fits = number && *number >= lowest && *number <= highest;
+      if (fits) target = *number;
+      return fits ? "" : fmt::format("must be a whole number from {} to {}", lowest, highest);
+    });
   }
 
   static void flag(CLI::App& app, const std::string& name, const std::string& description,
@@ -207,38 +187,39 @@ class CommandLine {
     app.add_flag(name, target)->description(description);
   }
 
+  void give(const Setting& setting, Value value, const std::string& flag) {
+    options_.given.push_back({&setting, std::move(value), {Origin::Kind::flag, flag}});
+  }
+
   /// The flag of a setting.
   void setting(CLI::App& app, std::string_view name) {
     const Setting& setting = cli::setting(name);
-    const auto take = [this, &setting](Value value) {
-      options_.given.push_back({&setting, std::move(value), {Origin::Kind::flag, setting.flag}});
-    };
     if (setting.accepts.called.empty()) {
-      app.add_flag_callback(setting.flag, [take, &setting] { take(setting.switches_on()); })
+      app.add_flag_callback(
+             setting.flag, [this, &setting] { give(setting, setting.switches_on(), setting.flag); })
           ->description(setting.help());
       return;
     }
-    const Check check = [&setting](const std::string& text) {
-      const auto value = parse_value(setting, text);
-      std::string problem = problem_of(setting, value.value_or(Value()));
-      if (!problem.empty() || !setting.is_address() || !setting.has_password(text)) return problem;
-      return "holds a password, which everyone on this machine can read; put it into " +
-             setting.variable() + " or " + setting.flag + "-file";
+    const Check take = [this, &setting](const std::string& text) -> std::string {
+      const Value value = parse_value(setting, text).value_or(Value());
+      if (std::string problem = problem_of(setting, value); !problem.empty()) return problem;
+      if (setting.is_address() && setting.has_password(text)) {
+        return "holds a password, which everyone on this machine can read; put it into " +
+               setting.variable() + " or " + setting.flag + "-file";
+      }
+      give(setting, value, setting.flag);
+      return "";
     };
-    option(app, setting.flag, setting.accepts.called, setting.help(), check,
-           [take, &setting](const std::string& text) { take(*parse_value(setting, text)); });
+    option(app, setting.flag, setting.accepts.called, setting.help(), take);
   }
 
   void level(CLI::App& app, const std::string& name, const std::string& word,
              const std::string& description, bool& given) {
-    app.add_flag_callback(
-           name,
-           [this, word, &given] {
-             given = true;
-             const Setting& setting = cli::setting("log.level");
-             options_.given.push_back({&setting, word, {Origin::Kind::flag, "--" + word}});
-           })
-        ->description(description);
+    const auto take = [this, word, &given] {
+      given = true;
+      give(cli::setting("log.level"), word, "--" + word);
+    };
+    app.add_flag_callback(name, take)->description(description);
   }
 
   void everywhere(CLI::App& app) {
@@ -296,13 +277,17 @@ class CommandLine {
 
   void run(CLI::App& app) {
     flag(app, "--dry-run", "Show what would change, and change nothing", options_.dry_run);
-    option(app, "--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)", check_day,
-           [this](const std::string& value) { options_.as_of = parse_day(value); });
+    option(app, "--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)",
+           [this](const std::string& value) {
+             options_.as_of = parse_day(value);
+             return options_.as_of ? "" : "must be a day of the calendar, written YYYY-MM-DD";
+           });
     text(app, "--run-id", "ID", "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
          options_.run_id, check_word);
     text(app, "--approve-plan", "DIGEST",
          "Run only if the plan has this digest, and then in spite of the guards",
-         options_.approve_plan, check_digest);
+         options_.approve_plan,
+         matching("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints"));
     task_settings(app);
   }
 
@@ -326,19 +311,18 @@ class CommandLine {
     text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
     text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
          options_.symbol);
-    option(app, "--days", "N", "Only what the last N days of 24 hours brought",
-           within(1, longest_past),
-           [this](const std::string& value) { options_.days = parse_whole(value); });
-    option(app, "--limit", "N", "How many to list (20)", within(1, largest_page),
-           [this](const std::string& value) { options_.limit = *parse_whole(value); });
-    option(app, "--offset", "N", "How many to leave out first (0)", within(0, largest_page),
-           [this](const std::string& value) { options_.offset = *parse_whole(value); });
+    number(app, "--days", "Only what the last N days of 24 hours brought", 1, longest_past,
+           options_.days);
+    number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
+    number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
     looking(app);
   }
 
   void deliver(CLI::App& app) {
     text(app, "--discard", "EVENT_ID", "Give this pending event up first, unpublished",
-         options_.discard, check_uuid);
+         options_.discard,
+         matching("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
+                  "must be the id of an event, a UUID"));
   }
 
   void config(CLI::App& app) {
@@ -367,37 +351,36 @@ std::variant<Options, Answer> parse_command_line(int argc, const char* const* ar
 
 Options salvage_command_line(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  const auto given = [&words](const std::string& flag) {
-    return std::find_if(words.begin(), words.end(), [&flag](const std::string& word) {
-      return word == flag || word.starts_with(flag + "=");
-    });
+  // The first of each counts, with the value that follows it or would.
+  std::map<std::string, std::string> given;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::size_t equals = words[i].find('=');
+    const std::string next = i + 1 < words.size() ? words[i + 1] : "";
+    given.try_emplace(words[i].substr(0, equals),
+                      equals == std::string::npos ? next : words[i].substr(equals + 1));
+  }
+  const auto value_of = [&given](const std::string& flag) -> std::optional<std::string> {
+    const auto found = given.find(flag);
+    if (found == given.end() || found->second.empty()) return std::nullopt;
+    return found->second;
   };
-  const auto value_of = [&](const std::string& flag) -> std::optional<std::string> {
-    const auto word = given(flag);
-    if (word == words.end()) return std::nullopt;
-    if (*word != flag) return word->substr(flag.size() + 1);
-    return word + 1 != words.end() ? std::optional(*(word + 1)) : std::nullopt;
-  };
-  Options options;
   const std::vector<std::string> commands = CommandLine(std::vector<std::string_view>()).commands();
   const auto command =
       std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
-  const bool is_sync =
-      command != words.end() && *command == "sync" && given("--dry-run") == words.end();
+  Options options;
+  const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
   options.command = is_sync ? Command::task : Command::config;
   options.config_file = value_of("--config");
   options.redis_url_file = value_of("--redis-url-file");
   if (const auto id = value_of("--run-id"); id && is_word(*id)) options.run_id = id;
+  const auto give = [&options](const Setting& setting, const Value& value) {
+    if (!problem_of(setting, value).empty()) return;
+    options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
+  };
   for (const char* name : {"output.format", "log.format", "redis.url"}) {
-    const Setting& setting = cli::setting(name);
-    const auto text = value_of(setting.flag);
-    if (!text || !problem_of(setting, *text).empty()) continue;
-    options.given.push_back({&setting, *text, {Origin::Kind::flag, setting.flag}});
+    if (const auto text = value_of(setting(name).flag)) give(setting(name), *text);
   }
-  const Setting& events = cli::setting("events.enabled");
-  if (given(events.flag) != words.end()) {
-    options.given.push_back({&events, false, {Origin::Kind::flag, events.flag}});
-  }
+  if (given.contains("--no-events")) give(setting("events.enabled"), false);
   return options;
 }
 
