@@ -141,21 +141,17 @@ Config parse_config(const std::string& text, const std::string& path) {
 }
 
 Config read_config_file(const std::string& path) {
+  Config config;
   try {
     const FileContent content = read_file(path);
-    Config config = parse_config(content.text, path);
-    if (!config.holds_password()) return config;
-    try {
-      require_private(content, path);
-    } catch (const Error& error) {
-      // A password that others may know is not used.
-      std::erase_if(config.given, [](const Given& each) { return each.setting->is_address(); });
-      config.problem = error;
-    }
-    return config;
+    config = parse_config(content.text, path);
+    if (config.holds_password()) require_private(content, path);
   } catch (const Error& error) {
-    return {{}, error};
+    // A password that others may know is not used.
+    std::erase_if(config.given, [](const Given& each) { return each.setting->is_address(); });
+    config.problem = error;
   }
+  return config;
 }
 
 }  // namespace tickstock::cli

@@ -23,18 +23,6 @@ std::string_view name_of(Origin::Kind kind) {
   return "default";
 }
 
-struct WriteValue {
-  json::Writer& json;
-
-  void operator()(bool value) const { json.boolean(value); }
-  void operator()(std::int64_t value) const { json.number(value); }
-  void operator()(double value) const { json.real(value); }
-  void operator()(const std::string& value) const { json.string(value); }
-  void operator()(const std::vector<std::string>& values) const {
-    array_of(json, values, [this](const std::string& each) { json.string(each); });
-  }
-};
-
 /// The first line: which file was read.
 std::string title_of(const Settings& settings) {
   if (!settings.config_file.empty()) return "# " + printable(settings.config_file) + "\n";
@@ -59,11 +47,9 @@ void write_settings(json::Writer& json, Settings settings) {
     json.key("section").string(each.section);
     json.key("key").string(each.key);
     json.key("value");
-    if (const std::optional<Value> value = each.value()) {
-      std::visit(WriteValue{json}, *value);
-    } else {
-      json.null();
-    }
+    const std::optional<Value> value = each.value();
+    if (value) std::visit(WriteValue{json}, *value);
+    if (!value) json.null();
     json.key("origin").string(name_of(origin.kind));
     json.key("given_by").text_or_null(origin.name);
     json.end_object();

@@ -111,21 +111,11 @@ std::string to_the_second(const std::string& time) {
 void write_journal(json::Writer& json, const tables::ChangeView& change,
                    const std::optional<std::string>& symbol) {
   json.begin_object();
-  json.key("run_id").string(change.run_id);
-  json.key("as_of").string(change.as_of);
-  json.key("changed_at").string(change.changed_at);
-  json.key("task").string(change.task);
-  json.key("universe").string(change.universe);
-  json.key("action").string(change.action);
-  json.key("reason").string(change.reason);
-  json.key("added").number(change.added);
-  json.key("removed").number(change.removed);
-  json.key("moved").number(change.moved);
-  if (symbol) {
-    json.key("symbol").string(*symbol);
-    json.key("change").string(change.change);
-    json.key("why").string_or_null(change.why);
-  }
+  tables::each_column(change, [&](std::string_view name, const auto& value) {
+    if (!symbol && (name == "change" || name == "why")) return;
+    if (name == "change") json.key("symbol").string(*symbol);
+    WriteValue{json.key(name)}(value);
+  });
   json.end_object();
 }
 

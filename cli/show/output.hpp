@@ -10,7 +10,6 @@
 #include "show/screen.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
-#include "tables/changes.hpp"
 #include "tables/entries_list.hpp"
 #include "tables/runs.hpp"
 
@@ -68,6 +67,20 @@ void array_of(json::Writer& json, const Items& items, const Write& write_one) {
   for (const auto& item : items) write_one(item);
   json.end_array();
 }
+
+/// Writes a value by its type.
+struct WriteValue {
+  json::Writer& json;
+
+  void operator()(bool value) const { json.boolean(value); }
+  void operator()(std::int64_t value) const { json.number(value); }
+  void operator()(double value) const { json.real(value); }
+  void operator()(const std::string& value) const { json.string(value); }
+  void operator()(const std::optional<std::string>& value) const { json.string_or_null(value); }
+  void operator()(const std::vector<std::string>& values) const {
+    array_of(json, values, [this](const std::string& each) { json.string(each); });
+  }
+};
 
 /// The color of what came (+), went (-) or moved (~).
 inline Color color_of(char sign) {

@@ -190,6 +190,7 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
                              read_file(source_root / "cli/show/listings.cpp") +
                              read_file(source_root / "cli/show/report.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
+                             read_file(source_root / "lib/tables/runs.hpp") +
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;
   std::string documents = overview.section_text("OUTPUT") + page_of("sync").section_text("OUTPUT");
@@ -198,7 +199,7 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
                                    std::pair(documents, output)}) {
     const Strings words = set_of(matches(text, "\\b(\\w+)\\b"));
-    const Strings fields = set_of(matches(code, "key\\(\"(\\w+)\"\\)"));
+    const Strings fields = set_of(matches(code, "(?:key|column)\\(\"(\\w+)\""));
     REQUIRE(fields.size() >= 40);
     for (const std::string& field : fields) {
       INFO(field);
