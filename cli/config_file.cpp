@@ -3,9 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <string_view>
 
-#include "domain/error.hpp"
 #include "environment.hpp"
 
 namespace tickstock::cli {

@@ -5,12 +5,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "commands.hpp"
-#include "domain/error.hpp"
 #include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
@@ -41,13 +37,6 @@ int report_failure(const Error& error, Log& log, OutputFormat format) {
     }
   }
   return status;
-}
-
-/// Says over Redis that the phase failed, where the command is one that says so of itself and no
-/// run could begin that would.
-void announce_failure(const Options& options, const Settings& settings, const Error& error) {
-  if (options.command != Command::task || options.dry_run || !settings.can_announce) return;
-  sync::announce_unstarted(settings.run, settings.environment, error);
 }
 
 /// Puts /dev/null where a standard descriptor is closed: the next socket or pipe would get its
@@ -90,8 +79,11 @@ int run(int argc, const char* const* argv) {
     }
     log.configure(settings.output);
     const int status = report_failure(error, log, settings.output.format);
-    announce_failure(options, settings, error);
-    if (is_read && options.command == Command::task && !options.dry_run) {
+    // No run could begin that would say so itself.
+    if (options.is_run() && settings.can_announce) {
+      sync::announce_unstarted(settings.run, settings.environment, error);
+    }
+    if (is_read && options.is_run()) {
       record_run(settings.output.metrics_file, log, options.mode, status,
                  sync::RunClock().seconds(), 0);
     }

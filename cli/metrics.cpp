@@ -6,19 +6,14 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
-#include <map>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
-#include "domain/error.hpp"
 #include "exit_status.hpp"
-#include "version.hpp"
 
 namespace tickstock::cli {
 

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "logging.hpp"
 #include "sync/report.hpp"
 

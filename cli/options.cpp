@@ -4,15 +4,10 @@
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <functional>
-#include <map>
 #include <regex>
-#include <string_view>
 
 #include "domain/error.hpp"
 #include "tables/grants.hpp"
-#include "version.hpp"
 
 namespace tickstock::cli {
 
@@ -50,7 +45,7 @@ class CommandLine {
       : words_(std::move(words)) {
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(36);
-    everywhere(app_);
+    everywhere();
     task("sync", "Bring all universes in line: the three tasks", Mode::full);
     task("market-cap", "Only the categories by market cap and the top lists", Mode::market_cap);
     task("ipo", "Only the recent listings", Mode::ipos);
@@ -150,31 +145,30 @@ class CommandLine {
 
   /// An option with a value, at most once, which is refused where it looks like the next option:
   /// CLI11 would swallow that. \param take what is wrong with the value, where it can't be taken
-  static void option(CLI::App& app, const std::string& name, const std::string& type,
-                     const std::string& description, const Check& take) {
+  void option(const std::string& name, const std::string& type, const std::string& description,
+              const Check& take) {
     const auto take_or_refuse = [name, take](const std::string& value) {
       const bool is_value = !value.empty() && !value.starts_with('-');
       const std::string problem = is_value ? take(value) : "needs a value";
       if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
     };
-    app.add_option_function<std::string>(name, take_or_refuse)
+    app_now_->add_option_function<std::string>(name, take_or_refuse)
         ->description(description)
         ->type_name(type);
   }
 
-  static void text(CLI::App& app, const std::string& name, const std::string& type,
-                   const std::string& description, std::optional<std::string>& target,
-                   const Check& check = {}) {
-    option(app, name, type, description, [&target, check](const std::string& value) {
+  void text(const char* name, const char* type, const char* description,
+            std::optional<std::string>& target, const Check& check = {}) {
+    option(name, type, description, [&target, check](const std::string& value) {
       target = value;
       return check ? check(value) : "";
     });
   }
 
   template <typename Target>
-  static void number(CLI::App& app, const std::string& name, const std::string& description,
-                     std::int64_t lowest, std::int64_t highest, Target& target) {
-    option(app, name, "N", description, [&target, lowest, highest](const std::string& value) {
+  void number(const char* name, const char* description, std::int64_t lowest, std::int64_t highest,
+              Target& target) {
+    option(name, "N", description, [&target, lowest, highest](const std::string& value) {
       const auto number = parse_whole(value);
       const bool fits = number && *number >= lowest && *number <= highest;
       if (fits) target = *number;
@@ -182,9 +176,8 @@ class CommandLine {
     });
   }
 
-  static void flag(CLI::App& app, const std::string& name, const std::string& description,
-                   bool& target) {
-    app.add_flag(name, target)->description(description);
+  void flag(const char* name, const char* description, bool& target) {
+    app_now_->add_flag(name, target)->description(description);
   }
 
   void give(const Setting& setting, Value value, const std::string& flag) {
@@ -192,12 +185,11 @@ class CommandLine {
   }
 
   /// The flag of a setting.
-  void setting(CLI::App& app, std::string_view name) {
+  void setting(std::string_view name) {
     const Setting& setting = cli::setting(name);
     if (setting.accepts.called.empty()) {
-      app.add_flag_callback(
-             setting.flag, [this, &setting] { give(setting, setting.switches_on(), setting.flag); })
-          ->description(setting.help());
+      const auto take = [this, &setting] { give(setting, setting.switches_on(), setting.flag); };
+      app_now_->add_flag_callback(setting.flag, take)->description(setting.help());
       return;
     }
     const Check take = [this, &setting](const std::string& text) -> std::string {
@@ -210,125 +202,119 @@ class CommandLine {
       give(setting, value, setting.flag);
       return "";
     };
-    option(app, setting.flag, setting.accepts.called, setting.help(), take);
+    option(setting.flag, setting.accepts.called, setting.help(), take);
   }
 
-  void level(CLI::App& app, const std::string& name, const std::string& word,
-             const std::string& description, bool& given) {
+  void level(const char* name, const char* word, const char* description, bool& given) {
     const auto take = [this, word, &given] {
       given = true;
-      give(cli::setting("log.level"), word, "--" + word);
+      give(cli::setting("log.level"), std::string(word), std::string("--") + word);
     };
-    app.add_flag_callback(name, take)->description(description);
+    app_now_->add_flag_callback(name, take)->description(description);
   }
 
-  void everywhere(CLI::App& app) {
-    app.set_version_flag("--version", version_text(), "Print the version");
-    app.set_help_flag("-h,--help", "Print this help");
-    setting(app, "log.format");
-    setting(app, "output.color");
-    setting(app, "output.progress");
-    level(app, "-v,--verbose", "verbose", "Log more", verbose_);
-    level(app, "-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only",
-          quiet_);
+  void everywhere() {
+    app_now_->set_version_flag("--version", version_text(), "Print the version");
+    app_now_->set_help_flag("-h,--help", "Print this help");
+    setting("log.format");
+    setting("output.color");
+    setting("output.progress");
+    level("-v,--verbose", "verbose", "Log more", verbose_);
+    level("-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only", quiet_);
   }
 
-  void connecting(CLI::App& app) {
-    setting(app, "database.url");
-    text(app, "--database-url-file", "FILE", "File of mode 0600 that holds it",
+  void connecting() {
+    setting("database.url");
+    text("--database-url-file", "FILE", "File of mode 0600 that holds it",
          options_.database_url_file);
-    setting(app, "redis.url");
-    text(app, "--redis-url-file", "FILE", "File of mode 0600 that holds it",
-         options_.redis_url_file);
-    text(app, "--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
+    setting("redis.url");
+    text("--redis-url-file", "FILE", "File of mode 0600 that holds it", options_.redis_url_file);
+    text("--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
          options_.config_file);
-    setting(app, "run.timezone");
-    setting(app, "run.timeout");
+    setting("run.timezone");
+    setting("run.timeout");
   }
 
-  void task_settings(CLI::App& app) {
+  void task_settings() {
     for (const char* each :
          {"run.triggered_by", "run.lock_wait", "market_cap.from", "eod.wait", "eod.timeout",
           "events.max_universe_events", "events.enabled", "run.detailed_exitcode", "output.full",
           "output.format", "metrics.file"}) {
-      setting(app, each);
+      setting(each);
     }
   }
 
-  void command(const std::string& name, const std::string& description, Command command,
-               void (CommandLine::*add_options)(CLI::App&), Mode mode = Mode::full,
-               bool dry_run = false) {
-    CLI::App& app = *app_.add_subcommand(name, description);
-    app.final_callback([this, command, mode, dry_run] {
+  void command(const char* name, const char* description, Command command,
+               void (CommandLine::*add_options)(), Mode mode = Mode::full, bool dry_run = false) {
+    app_now_ = app_.add_subcommand(name, description);
+    app_now_->final_callback([this, command, mode, dry_run] {
       options_.command = command;
       options_.mode = mode;
       options_.dry_run = options_.dry_run || dry_run;
     });
     if (!is_named(name)) return;
-    (this->*add_options)(app);
-    connecting(app);
-    everywhere(app);
+    (this->*add_options)();
+    connecting();
+    everywhere();
   }
 
-  void task(const std::string& name, const std::string& description, Mode mode,
-            bool dry_run = false) {
+  void task(const char* name, const char* description, Mode mode, bool dry_run = false) {
     command(name, description, Command::task, &CommandLine::run, mode, dry_run);
   }
 
-  void run(CLI::App& app) {
-    flag(app, "--dry-run", "Show what would change, and change nothing", options_.dry_run);
-    option(app, "--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)",
+  void run() {
+    flag("--dry-run", "Show what would change, and change nothing", options_.dry_run);
+    option("--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)",
            [this](const std::string& value) {
              options_.as_of = parse_day(value);
              return options_.as_of ? "" : "must be a day of the calendar, written YYYY-MM-DD";
            });
-    text(app, "--run-id", "ID", "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
+    text("--run-id", "ID", "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
          options_.run_id, check_word);
-    text(app, "--approve-plan", "DIGEST",
+    text("--approve-plan", "DIGEST",
          "Run only if the plan has this digest, and then in spite of the guards",
          options_.approve_plan,
          matching("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints"));
-    task_settings(app);
+    task_settings();
   }
 
-  void init(CLI::App& app) {
-    flag(app, "--print-sql", "Print the SQL instead of running it", options_.print_sql);
-    text(app, "--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
+  void init() {
+    flag("--print-sql", "Print the SQL instead of running it", options_.print_sql);
+    text("--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
          options_.print_grants, tables::role_problem);
-    text(app, "--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
+    text("--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
          options_.print_redis_acl, check_redis_user);
   }
 
   /// What `universes` and `check` have.
-  void looking(CLI::App& app) { setting(app, "output.format"); }
+  void looking() { setting("output.format"); }
 
-  void status(CLI::App& app) {
-    text(app, "RUN_ID", "", "The run; the last one where not given", options_.run_id, check_word);
-    looking(app);
+  void status() {
+    text("RUN_ID", "", "The run; the last one where not given", options_.run_id, check_word);
+    looking();
   }
 
-  void history(CLI::App& app) {
-    text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
-    text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
+  void history() {
+    text("--universe", "NAME", "List the changes of this universe", options_.universe);
+    text("--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
          options_.symbol);
-    number(app, "--days", "Only what the last N days of 24 hours brought", 1, longest_past,
+    number("--days", "Only what the last N days of 24 hours brought", 1, longest_past,
            options_.days);
-    number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
-    number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
-    looking(app);
+    number("--limit", "How many to list (20)", 1, largest_page, options_.limit);
+    number("--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
+    looking();
   }
 
-  void deliver(CLI::App& app) {
-    text(app, "--discard", "EVENT_ID", "Give this pending event up first, unpublished",
-         options_.discard,
+  void deliver() {
+    text("--discard", "EVENT_ID", "Give this pending event up first, unpublished", options_.discard,
          matching("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
                   "must be the id of an event, a UUID"));
   }
 
-  void config(CLI::App& app) {
-    flag(app, "--example", "Print a configuration file with all settings and their defaults",
+  void config() {
+    flag("--example", "Print a configuration file with all settings and their defaults",
          options_.example);
-    task_settings(app);
+    task_settings();
   }
 
   [[nodiscard]] bool is_named(const std::string& command) const {
@@ -341,6 +327,7 @@ class CommandLine {
   bool quiet_ = false;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
+  CLI::App* app_now_ = &app_;  ///< whose options are being added
 };
 
 }  // namespace
@@ -372,7 +359,7 @@ Options salvage_command_line(int argc, const char* const* argv) {
   options.command = is_sync ? Command::task : Command::config;
   options.config_file = value_of("--config");
   options.redis_url_file = value_of("--redis-url-file");
-  if (const auto id = value_of("--run-id"); id && is_word(*id)) options.run_id = id;
+  if (const auto id = value_of("--run-id"); id && check_word(*id).empty()) options.run_id = id;
   const auto give = [&options](const Setting& setting, const Value& value) {
     if (!problem_of(setting, value).empty()) return;
     options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});

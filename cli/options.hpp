@@ -1,13 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <functional>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <variant>
-#include <vector>
 
 #include "domain/day.hpp"
 #include "rules/plan.hpp"
@@ -41,6 +35,9 @@ struct Options {
     return std::any_of(given.begin(), given.end(),
                        [&setting](const Given& each) { return each.setting == &setting; });
   }
+
+  /// A run that writes.
+  [[nodiscard]] bool is_run() const { return command == Command::task && !dry_run; }
 
   // Of every command that connects
   std::optional<std::string> database_url_file;

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <concepts>
 #include <stdexcept>
@@ -19,21 +20,22 @@ constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
 
+/// Whether a text is one to so many visible characters of ASCII, none of them forbidden.
+bool is_plain(std::string_view text, std::size_t longest, std::string_view forbidden = "") {
+  return !text.empty() && text.size() <= longest &&
+         std::all_of(text.begin(), text.end(), [forbidden](char c) {
+           return c > ' ' && c < 0x7f && forbidden.find(c) == std::string_view::npos;
+         });
+}
+
 /// Only PostgreSQL knows the names; what can't be one would garble its answer.
 std::string check_zone(const std::string& value) {
-  const bool plain =
-      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  return plain && !value.empty() && value.size() <= 64
-             ? ""
-             : "must be a time zone such as America/New_York";
+  return is_plain(value, 64) ? "" : "must be a time zone such as America/New_York";
 }
 
 /// No character that an access list of Redis could take for more than itself.
 std::string check_list(const std::string& value) {
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
-    return c > ' ' && c < 0x7f && std::string_view("*?[]\\\"'").find(c) == std::string_view::npos;
-  });
-  return plain && !value.empty() && value.size() <= 256
+  return is_plain(value, 256, "*?[]\\\"'")
              ? ""
              : "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '";
 }
@@ -67,25 +69,12 @@ std::string shown_address(const redis::RedisSettings& redis) {
   return shown;
 }
 
-// What the type of a field says of the setting.
+/// What is true or false, or one of some words.
 template <typename T>
 constexpr bool is_switch = std::same_as<T, bool> || std::is_enum_v<T>;
-template <typename T>
-constexpr bool is_address =
-    std::same_as<T, postgres::ConnectionSettings> || std::same_as<T, redis::RedisSettings>;
-
 std::string in_words(const std::vector<std::string>& choices) {
   return fmt::format("{} or {}", fmt::join(choices.begin(), choices.end() - 1, ", "),
                      choices.back());
-}
-
-std::string problem_of_list(const Setting& setting, const Value& value) {
-  const auto* list = std::get_if<std::vector<std::string>>(&value);
-  if (list == nullptr || list->empty()) return "must be a list of texts";
-  for (const std::string& each : *list) {
-    if (std::string problem = setting.accepts.check(each); !problem.empty()) return problem;
-  }
-  return "";
 }
 
 std::string toml_quoted(const std::string& text) {
@@ -101,37 +90,15 @@ std::string toml_quoted(const std::string& text) {
   return result + '"';
 }
 
-struct AsToml {
-  std::string operator()(bool value) const { return value ? "true" : "false"; }
-  std::string operator()(std::int64_t value) const { return std::to_string(value); }
-  std::string operator()(double value) const { return fmt::format("{:g}", value); }
-  std::string operator()(const std::string& value) const { return toml_quoted(value); }
-  std::string operator()(const std::vector<std::string>& values) const {
-    std::string list;
-    for (const std::string& each : values) list += (list.empty() ? "" : ", ") + toml_quoted(each);
-    return "[" + list + "]";
-  }
-};
-
-std::string decapitalized(std::string text) {
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] += 'a' - 'A';
-  return text;
-}
-
 /// A whole number in these limits.
 Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
 
-/// One of these words, with | between them, in the order of the values of the field.
-Accepts one_of(std::string_view choices) {
-  Accepts accepts{std::string(choices)};
-  for (const char c : "|" + accepts.called) {
-    if (c == '|') {
-      accepts.words.emplace_back();
-    } else {
-      accepts.words.back() += c;
-    }
-  }
-  return accepts;
+Accepts seconds() { return within(1, longest_time); }
+Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
+
+/// One of these words, in the order of the values of the field.
+Accepts one_of(const std::vector<std::string>& words) {
+  return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
 }
 
 /// A text that passes the check, or each of a list.
@@ -140,16 +107,11 @@ Accepts text(Accepts::Check check, std::string called = "") {
 }
 
 /// \param name `run.timezone`
-Setting row(std::string_view name, Field field, std::string flag, std::string meaning,
-            Accepts accepts = {}, std::optional<Value> example = std::nullopt) {
+Setting row(const std::string& name, const Field& field, const std::string& flag,
+            const std::string& meaning, const Accepts& accepts = {},
+            const std::optional<Value>& example = {}) {
   const std::size_t point = name.find('.');
-  return {std::string(name.substr(0, point)),
-          std::string(name.substr(point + 1)),
-          field,
-          std::move(flag),
-          std::move(meaning),
-          std::move(accepts),
-          std::move(example)};
+  return {name.substr(0, point), name.substr(point + 1), field, flag, meaning, accepts, example};
 }
 
 }  // namespace
@@ -185,22 +147,21 @@ std::vector<Setting> rows_of(Settings& s) {
       row("run.lock_wait", &s.run.lock_wait, "--lock-wait",
           "Seconds to wait for another run to end", within(0, longest_time)),
       row("run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
-          within(1, longest_time)),
+          seconds()),
       row("run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
           "End with 2 where there are changes"),
       row("market_cap.from", &policy.market_cap_from, "--market-cap-from",
           "Where market caps come from: the column market_cap, or close times shares",
-          one_of("column|prices")),
+          one_of({"column", "prices"})),
       row("market_cap.max_price_age_days", &policy.max_price_age_days, "",
-          "With prices: how many days before the as-of day the latest close may lie",
-          within(0, most_days)),
+          "With prices: how many days before the as-of day the latest close may lie", days(0)),
       row("ipo.days", &policy.ipo_days, "",
-          "Days in which a listing is recent, the as-of day included", within(1, most_days)),
+          "Days in which a listing is recent, the as-of day included", days(1)),
       row("eod.wait", &s.run.eod.wait, "--wait-for-eod",
           "Seconds to wait for the import of the day to be complete, 0 for not at all",
           within(0, longest_time)),
       row("eod.timeout", &s.run.eod.required, "--eod-timeout",
-          "What happens when it is not complete by then", one_of("continue|fail")),
+          "What happens when it is not complete by then", one_of({"continue", "fail"})),
       row("eod.lists", &s.run.eod.lists, "",
           "Lists of Redis on which the import tells that it is complete", text(check_list)),
       row("guards.max_vanished_percent", &guards.max_vanished_percent, "",
@@ -211,42 +172,42 @@ std::vector<Setting> rows_of(Settings& s) {
           "Percent of its members that a universe may lose at once"),
       row("guards.max_data_age_days", &guards.max_data_age_days, "",
           "Refuse a run without a price in so many days; where not set, prices are not asked",
-          within(1, most_days), std::int64_t{4}),
+          days(1), std::int64_t{4}),
       row("events.enabled", &s.run.events, "--no-events", "Store and send events"),
       row("events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
           "Announce the first N universes of a task, 0 for all", within(0, most_rows)),
       row("outbox.max_age", &retention.outbox_max_age, "",
-          "Days after which a pending event is given up, 0 for never", within(0, most_days)),
+          "Days after which a pending event is given up, 0 for never", days(0)),
       row("outbox.keep_days", &retention.outbox_days, "",
-          "Days for which a published event is kept, 0 for ever", within(0, most_days)),
+          "Days for which a published event is kept, 0 for ever", days(0)),
       row("journal.keep_days", &retention.journal_days, "",
-          "Days for which a run is kept, 0 for ever", within(0, most_days)),
+          "Days for which a run is kept, 0 for ever", days(0)),
       row("journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
           within(0, most_rows)),
       row("timeouts.connect", &database.connect_timeout, "",
-          "Seconds to reach one address of PostgreSQL", within(1, longest_time)),
+          "Seconds to reach one address of PostgreSQL", seconds()),
       row("timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
-          within(1, longest_time)),
+          seconds()),
       row("timeouts.lock", &database.lock_timeout, "",
-          "Seconds to wait for a row that another program has locked", within(1, longest_time)),
+          "Seconds to wait for a row that another program has locked", seconds()),
       row("timeouts.commit", &database.commit_timeout, "",
-          "Seconds for COMMIT, and for finding out what came of it", within(1, longest_time)),
-      row("timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis",
-          within(1, longest_time)),
+          "Seconds for COMMIT, and for finding out what came of it", seconds()),
+      row("timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds()),
       row("timeouts.publish", &redis.publish_timeout, "",
-          "Seconds for publishing the events of a run", within(1, longest_time)),
-      row("output.format", &output.format, "--format", "Format of the result", one_of("text|json")),
+          "Seconds for publishing the events of a run", seconds()),
+      row("output.format", &output.format, "--format", "Format of the result",
+          one_of({"text", "json"})),
       row("output.full", &output.full, "--full", "Name every member that came, went or moved"),
       row("output.color", &output.color, "--color",
           "Colour in result and log: auto for on a terminal, without NO_COLOR",
-          one_of("auto|always|never")),
+          one_of({"auto", "always", "never"})),
       row("output.progress", &output.progress, "--progress",
-          "A line on the terminal that says what a run is at", one_of("auto|always|never")),
+          "A line on the terminal that says what a run is at", one_of({"auto", "always", "never"})),
       row("log.format", &output.log_format, "--log-format", "Format of the log on standard error",
-          one_of("text|json")),
+          one_of({"text", "json"})),
       row("log.level", &output.log_level, "",
           "How much is logged: quiet as with -q, verbose as with -v",
-          one_of("quiet|normal|verbose")),
+          one_of({"quiet", "normal", "verbose"})),
       row("metrics.file", &output.metrics_file, "--metrics-file",
           "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
           "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
@@ -279,7 +240,11 @@ bool Setting::has_password(const std::string& address) const {
 
 std::string Setting::help() const {
   if (is_address()) return meaning + ", without a password (" + variable() + ")";
-  if (accepts.called.empty()) return switches_on() ? meaning : "Do not " + decapitalized(meaning);
+  if (accepts.called.empty() && switches_on()) return meaning;
+  if (accepts.called.empty()) {
+    return fmt::format("Do not {}{}", static_cast<char>(std::tolower(meaning[0])),
+                       meaning.substr(1));
+  }
   const std::optional<Value> fallback = value();
   if (!fallback) return meaning;
   const auto* text = std::get_if<std::string>(&*fallback);
@@ -311,14 +276,15 @@ std::optional<Value> Setting::value() const {
 }
 
 void Setting::set(const Value& value) const {
+  const std::vector<std::string>& words = accepts.words;
   const auto set_in = [&](auto* at) {
     using T = std::remove_pointer_t<decltype(at)>;
     if constexpr (is_switch<T>) {
-      const auto* truth = std::get_if<bool>(&value);
-      const auto word = [&] {
-        return std::find(accepts.words.begin(), accepts.words.end(), std::get<std::string>(value));
+      const auto* word = std::get_if<std::string>(&value);
+      const auto place = [&] {
+        return std::find(words.begin(), words.end(), *word) - words.begin();
       };
-      *at = static_cast<T>(truth != nullptr ? *truth : word() - accepts.words.begin());
+      *at = static_cast<T>(word != nullptr ? place() : std::get<bool>(value));
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       *at = std::chrono::seconds(std::get<std::int64_t>(value));
     } else if constexpr (std::integral<T>) {
@@ -340,33 +306,35 @@ std::string problem_of(const Setting& setting, const Value& value) {
   const Accepts& accepts = setting.accepts;
   const auto* text = std::get_if<std::string>(&value);
   if (!accepts.words.empty()) {
-    const bool is_one =
-        text != nullptr && std::count(accepts.words.begin(), accepts.words.end(), *text) == 1;
-    return is_one ? "" : "must be " + in_words(accepts.words);
+    const auto& words = accepts.words;
+    const bool fits = text != nullptr && std::count(words.begin(), words.end(), *text) == 1;
+    return fits ? "" : "must be " + in_words(words);
   }
-  const auto problem_in = [&](auto* at) -> std::string {
-    using T = std::remove_pointer_t<decltype(at)>;
-    if constexpr (is_switch<T>) {
-      return std::holds_alternative<bool>(value) ? "" : "must be true or false";
-    } else if constexpr (std::same_as<T, double>) {
-      const auto* number = std::get_if<double>(&value);
-      const bool fits = number != nullptr && *number >= 0 && *number <= 100;
-      return fits ? "" : "must be a number from 0 to 100";
-    } else if constexpr (std::same_as<T, std::vector<std::string>>) {
-      return problem_of_list(setting, value);
-    } else if constexpr (is_address<T> || std::same_as<T, std::string>) {
-      if (text == nullptr) return "must be a text";
-      return accepts.check != nullptr ? accepts.check(*text) : "";
-    } else {
-      const auto* number = std::get_if<std::int64_t>(&value);
-      const bool fits =
-          number != nullptr && *number >= accepts.lowest && *number <= accepts.highest;
-      return fits ? ""
-                  : fmt::format("must be a whole number from {} to {}", accepts.lowest,
-                                accepts.highest);
+  if (accepts.highest > 0) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    const bool fits = number != nullptr && *number >= accepts.lowest && *number <= accepts.highest;
+    return fits ? ""
+                : fmt::format("must be a whole number from {} to {}", accepts.lowest,
+                              accepts.highest);
+  }
+  if (std::holds_alternative<double*>(setting.field)) {
+    const auto* percent = std::get_if<double>(&value);
+    const bool fits = percent != nullptr && *percent >= 0 && *percent <= 100;
+    return fits ? "" : "must be a number from 0 to 100";
+  }
+  if (std::holds_alternative<bool*>(setting.field)) {
+    return std::holds_alternative<bool>(value) ? "" : "must be true or false";
+  }
+  if (std::holds_alternative<std::vector<std::string>*>(setting.field)) {
+    const auto* list = std::get_if<std::vector<std::string>>(&value);
+    if (list == nullptr || list->empty()) return "must be a list of texts";
+    for (const std::string& each : *list) {
+      if (std::string problem = accepts.check(each); !problem.empty()) return problem;
     }
-  };
-  return std::visit(problem_in, setting.field);
+    return "";
+  }
+  if (text == nullptr) return "must be a text";
+  return accepts.check != nullptr ? accepts.check(*text) : "";
 }
 
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
@@ -375,17 +343,31 @@ std::optional<Value> parse_value(const Setting& setting, const std::string& text
   return parse_whole(text);
 }
 
-std::string toml_text(const Value& value) { return std::visit(AsToml{}, value); }
-
-bool is_word(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == ':' || c == '-';
-  });
+std::string toml_text(const Value& value) {
+  const auto to_toml = [](const auto& each) -> std::string {
+    using T = std::remove_cvref_t<decltype(each)>;
+    if constexpr (std::same_as<T, std::string>) {
+      return toml_quoted(each);
+    } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+      std::vector<std::string> quoted(each.size());
+      std::transform(each.begin(), each.end(), quoted.begin(), toml_quoted);
+      return fmt::format("[{}]", fmt::join(quoted, ", "));
+    } else if constexpr (std::same_as<T, double>) {
+      return fmt::format("{:g}", each);
+    } else {
+      return fmt::format("{}", each);
+    }
+  };
+  return std::visit(to_toml, value);
 }
 
 std::string check_word(const std::string& text) {
-  return is_word(text) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == ':' || c == '-';
+  });
+  const bool fits = plain && !text.empty() && text.size() <= 64;
+  return fits ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
 }
 
 std::optional<std::int64_t> parse_whole(const std::string& text) {

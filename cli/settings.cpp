@@ -1,14 +1,11 @@
 #include "settings.hpp"
 
-#include <algorithm>
 #include <filesystem>
 #include <initializer_list>
 #include <numeric>
-#include <string>
 #include <utility>
 
 #include "config_file.hpp"
-#include "domain/error.hpp"
 #include "environment.hpp"
 #include "events/sha256.hpp"
 #include "options.hpp"
@@ -163,19 +160,19 @@ void take_run(const Options& options, sync::RunOptions& run) {
   run.approve_plan = options.approve_plan;
 }
 
-void require_transport(const Settings& settings, Command command) {
-  const bool talks_to_redis = command == Command::deliver ||
-                              (command == Command::check && settings.run.events) ||
-                              (command == Command::task && !settings.run.dry_run &&
-                               (settings.run.events || settings.run.eod.wait.count() > 0));
-  const std::string weakness = settings.environment.redis.transport_weakness();
+void require_transport(const Settings& settings, const Options& options) {
+  const bool announces = settings.run.events;
+  const bool talks_to_redis =
+      options.command == Command::deliver || (options.command == Command::check && announces) ||
+      (options.is_run() && (announces || settings.run.eod.wait.count() > 0));
+  if (!talks_to_redis) return;
   const redis::RedisSettings& redis = settings.environment.redis;
-  if (talks_to_redis && redis.transport == redis::RedisSettings::Transport::tls &&
-      !redis.ca_file.empty()) {
+  if (redis.transport == redis::RedisSettings::Transport::tls && !redis.ca_file.empty()) {
     // Named before a connection that would only say that nothing is trusted.
     read_file(redis.ca_file);
   }
-  if (settings.environment.database.require_tls && talks_to_redis && !weakness.empty()) {
+  const std::string weakness = redis.transport_weakness();
+  if (settings.environment.database.require_tls && !weakness.empty()) {
     throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
   }
 }
@@ -197,16 +194,13 @@ std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {
   // What is longer than every name is no slip of the pen, and would cost time to compare.
   constexpr std::size_t longest = 64;
-  if (word.size() > longest) return std::nullopt;
-  std::optional<std::string> best;
-  std::size_t fewest = word.size() / 3 + 1;
-  for (const std::string& candidate : candidates) {
-    const std::size_t differences = edit_distance(word, candidate);
-    if (differences >= fewest) continue;
-    fewest = differences;
-    best = candidate;
-  }
-  return best;
+  if (word.size() > longest || candidates.empty()) return std::nullopt;
+  const auto best = std::min_element(candidates.begin(), candidates.end(),
+                                     [word](const std::string& a, const std::string& b) {
+                                       return edit_distance(word, a) < edit_distance(word, b);
+                                     });
+  if (edit_distance(word, *best) > word.size() / 3) return std::nullopt;
+  return *best;
 }
 
 void resolve_settings(const Options& options, Settings& settings, const std::string& default_file) {
@@ -232,7 +226,7 @@ void resolve_settings(const Options& options, Settings& settings, const std::str
     settings.environment.unknown_timezone = ErrorKind::usage;
   }
   settings.run.measure = !settings.output.metrics_file.empty();
-  const bool may_talk = attempt([&] { require_transport(settings, options.command); });
+  const bool may_talk = attempt([&] { require_transport(settings, options); });
   // A file that could not be used may have named another Redis than the default one.
   const bool is_default = settings.origin(setting("redis.url")).kind == Origin::Kind::fallback;
   settings.can_announce = knows_redis && may_talk && settings.run.events &&

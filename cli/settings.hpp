@@ -1,14 +1,10 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <variant>
-#include <vector>
 
 #include "show/screen.hpp"
 #include "sync/options.hpp"
@@ -139,10 +135,8 @@ const std::vector<Setting>& setting_table();
 /// Returns the setting of that name, such as `run.timezone`. \throws std::out_of_range for none.
 const Setting& setting(std::string_view name);
 
-/// Whether a text can be the id of a run or the name of who triggered it: 1 to 64 of
-/// `A-Za-z0-9._:-`.
-bool is_word(std::string_view text);
-/// Returns what is wrong with a text that is to be one.
+/// Returns what is wrong with a text that is to be the id of a run or the name of who triggered it:
+/// 1 to 64 of `A-Za-z0-9._:-`.
 std::string check_word(const std::string& text);
 
 /// A whole number in decimal, and nothing else: 010 is ten.

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "settings.hpp"
 #include "show/output.hpp"
-#include "version.hpp"
 
 namespace tickstock::cli {
 
@@ -14,13 +15,8 @@ namespace {
 constexpr std::size_t widest_value = 40;
 
 std::string_view name_of(Origin::Kind kind) {
-  switch (kind) {
-    case Origin::Kind::flag: return "flag";
-    case Origin::Kind::environment: return "environment";
-    case Origin::Kind::file: return "file";
-    case Origin::Kind::fallback: return "default";
-  }
-  return "default";
+  constexpr std::array<std::string_view, 4> names{"default", "file", "environment", "flag"};
+  return names[static_cast<std::size_t>(kind)];
 }
 
 /// The first line: which file was read.
@@ -41,9 +37,8 @@ std::string other_ways(const Setting& setting) {
 void write_settings(json::Writer& json, Settings settings) {
   write_outcome(json, 0, true);
   json.key("config_file").text_or_null(settings.config_file);
-  array_of(json.key("settings"), rows_of(settings), [&](const Setting& each) {
+  objects_of(json.key("settings"), rows_of(settings), [&](const Setting& each) {
     const Origin origin = settings.origin(each);
-    json.begin_object();
     json.key("section").string(each.section);
     json.key("key").string(each.key);
     json.key("value");
@@ -52,7 +47,6 @@ void write_settings(json::Writer& json, Settings settings) {
     if (!value) json.null();
     json.key("origin").string(name_of(origin.kind));
     json.key("given_by").text_or_null(origin.name);
-    json.end_object();
   });
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -26,7 +27,7 @@ std::string part_of(const Items& shown, std::int64_t total, const std::string& o
   return fmt::format("{} of {}\n", shown.size(), counted(total, one, one + "s"));
 }
 
-void write_page(json::Writer& json, const Page& page) {
+void write_page(json::Writer& json, const tables::JournalPage& page) {
   json.key("limit").number(page.limit);
   json.key("offset").number(page.offset);
 }
@@ -80,15 +81,9 @@ void write_run(json::Writer& json, const tables::RunView& view) {
 }
 
 Color color_of_status(RunStatus status) {
-  switch (status) {
-    case RunStatus::completed: return Color::green;
-    case RunStatus::running:
-    case RunStatus::completed_with_errors: return Color::yellow;
-    case RunStatus::failed:
-    case RunStatus::refused:
-    case RunStatus::interrupted: return Color::red;
-  }
-  return Color::red;
+  if (status == RunStatus::completed) return Color::green;
+  const bool is_open = status == RunStatus::running || status == RunStatus::completed_with_errors;
+  return is_open ? Color::yellow : Color::red;
 }
 
 std::string took(const RunRecord& run) {
@@ -110,30 +105,23 @@ std::string to_the_second(const std::string& time) {
 
 void write_journal(json::Writer& json, const tables::ChangeView& change,
                    const std::optional<std::string>& symbol) {
-  json.begin_object();
   tables::each_column(change, [&](std::string_view name, const auto& value) {
     if (!symbol && (name == "change" || name == "why")) return;
     if (name == "change") json.key("symbol").string(*symbol);
     WriteValue{json.key(name)}(value);
   });
-  json.end_object();
 }
 
 /// How many came, went and moved, and why; of a symbol what became of it.
 void add_change(Table& table, const tables::ChangeView& change,
                 const std::optional<std::string>& symbol) {
-  const std::string universe = printable(change.universe);
-  if (!symbol) {
-    table.add({change.as_of, universe,
-               fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved),
-               printable(change.reason), change.run_id});
-    return;
-  }
   const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
-  table.add({change.as_of, universe, fmt::format("{} {}", sign, printable(*symbol)),
-             change.change == "moved" ? "moved" : printable(change.why.value_or(change.reason)),
-             change.run_id},
-            2, color_of(sign));
+  std::string what = fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved);
+  if (symbol) what = fmt::format("{} {}", sign, printable(*symbol));
+  std::string why = printable(change.why.value_or(change.reason));
+  if (change.change == "moved") why = "moved";
+  table.add({change.as_of, printable(change.universe), what, why, change.run_id},
+            symbol ? 2 : Table::nothing, color_of(sign));
 }
 
 struct LevelWords {
@@ -143,12 +131,10 @@ struct LevelWords {
 };
 
 LevelWords words_of(sync::Finding::Level level) {
-  switch (level) {
-    case sync::Finding::Level::good: return {"ok", "ok", Color::green};
-    case sync::Finding::Level::warning: return {"warning", "warning", Color::yellow};
-    case sync::Finding::Level::failure: return {"failed", "FAILED", Color::bold_red};
-  }
-  return {"", "", Color::red};
+  constexpr std::array<LevelWords, 3> words{{{"ok", "ok", Color::green},
+                                             {"warning", "warning", Color::yellow},
+                                             {"failed", "FAILED", Color::bold_red}}};
+  return words[static_cast<std::size_t>(level)];
 }
 
 }  // namespace
@@ -197,14 +183,11 @@ std::string show_run(const tables::RunView& view, const Look& look) {
   return text;
 }
 
-std::string show_history(const tables::History& history, const Page& page, const Look& look) {
+std::string show_history(const tables::History& history, const Look& look) {
   if (look.json) {
     return document([&](json::Writer& json) {
-      array_of(json.key("runs"), history.runs, [&](const tables::RunView& view) {
-        json.begin_object();
-        write_run(json, view);
-        json.end_object();
-      });
+      objects_of(json.key("runs"), history.runs,
+                 [&](const tables::RunView& view) { write_run(json, view); });
       json.key("total").number(history.total);
       json.key("statistics").begin_object();
       json.key("completed").number(history.completed);
@@ -212,7 +195,7 @@ std::string show_history(const tables::History& history, const Page& page, const
       json.key("running").number(history.running);
       json.key("average_duration_seconds").real_or_null(history.average_duration);
       json.end_object();
-      write_page(json, page);
+      write_page(json, history.page);
     });
   }
   Table table(
@@ -226,14 +209,14 @@ std::string show_history(const tables::History& history, const Page& page, const
   return table.text(look.screen) + part_of(history.runs, history.total, "run");
 }
 
-std::string show_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
-                         const Page& page, const Look& look) {
+std::string show_changes(const tables::Changes& found, const Look& look) {
+  const std::optional<std::string>& symbol = found.filter.symbol;
   if (look.json) {
     return document([&](json::Writer& json) {
-      array_of(json.key("changes"), found.changes,
-               [&](const tables::ChangeView& change) { write_journal(json, change, symbol); });
+      objects_of(json.key("changes"), found.changes,
+                 [&](const tables::ChangeView& change) { write_journal(json, change, symbol); });
       json.key("total").number(found.total);
-      write_page(json, page);
+      write_page(json, found.page);
     });
   }
   Table table({{"as of"},
@@ -249,13 +232,11 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
   if (look.json) {
     return document([&](json::Writer& json) {
       write_outcome(json, 0, true);
-      array_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
-        json.begin_object();
+      objects_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
         json.key("universe").string_or_null(entry.universe);
         json.key("type").string_or_null(entry.type);
         json.key("symbol_count").number_or_null(entry.symbols);
         json.key("last_updated").string_or_null(entry.updated_at);
-        json.end_object();
       });
     });
   }
@@ -277,11 +258,9 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
   if (look.json) {
     return document([&](json::Writer& json) {
       write_outcome(json, exit_status, exit_status == 0);
-      array_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
-        json.begin_object();
+      objects_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
         json.key("level").string(words_of(finding.level).in_json);
         json.key("message").string(finding.sentence);
-        json.end_object();
       });
     });
   }

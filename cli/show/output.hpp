@@ -3,8 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "json/writer.hpp"
 #include "show/screen.hpp"
@@ -25,23 +23,16 @@ struct Look {
   Screen screen;
 };
 
-/// Which part of a list is shown.
-struct Page {
-  std::int64_t limit;
-  std::int64_t offset;
-};
-
 /// The report of a run; as text a line per changed universe with its members and why, and one
 /// closing line.
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
                         const Look& look);
 
 std::string show_run(const tables::RunView& view, const Look& look);
-std::string show_history(const tables::History& history, const Page& page, const Look& look);
+std::string show_history(const tables::History& history, const Look& look);
 
-/// The changes of the journal; with `symbol` what became of it in each.
-std::string show_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
-                         const Page& page, const Look& look);
+/// The changes of the journal; where a symbol was asked for, what became of it in each.
+std::string show_changes(const tables::Changes& found, const Look& look);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Look& look);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Look& look);
@@ -60,12 +51,22 @@ std::string document(const std::function<void(json::Writer&)>& fill);
 /// Writes the exit status, and whether that is a success.
 void write_outcome(json::Writer& json, int exit_status, bool success);
 
-/// An array of what `write_one` writes of each item.
+/// Writes an array of what `write_one` writes of each item.
 template <typename Items, typename Write>
 void array_of(json::Writer& json, const Items& items, const Write& write_one) {
   json.begin_array();
   for (const auto& item : items) write_one(item);
   json.end_array();
+}
+
+/// The same with objects of what `write_fields` writes.
+template <typename Items, typename Write>
+void objects_of(json::Writer& json, const Items& items, const Write& write_fields) {
+  array_of(json, items, [&](const auto& item) {
+    json.begin_object();
+    write_fields(item);
+    json.end_object();
+  });
 }
 
 /// Writes a value by its type.

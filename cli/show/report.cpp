@@ -46,7 +46,6 @@ void write_metadata(json::Writer& json, const Change& change, Task task, const M
 
 void write_change(json::Writer& json, const Change& change, Task task, const sync::Report& report) {
   const Market& market = report.snapshot->market;
-  json.begin_object();
   json.key("change_type").string(change.change_type);
   json.key("universe").string(change.universe);
   json.key("symbol").text_or_null(change.symbol ? market.name(*change.symbol) : "");
@@ -54,7 +53,6 @@ void write_change(json::Writer& json, const Change& change, Task task, const syn
   json.key("reason").string(change.reason);
   json.key("timestamp").string(report.written_at);
   write_metadata(json.key("metadata"), change, task, market);
-  json.end_object();
 }
 
 void write_task_results(json::Writer& json, const sync::Report& report) {
@@ -63,8 +61,8 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
     json.key(to_string(task.task)).begin_object();
     json.key("status").string(task.error ? "failed" : "success");
     json.key("changes_count").number(std::uint64_t{task.changes.size()});
-    array_of(json.key("changes"), task.changes,
-             [&](const Change& change) { write_change(json, change, task.task, report); });
+    objects_of(json.key("changes"), task.changes,
+               [&](const Change& change) { write_change(json, change, task.task, report); });
     json.key("error").string_or_null(task.error);
     json.end_object();
   }

@@ -55,6 +55,9 @@ class Table {
     bool may_cut = false;  ///< may be shown with less than it says
   };
 
+  /// The number of no cell.
+  static constexpr std::size_t nothing = std::string::npos;
+
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
   /// A row of as many cells; they must be printable. \param painted the cell that says how it went
@@ -67,7 +70,6 @@ class Table {
   [[nodiscard]] std::string text(const Screen& screen) const;
 
  private:
-  static constexpr std::size_t nothing = std::string::npos;
   struct Row {
     std::vector<std::string> cells;
     std::size_t painted = nothing;

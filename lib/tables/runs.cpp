@@ -73,36 +73,35 @@ std::string time_of(const std::string& column) {
   return "to_char(" + column + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
 }
 
-/// Shows each column of a record that is written as a run begins, with its type.
-template <typename Record, typename Visit>
-void each_column_of_begin(Record& run, const Visit& column) {
-  column("run_id", "text", run.run_id);
-  column("mode", "text", run.mode);
-  column("triggered_by", "text", run.triggered_by);
-  column("as_of", "date", run.as_of);
-  column("events_enabled", "boolean", run.events_enabled);
-  column("approved", "boolean", run.approved);
-  column("started_at", "timestamptz", run.started_at);
-}
+/// When a column is written: as a run begins, or as it ends.
+enum class Written : unsigned char { at_begin, at_end, at_both };
 
-/// The same for those that are written as it ends.
+/// Shows each column of a record with its type, in the order in which they are read.
 template <typename Record, typename Visit>
-void each_column_of_end(Record& run, const Visit& column) {
-  column("status", "text", run.status);
-  column("plan_digest", "text", run.plan_digest);
-  column("guards", "jsonb", run.guards);
-  column("task_results", "jsonb", run.task_results);
-  column("symbols", "bigint", run.symbols);
-  column("eligible", "bigint", run.eligible);
-  column("total_changes", "bigint", run.total_changes);
-  column("universes_changed", "bigint", run.universes_changed);
-  column("members_added", "bigint", run.members_added);
-  column("members_removed", "bigint", run.members_removed);
-  column("members_moved", "bigint", run.members_moved);
-  column("events", "bigint", run.events);
-  column("finished_at", "timestamptz", run.finished_at);
-  column("duration_seconds", "float8", run.duration_seconds);
-  column("error", "text", run.error);
+void each_column_of_run(Record& run, const Visit& column) {
+  using enum Written;
+  column("run_id", "text", at_begin, run.run_id);
+  column("mode", "text", at_begin, run.mode);
+  column("triggered_by", "text", at_begin, run.triggered_by);
+  column("status", "text", at_both, run.status);
+  column("as_of", "date", at_begin, run.as_of);
+  column("events_enabled", "boolean", at_begin, run.events_enabled);
+  column("approved", "boolean", at_begin, run.approved);
+  column("plan_digest", "text", at_end, run.plan_digest);
+  column("guards", "jsonb", at_end, run.guards);
+  column("task_results", "jsonb", at_end, run.task_results);
+  column("symbols", "bigint", at_end, run.symbols);
+  column("eligible", "bigint", at_end, run.eligible);
+  column("total_changes", "bigint", at_end, run.total_changes);
+  column("universes_changed", "bigint", at_end, run.universes_changed);
+  column("members_added", "bigint", at_end, run.members_added);
+  column("members_removed", "bigint", at_end, run.members_removed);
+  column("members_moved", "bigint", at_end, run.members_moved);
+  column("events", "bigint", at_end, run.events);
+  column("started_at", "timestamptz", at_begin, run.started_at);
+  column("finished_at", "timestamptz", at_end, run.finished_at);
+  column("duration_seconds", "float8", at_end, run.duration_seconds);
+  column("error", "text", at_end, run.error);
 }
 
 template <typename T>
@@ -145,32 +144,47 @@ class RowReader {
 /// The columns of a RunView, in the order in which view_of reads them.
 std::string view_sql() {
   std::string sql = "SELECT ";
-  const auto add = [&sql](const std::string& name, std::string_view type, const auto&) {
-    const std::string column = "r." + name;
-    // A boolean as text would be a word.
-    sql += type == "timestamptz" ? time_of(column) : column + (type == "boolean" ? "" : "::text");
-    sql += ", ";
-  };
   const RunRecord any;
-  each_column_of_begin(any, add);
-  each_column_of_end(any, add);
+  each_column_of_run(any, [&sql](const std::string& name, std::string_view type, Written,
+                                 const auto&) {
+    const bool as_text = type == "date" || type == "jsonb";
+    sql += type == "timestamptz" ? time_of("r." + name) : "r." + name + (as_text ? "::text" : "");
+    sql += ", ";
+  });
   return sql +
          "(SELECT count(*) FROM {outbox} o WHERE o.run_id = r.run_id AND o.published_at IS NULL "
          "AND o.given_up_at IS NULL), r.events_given_up FROM {runs} r";
 }
 
+/// Adds a parameter. \return the place that stands for it in the statement
+template <typename T>
+std::string add_param(postgres::Params& params, std::string_view type, const T& value) {
+  params.push_back(param_of(value));
+  const std::string place = "$" + std::to_string(params.size());
+  return type == "text" ? place : place + "::" + std::string(type);
+}
+
 postgres::Statement open_statement(const TableNames& names, const RunRecord& record,
                                    const std::string& program_version) {
-  postgres::Params params{names.entries.shown(), program_version};
-  std::string columns = "entries, program_version, status";
-  std::string values = "$1, $2, 'running'";
-  each_column_of_begin(record, [&](const char* name, const char* type, const auto& field) {
-    params.push_back(param_of(field));
-    columns += std::string(", ") + name;
-    values += ", $" + std::to_string(params.size()) + "::" + type;
-  });
+  postgres::Params params;
+  std::string columns;
+  std::string values;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    columns += name + ", ";
+    values += value + ", ";
+  };
+  each_column_of_run(
+      record, [&](std::string_view name, std::string_view type, Written when, const auto& field) {
+        if (name == "status") {
+          add("status", "'running'");
+        } else if (when == Written::at_begin) {
+          add(std::string(name), add_param(params, type, field));
+        }
+        if (name == "run_id") add("entries", add_param(params, "text", names.entries.shown()));
+      });
+  const std::string last = add_param(params, "text", program_version);
   return {"opening the record of the run",
-          names.in("INSERT INTO {runs} (" + columns + ") VALUES (" + values +
+          names.in("INSERT INTO {runs} (" + columns + "program_version) VALUES (" + values + last +
                    ") ON CONFLICT (run_id) DO NOTHING"),
           params};
 }
@@ -193,9 +207,9 @@ int step_of(std::string_view application_name) {
 RunView view_of(const postgres::Result& rows, int row) {
   RunView view;
   RowReader reader(rows, row);
-  const auto take = [&reader](const char*, const char*, auto& field) { reader.take(field); };
-  each_column_of_begin(view.record, take);
-  each_column_of_end(view.record, take);
+  each_column_of_run(view.record, [&reader](const char*, const char*, Written, auto& field) {
+    reader.take(field);
+  });
   reader.take(view.pending);
   reader.take(view.given_up);
   return view;
@@ -243,11 +257,11 @@ void open_run(postgres::Transaction& transaction, const TableNames& names, const
 postgres::Statement finish_run(const TableNames& names, const RunRecord& record) {
   postgres::Params params{record.run_id};
   std::string changes;
-  each_column_of_end(record, [&](const char* name, const char* type, const auto& field) {
-    params.push_back(param_of(field));
-    changes += (changes.empty() ? "" : ", ") + std::string(name) + " = $" +
-               std::to_string(params.size()) + "::" + type;
-  });
+  each_column_of_run(
+      record, [&](const std::string& name, std::string_view type, Written when, const auto& field) {
+        if (when == Written::at_begin) return;
+        changes += (changes.empty() ? "" : ", ") + name + " = " + add_param(params, type, field);
+      });
   return {"writing the record of the run",
           names.in("UPDATE {runs} SET " + changes + " WHERE run_id = $1"), params};
 }
@@ -321,7 +335,7 @@ std::optional<RunView> read_run(postgres::Connection& connection, const TableNam
 }
 
 History read_history(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const HistoryPage& page) {
+                     const Catalog& catalog, const JournalPage& page) {
   postgres::Transaction transaction(connection, reading());
   const std::string doing = "reading " + names.runs().shown();
   postgres::Params which{names.entries.shown(), std::nullopt};
@@ -330,6 +344,7 @@ History read_history(postgres::Connection& connection, const TableNames& names,
   const postgres::Result counts = transaction.run(
       {doing, names.in(std::string(counts_sql) + std::string(asked_for_sql)), which});
   History history;
+  history.page = page;
   history.total = counts.integer(0, 0);
   history.completed = counts.integer(0, 1);
   // A record says `running` for ever where its run died.
@@ -351,23 +366,25 @@ History read_history(postgres::Connection& connection, const TableNames& names,
 }
 
 Changes read_changes(postgres::Connection& connection, const TableNames& names,
-                     const ChangeFilter& filter, std::int64_t limit, std::int64_t offset) {
+                     const ChangeFilter& filter, const JournalPage& page) {
   const std::string doing = "reading " + names.changes().shown();
   postgres::Transaction transaction(connection, {.read_only = true});
   // The arrays are searched once, for the page and for the total.
   postgres::Params which{names.entries.shown(), filter.universe, filter.symbol, std::nullopt};
-  if (filter.days) which.back() = std::to_string(*filter.days);
+  if (page.days) which.back() = std::to_string(*page.days);
   const postgres::Result matching = transaction.run({doing, names.in(matching_sql), which});
   Changes found;
+  found.page = page;
+  found.filter = filter;
   found.total = matching.rows();
-  std::vector<std::string> page;
-  const std::int64_t end = std::min(found.total, offset + limit);
-  for (std::int64_t row = offset; row < end; ++row) {
-    page.push_back(matching.text(static_cast<int>(row), 0));
+  std::vector<std::string> ids;
+  const std::int64_t end = std::min(found.total, page.offset + page.limit);
+  for (std::int64_t row = page.offset; row < end; ++row) {
+    ids.push_back(matching.text(static_cast<int>(row), 0));
   }
-  if (page.empty()) return found;
+  if (ids.empty()) return found;
   const postgres::Result rows =
-      transaction.run({doing, names.in(page_sql), {postgres::array_literal(page), filter.symbol}});
+      transaction.run({doing, names.in(page_sql), {postgres::array_literal(ids), filter.symbol}});
   for (int row = 0; row < rows.rows(); ++row) {
     RowReader reader(rows, row);
     each_column(found.changes.emplace_back(),

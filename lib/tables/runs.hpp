@@ -57,15 +57,16 @@ struct RunView {
 std::optional<RunView> read_run(postgres::Connection& connection, const TableNames& names,
                                 const Catalog& catalog, const std::optional<std::string>& run_id);
 
-/// Which of the runs are asked for.
-struct HistoryPage {
-  std::optional<std::int64_t> days;  ///< begun in the last so many, by the server's clock
-  std::int64_t limit;
-  std::int64_t offset;
+/// Which part of the journal is asked for.
+struct JournalPage {
+  std::optional<std::int64_t> days;  ///< what the last so many brought, by the server's clock
+  std::int64_t limit = 0;
+  std::int64_t offset = 0;
 };
 
 /// A page of the runs, and what all of them came to.
 struct History {
+  JournalPage page;
   std::vector<RunView> runs;  ///< latest first
   std::int64_t total = 0;
   std::int64_t completed = 0;              ///< with errors or without
@@ -74,14 +75,13 @@ struct History {
 };
 
 History read_history(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const HistoryPage& page);
+                     const Catalog& catalog, const JournalPage& page);
 
 /// Which changes of the journal are asked for: those of a universe, those in which a symbol came,
-/// went or moved, or both, and of how many days. Names are matched exactly.
+/// went or moved, or both. Names are matched exactly.
 struct ChangeFilter {
   std::optional<std::string> universe;
   std::optional<std::string> symbol;
-  std::optional<std::int64_t> days = {};  ///< the last so many, by the server's clock
 };
 
 /// What a reader sees of one universe that a run changed.
@@ -120,11 +120,13 @@ void each_column(View& change, const Visit& column) {
 }
 
 struct Changes {
+  JournalPage page;
+  ChangeFilter filter;
   std::vector<ChangeView> changes;  ///< latest run first, within a run in its order
   std::int64_t total = 0;
 };
 
 Changes read_changes(postgres::Connection& connection, const TableNames& names,
-                     const ChangeFilter& filter, std::int64_t limit, std::int64_t offset);
+                     const ChangeFilter& filter, const JournalPage& page);
 
 }  // namespace tickstock::tables
