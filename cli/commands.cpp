@@ -1,8 +1,5 @@
-#include "commands.hpp"
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <limits>
 
@@ -59,16 +56,10 @@ struct Run {
       case Command::check: return check();
       case Command::deliver: return deliver();
       case Command::config:
-        print(options.example ? config_example() : show_config(settings, look()));
+        print(options.example ? config_example() : show_config(settings));
         return status_done;
     }
     return status_failed;
-  }
-
-  /// How standard output shows a result.
-  [[nodiscard]] Look look() const {
-    return {output.format == OutputFormat::json, output.full,
-            screen_of(STDOUT_FILENO, output.color)};
   }
 
   /// Whether nothing is to be printed of a success.
@@ -103,8 +94,8 @@ struct Run {
     for (const std::string& error : report.errors()) log.error(error);
 
     int status = status_of(report, output.detailed_exitcode, caught_signal());
-    if (look().json || !is_silent(status)) {
-      status = finish(show_report(report, status, settings.run.policy.ipo_days, look()),
+    if (output.json() || !is_silent(status)) {
+      status = finish(show_report(report, status, settings.run.policy.ipo_days, output),
                       report.committed ? Tells::what_was_done : Tells::what_is, status);
     }
     if (!report.dry_run) {
@@ -152,7 +143,7 @@ struct Run {
                                                "'; 'tickstock-cache history' lists those that are"
                                          : "no run is on record yet");
     }
-    print(show_run(*view, look()));
+    print(show_run(*view, output));
     return status_done;
   }
 
@@ -162,17 +153,17 @@ struct Run {
     const tables::JournalPage page{options.days, options.limit, options.offset};
     if (options.universe || options.symbol) {
       const tables::ChangeFilter filter{options.universe, options.symbol};
-      print(show_changes(tables::read_changes(session.connection, tables, filter, page), look()));
+      print(show_changes(tables::read_changes(session.connection, tables, filter, page), output));
     } else {
       print(show_history(tables::read_history(session.connection, tables, session.catalog, page),
-                         look()));
+                         output));
     }
     return status_done;
   }
 
   int universes() {
     Session session(environment, patience, {tables::Need::list_entries});
-    print(show_universes(tables::list_entries(session.connection, environment.tables), look()));
+    print(show_universes(tables::list_entries(session.connection, environment.tables), output));
     return status_done;
   }
 
@@ -189,8 +180,8 @@ struct Run {
       if (status == status_done && applies) status = each;
     }
     const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
-    if (!look().json && is_silent(status)) return outcome;
-    return finish(show_findings(findings, status, look()), Tells::what_is, outcome);
+    if (!output.json() && is_silent(status)) return outcome;
+    return finish(show_findings(findings, status, output), Tells::what_is, outcome);
   }
 
   int deliver() {

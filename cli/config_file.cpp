@@ -1,5 +1,6 @@
 #include "config_file.hpp"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -62,19 +63,17 @@ class ConfigReader {
   [[nodiscard]] const Setting& find(const std::string& section, const std::string& key,
                                     int line) const {
     std::vector<std::string> names;
-    std::vector<std::string> keys;
+    // The right word in the wrong section is the other likely slip.
+    std::optional<std::string> meant;
     for (const Setting& each : setting_table()) {
       if (each.section == section && each.key == key) return each;
       names.push_back(each.name());
-      keys.push_back(each.key);
+      if (each.key == key && !meant) meant = each.name();
     }
-    // The right word in the wrong section is the other likely slip.
-    auto meant = nearest("[" + section + "] " + key, names);
-    const auto same = std::find(keys.begin(), keys.end(), key);
-    if (same != keys.end()) meant = names[static_cast<std::size_t>(same - keys.begin())];
-    fail("line " + std::to_string(line) + ": there is no setting [" + section + "] " + key +
-         (meant ? "; did you mean " + *meant + "?"
-                : "; 'tickstock-cache config --example' shows those that are"));
+    if (!meant) meant = nearest("[" + section + "] " + key, names);
+    fail(fmt::format("line {}: there is no setting [{}] {}; {}", line, section, key,
+                     meant ? "did you mean " + *meant + "?"
+                           : "'tickstock-cache config --example' shows those that are"));
   }
 
   [[nodiscard]] Value take(const Setting& setting, const toml::node& node) const {
@@ -110,8 +109,7 @@ class ConfigReader {
     for (int line = 1; !text.empty(); ++line) {
       const std::size_t size = std::min(text.find('\n'), text.size());
       if (size > longest_line) {
-        fail("line " + std::to_string(line) + " is longer than " + std::to_string(longest_line) +
-             " bytes");
+        fail(fmt::format("line {} is longer than {} bytes", line, longest_line));
       }
       text.remove_prefix(std::min(size + 1, text.size()));
     }

@@ -32,12 +32,6 @@ std::string_view word_of(Log::Level level) {
   return {word.data(), word.size()};
 }
 
-/// The priority of syslog as systemd's journal reads it.
-std::string_view priority_of(Log::Level level) {
-  constexpr std::array<std::string_view, 4> priorities{"<7>", "<6>", "<4>", "<3>"};
-  return priorities[static_cast<std::size_t>(level) - 1];
-}
-
 Log::Level lowest_of(LogLevel level) {
   if (level == LogLevel::quiet) return Log::Level::error;
   return level == LogLevel::verbose ? Log::Level::debug : Log::Level::info;
@@ -87,17 +81,20 @@ void Log::configure(const Output& output) {
 void Log::write(Level level, std::string_view message, int step) {
   if (!logger_->should_log(spdlog_level(level))) return;
   clear_progress();
-  const std::string_view priority = to_journal_ ? priority_of(level) : "";
+  // The priority of syslog as systemd's journal reads it.
+  constexpr std::array<std::string_view, 4> priorities{"<7>", "<6>", "<4>", "<3>"};
+  const std::string_view priority =
+      to_journal_ ? priorities[static_cast<std::size_t>(level) - 1] : "";
   logger_->log(spdlog_level(level), fmt::format("{}{}", priority, line(level, message, step)));
 }
 
 std::string Log::line(Level level, std::string_view message, int step) const {
   if (format_ == LogFormat::text) {
-    std::string word(word_of(level));
+    std::string word(level == Level::info ? "" : word_of(level));
     if (level == Level::error) word = screen_.paint(Color::bold_red, word);
     if (level == Level::warning) word = screen_.paint(Color::yellow, word);
-    return fmt::format("tickstock-cache: {}{}{}", level == Level::info ? "" : word,
-                       level == Level::info ? "" : ": ", printable(message));
+    return fmt::format("tickstock-cache: {}{}{}", word, word.empty() ? "" : ": ",
+                       printable(message));
   }
   const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_);
   json::Writer json(json::BadText::escape);

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <exception>
 
-#include "commands.hpp"
 #include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
@@ -23,13 +22,13 @@ using namespace tickstock;
 using namespace tickstock::cli;
 
 /// One line on standard error, and with `--format json` the document on standard output too.
-int report_failure(const Error& error, Log& log, OutputFormat format) {
+int report_failure(const Error& error, Log& log, const Output& output) {
   const int status = status_of(error.kind(), caught_signal());
   const std::string message =
       std::string(error.what()) +
       (error.kind() == ErrorKind::interrupted ? "; nothing was changed" : "");
   log.error(message);
-  if (format == OutputFormat::json) {
+  if (output.json()) {
     try {
       print(json_failure(message, status));
     } catch (const Error&) {
@@ -78,7 +77,7 @@ int run(int argc, const char* const* argv) {
       }
     }
     log.configure(settings.output);
-    const int status = report_failure(error, log, settings.output.format);
+    const int status = report_failure(error, log, settings.output);
     // No run could begin that would say so itself.
     if (options.is_run() && settings.can_announce) {
       sync::announce_unstarted(settings.run, settings.environment, error);

@@ -27,13 +27,20 @@ std::string check_redis_user(const std::string& value) {
   return check_word(value);
 }
 
-/// Returns what is wrong with a text, or nothing.
-using Check = std::function<std::string(const std::string&)>;
+std::string check_day(const std::string& value) {
+  return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
+}
 
-Check matching(const char* pattern, const char* problem) {
-  return [pattern, problem](const std::string& value) {
-    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
-  };
+std::string check_digest(const std::string& value) {
+  static const std::regex digest("[0-9a-f]{64}");
+  return std::regex_match(value, digest)
+             ? ""
+             : "must be the 64 hexadecimal digits that a dry run prints";
+}
+
+std::string check_uuid(const std::string& value) {
+  static const std::regex uuid("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}");
+  return std::regex_match(value, uuid) ? "" : "must be the id of an event, a UUID";
 }
 
 /// Builds the command line out of small blocks, each as the man page lists it.
@@ -81,6 +88,9 @@ class CommandLine {
     const bool prints_grants = options_.print_grants.has_value();
     const bool prints_acl = options_.print_redis_acl.has_value();
     exclude("-v", verbose_, "-q", quiet_);
+    const Setting& level = cli::setting("log.level");
+    if (verbose_) give(level, "verbose", "--verbose");
+    if (quiet_) give(level, "quiet", "--quiet");
     exclude("--database-url", options_.gives(cli::setting("database.url")), "--database-url-file",
             options_.database_url_file.has_value());
     exclude("--redis-url", options_.gives(cli::setting("redis.url")), "--redis-url-file",
@@ -143,74 +153,45 @@ class CommandLine {
     return text + help;
   }
 
-  /// An option with a value, at most once, which is refused where it looks like the next option:
-  /// CLI11 would swallow that. \param take what is wrong with the value, where it can't be taken
-  void option(const std::string& name, const std::string& type, const std::string& description,
-              const Check& take) {
-    const auto take_or_refuse = [name, take](const std::string& value) {
-      const bool is_value = !value.empty() && !value.starts_with('-');
-      const std::string problem = is_value ? take(value) : "needs a value";
-      if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
+  /// An option, at most once. A value that looks like the next option is refused, which CLI11 would
+  /// swallow.
+  template <typename Take>
+  void add(const Setting& option, const Take& take) {
+    if (option.is_switch()) {
+      app_now_->add_flag_callback(option.flag, [&option, take] { take(option.switches_on()); })
+          ->description(option.help());
+      return;
+    }
+    const auto check_and_take = [&option, take](const std::string& text) {
+      const Value value = parse_value(option, text).value_or(Value());
+      const bool is_value = !text.empty() && !text.starts_with('-');
+      std::string problem = is_value ? problem_of(option, value) : "needs a value";
+      if (problem.empty() && option.is_address() && option.has_password(text)) {
+        problem = "holds a password, which everyone on this machine can read; put it into " +
+                  option.variable() + " or " + option.flag + "-file";
+      }
+      if (!problem.empty()) throw CLI::ValidationError(option.flag + " " + problem);
+      take(value);
     };
-    app_now_->add_option_function<std::string>(name, take_or_refuse)
-        ->description(description)
-        ->type_name(type);
-  }
-
-  void text(const char* name, const char* type, const char* description,
-            std::optional<std::string>& target, const Check& check = {}) {
-    option(name, type, description, [&target, check](const std::string& value) {
-      target = value;
-      return check ? check(value) : "";
-    });
-  }
-
-  template <typename Target>
-  void number(const char* name, const char* description, std::int64_t lowest, std::int64_t highest,
-              Target& target) {
-    option(name, "N", description, [&target, lowest, highest](const std::string& value) {
-      const auto number = parse_whole(value);
-      const bool fits = number && *number >= lowest && *number <= highest;
-      if (fits) target = *number;
-      return fits ? "" : fmt::format("must be a whole number from {} to {}", lowest, highest);
-    });
-  }
-
-  void flag(const char* name, const char* description, bool& target) {
-    app_now_->add_flag(name, target)->description(description);
-  }
-
-  void give(const Setting& setting, Value value, const std::string& flag) {
-    options_.given.push_back({&setting, std::move(value), {Origin::Kind::flag, flag}});
+    app_now_->add_option_function<std::string>(option.flag, check_and_take)
+        ->description(option.help())
+        ->type_name(option.accepts.called);
   }
 
   /// The flag of a setting.
   void setting(std::string_view name) {
     const Setting& setting = cli::setting(name);
-    if (setting.accepts.called.empty()) {
-      const auto take = [this, &setting] { give(setting, setting.switches_on(), setting.flag); };
-      app_now_->add_flag_callback(setting.flag, take)->description(setting.help());
-      return;
-    }
-    const Check take = [this, &setting](const std::string& text) -> std::string {
-      const Value value = parse_value(setting, text).value_or(Value());
-      if (std::string problem = problem_of(setting, value); !problem.empty()) return problem;
-      if (setting.is_address() && setting.has_password(text)) {
-        return "holds a password, which everyone on this machine can read; put it into " +
-               setting.variable() + " or " + setting.flag + "-file";
-      }
-      give(setting, value, setting.flag);
-      return "";
-    };
-    option(setting.flag, setting.accepts.called, setting.help(), take);
+    add(setting, [this, &setting](const Value& value) { give(setting, value, setting.flag); });
   }
 
-  void level(const char* name, const char* word, const char* description, bool& given) {
-    const auto take = [this, word, &given] {
-      given = true;
-      give(cli::setting("log.level"), std::string(word), std::string("--") + word);
-    };
-    app_now_->add_flag_callback(name, take)->description(description);
+  /// An option that is no setting.
+  void own(const char* flag, Field field, const char* meaning, const Accepts& accepts = {}) {
+    const Setting& option = own_.emplace_back(Setting{"", "", field, flag, meaning, accepts});
+    add(option, [&option](const Value& value) { option.set(value); });
+  }
+
+  void give(const Setting& setting, const Value& value, const std::string& flag) {
+    options_.given.push_back({&setting, value, {Origin::Kind::flag, flag}});
   }
 
   void everywhere() {
@@ -219,18 +200,19 @@ class CommandLine {
     setting("log.format");
     setting("output.color");
     setting("output.progress");
-    level("-v,--verbose", "verbose", "Log more", verbose_);
-    level("-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only", quiet_);
+    own("-v,--verbose", &verbose_, "Log more");
+    own("-q,--quiet", &quiet_, "Print nothing when the run succeeds; log errors only");
   }
 
   void connecting() {
     setting("database.url");
-    text("--database-url-file", "FILE", "File of mode 0600 that holds it",
-         options_.database_url_file);
+    own("--database-url-file", &options_.database_url_file, "File of mode 0600 that holds it",
+        text(nullptr, "FILE"));
     setting("redis.url");
-    text("--redis-url-file", "FILE", "File of mode 0600 that holds it", options_.redis_url_file);
-    text("--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
-         options_.config_file);
+    own("--redis-url-file", &options_.redis_url_file, "File of mode 0600 that holds it",
+        text(nullptr, "FILE"));
+    own("--config", &options_.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
+        text(nullptr, "FILE"));
     setting("run.timezone");
     setting("run.timeout");
   }
@@ -263,57 +245,53 @@ class CommandLine {
   }
 
   void run() {
-    flag("--dry-run", "Show what would change, and change nothing", options_.dry_run);
-    option("--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)",
-           [this](const std::string& value) {
-             options_.as_of = parse_day(value);
-             return options_.as_of ? "" : "must be a day of the calendar, written YYYY-MM-DD";
-           });
-    text("--run-id", "ID", "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
-         options_.run_id, check_word);
-    text("--approve-plan", "DIGEST",
-         "Run only if the plan has this digest, and then in spite of the guards",
-         options_.approve_plan,
-         matching("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints"));
+    own("--dry-run", &options_.dry_run, "Show what would change, and change nothing");
+    own("--as-of", &options_.as_of, "Day to compute for, YYYY-MM-DD (today)",
+        text(check_day, "DAY"));
+    own("--run-id", &options_.run_id, "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
+        text(check_word, "ID"));
+    own("--approve-plan", &options_.approve_plan,
+        "Run only if the plan has this digest, and then in spite of the guards",
+        text(check_digest, "DIGEST"));
     task_settings();
   }
 
   void init() {
-    flag("--print-sql", "Print the SQL instead of running it", options_.print_sql);
-    text("--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
-         options_.print_grants, tables::role_problem);
-    text("--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
-         options_.print_redis_acl, check_redis_user);
+    own("--print-sql", &options_.print_sql, "Print the SQL instead of running it");
+    own("--print-grants", &options_.print_grants,
+        "Print the SQL that grants a role what the job needs", text(tables::role_problem, "ROLE"));
+    own("--print-redis-acl", &options_.print_redis_acl,
+        "Print the command that makes a user of Redis for it", text(check_redis_user, "USER"));
   }
 
   /// What `universes` and `check` have.
   void looking() { setting("output.format"); }
 
   void status() {
-    text("RUN_ID", "", "The run; the last one where not given", options_.run_id, check_word);
+    own("RUN_ID", &options_.run_id, "The run; the last one where not given", text(check_word, ""));
     looking();
   }
 
   void history() {
-    text("--universe", "NAME", "List the changes of this universe", options_.universe);
-    text("--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
-         options_.symbol);
-    number("--days", "Only what the last N days of 24 hours brought", 1, longest_past,
-           options_.days);
-    number("--limit", "How many to list (20)", 1, largest_page, options_.limit);
-    number("--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
+    own("--universe", &options_.universe, "List the changes of this universe",
+        text(nullptr, "NAME"));
+    own("--symbol", &options_.symbol, "List the changes in which this symbol came, went or moved",
+        text(nullptr, "SYMBOL"));
+    own("--days", &options_.days, "Only what the last N days of 24 hours brought",
+        within(1, longest_past));
+    own("--limit", &options_.limit, "How many to list", within(1, largest_page));
+    own("--offset", &options_.offset, "How many to leave out first", within(0, largest_page));
     looking();
   }
 
   void deliver() {
-    text("--discard", "EVENT_ID", "Give this pending event up first, unpublished", options_.discard,
-         matching("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
-                  "must be the id of an event, a UUID"));
+    own("--discard", &options_.discard, "Give this pending event up first, unpublished",
+        text(check_uuid, "EVENT_ID"));
   }
 
   void config() {
-    flag("--example", "Print a configuration file with all settings and their defaults",
-         options_.example);
+    own("--example", &options_.example,
+        "Print a configuration file with all settings and their defaults");
     task_settings();
   }
 
@@ -323,6 +301,7 @@ class CommandLine {
 
   std::optional<std::vector<std::string_view>> words_;
   Options options_;
+  std::deque<Setting> own_;  ///< the options that are no settings
   bool verbose_ = false;
   bool quiet_ = false;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",

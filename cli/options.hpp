@@ -1,9 +1,9 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
 
 #include "domain/day.hpp"
+#include "io/wait.hpp"
 #include "rules/plan.hpp"
 #include "settings.hpp"
 
@@ -12,6 +12,8 @@ class App;
 }
 
 namespace tickstock::cli {
+
+class Log;
 
 enum class Command : unsigned char {
   task,
@@ -79,6 +81,11 @@ std::variant<Options, Answer> parse_command_line(int argc, const char* const* ar
 /// and announced: format, configuration file, Redis, run id, and whether it was to be a `sync`; the
 /// command is `config` where it was not.
 Options salvage_command_line(int argc, const char* const* argv);
+
+/// Runs the command and prints its result. \return the exit status. \throws Error for a failure
+/// without a report.
+int run_command(const Options& options, const Settings& settings, Log& log,
+                const io::Interrupt& interrupt);
 
 /// Shows all commands and options, as parse_command_line knows them, to `look`.
 void look_at_command_line(const std::function<void(const CLI::App&)>& look);

@@ -71,27 +71,22 @@ std::string shown_address(const redis::RedisSettings& redis) {
 
 /// What is true or false, or one of some words.
 template <typename T>
-constexpr bool is_switch = std::same_as<T, bool> || std::is_enum_v<T>;
+constexpr bool is_choice = std::same_as<T, bool> || std::is_enum_v<T>;
 std::string in_words(const std::vector<std::string>& choices) {
   return fmt::format("{} or {}", fmt::join(choices.begin(), choices.end() - 1, ", "),
                      choices.back());
 }
 
 std::string toml_quoted(const std::string& text) {
-  std::string result = "\"";
+  std::string result;
   for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    const bool is_control = code < ' ' || code == 0x7f;
     if (c == '"' || c == '\\') result += '\\';
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) {
-      result += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      result += c;
-    }
+    result += is_control ? fmt::format("\\u{:04x}", code) : std::string(1, c);
   }
-  return result + '"';
+  return '"' + result + '"';
 }
-
-/// A whole number in these limits.
-Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
 
 Accepts seconds() { return within(1, longest_time); }
 Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
@@ -99,11 +94,6 @@ Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
 /// One of these words, in the order of the values of the field.
 Accepts one_of(const std::vector<std::string>& words) {
   return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
-}
-
-/// A text that passes the check, or each of a list.
-Accepts text(Accepts::Check check, std::string called = "") {
-  return {std::move(called), 0, 0, {}, check};
 }
 
 /// \param name `run.timezone`
@@ -115,6 +105,12 @@ Setting row(const std::string& name, const Field& field, const std::string& flag
 }
 
 }  // namespace
+
+Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
+
+Accepts text(const Accepts::Check& check, const std::string& called) {
+  return {called, 0, 0, {}, check};
+}
 
 std::vector<Setting> rows_of(Settings& s) {
   postgres::ConnectionSettings& database = s.environment.database;
@@ -240,13 +236,12 @@ bool Setting::has_password(const std::string& address) const {
 
 std::string Setting::help() const {
   if (is_address()) return meaning + ", without a password (" + variable() + ")";
-  if (accepts.called.empty() && switches_on()) return meaning;
-  if (accepts.called.empty()) {
+  if (is_switch() && !switches_on()) {
     return fmt::format("Do not {}{}", static_cast<char>(std::tolower(meaning[0])),
                        meaning.substr(1));
   }
   const std::optional<Value> fallback = value();
-  if (!fallback) return meaning;
+  if (is_switch() || !fallback) return meaning;
   const auto* text = std::get_if<std::string>(&*fallback);
   if (text != nullptr && text->empty()) return meaning;
   return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
@@ -255,7 +250,7 @@ std::string Setting::help() const {
 std::optional<Value> Setting::value() const {
   const auto value_in = [this](const auto* at) -> std::optional<Value> {
     using T = std::remove_cvref_t<decltype(*at)>;
-    if constexpr (is_switch<T>) {
+    if constexpr (is_choice<T>) {
       if (accepts.words.empty()) return static_cast<bool>(*at);
       return accepts.words[static_cast<std::size_t>(*at)];
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
@@ -268,8 +263,10 @@ std::optional<Value> Setting::value() const {
       return shown_address(*at);
     } else if constexpr (std::constructible_from<Value, T>) {
       return *at;
-    } else {
+    } else if constexpr (std::integral<typename T::value_type>) {
       return *at ? std::optional<Value>(std::int64_t{**at}) : std::nullopt;
+    } else {
+      return std::nullopt;  // what a command alone takes is not shown
     }
   };
   return std::visit(value_in, field);
@@ -279,7 +276,7 @@ void Setting::set(const Value& value) const {
   const std::vector<std::string>& words = accepts.words;
   const auto set_in = [&](auto* at) {
     using T = std::remove_pointer_t<decltype(at)>;
-    if constexpr (is_switch<T>) {
+    if constexpr (is_choice<T>) {
       const auto* word = std::get_if<std::string>(&value);
       const auto place = [&] {
         return std::find(words.begin(), words.end(), *word) - words.begin();
@@ -287,16 +284,18 @@ void Setting::set(const Value& value) const {
       *at = static_cast<T>(word != nullptr ? place() : std::get<bool>(value));
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       *at = std::chrono::seconds(std::get<std::int64_t>(value));
-    } else if constexpr (std::integral<T>) {
-      *at = static_cast<T>(std::get<std::int64_t>(value));
     } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
       at->conninfo = std::get<std::string>(value);
     } else if constexpr (std::same_as<T, redis::RedisSettings>) {
       set_address(*at, std::get<std::string>(value));
-    } else if constexpr (std::constructible_from<Value, T>) {
+    } else if constexpr (std::same_as<T, double> || std::same_as<T, std::vector<std::string>>) {
       *at = std::get<T>(value);
+    } else if constexpr (std::constructible_from<T, std::string>) {
+      *at = std::get<std::string>(value);
+    } else if constexpr (std::same_as<T, std::optional<Day>>) {
+      *at = parse_day(std::get<std::string>(value));
     } else {
-      *at = static_cast<typename T::value_type>(std::get<std::int64_t>(value));
+      *at = static_cast<T>(std::get<std::int64_t>(value));
     }
   };
   std::visit(set_in, field);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <variant>
@@ -31,6 +32,9 @@ struct Output {
   std::string metrics_file;  ///< empty for none
 
   [[nodiscard]] bool quiet() const { return log_level == LogLevel::quiet; }
+  [[nodiscard]] bool json() const { return format == OutputFormat::json; }
+  /// What standard output can show.
+  [[nodiscard]] Screen screen() const { return screen_of(1, color); }
 };
 
 /// The tables as they are written down, before a schema is put before each.
@@ -52,27 +56,34 @@ struct Origin {
   std::string name;
 };
 
-/// The field of Settings that a setting is kept in; its type says what kind of value it takes. A
-/// double is a percentage, and a server is an address.
+/// The field that a setting is kept in; its type says what kind of value it takes. A double is a
+/// percentage, and a server is an address.
 using Field =
-    std::variant<bool*, int*, std::size_t*, double*, std::string*, std::vector<std::string>*,
-                 std::chrono::milliseconds*, std::optional<int>*, std::optional<std::int64_t>*,
+    std::variant<bool*, int*, std::int64_t*, std::size_t*, double*, std::string*,
+                 std::vector<std::string>*, std::chrono::milliseconds*, std::optional<int>*,
+                 std::optional<std::int64_t>*, std::optional<std::string>*, std::optional<Day>*,
                  CapSource*, OutputFormat*, LogFormat*, LogLevel*, When*,
                  postgres::ConnectionSettings*, redis::RedisSettings*>;
 
 /// What values a setting takes, of those that its field can hold.
 struct Accepts {
-  using Check = std::string (*)(const std::string&);
+  using Check = std::function<std::string(const std::string&)>;
 
-  std::string called;        ///< how the help names the value of the flag; empty for a switch
+  std::string called;        ///< how the help names the value of the flag
   std::int64_t lowest = 0;   ///< of a whole number
   std::int64_t highest = 0;  ///< 0 for what is none
   std::vector<std::string> words = {};
-  Check check = nullptr;  ///< returns what is wrong with a text, or nothing
+  Check check = {};  ///< returns what is wrong with a text, or nothing
 };
 
+/// A whole number in these limits.
+Accepts within(std::int64_t lowest, std::int64_t highest);
+/// A text that passes the check, or each of a list.
+Accepts text(const Accepts::Check& check, const std::string& called = "");
+
 /// One setting: what it takes, and every way to give it. Flags, the configuration file, its
-/// example, the help and the listing of `config` are all made from these.
+/// example, the help and the listing of `config` are all made from these; so are the options that
+/// belong to a command alone, which have no section.
 struct Setting {
   std::string section;
   std::string key;
@@ -90,6 +101,10 @@ struct Setting {
   [[nodiscard]] std::string variable() const;
   /// What the help says of its flag.
   [[nodiscard]] std::string help() const;
+  /// Whether its flag has no value.
+  [[nodiscard]] bool is_switch() const {
+    return std::holds_alternative<bool*>(field) && accepts.words.empty();
+  }
   /// What a flag without a value sets.
   [[nodiscard]] bool switches_on() const { return !flag.starts_with("--no-"); }
   /// Whether a sound address holds a password.

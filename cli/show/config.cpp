@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "settings.hpp"
 #include "show/output.hpp"
 
 namespace tickstock::cli {
@@ -52,8 +51,9 @@ void write_settings(json::Writer& json, Settings settings) {
 
 }  // namespace
 
-std::string show_config(const Settings& settings, const Look& look) {
-  if (look.json) return document([&](json::Writer& json) { write_settings(json, settings); });
+std::string show_config(const Settings& settings) {
+  if (settings.output.json())
+    return document([&](json::Writer& json) { write_settings(json, settings); });
   Settings shown = settings;
   std::string text = title_of(settings);
   std::string section;
@@ -70,17 +70,15 @@ std::string show_config(const Settings& settings, const Look& look) {
 }
 
 std::string config_example() {
-  std::string text =
-      "# Configuration of tickstock-cache; see tickstock-cache.toml(5).\n"
-      "#\n"
-      "# Everything in it is optional. What is commented out shows the default, or an example "
-      "where\n"
-      "# there is none. A flag counts more than the environment, and that more than this file; "
-      "what\n"
-      "# holds, and why, is shown by: tickstock-cache config\n"
-      "#\n"
-      "# The file is named by --config or TICKSTOCK_CACHE_CONFIG. One with a password must be its\n"
-      "# owner's alone to read: chmod 600.\n";
+  std::string text = R"(# Configuration of tickstock-cache; see tickstock-cache.toml(5).
+#
+# Everything in it is optional. What is commented out shows the default, or an example where
+# there is none. A flag counts more than the environment, and that more than this file; what
+# holds, and why, is shown by: tickstock-cache config
+#
+# The file is named by --config or TICKSTOCK_CACHE_CONFIG. One with a password must be its
+# owner's alone to read: chmod 600.
+)";
   if (*default_config_file != '\0') {
     text += fmt::format("# Where neither is given, {} is read.\n", default_config_file);
   }

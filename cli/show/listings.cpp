@@ -153,12 +153,12 @@ void write_outcome(json::Writer& json, int exit_status, bool success) {
   json.key("success").boolean(success);
 }
 
-std::string show_run(const tables::RunView& view, const Look& look) {
-  if (look.json) return document([&](json::Writer& json) { write_run(json, view); });
+std::string show_run(const tables::RunView& view, const Output& output) {
+  if (output.json()) return document([&](json::Writer& json) { write_run(json, view); });
   const RunRecord& run = view.record;
   std::string text =
       fmt::format("run {}: {}{}\n", run.run_id,
-                  look.screen.paint(color_of_status(run.status), to_string(run.status)),
+                  output.screen().paint(color_of_status(run.status), to_string(run.status)),
                   view.step > 0 ? fmt::format(", step {}/5", view.step) : "");
   const auto field = [&text](std::string_view name, const std::string& value) {
     text += fmt::format("{:<13} {}\n", name, printable(value));
@@ -183,8 +183,8 @@ std::string show_run(const tables::RunView& view, const Look& look) {
   return text;
 }
 
-std::string show_history(const tables::History& history, const Look& look) {
-  if (look.json) {
+std::string show_history(const tables::History& history, const Output& output) {
+  if (output.json()) {
     return document([&](json::Writer& json) {
       objects_of(json.key("runs"), history.runs,
                  [&](const tables::RunView& view) { write_run(json, view); });
@@ -206,12 +206,12 @@ std::string show_history(const tables::History& history, const Look& look) {
                std::string(to_string(run.status)), std::to_string(run.total_changes), took(run)},
               3, color_of_status(run.status));
   }
-  return table.text(look.screen) + part_of(history.runs, history.total, "run");
+  return table.text(output.screen()) + part_of(history.runs, history.total, "run");
 }
 
-std::string show_changes(const tables::Changes& found, const Look& look) {
+std::string show_changes(const tables::Changes& found, const Output& output) {
   const std::optional<std::string>& symbol = found.filter.symbol;
-  if (look.json) {
+  if (output.json()) {
     return document([&](json::Writer& json) {
       objects_of(json.key("changes"), found.changes,
                  [&](const tables::ChangeView& change) { write_journal(json, change, symbol); });
@@ -225,11 +225,11 @@ std::string show_changes(const tables::Changes& found, const Look& look) {
                {"reason", false, true},
                {"run", false, true}});
   for (const tables::ChangeView& change : found.changes) add_change(table, change, symbol);
-  return table.text(look.screen) + part_of(found.changes, found.total, "change");
+  return table.text(output.screen()) + part_of(found.changes, found.total, "change");
 }
 
-std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Look& look) {
-  if (look.json) {
+std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output) {
+  if (output.json()) {
     return document([&](json::Writer& json) {
       write_outcome(json, 0, true);
       objects_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
@@ -249,13 +249,13 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
     table.add({shown(entry.universe), shown(entry.type),
                entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at)});
   }
-  return table.text(look.screen) + tickstock::counted(entries.size(), "universe", "universes") +
+  return table.text(output.screen()) + tickstock::counted(entries.size(), "universe", "universes") +
          "\n";
 }
 
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
-                          const Look& look) {
-  if (look.json) {
+                          const Output& output) {
+  if (output.json()) {
     return document([&](json::Writer& json) {
       write_outcome(json, exit_status, exit_status == 0);
       objects_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
@@ -264,12 +264,12 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
       });
     });
   }
+  const Screen screen = output.screen();
   std::string text;
   for (const sync::Finding& finding : findings) {
     const LevelWords level = words_of(finding.level);
-    text +=
-        fmt::format("{} {}\n", look.screen.paint(level.color, fmt::format("{:<8}", level.in_text)),
-                    printable(finding.sentence));
+    text += fmt::format("{} {}\n", screen.paint(level.color, fmt::format("{:<8}", level.in_text)),
+                        printable(finding.sentence));
   }
   return text;
 }
@@ -288,12 +288,10 @@ void print(const std::string& text, Tells tells) {
   }
   const int reason = errno;
   if (reason == EPIPE && tells == Tells::what_is) return;
-  throw Error(
-      ErrorKind::output,
-      "the result could not be written to standard output: " +
-          std::generic_category().message(reason) +
-          (tells == Tells::what_was_done ? "; what was done is on record ('tickstock-cache status')"
-                                         : ""));
+  const std::string done = "; what was done is on record ('tickstock-cache status')";
+  throw Error(ErrorKind::output, "the result could not be written to standard output: " +
+                                     std::generic_category().message(reason) +
+                                     (tells == Tells::what_was_done ? done : ""));
 }
 
 }  // namespace tickstock::cli

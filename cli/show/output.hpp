@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "json/writer.hpp"
+#include "settings.hpp"
 #include "show/screen.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
@@ -14,31 +15,22 @@
 // What the commands print: each as one JSON document, or as text for a person.
 namespace tickstock::cli {
 
-struct Settings;
-
-/// How a result looks.
-struct Look {
-  bool json = false;
-  bool full = false;  ///< every member, not the first ten of each kind
-  Screen screen;
-};
-
 /// The report of a run; as text a line per changed universe with its members and why, and one
 /// closing line.
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
-                        const Look& look);
+                        const Output& output);
 
-std::string show_run(const tables::RunView& view, const Look& look);
-std::string show_history(const tables::History& history, const Look& look);
+std::string show_run(const tables::RunView& view, const Output& output);
+std::string show_history(const tables::History& history, const Output& output);
 
 /// The changes of the journal; where a symbol was asked for, what became of it in each.
-std::string show_changes(const tables::Changes& found, const Look& look);
-std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Look& look);
+std::string show_changes(const tables::Changes& found, const Output& output);
+std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
-                          const Look& look);
+                          const Output& output);
 
 /// The settings that hold; as text a configuration file that says where each comes from.
-std::string show_config(const Settings& settings, const Look& look);
+std::string show_config(const Settings& settings);
 /// A configuration file with every setting, commented out.
 std::string config_example();
 

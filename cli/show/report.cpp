@@ -145,8 +145,8 @@ std::uint64_t considered(const sync::Report& report) {
 /// Writes the lines of one report.
 class ReportText {
  public:
-  ReportText(const sync::Report& report, int ipo_days, const Look& look)
-      : report_(report), ipo_days_(ipo_days), look_(look) {}
+  ReportText(const sync::Report& report, int ipo_days, const Output& output)
+      : report_(report), ipo_days_(ipo_days), output_(output), screen_(output.screen()) {}
 
   std::string text() {
     if (report_.snapshot && (report_.dry_run || report_.committed)) changes();
@@ -165,7 +165,7 @@ class ReportText {
   }
 
   [[nodiscard]] std::string alarm(std::string_view words) const {
-    return look_.screen.paint(Color::bold_red, words);
+    return screen_.paint(Color::bold_red, words);
   }
 
   void changes() {
@@ -175,7 +175,7 @@ class ReportText {
     std::size_t width = 0;
     for (const EntryWrite* write : report_.writes())
       width = std::max(width, columns_of(printable(write->universe)));
-    if (look_.screen.width > 0) width = std::min(width, look_.screen.width / 2);
+    if (screen_.width > 0) width = std::min(width, screen_.width / 2);
     for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
       if (report_.tasks[i].error) {
@@ -202,14 +202,14 @@ class ReportText {
   template <typename Why>
   void members(char sign, const std::vector<Placement>& list, const Why& why) {
     const Market& market = report_.snapshot->market;
-    const std::size_t shown = look_.full ? list.size() : std::min(list.size(), names_shown);
+    const std::size_t shown = output_.full ? list.size() : std::min(list.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
       const SymbolId symbol = list[i].symbol;
       const auto listing = market.find(symbol);
       const std::size_t rank = market.rank_of(symbol);
       const std::string reason = why(list[i]);
       const std::string name = printable(market.name(symbol));
-      line("  {} {} {:>10} {:>7}{}{}", look_.screen.paint(color_of(sign), std::string(1, sign)),
+      line("  {} {} {:>10} {:>7}{}{}", screen_.paint(color_of(sign), std::string(1, sign)),
            fitted(name, std::max<std::size_t>(columns_of(name), 8)),
            !listing ? "-" : dollars(listing->market_cap),
            rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
@@ -250,15 +250,16 @@ class ReportText {
 
   const sync::Report& report_;
   int ipo_days_;
-  const Look& look_;
+  const Output& output_;
+  Screen screen_;
   std::string text_;
 };
 
 }  // namespace
 
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
-                        const Look& look) {
-  if (!look.json) return ReportText(report, ipo_days, look).text();
+                        const Output& output) {
+  if (!output.json()) return ReportText(report, ipo_days, output).text();
   return document([&](json::Writer& json) { write_report(json, report, exit_status); });
 }
 
