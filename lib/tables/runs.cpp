@@ -1,8 +1,6 @@
 #include "tables/runs.hpp"
 
 #include <algorithm>
-#include <concepts>
-#include <type_traits>
 
 #include "domain/counted.hpp"
 #include "postgres/arrays.hpp"
@@ -17,6 +15,11 @@ constexpr std::string_view interrupt_sql =
     "UPDATE {runs} SET status = 'interrupted', finished_at = coalesce(finished_at, now()), "
     "error = coalesce(error, 'the run ended without recording a result') "
     "WHERE status = 'running' AND entries = $1";
+
+constexpr std::string_view open_sql =
+    "INSERT INTO {runs} (run_id, entries, mode, triggered_by, status, as_of, events_enabled, "
+    "approved, started_at, program_version) VALUES ($1, $2, $3, $4, 'running', $5::date, "
+    "$6::boolean, $7::boolean, $8::timestamptz, $9) ON CONFLICT (run_id) DO NOTHING";
 
 constexpr std::string_view last_as_of_sql =
     "SELECT as_of::text FROM {runs} WHERE status IN ('completed', 'completed_with_errors') "
@@ -73,120 +76,74 @@ std::string time_of(const std::string& column) {
   return "to_char(" + column + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
 }
 
-/// When a column is written: as a run begins, or as it ends.
-enum class Written : unsigned char { at_begin, at_end, at_both };
-
-/// Shows each column of a record with its type, in the order in which they are read.
+/// Shows each column of a record with its type, and whether it is written as the run ends, in the
+/// order in which they are read.
 template <typename Record, typename Visit>
 void each_column_of_run(Record& run, const Visit& column) {
-  using enum Written;
-  column("run_id", "text", at_begin, run.run_id);
-  column("mode", "text", at_begin, run.mode);
-  column("triggered_by", "text", at_begin, run.triggered_by);
-  column("status", "text", at_both, run.status);
-  column("as_of", "date", at_begin, run.as_of);
-  column("events_enabled", "boolean", at_begin, run.events_enabled);
-  column("approved", "boolean", at_begin, run.approved);
-  column("plan_digest", "text", at_end, run.plan_digest);
-  column("guards", "jsonb", at_end, run.guards);
-  column("task_results", "jsonb", at_end, run.task_results);
-  column("symbols", "bigint", at_end, run.symbols);
-  column("eligible", "bigint", at_end, run.eligible);
-  column("total_changes", "bigint", at_end, run.total_changes);
-  column("universes_changed", "bigint", at_end, run.universes_changed);
-  column("members_added", "bigint", at_end, run.members_added);
-  column("members_removed", "bigint", at_end, run.members_removed);
-  column("members_moved", "bigint", at_end, run.members_moved);
-  column("events", "bigint", at_end, run.events);
-  column("started_at", "timestamptz", at_begin, run.started_at);
-  column("finished_at", "timestamptz", at_end, run.finished_at);
-  column("duration_seconds", "float8", at_end, run.duration_seconds);
-  column("error", "text", at_end, run.error);
+  column("run_id", "text", false, run.run_id);
+  column("mode", "text", false, run.mode);
+  column("triggered_by", "text", false, run.triggered_by);
+  column("status", "text", true, run.status);
+  column("as_of", "date", false, run.as_of);
+  column("events_enabled", "boolean", false, run.events_enabled);
+  column("approved", "boolean", false, run.approved);
+  column("plan_digest", "text", true, run.plan_digest);
+  column("guards", "jsonb", true, run.guards);
+  column("task_results", "jsonb", true, run.task_results);
+  column("symbols", "bigint", true, run.symbols);
+  column("eligible", "bigint", true, run.eligible);
+  column("total_changes", "bigint", true, run.total_changes);
+  column("universes_changed", "bigint", true, run.universes_changed);
+  column("members_added", "bigint", true, run.members_added);
+  column("members_removed", "bigint", true, run.members_removed);
+  column("members_moved", "bigint", true, run.members_moved);
+  column("events", "bigint", true, run.events);
+  column("started_at", "timestamptz", false, run.started_at);
+  column("finished_at", "timestamptz", true, run.finished_at);
+  column("duration_seconds", "float8", true, run.duration_seconds);
+  column("error", "text", true, run.error);
 }
 
-template <typename T>
-std::optional<std::string> param_of(const T& value) {
-  if constexpr (std::same_as<T, bool>) {
-    return value ? "t" : "f";
-  } else if constexpr (std::is_arithmetic_v<T>) {
-    return std::to_string(value);
-  } else if constexpr (std::same_as<T, RunStatus> || std::same_as<T, Day>) {
-    return std::string(to_string(value));
-  } else if constexpr (std::same_as<T, std::optional<double>>) {
-    return value ? param_of(*value) : std::nullopt;
-  } else {
-    return value;
-  }
+// How the value of a column gets into a statement.
+std::optional<std::string> param_of(const std::optional<std::string>& text) { return text; }
+std::optional<std::string> param_of(std::int64_t number) { return std::to_string(number); }
+std::optional<std::string> param_of(bool value) { return value ? "t" : "f"; }
+std::optional<std::string> param_of(Day day) { return to_string(day); }
+std::optional<std::string> param_of(RunStatus status) { return std::string(to_string(status)); }
+std::optional<std::string> param_of(const std::optional<double>& number) {
+  return std::to_string(number.value_or(0));
 }
 
 /// Reads the columns of a row, from left to right.
-class RowReader {
- public:
-  RowReader(const postgres::Result& rows, int row) : rows_(rows), row_(row) {}
+struct RowReader {
+  const postgres::Result& rows;
+  int row;
+  int column = 0;
 
-  void take(std::string& field) { field = rows_.text(row_, column_++); }
-  void take(std::optional<std::string>& field) { field = rows_.optional_text(row_, column_++); }
-  void take(bool& field) { field = rows_.boolean(row_, column_++); }
-  void take(std::int64_t& field) { field = rows_.integer(row_, column_++); }
-  void take(Day& field) { field = parse_day(rows_.view(row_, column_++)).value_or(Day()); }
-  void take(RunStatus& field) { field = parse_run_status(rows_.view(row_, column_++)); }
+  void take(std::string& field) { field = rows.text(row, column++); }
+  void take(std::optional<std::string>& field) { field = rows.optional_text(row, column++); }
+  void take(bool& field) { field = rows.boolean(row, column++); }
+  void take(std::int64_t& field) { field = rows.integer(row, column++); }
+  void take(Day& field) { field = parse_day(rows.view(row, column++)).value_or(Day()); }
+  void take(RunStatus& field) { field = parse_run_status(rows.view(row, column++)); }
   void take(std::optional<double>& field) {
-    if (!rows_.is_null(row_, column_)) field = rows_.real(row_, column_);
-    ++column_;
+    if (!rows.is_null(row, column)) field = rows.real(row, column);
+    ++column;
   }
-
- private:
-  const postgres::Result& rows_;
-  int row_;
-  int column_ = 0;
 };
 
 /// The columns of a RunView, in the order in which view_of reads them.
 std::string view_sql() {
   std::string sql = "SELECT ";
+  const auto add = [&sql](const std::string& name, std::string_view type, bool, const auto&) {
+    const std::string as_is = "r." + name + (type == "date" || type == "jsonb" ? "::text" : "");
+    sql += (type == "timestamptz" ? time_of("r." + name) : as_is) + ", ";
+  };
   const RunRecord any;
-  each_column_of_run(any, [&sql](const std::string& name, std::string_view type, Written,
-                                 const auto&) {
-    const bool as_text = type == "date" || type == "jsonb";
-    sql += type == "timestamptz" ? time_of("r." + name) : "r." + name + (as_text ? "::text" : "");
-    sql += ", ";
-  });
+  each_column_of_run(any, add);
   return sql +
          "(SELECT count(*) FROM {outbox} o WHERE o.run_id = r.run_id AND o.published_at IS NULL "
          "AND o.given_up_at IS NULL), r.events_given_up FROM {runs} r";
-}
-
-/// Adds a parameter. \return the place that stands for it in the statement
-template <typename T>
-std::string add_param(postgres::Params& params, std::string_view type, const T& value) {
-  params.push_back(param_of(value));
-  const std::string place = "$" + std::to_string(params.size());
-  return type == "text" ? place : place + "::" + std::string(type);
-}
-
-postgres::Statement open_statement(const TableNames& names, const RunRecord& record,
-                                   const std::string& program_version) {
-  postgres::Params params;
-  std::string columns;
-  std::string values;
-  const auto add = [&](const std::string& name, const std::string& value) {
-    columns += name + ", ";
-    values += value + ", ";
-  };
-  each_column_of_run(
-      record, [&](std::string_view name, std::string_view type, Written when, const auto& field) {
-        if (name == "status") {
-          add("status", "'running'");
-        } else if (when == Written::at_begin) {
-          add(std::string(name), add_param(params, type, field));
-        }
-        if (name == "run_id") add("entries", add_param(params, "text", names.entries.shown()));
-      });
-  const std::string last = add_param(params, "text", program_version);
-  return {"opening the record of the run",
-          names.in("INSERT INTO {runs} (" + columns + "program_version) VALUES (" + values + last +
-                   ") ON CONFLICT (run_id) DO NOTHING"),
-          params};
 }
 
 postgres::Statement locks_statement(std::int64_t lock_key) {
@@ -206,10 +163,9 @@ int step_of(std::string_view application_name) {
 
 RunView view_of(const postgres::Result& rows, int row) {
   RunView view;
-  RowReader reader(rows, row);
-  each_column_of_run(view.record, [&reader](const char*, const char*, Written, auto& field) {
-    reader.take(field);
-  });
+  RowReader reader{rows, row};
+  const auto take = [&reader](const char*, const char*, bool, auto& field) { reader.take(field); };
+  each_column_of_run(view.record, take);
   reader.take(view.pending);
   reader.take(view.given_up);
   return view;
@@ -237,7 +193,11 @@ void open_run(postgres::Transaction& transaction, const TableNames& names, const
   const std::string doing = "opening the record of the run";
   postgres::PipelineOutcome outcome = transaction.run_pipeline(
       {{doing, names.in(interrupt_sql), {names.entries.shown()}},
-       open_statement(names, record, program_version),
+       {doing,
+        names.in(open_sql),
+        {record.run_id, names.entries.shown(), record.mode, record.triggered_by,
+         param_of(record.as_of), param_of(record.events_enabled), param_of(record.approved),
+         record.started_at, program_version}},
        {doing, names.in("SELECT count(*) FROM {outbox} WHERE run_id = $1"), {record.run_id}}});
   const std::vector<postgres::Result>& results = outcome.value();
   if (const std::int64_t left = results[2].integer(0, 0); left > 0 && results[1].affected() == 1) {
@@ -257,11 +217,15 @@ void open_run(postgres::Transaction& transaction, const TableNames& names, const
 postgres::Statement finish_run(const TableNames& names, const RunRecord& record) {
   postgres::Params params{record.run_id};
   std::string changes;
-  each_column_of_run(
-      record, [&](const std::string& name, std::string_view type, Written when, const auto& field) {
-        if (when == Written::at_begin) return;
-        changes += (changes.empty() ? "" : ", ") + name + " = " + add_param(params, type, field);
-      });
+  const auto add = [&](const std::string& name, const std::string& type, bool ends,
+                       const auto& field) {
+    if (!ends) return;
+    params.push_back(param_of(field));
+    const std::string place = "$" + std::to_string(params.size());
+    changes += (changes.empty() ? "" : ", ") + name + " = " + place;
+    if (type != "text") changes += "::" + type;
+  };
+  each_column_of_run(record, add);
   return {"writing the record of the run",
           names.in("UPDATE {runs} SET " + changes + " WHERE run_id = $1"), params};
 }
@@ -386,7 +350,7 @@ Changes read_changes(postgres::Connection& connection, const TableNames& names,
   const postgres::Result rows =
       transaction.run({doing, names.in(page_sql), {postgres::array_literal(ids), filter.symbol}});
   for (int row = 0; row < rows.rows(); ++row) {
-    RowReader reader(rows, row);
+    RowReader reader{rows, row};
     each_column(found.changes.emplace_back(),
                 [&reader](const char*, auto& field) { reader.take(field); });
   }
