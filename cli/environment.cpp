@@ -5,14 +5,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
-#include <vector>
 
 #include "domain/error.hpp"
 
@@ -34,19 +32,13 @@ struct Descriptor {
   }
 };
 
-bool has_group(gid_t group) {
-  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
-  const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
-  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
-  return group == ::getegid() || std::count(groups.begin(), groups.end(), group) > 0;
-}
-
 /// Only the owner can read it; or it is root's and can't be written, and read by a group of this
 /// process alone, as Kubernetes mounts a secret.
 bool is_private(const struct stat& facts) {
   const mode_t mode = facts.st_mode & 07777;
   if ((mode & 077) == 0) return facts.st_uid == ::geteuid() || facts.st_uid == 0;
-  return mode == 0440 && facts.st_uid == 0 && has_group(facts.st_gid);
+  const bool in_group = facts.st_gid == ::getegid() || ::group_member(facts.st_gid) != 0;
+  return mode == 0440 && facts.st_uid == 0 && in_group;
 }
 
 std::array<int, 2> self_pipe{-1, -1};
@@ -71,15 +63,9 @@ std::string without_line_end(std::string text) {
 }
 
 void trim_libpq_variables() {
-  std::vector<std::string> trimmed;
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view entry = *each;
-    if (entry.starts_with("PG") && entry.ends_with('\n')) trimmed.emplace_back(entry);
-  }
-  for (const std::string& entry : trimmed) {
-    const std::size_t equals = entry.find('=');
-    ::setenv(entry.substr(0, equals).c_str(), without_line_end(entry.substr(equals + 1)).c_str(),
-             1);
+    if (entry.starts_with("PG")) (*each)[without_line_end(std::string(entry)).size()] = '\0';
   }
 }
 

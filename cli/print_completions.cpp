@@ -2,7 +2,6 @@
 // shell's completions.
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -13,16 +12,13 @@
 
 namespace {
 
-/// A line for each option, with the names that it has or, where it is given without one, the name
-/// of its value.
+/// A line for each option.
 std::string rows_of(const CLI::App& app, const std::string& command) {
   std::string rows;
   for (const CLI::Option* option : app.get_options({})) {
-    std::vector<std::string> names;
-    for (const std::string& each : option->get_snames()) names.push_back("-" + each);
-    for (const std::string& each : option->get_lnames()) names.push_back("--" + each);
-    if (option->get_positional()) names.push_back(option->get_name(true));
-    rows += fmt::format("\n{};{};{};{}", command, fmt::join(names, " "),
+    // With commas between them; what is given without an option has the name of its value.
+    const std::string names = option->get_name(true, true);
+    rows += fmt::format("\n{};{};{};{}", command, CLI::detail::find_and_replace(names, ",", " "),
                         option->get_expected_max() > 0 ? option->get_type_name() : "",
                         option->get_description());
   }

@@ -328,12 +328,13 @@ std::string problem_of(const Setting& setting, const Value& value) {
     const auto* list = std::get_if<std::vector<std::string>>(&value);
     if (list == nullptr || list->empty()) return "must be a list of texts";
     for (const std::string& each : *list) {
-      if (std::string problem = accepts.check(each); !problem.empty()) return problem;
+      std::string problem = accepts.check ? accepts.check(each) : "";
+      if (!problem.empty()) return problem;
     }
     return "";
   }
   if (text == nullptr) return "must be a text";
-  return accepts.check != nullptr ? accepts.check(*text) : "";
+  return accepts.check ? accepts.check(*text) : "";
 }
 
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
