@@ -114,11 +114,6 @@ void Log::step(int number, std::string_view name) {
   write(Level::info, fmt::format("step {}/5: {}", number, name), number);
 }
 
-void Log::tell(const std::string& sentence) {
-  if (drawing_) return say(sentence);
-  info(sentence);
-}
-
 void Log::say(std::string what) {
   what_ = std::move(what);
   since_ = Clock::now();

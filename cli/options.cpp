@@ -101,7 +101,14 @@ class CommandLine {
     return options_;
   }
 
-  [[nodiscard]] const CLI::App& app() const { return app_; }
+  [[nodiscard]] std::string table() const {
+    std::string table = rows_of(app_, "");
+    for (const CLI::App* command : app_.get_subcommands({})) {
+      const std::string name = command->get_name();
+      table += fmt::format("{};;;{}\n", name, command->get_description()) + rows_of(*command, name);
+    }
+    return table;
+  }
 
   [[nodiscard]] std::vector<std::string> commands() const {
     std::vector<std::string> names;
@@ -115,6 +122,18 @@ class CommandLine {
     throw Error(
         ErrorKind::usage,
         fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
+  }
+
+  static std::string rows_of(const CLI::App& app, const std::string& command) {
+    std::string rows;
+    for (const CLI::Option* option : app.get_options({})) {
+      // With commas between them; what is given without an option has the name of its value.
+      const std::string names = option->get_name(true, true);
+      rows += fmt::format("{};{};{};{}\n", command, CLI::detail::find_and_replace(names, ",", " "),
+                          option->get_expected_max() > 0 ? option->get_type_name() : "",
+                          option->get_description());
+    }
+    return rows;
   }
 
   static std::vector<std::string> options_of(const CLI::App& app) {
@@ -350,9 +369,6 @@ Options salvage_command_line(int argc, const char* const* argv) {
   return options;
 }
 
-void look_at_command_line(const std::function<void(const CLI::App&)>& look) {
-  const CommandLine whole(std::nullopt);
-  look(whole.app());
-}
+std::string completion_table() { return CommandLine(std::nullopt).table(); }
 
 }  // namespace tickstock::cli

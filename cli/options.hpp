@@ -7,10 +7,6 @@
 #include "rules/plan.hpp"
 #include "settings.hpp"
 
-namespace CLI {
-class App;
-}
-
 namespace tickstock::cli {
 
 class Log;
@@ -87,7 +83,8 @@ Options salvage_command_line(int argc, const char* const* argv);
 int run_command(const Options& options, const Settings& settings, Log& log,
                 const io::Interrupt& interrupt);
 
-/// Shows all commands and options, as parse_command_line knows them, to `look`.
-void look_at_command_line(const std::function<void(const CLI::App&)>& look);
+/// Returns what shells complete: a line `command;names;value;description` for each option of each
+/// command, and of the program itself, and for each command one without names.
+std::string completion_table();
 
 }  // namespace tickstock::cli

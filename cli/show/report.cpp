@@ -132,11 +132,11 @@ std::uint64_t considered(const sync::Report& report) {
   };
   const auto& universes = report.snapshot->plan.universes;
   std::uint64_t count = 0;
-  for (const auto& [name, entry] : report.snapshot->entries) {
+  for (const auto& entry : report.snapshot->entries) {
     const bool is_owned = std::any_of(universes.begin(), universes.end(), [&](const auto& each) {
-      return each->name == name && has(each->task);
+      return each->name == entry.first && has(each->task);
     });
-    if (is_owned || (is_cleaned_type(entry->cache_type) && has(Task::delisted))) ++count;
+    if (is_owned || (is_cleaned_type(entry.second->cache_type) && has(Task::delisted))) ++count;
   }
   for (const EntryWrite* write : report.writes()) count += write->before ? 0 : 1;
   return count;
