@@ -1,14 +1,11 @@
 #include "config_file.hpp"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <sstream>
-#include <string_view>
 
-#include "domain/error.hpp"
 #include "environment.hpp"
-#include "secret_file.hpp"
 #include "universe_table.hpp"
 
 namespace tickstock::cli {
@@ -74,32 +71,22 @@ class ConfigReader {
     } catch (const Error& error) {
       fail(error.what());
     }
-    std::ostringstream as_toml;
-    std::ostringstream as_json;
-    for (const toml::node& each : *table_["universe"].as_array()) {
-      as_toml << "\n[[universe]]\n" << toml::toml_formatter(*each.as_table()) << "\n";
-    }
-    as_json << toml::json_formatter(*table_["universe"].as_array());
-    config.universes_toml = as_toml.str();
-    config.universes_json = as_json.str();
   }
 
   [[nodiscard]] const Setting& find(const std::string& section, const std::string& key,
                                     int line) const {
     std::vector<std::string> names;
-    std::vector<std::string> keys;
+    // The right word in the wrong section is the other likely slip.
+    std::optional<std::string> meant;
     for (const Setting& each : setting_table()) {
       if (each.section == section && each.key == key) return each;
       names.push_back(each.name());
-      keys.push_back(each.key);
+      if (each.key == key && !meant) meant = each.name();
     }
-    // The right word in the wrong section is the other likely slip.
-    auto meant = nearest("[" + section + "] " + key, names);
-    const auto same = std::find(keys.begin(), keys.end(), key);
-    if (same != keys.end()) meant = names[static_cast<std::size_t>(same - keys.begin())];
-    fail("line " + std::to_string(line) + ": there is no setting [" + section + "] " + key +
-         (meant ? "; did you mean " + *meant + "?"
-                : "; 'tickstock-cache config --example' shows those that are"));
+    if (!meant) meant = nearest("[" + section + "] " + key, names);
+    fail(fmt::format("line {}: there is no setting [{}] {}; {}", line, section, key,
+                     meant ? "did you mean " + *meant + "?"
+                           : "'tickstock-cache config --example' shows those that are"));
   }
 
   [[nodiscard]] Value take(const Setting& setting, const toml::node& node) const {
@@ -110,7 +97,7 @@ class ConfigReader {
     }
     if (const auto number = node.value_exact<std::int64_t>()) {
       value = *number;
-      if (setting.type == Setting::Type::percent) value = static_cast<double>(*number);
+      if (std::holds_alternative<double*>(setting.field)) value = static_cast<double>(*number);
     }
     if (const auto number = node.value_exact<double>()) value = *number;
     if (const auto truth = node.value_exact<bool>()) value = *truth;
@@ -135,8 +122,7 @@ class ConfigReader {
     for (int line = 1; !text.empty(); ++line) {
       const std::size_t size = std::min(text.find('\n'), text.size());
       if (size > longest_line) {
-        fail("line " + std::to_string(line) + " is longer than " + std::to_string(longest_line) +
-             " bytes");
+        fail(fmt::format("line {} is longer than {} bytes", line, longest_line));
       }
       text.remove_prefix(std::min(size + 1, text.size()));
     }
@@ -164,21 +150,17 @@ Config parse_config(const std::string& text, const std::string& path) {
 }
 
 Config read_config_file(const std::string& path) {
+  Config config;
   try {
     const FileContent content = read_file(path);
-    Config config = parse_config(content.text, path);
-    if (!config.holds_password()) return config;
-    try {
-      require_private(content, path);
-    } catch (const Error& error) {
-      // A password that others may know is not used.
-      std::erase_if(config.given, [](const Given& each) { return each.setting->is_address(); });
-      config.problem = error;
-    }
-    return config;
+    config = parse_config(content.text, path);
+    if (config.holds_password()) require_private(content, path);
   } catch (const Error& error) {
-    return {.problem = error};
+    // A password that others may know is not used.
+    std::erase_if(config.given, [](const Given& each) { return each.setting->is_address(); });
+    config.problem = error;
   }
+  return config;
 }
 
 }  // namespace tickstock::cli

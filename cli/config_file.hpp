@@ -1,12 +1,7 @@
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "domain/error.hpp"
-#include "rules/universe.hpp"
-#include "setting.hpp"
+#include "settings.hpp"
 
 namespace tickstock::cli {
 
@@ -14,9 +9,7 @@ namespace tickstock::cli {
 /// settles how the failure looks and whom it is announced to.
 struct Config {
   std::vector<Given> given = {};
-  std::vector<Universe> universes = {};  ///< declared ones, in their order
-  std::string universes_toml = {};       ///< the same as they are written down
-  std::string universes_json = {};
+  DeclaredUniverses universes = {};
   /// The first thing that is wrong (config): it names the file, and the line or key.
   std::optional<Error> problem = {};
 

@@ -1,12 +1,59 @@
 #include "environment.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <string_view>
-#include <vector>
+#include <system_error>
+
+#include "domain/error.hpp"
 
 namespace tickstock::cli {
+
+namespace {
+
+constexpr std::size_t largest_file = 1024UL * 1024;
+
+[[noreturn]] void unusable(const std::string& path, const std::string& why) {
+  throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why);
+}
+
+/// Closes a descriptor.
+struct Descriptor {
+  int number;
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+};
+
+/// Only the owner can read it; or it is root's and can't be written, and read by a group of this
+/// process alone, as Kubernetes mounts a secret.
+bool is_private(const struct stat& facts) {
+  const mode_t mode = facts.st_mode & 07777;
+  if ((mode & 077) == 0) return facts.st_uid == ::geteuid() || facts.st_uid == 0;
+  const bool in_group = facts.st_gid == ::getegid() || ::group_member(facts.st_gid) != 0;
+  return mode == 0440 && facts.st_uid == 0 && in_group;
+}
+
+std::array<int, 2> self_pipe{-1, -1};
+volatile std::sig_atomic_t first_signal = 0;
+
+void on_signal(int number) {
+  const int saved = errno;
+  if (first_signal == 0) first_signal = number;
+  // Every wait polls the other end.
+  const char byte = 0;
+  [[maybe_unused]] const ssize_t written = ::write(self_pipe[1], &byte, 1);
+  errno = saved;
+}
+
+}  // namespace
 
 std::string without_line_end(std::string text) {
   if (!text.ends_with('\n')) return text;
@@ -16,15 +63,9 @@ std::string without_line_end(std::string text) {
 }
 
 void trim_libpq_variables() {
-  std::vector<std::string> trimmed;
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view entry = *each;
-    if (entry.starts_with("PG") && entry.ends_with('\n')) trimmed.emplace_back(entry);
-  }
-  for (const std::string& entry : trimmed) {
-    const std::size_t equals = entry.find('=');
-    ::setenv(entry.substr(0, equals).c_str(), without_line_end(entry.substr(equals + 1)).c_str(),
-             1);
+    if (entry.starts_with("PG")) (*each)[without_line_end(std::string(entry)).size()] = '\0';
   }
 }
 
@@ -35,5 +76,65 @@ std::optional<std::string> variable(const char* name) {
   if (text.empty()) return std::nullopt;
   return text;
 }
+
+FileContent read_file(const std::string& path) {
+  const auto reason = [] { return std::generic_category().message(errno); };
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.number < 0) unusable(path, reason());
+  // Asked of the open file, so that nobody can swap it in between.
+  struct stat facts {};
+  if (::fstat(file.number, &facts) != 0) unusable(path, reason());
+  // What the shell's users name for nothing.
+  const bool is_null = S_ISCHR(facts.st_mode) && facts.st_rdev == ::makedev(1, 3);
+  if (!S_ISREG(facts.st_mode) && !is_null) unusable(path, "it is not a regular file");
+
+  FileContent content;
+  content.is_private = is_null || is_private(facts);
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t size = ::read(file.number, buffer.data(), buffer.size());
+    if (size < 0) unusable(path, reason());
+    if (size == 0) return content;
+    content.text.append(buffer.data(), static_cast<std::size_t>(size));
+    if (content.text.size() > largest_file) unusable(path, "it is larger than 1 MB");
+  }
+}
+
+void require_private(const FileContent& content, const std::string& path) {
+  if (content.is_private) return;
+  throw Error(ErrorKind::config,
+              "the file " + path +
+                  " holds a secret that others can read; make it yours, and run: chmod 600 " +
+                  path);
+}
+
+std::string read_secret_file(const std::string& path) {
+  const FileContent content = read_file(path);
+  require_private(content, path);
+  std::string line = content.text.substr(0, content.text.find('\n'));
+  const std::size_t first = line.find_first_not_of(" \t\r");
+  const std::size_t last = line.find_last_not_of(" \t\r");
+  if (first == std::string::npos) unusable(path, "its first line is empty");
+  return line.substr(first, last - first + 1);
+}
+
+io::Interrupt catch_signals() {
+  if (::pipe2(self_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    throw Error(ErrorKind::failed, "cannot make a pipe for signals; raise the limit of open files");
+  }
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    // What the caller has switched off (nohup) stays off.
+    struct sigaction before {};
+    if (sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
+      sigaction(number, &action, nullptr);
+    }
+  }
+  return io::Interrupt(self_pipe[0]);
+}
+
+int caught_signal() { return first_signal; }
 
 }  // namespace tickstock::cli

@@ -1,12 +1,10 @@
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <memory>
-#include <string>
-#include <string_view>
 
-#include "show/terminal.hpp"
+#include "settings.hpp"
+#include "show/screen.hpp"
+#include "sync/run.hpp"
 
 namespace spdlog {
 class logger;
@@ -14,49 +12,70 @@ class logger;
 
 namespace tickstock::cli {
 
-class ProgressLine;
-
-enum class LogFormat : unsigned char { text, json };
-/// What is logged: errors alone, what an operator wants to know, or more.
-enum class LogLevel : unsigned char { quiet, normal, verbose };
-
 /// What is written to standard error. Lines carry no time of their own: whoever keeps them
 /// (journal, cron, a shell) adds it, and times of the run come from PostgreSQL. For systemd's
 /// journal each line begins with its priority, which the journal takes off (sd-daemon(3)).
-class Log {
+///
+/// Where a person looks on, the steps of a run are one line at the bottom instead: the step, how
+/// much is read, and for how long. It shows only once a run takes longer than a moment, is drawn
+/// over again, and is gone when the run is over or something else is to be written.
+class Log final : public sync::Observer {
  public:
-  enum class Level : unsigned char { debug, info, warning, error };
+  /// As spdlog counts them.
+  enum class Level : unsigned char { debug = 1, info, warning, error };
 
   Log();
-  ~Log();
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
+  ~Log() override;
 
   /// From now on lines look like this; before, they are text of the normal level, without colour.
-  void configure(LogFormat format, LogLevel level, const Screen& screen);
-  /// What must be out of the way while a line is written; null for nothing.
-  void set_progress(ProgressLine* progress) { progress_ = progress; }
+  void configure(const Output& output);
   /// From now on every JSON line names the run.
   void set_run_id(const std::string& run_id) { run_id_ = run_id; }
 
-  void debug(std::string_view message) { write(Level::debug, message, 0); }
-  void info(std::string_view message) { write(Level::info, message, 0); }
-  void warning(std::string_view message) { write(Level::warning, message, 0); }
-  void error(std::string_view message) { write(Level::error, message, 0); }
-  /// Step `number` of 5 begins.
-  void step(int number, std::string_view name);
+  void debug(std::string_view message) { write(Level::debug, message); }
+  void info(std::string_view message) { write(Level::info, message); }
+  void warning(std::string_view message) { write(Level::warning, message); }
+  void error(std::string_view message) { write(Level::error, message); }
+
+  /// Shows steps as the line of progress where it can be drawn. \return whether it can
+  bool begin_progress();
+  /// Draws the line, unless it was drawn a moment ago.
+  void draw_progress();
+  void end_progress();
+
+  void follow(const tables::Reading& reading) override { reading_ = &reading; }
+  void step(int number, std::string_view name) override;
+  void tell(const std::string& sentence) override { drawing_ ? say(sentence) : info(sentence); }
+  void note(const std::string& sentence) override { warning(sentence); }
 
  private:
-  void write(Level level, std::string_view message, int step);
+  using Clock = std::chrono::steady_clock;
+
+  void write(Level level, std::string_view message, int step = 0);
   [[nodiscard]] std::string line(Level level, std::string_view message, int step) const;
+  void say(std::string what);
+  void clear_progress();
 
   LogFormat format_ = LogFormat::text;
   bool to_journal_;
   Screen screen_;
-  ProgressLine* progress_ = nullptr;
   std::string run_id_;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  Clock::time_point begin_ = Clock::now();
   std::unique_ptr<spdlog::logger> logger_;
+
+  // The line of progress
+  bool can_draw_ = false;
+  bool drawing_ = false;
+  bool drawn_ = false;
+  std::string what_;
+  Clock::time_point since_;
+  Clock::time_point next_;
+  const tables::Reading* reading_ = nullptr;
+  bool reads_ = false;
 };
+
+/// The words of the line of progress in at most `width` columns.
+std::string progress_text(std::string_view what, const tables::Reading& reading, double seconds,
+                          std::size_t width);
 
 }  // namespace tickstock::cli

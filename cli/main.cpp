@@ -5,12 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <optional>
-#include <string>
-#include <string_view>
 
-#include "commands.hpp"
-#include "domain/error.hpp"
 #include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
@@ -18,8 +13,8 @@
 #include "options.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
-#include "signals.hpp"
 #include "sync/run.hpp"
+#include "sync/report.hpp"
 
 namespace {
 
@@ -27,13 +22,13 @@ using namespace tickstock;
 using namespace tickstock::cli;
 
 /// One line on standard error, and with `--format json` the document on standard output too.
-int report_failure(const Error& error, Log& log, OutputFormat format) {
+int report_failure(const Error& error, Log& log, const Output& output) {
   const int status = status_of(error.kind(), caught_signal());
   const std::string message =
       std::string(error.what()) +
       (error.kind() == ErrorKind::interrupted ? "; nothing was changed" : "");
   log.error(message);
-  if (format == OutputFormat::json) {
+  if (output.json()) {
     try {
       print(json_failure(message, status));
     } catch (const Error&) {
@@ -41,13 +36,6 @@ int report_failure(const Error& error, Log& log, OutputFormat format) {
     }
   }
   return status;
-}
-
-/// Says over Redis that the phase failed, where the command is one that says so of itself and no
-/// run could begin that would.
-void announce_failure(const Options& options, const Settings& settings, const Error& error) {
-  if (options.command != Command::task || options.dry_run || !settings.can_announce) return;
-  sync::announce_unstarted(settings.run, settings.environment, error);
 }
 
 /// Puts /dev/null where a standard descriptor is closed: the next socket or pipe would get its
@@ -67,9 +55,6 @@ int run(int argc, const char* const* argv) {
   Log log;
   Settings settings;
   Options options;
-  const auto configure_log = [&log, &output = settings.output] {
-    log.configure(output.log_format, output.log_level, screen_of(STDERR_FILENO, output.color));
-  };
   bool is_read = false;
   try {
     auto parsed = parse_command_line(argc, argv);
@@ -80,20 +65,26 @@ int run(int argc, const char* const* argv) {
     options = std::get<Options>(std::move(parsed));
     is_read = true;
     resolve_settings(options, settings);
-    configure_log();
+    log.configure(settings.output);
     return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
     if (!is_read) {
       options = salvage_command_line(argc, argv);
-      resolve_what_is_sound(options, settings);
+      try {
+        resolve_settings(options, settings);
+      } catch (const Error&) {
+        // The problem of the command line came first.
+      }
     }
-    configure_log();
-    const int status = report_failure(error, log, settings.output.format);
-    announce_failure(options, settings, error);
-    if (is_read && options.command == Command::task && !options.dry_run) {
-      change_metrics(settings.output.metrics_file, log, [&](MetricsFile& metrics) {
-        metrics.set_outcome(options.mode, status, sync::RunClock().seconds(), 0);
-      });
+    log.configure(settings.output);
+    const int status = report_failure(error, log, settings.output);
+    // No run could begin that would say so itself.
+    if (options.is_run() && settings.can_announce) {
+      sync::announce_unstarted(settings.run, settings.environment, error);
+    }
+    if (is_read && options.is_run()) {
+      record_run(settings.output.metrics_file, log, options.mode, status,
+                 sync::RunClock().seconds(), 0);
     }
     return status;
   }

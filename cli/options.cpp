@@ -1,19 +1,13 @@
 #include "options.hpp"
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <array>
-#include <cctype>
-#include <functional>
-#include <string_view>
+#include <regex>
 
-#include "command_line.hpp"
 #include "domain/error.hpp"
-#include "setting.hpp"
 #include "tables/schema.hpp"
-#include "version.hpp"
 
 namespace tickstock::cli {
 
@@ -23,26 +17,8 @@ constexpr std::int64_t largest_page = 1'000'000;
 constexpr std::int64_t longest_past = 36'500;
 
 std::string version_text() {
-  return std::string("tickstock-cache ") + version + " (libpq " +
-         std::to_string(PQlibVersion() / 10000) + "." + std::to_string(PQlibVersion() % 10000) +
-         ")";
-}
-
-/// Refuses what looks like the next option, which CLI11 would swallow as a value.
-std::string no_option(const std::string& value) {
-  return value.starts_with('-') ? "needs a value" : "";
-}
-
-std::string non_empty(const std::string& value) { return value.empty() ? "needs a value" : ""; }
-
-std::string check_day(const std::string& value) {
-  return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
-}
-
-std::string check_digest(const std::string& value) {
-  const bool digits =
-      value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return digits ? "" : "must be the 64 hexadecimal digits that a dry run prints";
+  return fmt::format("tickstock-cache {} (libpq {}.{})", version, PQlibVersion() / 10000,
+                     PQlibVersion() % 10000);
 }
 
 /// No character that the command line of Redis could take for more, and not everybody's user.
@@ -51,30 +27,32 @@ std::string check_redis_user(const std::string& value) {
   return check_word(value);
 }
 
-std::string check_uuid(const std::string& value) {
-  constexpr std::string_view form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-  const bool fits =
-      std::equal(value.begin(), value.end(), form.begin(), form.end(), [](char each, char wanted) {
-        return wanted == '-' ? each == '-' : std::isxdigit(static_cast<unsigned char>(each)) != 0;
-      });
-  return fits ? "" : "must be the id of an event, a UUID";
+std::string check_day(const std::string& value) {
+  return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
 }
 
-std::optional<std::int64_t> parse_number(const std::string& text, std::int64_t lowest,
-                                         std::int64_t highest) {
-  const auto number = parse_whole(text);
-  return number && *number >= lowest && *number <= highest ? number : std::nullopt;
+std::string check_digest(const std::string& value) {
+  static const std::regex digest("[0-9a-f]{64}");
+  return std::regex_match(value, digest)
+             ? ""
+             : "must be the 64 hexadecimal digits that a dry run prints";
+}
+
+std::string check_uuid(const std::string& value) {
+  static const std::regex uuid("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}");
+  return std::regex_match(value, uuid) ? "" : "must be the id of an event, a UUID";
 }
 
 /// Builds the command line out of small blocks, each as the man page lists it.
 class CommandLine {
  public:
   /// \param words those of a command line; a command that is not among them gets no options, which
-  /// would take a millisecond to make
-  explicit CommandLine(std::vector<std::string_view> words) : words_(std::move(words)) {
+  /// would take a millisecond to make. Without a list all commands get theirs.
+  explicit CommandLine(std::optional<std::vector<std::string_view>> words)
+      : words_(std::move(words)) {
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(36);
-    everywhere(app_);
+    everywhere();
     task("sync", "Bring all universes in line: the three tasks", Mode::full);
     task("market-cap", "Only the categories by market cap and the top lists", Mode::market_cap);
     task("ipo", "Only the recent listings", Mode::ipos);
@@ -107,19 +85,31 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    exclude(verbose_, "-v", quiet_, "-q");
-    exclude(options_.gives(cli::setting("database.url")), "--database-url",
-            options_.database_url_file.has_value(), "--database-url-file");
-    exclude(options_.gives(cli::setting("redis.url")), "--redis-url",
-            options_.redis_url_file.has_value(), "--redis-url-file");
-    exclude(options_.print_sql, "--print-sql", options_.print_grants.has_value(), "--print-grants");
-    exclude(options_.print_sql || options_.print_grants.has_value(),
-            options_.print_sql ? "--print-sql" : "--print-grants",
-            options_.print_redis_acl.has_value(), "--print-redis-acl");
+    const bool prints_sql = options_.print_sql;
+    const bool prints_grants = options_.print_grants.has_value();
+    const bool prints_acl = options_.print_redis_acl.has_value();
+    exclude("-v", verbose_, "-q", quiet_);
+    const Setting& level = cli::setting("log.level");
+    if (verbose_) give(level, "verbose", "--verbose");
+    if (quiet_) give(level, "quiet", "--quiet");
+    exclude("--database-url", options_.gives(cli::setting("database.url")), "--database-url-file",
+            options_.database_url_file.has_value());
+    exclude("--redis-url", options_.gives(cli::setting("redis.url")), "--redis-url-file",
+            options_.redis_url_file.has_value());
+    exclude("--print-sql", prints_sql, "--print-grants", prints_grants);
+    exclude("--print-sql", prints_sql, "--print-redis-acl", prints_acl);
+    exclude("--print-grants", prints_grants, "--print-redis-acl", prints_acl);
     return options_;
   }
 
-  [[nodiscard]] const CLI::App& app() const { return app_; }
+  [[nodiscard]] std::string table() const {
+    std::string table = rows_of(app_, "");
+    for (const CLI::App* command : app_.get_subcommands({})) {
+      const std::string name = command->get_name();
+      table += fmt::format("{};;;{}\n", name, command->get_description()) + rows_of(*command, name);
+    }
+    return table;
+  }
 
   [[nodiscard]] std::vector<std::string> commands() const {
     std::vector<std::string> names;
@@ -128,18 +118,23 @@ class CommandLine {
   }
 
  private:
-  using Check = std::function<std::string(const std::string&)>;
-
-  static void exclude(bool one, const char* name, bool other, const char* other_name) {
-    if (one && other) {
-      throw Error(ErrorKind::usage, std::string(name) + " and " + other_name +
-                                        " exclude each other; see 'tickstock-cache --help'");
-    }
+  static void exclude(const char* one, bool is_given, const char* other, bool other_is_given) {
+    if (!is_given || !other_is_given) return;
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
   }
 
-  static std::string meant(const std::string& word, const std::vector<std::string>& known) {
-    const auto guess = nearest(word, known);
-    return guess ? "; did you mean " + *guess + "?" : "";
+  static std::string rows_of(const CLI::App& app, const std::string& command) {
+    std::string rows;
+    for (const CLI::Option* option : app.get_options({})) {
+      // With commas between them; what is given without an option has the name of its value.
+      const std::string names = option->get_name(true, true);
+      rows += fmt::format("{};{};{};{}\n", command, CLI::detail::find_and_replace(names, ",", " "),
+                          option->get_expected_max() > 0 ? option->get_type_name() : "",
+                          option->get_description());
+    }
+    return rows;
   }
 
   static std::vector<std::string> options_of(const CLI::App& app) {
@@ -162,270 +157,219 @@ class CommandLine {
     if (misses_command && extras.empty()) return "a command is needed" + help;
     if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
       const std::string first = extras.front().substr(0, extras.front().find('='));
-      if (first.starts_with('-')) {
-        const std::vector<std::string> known = options_of(chosen.empty() ? app_ : *chosen.front());
-        const bool is_misplaced = std::find(known.begin(), known.end(), first) != known.end();
-        if (is_misplaced) return first + " stands behind the command" + help;
-        return "unknown option " + first + meant(first, known) + help;
+      const bool is_option = first.starts_with('-');
+      if (!is_option && !chosen.empty()) return "an argument too many" + help;
+      const std::vector<std::string> known =
+          is_option ? options_of(chosen.empty() ? app_ : *chosen.front()) : commands();
+      if (is_option && std::count(known.begin(), known.end(), first) > 0) {
+        return first + " stands behind the command" + help;
       }
-      if (!chosen.empty()) return "an argument too many" + help;
-      return "there is no such command" + meant(first, commands()) + help;
+      const auto guess = nearest(first, known);
+      return (is_option ? "unknown option " + first : "there is no such command") +
+             (guess ? "; did you mean " + *guess + "?" : "") + help;
     }
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text + help;
   }
 
-  /// An option with a value, at most once.
-  static void option(CLI::App& app, const std::string& name, const std::string& type,
-                     const std::string& description, const Check& check,
-                     const std::function<void(const std::string&)>& take) {
-    CLI::Option* added =
-        app.add_option_function<std::string>(name, [name, check, take](const std::string& value) {
-          for (const Check& each : {Check(no_option), Check(non_empty), check}) {
-            const std::string problem = each ? each(value) : "";
-            if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
-          }
-          take(value);
-        });
-    added->description(description)->type_name(type);
-  }
-
-  static void text(CLI::App& app, const std::string& name, const std::string& type,
-                   const std::string& description, std::optional<std::string>& target,
-                   const Check& check = {}) {
-    option(app, name, type, description, check,
-           [&target](const std::string& value) { target = value; });
-  }
-
-  template <typename Target>
-  static void number(CLI::App& app, const std::string& name, const std::string& description,
-                     std::int64_t lowest, std::int64_t highest, Target& target) {
-    const Check check = [lowest, highest](const std::string& value) {
-      return parse_number(value, lowest, highest)
-                 ? std::string()
-                 : "must be a whole number from " + std::to_string(lowest) + " to " +
-                       std::to_string(highest);
+  /// An option, at most once. A value that looks like the next option is refused, which CLI11 would
+  /// swallow.
+  template <typename Take>
+  void add(const Setting& option, const Take& take) {
+    if (option.is_switch()) {
+      app_now_->add_flag_callback(option.flag, [&option, take] { take(option.switches_on()); })
+          ->description(option.help());
+      return;
+    }
+    const auto check_and_take = [&option, take](const std::string& text) {
+      const Value value = parse_value(option, text).value_or(Value());
+      const bool is_value = !text.empty() && !text.starts_with('-');
+      std::string problem = is_value ? problem_of(option, value) : "needs a value";
+      if (problem.empty() && option.is_address() && option.has_password(text)) {
+        problem = "holds a password, which everyone on this machine can read; put it into " +
+                  option.variable() + " or " + option.flag + "-file";
+      }
+      if (!problem.empty()) throw CLI::ValidationError(option.flag + " " + problem);
+      take(value);
     };
-    option(app, name, "N", description, check,
-           [&target, lowest, highest](const std::string& value) {
-             target = *parse_number(value, lowest, highest);
-           });
-  }
-
-  static void flag(CLI::App& app, const std::string& name, const std::string& description,
-                   bool& target) {
-    app.add_flag(name, target)->description(description);
+    app_now_->add_option_function<std::string>(option.flag, check_and_take)
+        ->description(option.help())
+        ->type_name(option.accepts.called);
   }
 
   /// The flag of a setting.
-  void setting(CLI::App& app, std::string_view name) {
+  void setting(std::string_view name) {
     const Setting& setting = cli::setting(name);
-    const auto take = [this, &setting](Value value) {
-      options_.given.push_back({&setting, std::move(value), {Origin::Kind::flag, setting.flag}});
-    };
-    if (setting.flag_type.empty()) {
-      app.add_flag_callback(setting.flag, [take, &setting] { take(setting.flag_value); })
-          ->description(setting.help());
-      return;
-    }
-    const Check check = [&setting](const std::string& text) {
-      const auto value = parse_value(setting, text);
-      std::string problem = problem_of(setting, value.value_or(Value()));
-      if (problem.empty() && setting.is_address() &&
-          setting.has_password(std::get<std::string>(*value))) {
-        return "holds a password, which everyone on this machine can read; put it into " +
-               setting.variable + " or " + setting.flag + "-file";
-      }
-      return problem;
-    };
-    option(app, setting.flag, setting.flag_type, setting.help(), check,
-           [take, &setting](const std::string& text) { take(*parse_value(setting, text)); });
+    add(setting, [this, &setting](const Value& value) { give(setting, value, setting.flag); });
   }
 
-  void level(CLI::App& app, const std::string& name, const std::string& word,
-             const std::string& description, bool& given) {
-    app.add_flag_callback(
-           name,
-           [this, word, &given] {
-             given = true;
-             const Setting& setting = cli::setting("log.level");
-             options_.given.push_back({&setting, word, {Origin::Kind::flag, "--" + word}});
-           })
-        ->description(description);
+  /// An option that is no setting.
+  void own(const char* flag, Field field, const char* meaning, const Accepts& accepts = {}) {
+    const Setting& option = own_.emplace_back(Setting{"", "", field, flag, meaning, accepts});
+    add(option, [&option](const Value& value) { option.set(value); });
   }
 
-  void everywhere(CLI::App& app) {
-    app.set_version_flag("--version", version_text(), "Print the version");
-    app.set_help_flag("-h,--help", "Print this help");
-    setting(app, "log.format");
-    setting(app, "output.color");
-    setting(app, "output.progress");
-    level(app, "-v,--verbose", "verbose", "Log more", verbose_);
-    level(app, "-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only",
-          quiet_);
+  void give(const Setting& setting, const Value& value, const std::string& flag) {
+    options_.given.push_back({&setting, value, {Origin::Kind::flag, flag}});
   }
 
-  void connecting(CLI::App& app) {
-    setting(app, "database.url");
-    text(app, "--database-url-file", "FILE", "File of mode 0600 that holds it",
-         options_.database_url_file);
-    setting(app, "redis.url");
-    text(app, "--redis-url-file", "FILE", "File of mode 0600 that holds it",
-         options_.redis_url_file);
-    text(app, "--config", "FILE", "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
-         options_.config_file);
-    setting(app, "run.timezone");
-    setting(app, "run.timeout");
+  void everywhere() {
+    app_now_->set_version_flag("--version", version_text(), "Print the version");
+    app_now_->set_help_flag("-h,--help", "Print this help");
+    setting("log.format");
+    setting("output.color");
+    setting("output.progress");
+    own("-v,--verbose", &verbose_, "Log more");
+    own("-q,--quiet", &quiet_, "Print nothing when the run succeeds; log errors only");
   }
 
-  void task_settings(CLI::App& app) {
+  void connecting() {
+    setting("database.url");
+    own("--database-url-file", &options_.database_url_file, "File of mode 0600 that holds it",
+        text(nullptr, "FILE"));
+    setting("redis.url");
+    own("--redis-url-file", &options_.redis_url_file, "File of mode 0600 that holds it",
+        text(nullptr, "FILE"));
+    own("--config", &options_.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
+        text(nullptr, "FILE"));
+    setting("run.timezone");
+    setting("run.timeout");
+  }
+
+  void task_settings() {
     for (const char* each :
          {"run.triggered_by", "run.lock_wait", "market_cap.from", "eod.wait", "eod.timeout",
           "events.max_universe_events", "events.enabled", "run.detailed_exitcode", "output.full",
           "output.format", "metrics.file"}) {
-      setting(app, each);
+      setting(each);
     }
   }
 
-  void task(const std::string& name, const std::string& description, Mode mode,
-            bool dry_run = false) {
-    CLI::App& app = *app_.add_subcommand(name, description);
-    app.final_callback([this, mode, dry_run] {
-      options_.command = Command::task;
+  void command(const char* name, const char* description, Command command,
+               void (CommandLine::*add_options)(), Mode mode = Mode::full, bool dry_run = false) {
+    app_now_ = app_.add_subcommand(name, description);
+    app_now_->final_callback([this, command, mode, dry_run] {
+      options_.command = command;
       options_.mode = mode;
       options_.dry_run = options_.dry_run || dry_run;
     });
     if (!is_named(name)) return;
-    flag(app, "--dry-run", "Show what would change, and change nothing", options_.dry_run);
-    option(app, "--as-of", "DAY", "Day to compute for, YYYY-MM-DD (today)", check_day,
-           [this](const std::string& value) { options_.as_of = parse_day(value); });
-    text(app, "--run-id", "ID", "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
-         options_.run_id, check_word);
-    text(app, "--approve-plan", "DIGEST",
-         "Run only if the plan has this digest, and then in spite of the guards",
-         options_.approve_plan, check_digest);
-    task_settings(app);
-    connecting(app);
-    everywhere(app);
+    (this->*add_options)();
+    connecting();
+    everywhere();
   }
 
-  void command(const std::string& name, const std::string& description, Command command,
-               void (CommandLine::*add_options)(CLI::App&)) {
-    CLI::App& app = *app_.add_subcommand(name, description);
-    app.final_callback([this, command] { options_.command = command; });
-    if (is_named(name)) (this->*add_options)(app);
+  void task(const char* name, const char* description, Mode mode, bool dry_run = false) {
+    command(name, description, Command::task, &CommandLine::run, mode, dry_run);
   }
 
-  void init(CLI::App& app) {
-    flag(app, "--print-sql", "Print the SQL instead of running it", options_.print_sql);
-    text(app, "--print-grants", "ROLE", "Print the SQL that grants a role what the job needs",
-         options_.print_grants, tables::role_problem);
-    text(app, "--print-redis-acl", "USER", "Print the command that makes a user of Redis for it",
-         options_.print_redis_acl, check_redis_user);
-    connecting(app);
-    everywhere(app);
+  void run() {
+    own("--dry-run", &options_.dry_run, "Show what would change, and change nothing");
+    own("--as-of", &options_.as_of, "Day to compute for, YYYY-MM-DD (today)",
+        text(check_day, "DAY"));
+    own("--run-id", &options_.run_id, "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
+        text(check_word, "ID"));
+    own("--approve-plan", &options_.approve_plan,
+        "Run only if the plan has this digest, and then in spite of the guards",
+        text(check_digest, "DIGEST"));
+    task_settings();
   }
 
-  void status(CLI::App& app) {
-    option(app, "RUN_ID", "", "The run; the last one where not given", check_word,
-           [this](const std::string& value) { options_.run_id = value; });
-    looking(app);
+  void init() {
+    own("--print-sql", &options_.print_sql, "Print the SQL instead of running it");
+    own("--print-grants", &options_.print_grants,
+        "Print the SQL that grants a role what the job needs", text(tables::role_problem, "ROLE"));
+    own("--print-redis-acl", &options_.print_redis_acl,
+        "Print the command that makes a user of Redis for it", text(check_redis_user, "USER"));
   }
 
-  void history(CLI::App& app) {
-    text(app, "--universe", "NAME", "List the changes of this universe", options_.universe);
-    text(app, "--symbol", "SYMBOL", "List the changes in which this symbol came, went or moved",
-         options_.symbol);
-    number(app, "--days", "Only what the last N days of 24 hours brought", 1, longest_past,
-           options_.days);
-    number(app, "--limit", "How many to list (20)", 1, largest_page, options_.limit);
-    number(app, "--offset", "How many to leave out first (0)", 0, largest_page, options_.offset);
-    looking(app);
+  /// What `universes` and `check` have.
+  void looking() { setting("output.format"); }
+
+  void status() {
+    own("RUN_ID", &options_.run_id, "The run; the last one where not given", text(check_word, ""));
+    looking();
   }
 
-  /// What every command has that looks and shows, and all that `universes` and `check` have.
-  void looking(CLI::App& app) {
-    setting(app, "output.format");
-    connecting(app);
-    everywhere(app);
+  void history() {
+    own("--universe", &options_.universe, "List the changes of this universe",
+        text(nullptr, "NAME"));
+    own("--symbol", &options_.symbol, "List the changes in which this symbol came, went or moved",
+        text(nullptr, "SYMBOL"));
+    own("--days", &options_.days, "Only what the last N days of 24 hours brought",
+        within(1, longest_past));
+    own("--limit", &options_.limit, "How many to list", within(1, largest_page));
+    own("--offset", &options_.offset, "How many to leave out first", within(0, largest_page));
+    looking();
   }
 
-  void deliver(CLI::App& app) {
-    text(app, "--discard", "EVENT_ID", "Give this pending event up first, unpublished",
-         options_.discard, check_uuid);
-    connecting(app);
-    everywhere(app);
+  void deliver() {
+    own("--discard", &options_.discard, "Give this pending event up first, unpublished",
+        text(check_uuid, "EVENT_ID"));
   }
 
-  void config(CLI::App& app) {
-    flag(app, "--example", "Print a configuration file with all settings and their defaults",
-         options_.example);
-    task_settings(app);
-    connecting(app);
-    everywhere(app);
+  void config() {
+    own("--example", &options_.example,
+        "Print a configuration file with all settings and their defaults");
+    task_settings();
   }
 
   [[nodiscard]] bool is_named(const std::string& command) const {
-    return std::count(words_.begin(), words_.end(), command) > 0;
+    return !words_ || std::count(words_->begin(), words_->end(), command) > 0;
   }
 
-  std::vector<std::string_view> words_;
+  std::optional<std::vector<std::string_view>> words_;
   Options options_;
+  std::deque<Setting> own_;  ///< the options that are no settings
   bool verbose_ = false;
   bool quiet_ = false;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
+  CLI::App* app_now_ = &app_;  ///< whose options are being added
 };
 
 }  // namespace
 
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv) {
-  return CommandLine({argv, argv + argc}).parse(argc, argv);
+  return CommandLine(std::vector<std::string_view>(argv, argv + argc)).parse(argc, argv);
 }
 
 Options salvage_command_line(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  const auto given = [&words](const std::string& flag) {
-    return std::any_of(words.begin(), words.end(), [&flag](const std::string& word) {
-      return word == flag || word.starts_with(flag + "=");
-    });
+  // The first of each counts, with the value that follows it or would.
+  std::map<std::string, std::string> given;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::size_t equals = words[i].find('=');
+    const std::string next = i + 1 < words.size() ? words[i + 1] : "";
+    given.try_emplace(words[i].substr(0, equals),
+                      equals == std::string::npos ? next : words[i].substr(equals + 1));
+  }
+  const auto value_of = [&given](const std::string& flag) -> std::optional<std::string> {
+    const auto found = given.find(flag);
+    if (found == given.end() || found->second.empty()) return std::nullopt;
+    return found->second;
   };
-  const auto value_of = [&words](const std::string& flag) -> std::optional<std::string> {
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      if (words[i].starts_with(flag + "=")) return words[i].substr(flag.size() + 1);
-      if (words[i] == flag && i + 1 < words.size()) return words[i + 1];
-    }
-    return std::nullopt;
-  };
-  Options options;
-  const std::vector<std::string> commands = CommandLine({}).commands();
+  const std::vector<std::string> commands = CommandLine(std::vector<std::string_view>()).commands();
   const auto command =
       std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
-  const bool is_sync = command != words.end() && *command == "sync" && !given("--dry-run");
+  Options options;
+  const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
   options.command = is_sync ? Command::task : Command::config;
   options.config_file = value_of("--config");
   options.redis_url_file = value_of("--redis-url-file");
-  if (const auto id = value_of("--run-id"); id && is_word(*id)) options.run_id = id;
-  const auto take = [&options](const Setting& setting, const Value& value) {
-    if (problem_of(setting, value).empty()) {
-      options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
-    }
+  if (const auto id = value_of("--run-id"); id && check_word(*id).empty()) options.run_id = id;
+  const auto give = [&options](const Setting& setting, const Value& value) {
+    if (!problem_of(setting, value).empty()) return;
+    options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
   };
   for (const char* name : {"output.format", "log.format", "redis.url"}) {
-    const Setting& setting = cli::setting(name);
-    if (const auto text = value_of(setting.flag)) take(setting, *text);
+    if (const auto text = value_of(setting(name).flag)) give(setting(name), *text);
   }
-  if (given("--no-events")) take(cli::setting("events.enabled"), false);
+  if (given.contains("--no-events")) give(setting("events.enabled"), false);
   return options;
 }
 
-void look_at_command_line(const std::function<void(const CLI::App&)>& look) {
-  const CommandLine bare({});
-  std::vector<std::string> names;
-  for (const CLI::App* each : bare.app().get_subcommands({})) names.push_back(each->get_name());
-  const CommandLine whole({names.begin(), names.end()});
-  look(whole.app());
-}
+std::string completion_table() { return CommandLine(std::nullopt).table(); }
 
 }  // namespace tickstock::cli

@@ -1,18 +1,15 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <variant>
-#include <vector>
 
 #include "domain/day.hpp"
+#include "io/wait.hpp"
 #include "rules/plan.hpp"
-#include "setting.hpp"
+#include "settings.hpp"
 
 namespace tickstock::cli {
+
+class Log;
 
 enum class Command : unsigned char {
   task,
@@ -36,6 +33,9 @@ struct Options {
     return std::any_of(given.begin(), given.end(),
                        [&setting](const Given& each) { return each.setting == &setting; });
   }
+
+  /// A run that writes.
+  [[nodiscard]] bool is_run() const { return command == Command::task && !dry_run; }
 
   // Of every command that connects
   std::optional<std::string> database_url_file;
@@ -77,5 +77,14 @@ std::variant<Options, Answer> parse_command_line(int argc, const char* const* ar
 /// and announced: format, configuration file, Redis, run id, and whether it was to be a `sync`; the
 /// command is `config` where it was not.
 Options salvage_command_line(int argc, const char* const* argv);
+
+/// Runs the command and prints its result. \return the exit status. \throws Error for a failure
+/// without a report.
+int run_command(const Options& options, const Settings& settings, Log& log,
+                const io::Interrupt& interrupt);
+
+/// Returns what shells complete: a line `command;names;value;description` for each option of each
+/// command, and of the program itself, and for each command one without names.
+std::string completion_table();
 
 }  // namespace tickstock::cli

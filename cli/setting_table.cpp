@@ -1,46 +1,47 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
-#include <array>
-#include <iterator>
+#include <cctype>
+#include <charconv>
+#include <concepts>
 #include <stdexcept>
-#include <utility>
+#include <type_traits>
 
 #include "domain/error.hpp"
-#include "options.hpp"
-#include "setting.hpp"
-#include "setting_builder.hpp"
+#include "environment.hpp"
 #include "settings.hpp"
 
 namespace tickstock::cli {
 
 namespace {
 
-using namespace setting_builder;
-
+constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
 
-std::string decapitalized(std::string text) {
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] += 'a' - 'A';
-  return text;
+/// Whether a text is one to so many visible characters of ASCII, none of them forbidden.
+bool is_plain(std::string_view text, std::size_t longest, std::string_view forbidden = "") {
+  return !text.empty() && text.size() <= longest &&
+         std::all_of(text.begin(), text.end(), [forbidden](char c) {
+           return c > ' ' && c < 0x7f && forbidden.find(c) == std::string_view::npos;
+         });
 }
 
 /// Only PostgreSQL knows the names; what can't be one would garble its answer.
 std::string check_zone(const std::string& value) {
-  const bool plain =
-      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  return plain && !value.empty() && value.size() <= 64
-             ? ""
-             : "must be a time zone such as America/New_York";
+  return is_plain(value, 64) ? "" : "must be a time zone such as America/New_York";
 }
 
 /// No character that an access list of Redis could take for more than itself.
 std::string check_list(const std::string& value) {
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
-    return c > ' ' && c < 0x7f && std::string_view("*?[]\\\"'").find(c) == std::string_view::npos;
-  });
-  return plain && !value.empty() && value.size() <= 256
+  return is_plain(value, 256, "*?[]\\\"'")
              ? ""
              : "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '";
+}
+
+std::string check_type(const std::string& value) {
+  return value.empty() ? "must not hold an empty text" : "";
 }
 
 std::string check_database(const std::string& value) {
@@ -58,269 +59,332 @@ std::string check_redis(const std::string& value) {
 }
 
 /// A new address leaves alone what else is set of Redis.
-void set_redis(Settings& settings, const Value& value) {
-  redis::RedisSettings& redis = settings.environment.redis;
-  redis::RedisSettings parsed = redis::parse_redis_url(std::get<std::string>(value));
+void set_address(redis::RedisSettings& redis, const std::string& url) {
+  redis::RedisSettings parsed = redis::parse_redis_url(url);
   parsed.ca_file = std::move(redis.ca_file);
   parsed.connect_timeout = redis.connect_timeout;
   parsed.publish_timeout = redis.publish_timeout;
   redis = std::move(parsed);
 }
 
-Setting database_url() {
-  Setting url = text(
-      "database", "url", "PostgreSQL as a URL or conninfo",
-      [](auto& s) { return &s.environment.database.conninfo; }, check_database);
-  url.example = "postgresql://tickstock@db.example/tickstock";
-  url.has_password = postgres::conninfo_has_password;
-  url.variable = "DATABASE_URL";
-  url.get = [](const Settings& s) {
-    return Value(postgres::shown_conninfo(s.environment.database.conninfo));
-  };
-  return url;
+std::string shown_address(const redis::RedisSettings& redis) {
+  std::string shown = redis.shown();
+  if (!redis.password.empty()) shown.insert(shown.find("://") + 3, redis.user + ":********@");
+  return shown;
 }
 
-Setting redis_url() {
-  Setting url = text(
-      "redis", "url", "Redis as redis://, rediss:// or unix://",
-      [](auto& s) { return &s.environment.redis.host; }, check_redis);
-  url.has_password = [](const std::string& value) {
-    return !redis::parse_redis_url(value).password.empty();
-  };
-  url.variable = "REDIS_URL";
-  url.set = set_redis;
-  url.get = [](const Settings& s) {
-    const redis::RedisSettings& redis = s.environment.redis;
-    std::string shown = redis.shown();
-    if (!redis.password.empty()) {
-      shown.insert(shown.find("://") + 3, redis.user + ":********@");
-    }
-    return Value(shown);
-  };
-  return url;
+/// What is true or false, or one of some words.
+template <typename T>
+constexpr bool is_choice = std::same_as<T, bool> || std::is_enum_v<T>;
+std::string in_words(const std::vector<std::string>& choices) {
+  return fmt::format("{} or {}", fmt::join(choices.begin(), choices.end() - 1, ", "),
+                     choices.back());
 }
 
-using Table = std::vector<Setting>;
-
-void add(Table& table, Table more) {
-  std::move(more.begin(), more.end(), std::back_inserter(table));
-}
-
-Table servers() {
-  return {
-      with_flag(database_url(), "--database-url", "URL"),
-      such_as(whole("database", "connections", 1, 2,
-                    "Connections to read with; where not set, two if both tables are large",
-                    [](auto& s) { return &s.environment.database.connections; }),
-              std::int64_t{1}),
-      with_flag(redis_url(), "--redis-url", "URL"),
-      such_as(
-          text("redis", "ca_file", "Certificates to trust with rediss://; if empty, the system's",
-               [](auto& s) { return &s.environment.redis.ca_file; }),
-          "/etc/ssl/redis-ca.pem"),
-      boolean("security", "require_tls",
-              "Refuse a server on another machine whose certificate is not verified",
-              [](auto& s) { return &s.environment.database.require_tls; }),
-  };
-}
-
-Table tables() {
-  return {
-      text("tables", "schema", "Schema of the tables that are named without one",
-           [](auto& s) { return &s.tables.schema; }),
-      text("tables", "symbols", "Table or view of the symbols",
-           [](auto& s) { return &s.tables.symbols; }),
-      text("tables", "prices", "Table or view of the daily prices",
-           [](auto& s) { return &s.tables.prices; }),
-      text("tables", "entries", "Table of the universes",
-           [](auto& s) { return &s.tables.entries; }),
-  };
-}
-
-Table runs() {
-  return {
-      with_flag(text(
-                    "run", "timezone", "Zone of the as-of day",
-                    [](auto& s) { return &s.environment.timezone; }, check_zone),
-                "--timezone", "ZONE"),
-      with_flag(text(
-                    "run", "triggered_by", "Who or what started the run",
-                    [](auto& s) { return &s.run.triggered_by; }, check_word),
-                "--triggered-by", "WORD"),
-      with_flag(whole("run", "lock_wait", 0, longest_time, "Seconds to wait for another run to end",
-                      [](auto& s) { return &s.run.lock_wait; }),
-                "--lock-wait", "N"),
-      with_flag(seconds("run", "timeout", "Seconds for the command as a whole",
-                        [](auto& s) { return &s.environment.timeout; }),
-                "--timeout", "N"),
-      with_switch(boolean("run", "detailed_exitcode", "End with 2 where there are changes",
-                          [](auto& s) { return &s.output.detailed_exitcode; }),
-                  "--detailed-exitcode", true),
-      with_flag(choice("market_cap", "from", {"column", "prices"},
-                       "Where market caps come from: the column market_cap, or close times shares",
-                       [](auto& s) { return &s.run.policy.market_cap_from; }),
-                "--market-cap-from", "column|prices"),
-      whole("market_cap", "max_price_age_days", 0, most_days,
-            "With prices: how many days before the as-of day the latest close may lie",
-            [](auto& s) { return &s.run.policy.max_price_age_days; }),
-      text("market", "issuer",
-           "Column of symbols that tells the company, for universes with lines = \"primary\"",
-           [](auto& s) { return &s.run.policy.issuer; }),
-      boolean("universes", "builtin", "Keep the ten built-in universes",
-              [](auto& s) { return &s.run.policy.builtin; }),
-      list(
-          "delisted", "types", "Types of the entries that are cleaned of delisted symbols",
-          [](auto& s) { return &s.run.policy.cleaned_types; },
-          [](const std::string& value) {
-            return value.empty() ? std::string("must not hold an empty text") : std::string();
-          }),
-      whole("ipo", "days", 1, most_days,
-            "Days in which a listing is recent, the as-of day included",
-            [](auto& s) { return &s.run.policy.ipo_days; }),
-  };
-}
-
-Table day_ends() {
-  return {
-      with_flag(whole("eod", "wait", 0, longest_time,
-                      "Seconds to wait for the import of the day to be complete, 0 for not at all",
-                      [](auto& s) { return &s.run.eod.wait; }),
-                "--wait-for-eod", "N"),
-      with_flag(choice("eod", "timeout", {"continue", "fail"},
-                       "What happens when it is not complete by then",
-                       [](auto& s) { return &s.run.eod.required; }),
-                "--eod-timeout", "continue|fail"),
-      list(
-          "eod", "lists", "Lists of Redis on which the import tells that it is complete",
-          [](auto& s) { return &s.run.eod.lists; }, check_list),
-  };
-}
-
-Table guards() {
-  return {
-      percent("max_vanished_percent",
-              "Percent of the symbols in the categories that may stop being eligible at once",
-              [](auto& s) { return &s.run.policy.guards.max_vanished_percent; }),
-      percent("max_appeared_percent", "Percent of that number that may be new in them at once",
-              [](auto& s) { return &s.run.policy.guards.max_appeared_percent; }),
-      percent("max_removed_percent", "Percent of its members that a universe may lose at once",
-              [](auto& s) { return &s.run.policy.guards.max_removed_percent; }),
-      such_as(
-          whole("guards", "max_data_age_days", 1, most_days,
-                "Refuse a run without a price in so many days; where not set, prices are not asked",
-                [](auto& s) { return &s.run.policy.guards.max_data_age_days; }),
-          std::int64_t{4}),
-  };
-}
-
-Table announcements() {
-  return {
-      with_switch(boolean("events", "enabled", "Store and send events",
-                          [](auto& s) { return &s.run.events; }),
-                  "--no-events", false),
-      with_flag(whole("events", "max_universe_events", 0, most_rows,
-                      "Announce the first N universes of a task, 0 for all",
-                      [](auto& s) { return &s.run.max_universe_events; }),
-                "--max-universe-events", "N"),
-      whole("outbox", "max_age", 0, most_days,
-            "Days after which a pending event is given up, 0 for never",
-            [](auto& s) { return &s.environment.retention.outbox_max_age; }),
-      whole("outbox", "keep_days", 0, most_days,
-            "Days for which a published event is kept, 0 for ever",
-            [](auto& s) { return &s.environment.retention.outbox_days; }),
-      whole("journal", "keep_days", 0, most_days, "Days for which a run is kept, 0 for ever",
-            [](auto& s) { return &s.environment.retention.journal_days; }),
-      whole("journal", "keep_runs", 0, most_rows, "Runs that are kept whatever their age",
-            [](auto& s) { return &s.environment.retention.journal_runs; }),
-  };
-}
-
-Table timeouts() {
-  return {
-      seconds("timeouts", "connect", "Seconds to reach one address of PostgreSQL",
-              [](auto& s) { return &s.environment.database.connect_timeout; }),
-      seconds("timeouts", "statement", "Seconds for one statement",
-              [](auto& s) { return &s.environment.database.statement_timeout; }),
-      seconds("timeouts", "lock", "Seconds to wait for a row that another program has locked",
-              [](auto& s) { return &s.environment.database.lock_timeout; }),
-      seconds("timeouts", "commit", "Seconds for COMMIT, and for finding out what came of it",
-              [](auto& s) { return &s.environment.database.commit_timeout; }),
-      seconds("timeouts", "redis", "Seconds to reach Redis",
-              [](auto& s) { return &s.environment.redis.connect_timeout; }),
-      seconds("timeouts", "publish", "Seconds for publishing the events of a run",
-              [](auto& s) { return &s.environment.redis.publish_timeout; }),
-  };
-}
-
-Table output() {
-  return {
-      with_flag(choice("output", "format", {"text", "json"}, "Format of the result",
-                       [](auto& s) { return &s.output.format; }),
-                "--format", "text|json"),
-      with_switch(boolean("output", "full", "Name every member that came, went or moved",
-                          [](auto& s) { return &s.output.full; }),
-                  "--full", true),
-      with_flag(choice("output", "color", {"auto", "always", "never"},
-                       "Colour in result and log: auto for on a terminal, without NO_COLOR",
-                       [](auto& s) { return &s.output.color; }),
-                "--color", "auto|always|never"),
-      with_flag(choice("output", "progress", {"auto", "always", "never"},
-                       "A line on the terminal that says what a run is at",
-                       [](auto& s) { return &s.output.progress; }),
-                "--progress", "auto|always|never"),
-      with_flag(choice("log", "format", {"text", "json"}, "Format of the log on standard error",
-                       [](auto& s) { return &s.output.log_format; }),
-                "--log-format", "text|json"),
-      choice("log", "level", {"quiet", "normal", "verbose"},
-             "How much is logged: quiet as with -q, verbose as with -v",
-             [](auto& s) { return &s.output.log_level; }),
-  };
-}
-
-Table monitoring() {
-  return {
-      such_as(with_flag(text("metrics", "file",
-                             "File for Prometheus' textfile collector; none where empty",
-                             [](auto& s) { return &s.output.metrics_file; }),
-                        "--metrics-file", "FILE"),
-              "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
-  };
-}
-
-Table make_table() {
-  Table table;
-  for (const auto& part :
-       {servers, tables, runs, day_ends, guards, announcements, timeouts, output, monitoring}) {
-    add(table, part());
+std::string toml_quoted(const std::string& text) {
+  std::string result;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    const bool is_control = code < ' ' || code == 0x7f;
+    if (c == '"' || c == '\\') result += '\\';
+    result += is_control ? fmt::format("\\u{:04x}", code) : std::string(1, c);
   }
-  return table;
+  return '"' + result + '"';
+}
+
+Accepts seconds() { return within(1, longest_time); }
+Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
+
+/// One of these words, in the order of the values of the field.
+Accepts one_of(const std::vector<std::string>& words) {
+  return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
+}
+
+/// \param name `run.timezone`
+Setting row(const std::string& name, const Field& field, const std::string& flag,
+            const std::string& meaning, const Accepts& accepts = {},
+            const std::optional<Value>& example = {}) {
+  const std::size_t point = name.find('.');
+  return {name.substr(0, point), name.substr(point + 1), field, flag, meaning, accepts, example};
 }
 
 }  // namespace
 
-std::string Setting::help() const {
-  if (is_address()) return meaning + ", without a password (" + variable + ")";
-  if (flag_type.empty()) return flag_value ? meaning : "Do not " + decapitalized(meaning);
-  const std::optional<Value> fallback = get(Settings());
-  if (!fallback) return meaning;
-  const auto* text = std::get_if<std::string>(&*fallback);
-  if (text != nullptr && text->empty()) return meaning;
-  return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
+Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
+
+Accepts text(const Accepts::Check& check, const std::string& called) {
+  return {called, 0, 0, {}, check};
+}
+
+std::vector<Setting> rows_of(Settings& s) {
+  postgres::ConnectionSettings& database = s.environment.database;
+  redis::RedisSettings& redis = s.environment.redis;
+  tables::Retention& retention = s.environment.retention;
+  Policy& policy = s.run.policy;
+  GuardLimits& guards = policy.guards;
+  Output& output = s.output;
+  return {
+      row("database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
+          text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"),
+      row("database.connections", &database.connections, "",
+          "Connections to read with; where not set, two if both tables are large", within(1, 2),
+          std::int64_t{1}),
+      row("redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
+          text(check_redis, "URL")),
+      row("redis.ca_file", &redis.ca_file, "",
+          "Certificates to trust with rediss://; if empty, the system's", {},
+          "/etc/ssl/redis-ca.pem"),
+      row("security.require_tls", &database.require_tls, "",
+          "Refuse a server on another machine whose certificate is not verified"),
+      row("tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"),
+      row("tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"),
+      row("tables.prices", &s.tables.prices, "", "Table or view of the daily prices"),
+      row("tables.entries", &s.tables.entries, "", "Table of the universes"),
+      row("run.timezone", &s.environment.timezone, "--timezone", "Zone of the as-of day",
+          text(check_zone, "ZONE")),
+      row("run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what started the run",
+          text(check_word, "WORD")),
+      row("run.lock_wait", &s.run.lock_wait, "--lock-wait",
+          "Seconds to wait for another run to end", within(0, longest_time)),
+      row("run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
+          seconds()),
+      row("run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
+          "End with 2 where there are changes"),
+      row("market_cap.from", &policy.market_cap_from, "--market-cap-from",
+          "Where market caps come from: the column market_cap, or close times shares",
+          one_of({"column", "prices"})),
+      row("market_cap.max_price_age_days", &policy.max_price_age_days, "",
+          "With prices: how many days before the as-of day the latest close may lie", days(0)),
+      row("market.issuer", &policy.issuer, "",
+          "Column of symbols that tells the company, for universes with lines = \"primary\""),
+      row("universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"),
+      row("delisted.types", &policy.cleaned_types, "",
+          "Types of the entries that are cleaned of delisted symbols", text(check_type)),
+      row("ipo.days", &policy.ipo_days, "",
+          "Days in which a listing is recent, the as-of day included", days(1)),
+      row("eod.wait", &s.run.eod.wait, "--wait-for-eod",
+          "Seconds to wait for the import of the day to be complete, 0 for not at all",
+          within(0, longest_time)),
+      row("eod.timeout", &s.run.eod.required, "--eod-timeout",
+          "What happens when it is not complete by then", one_of({"continue", "fail"})),
+      row("eod.lists", &s.run.eod.lists, "",
+          "Lists of Redis on which the import tells that it is complete", text(check_list)),
+      row("guards.max_vanished_percent", &guards.max_vanished_percent, "",
+          "Percent of the symbols in the categories that may stop being eligible at once"),
+      row("guards.max_appeared_percent", &guards.max_appeared_percent, "",
+          "Percent of that number that may be new in them at once"),
+      row("guards.max_removed_percent", &guards.max_removed_percent, "",
+          "Percent of its members that a universe may lose at once"),
+      row("guards.max_data_age_days", &guards.max_data_age_days, "",
+          "Refuse a run without a price in so many days; where not set, prices are not asked",
+          days(1), std::int64_t{4}),
+      row("events.enabled", &s.run.events, "--no-events", "Store and send events"),
+      row("events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
+          "Announce the first N universes of a task, 0 for all", within(0, most_rows)),
+      row("outbox.max_age", &retention.outbox_max_age, "",
+          "Days after which a pending event is given up, 0 for never", days(0)),
+      row("outbox.keep_days", &retention.outbox_days, "",
+          "Days for which a published event is kept, 0 for ever", days(0)),
+      row("journal.keep_days", &retention.journal_days, "",
+          "Days for which a run is kept, 0 for ever", days(0)),
+      row("journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
+          within(0, most_rows)),
+      row("timeouts.connect", &database.connect_timeout, "",
+          "Seconds to reach one address of PostgreSQL", seconds()),
+      row("timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
+          seconds()),
+      row("timeouts.lock", &database.lock_timeout, "",
+          "Seconds to wait for a row that another program has locked", seconds()),
+      row("timeouts.commit", &database.commit_timeout, "",
+          "Seconds for COMMIT, and for finding out what came of it", seconds()),
+      row("timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds()),
+      row("timeouts.publish", &redis.publish_timeout, "",
+          "Seconds for publishing the events of a run", seconds()),
+      row("output.format", &output.format, "--format", "Format of the result",
+          one_of({"text", "json"})),
+      row("output.full", &output.full, "--full", "Name every member that came, went or moved"),
+      row("output.color", &output.color, "--color",
+          "Colour in result and log: auto for on a terminal, without NO_COLOR",
+          one_of({"auto", "always", "never"})),
+      row("output.progress", &output.progress, "--progress",
+          "A line on the terminal that says what a run is at", one_of({"auto", "always", "never"})),
+      row("log.format", &output.log_format, "--log-format", "Format of the log on standard error",
+          one_of({"text", "json"})),
+      row("log.level", &output.log_level, "",
+          "How much is logged: quiet as with -q, verbose as with -v",
+          one_of({"quiet", "normal", "verbose"})),
+      row("metrics.file", &output.metrics_file, "--metrics-file",
+          "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
+          "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
+  };
 }
 
 const std::vector<Setting>& setting_table() {
-  static const Table table = make_table();
+  static Settings defaults;
+  static const std::vector<Setting> table = rows_of(defaults);
   return table;
 }
 
 const Setting& setting(std::string_view name) {
   for (const Setting& each : setting_table()) {
-    if (each.section.size() + 1 + each.key.size() == name.size() &&
-        name.starts_with(each.section) && name.ends_with("." + each.key)) {
-      return each;
-    }
+    if (each.section + "." + each.key == name) return each;
   }
   throw std::out_of_range("there is no setting " + std::string(name));
+}
+
+std::string Setting::variable() const {
+  if (std::holds_alternative<postgres::ConnectionSettings*>(field)) return "DATABASE_URL";
+  return std::holds_alternative<redis::RedisSettings*>(field) ? "REDIS_URL" : "";
+}
+
+bool Setting::has_password(const std::string& address) const {
+  return std::holds_alternative<redis::RedisSettings*>(field)
+             ? !redis::parse_redis_url(address).password.empty()
+             : postgres::conninfo_has_password(address);
+}
+
+std::string Setting::help() const {
+  if (is_address()) return meaning + ", without a password (" + variable() + ")";
+  if (is_switch() && !switches_on()) {
+    return fmt::format("Do not {}{}", static_cast<char>(std::tolower(meaning[0])),
+                       meaning.substr(1));
+  }
+  const std::optional<Value> fallback = value();
+  if (is_switch() || !fallback) return meaning;
+  const auto* text = std::get_if<std::string>(&*fallback);
+  if (text != nullptr && text->empty()) return meaning;
+  return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
+}
+
+std::optional<Value> Setting::value() const {
+  const auto value_in = [this](const auto* at) -> std::optional<Value> {
+    using T = std::remove_cvref_t<decltype(*at)>;
+    if constexpr (is_choice<T>) {
+      if (accepts.words.empty()) return static_cast<bool>(*at);
+      return accepts.words[static_cast<std::size_t>(*at)];
+    } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
+      return std::chrono::duration_cast<std::chrono::seconds>(*at).count();
+    } else if constexpr (std::integral<T>) {
+      return static_cast<std::int64_t>(*at);
+    } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
+      return postgres::shown_conninfo(at->conninfo);
+    } else if constexpr (std::same_as<T, redis::RedisSettings>) {
+      return shown_address(*at);
+    } else if constexpr (std::constructible_from<Value, T>) {
+      return *at;
+    } else if constexpr (std::integral<typename T::value_type>) {
+      return *at ? std::optional<Value>(std::int64_t{**at}) : std::nullopt;
+    } else {
+      return std::nullopt;  // what a command alone takes is not shown
+    }
+  };
+  return std::visit(value_in, field);
+}
+
+void Setting::set(const Value& value) const {
+  const std::vector<std::string>& words = accepts.words;
+  const auto set_in = [&](auto* at) {
+    using T = std::remove_pointer_t<decltype(at)>;
+    if constexpr (is_choice<T>) {
+      const auto* word = std::get_if<std::string>(&value);
+      const auto place = [&] {
+        return std::find(words.begin(), words.end(), *word) - words.begin();
+      };
+      *at = static_cast<T>(word != nullptr ? place() : std::get<bool>(value));
+    } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
+      *at = std::chrono::seconds(std::get<std::int64_t>(value));
+    } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
+      at->conninfo = std::get<std::string>(value);
+    } else if constexpr (std::same_as<T, redis::RedisSettings>) {
+      set_address(*at, std::get<std::string>(value));
+    } else if constexpr (std::same_as<T, double> || std::same_as<T, std::vector<std::string>>) {
+      *at = std::get<T>(value);
+    } else if constexpr (std::constructible_from<T, std::string>) {
+      *at = std::get<std::string>(value);
+    } else if constexpr (std::same_as<T, std::optional<Day>>) {
+      *at = parse_day(std::get<std::string>(value));
+    } else {
+      *at = static_cast<T>(std::get<std::int64_t>(value));
+    }
+  };
+  std::visit(set_in, field);
+}
+
+std::string problem_of(const Setting& setting, const Value& value) {
+  const Accepts& accepts = setting.accepts;
+  const auto* text = std::get_if<std::string>(&value);
+  if (!accepts.words.empty()) {
+    const auto& words = accepts.words;
+    const bool fits = text != nullptr && std::count(words.begin(), words.end(), *text) == 1;
+    return fits ? "" : "must be " + in_words(words);
+  }
+  if (accepts.highest > 0) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    const bool fits = number != nullptr && *number >= accepts.lowest && *number <= accepts.highest;
+    return fits ? ""
+                : fmt::format("must be a whole number from {} to {}", accepts.lowest,
+                              accepts.highest);
+  }
+  if (std::holds_alternative<double*>(setting.field)) {
+    const auto* percent = std::get_if<double>(&value);
+    const bool fits = percent != nullptr && *percent >= 0 && *percent <= 100;
+    return fits ? "" : "must be a number from 0 to 100";
+  }
+  if (std::holds_alternative<bool*>(setting.field)) {
+    return std::holds_alternative<bool>(value) ? "" : "must be true or false";
+  }
+  if (std::holds_alternative<std::vector<std::string>*>(setting.field)) {
+    const auto* list = std::get_if<std::vector<std::string>>(&value);
+    if (list == nullptr || list->empty()) return "must be a list of texts";
+    for (const std::string& each : *list) {
+      std::string problem = accepts.check ? accepts.check(each) : "";
+      if (!problem.empty()) return problem;
+    }
+    return "";
+  }
+  if (text == nullptr) return "must be a text";
+  return accepts.check ? accepts.check(*text) : "";
+}
+
+std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
+  if (setting.is_address()) return without_line_end(text);
+  if (setting.accepts.highest == 0) return text;
+  return parse_whole(text);
+}
+
+std::string toml_text(const Value& value) {
+  const auto to_toml = [](const auto& each) -> std::string {
+    using T = std::remove_cvref_t<decltype(each)>;
+    if constexpr (std::same_as<T, std::string>) {
+      return toml_quoted(each);
+    } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+      std::vector<std::string> quoted(each.size());
+      std::transform(each.begin(), each.end(), quoted.begin(), toml_quoted);
+      return fmt::format("[{}]", fmt::join(quoted, ", "));
+    } else if constexpr (std::same_as<T, double>) {
+      return fmt::format("{:g}", each);
+    } else {
+      return fmt::format("{}", each);
+    }
+  };
+  return std::visit(to_toml, value);
+}
+
+std::string check_word(const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == ':' || c == '-';
+  });
+  const bool fits = plain && !text.empty() && text.size() <= 64;
+  return fits ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+}
+
+std::optional<std::int64_t> parse_whole(const std::string& text) {
+  std::int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
 }
 
 }  // namespace tickstock::cli

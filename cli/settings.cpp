@@ -2,16 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
+#include <initializer_list>
+#include <numeric>
 #include <random>
-#include <string>
 #include <utility>
 
 #include "config_file.hpp"
-#include "domain/error.hpp"
 #include "environment.hpp"
-#include "secret_file.hpp"
+#include "options.hpp"
 
 namespace tickstock::cli {
 
@@ -19,93 +18,96 @@ namespace {
 
 using Text = std::optional<std::string>;
 
-/// An address, from where it was found. \param where as a sentence about it begins
-void apply_address(Settings& settings, const Setting& setting, const std::string& url,
-                   const std::string& where, Origin origin) {
-  if (const std::string problem = problem_of(setting, url); !problem.empty()) {
-    throw Error(ErrorKind::config, where + " " + problem);
+/// In how many letters two words differ: one too many, one missing, one for another, or two that
+/// changed places.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  std::iota(cost[0].begin(), cost[0].end(), 0U);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    cost[i][0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
+                             cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
   }
-  settings.apply({&setting, url, std::move(origin)});
+  return cost[a.size()][b.size()];
 }
 
-/// The address that the environment gives in parts. \throws Error (config) naming the part that is
-/// wrong.
-std::string redis_from_parts() {
-  const std::string port = variable("REDIS_PORT").value_or("6379");
-  if (port.find("://") != std::string::npos) {
-    throw Error(ErrorKind::config,
-                "REDIS_PORT is an address (tcp://…), as Kubernetes sets it for a service that is "
-                "named redis; set REDIS_URL, or enableServiceLinks: false for the pod");
+/// Which of some variables are set, as a list of their names.
+std::string set_among(std::initializer_list<const char*> names) {
+  std::string list;
+  for (const char* name : names) {
+    if (variable(name)) list += (list.empty() ? "" : ", ") + std::string(name);
   }
+  return list;
+}
+
+/// Takes an address from its flag, its file or its variable. \return whether there is one.
+bool apply_address(Settings& settings, const Options& options, const Setting& setting,
+                   const Text& file) {
+  if (options.gives(setting)) return true;
+  const Text url = file ? read_secret_file(*file) : variable(setting.variable().c_str());
+  if (!url) return false;
+  if (const std::string problem = problem_of(setting, *url); !problem.empty()) {
+    const std::string where = file ? "the address in " + *file : setting.variable();
+    throw Error(ErrorKind::config, where + " " + problem);
+  }
+  const Origin from_file{Origin::Kind::flag, setting.flag + "-file " + file.value_or("")};
+  const Origin from_variable{Origin::Kind::environment, setting.variable()};
+  settings.apply({&setting, *url, file ? from_file : from_variable});
+  return true;
+}
+
+/// The address of Redis that the environment gives in parts. \throws Error (config) naming the part
+/// that is wrong.
+std::string redis_from_parts() {
   const std::string host = variable("REDIS_HOST").value_or("127.0.0.1");
+  const std::string port = variable("REDIS_PORT").value_or("6379");
   const std::string database = variable("REDIS_DB").value_or("0");
+  const auto require = [](bool sound, const char* sentence) {
+    if (!sound) throw Error(ErrorKind::config, sentence);
+  };
+  require(port.find("://") == std::string::npos,
+          "REDIS_PORT is an address (tcp://…), as Kubernetes sets it for a service that is "
+          "named redis; set REDIS_URL, or enableServiceLinks: false for the pod");
   const std::string address = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  const Setting& redis = setting("redis.url");
   // Each part is tried with sound others.
-  const auto require = [&redis](const char* name, const std::string& url, const char* what) {
-    if (!problem_of(redis, url).empty()) {
-      throw Error(ErrorKind::config, std::string(name) + " must be " + what);
-    }
+  const auto makes_address = [](const std::string& url) {
+    return problem_of(setting("redis.url"), url).empty();
   };
   const auto is_number = [](const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
   };
-  if (address.find_first_of("@/?#,&;=") != std::string::npos) {
-    throw Error(ErrorKind::config, "REDIS_HOST must be the name or the address of a host alone");
-  }
-  require("REDIS_HOST", "redis://" + address, "the name or the address of a host alone");
-  require("REDIS_PORT", is_number(port) ? "redis://h:" + port + "/0" : "",
-          "a number from 1 to 65535");
-  require("REDIS_DB", is_number(database) ? "redis://h/" + database : "",
-          "a number from 0 to 1000000");
+  require(
+      address.find_first_of("@/?#,&;=") == std::string::npos && makes_address("redis://" + address),
+      "REDIS_HOST must be the name or the address of a host alone");
+  require(is_number(port) && makes_address("redis://h:" + port + "/0"),
+          "REDIS_PORT must be a number from 1 to 65535");
+  require(is_number(database) && makes_address("redis://h/" + database),
+          "REDIS_DB must be a number from 0 to 1000000");
   return "redis://" + address + ":" + port + "/" + database;
-}
-
-void apply_redis_parts(Settings& settings, const Setting& setting) {
-  std::string given;
-  for (const char* name : {"REDIS_HOST", "REDIS_PORT", "REDIS_DB"}) {
-    if (variable(name)) given += (given.empty() ? "" : ", ") + std::string(name);
-  }
-  if (given.empty()) return;
-  settings.apply({&setting, redis_from_parts(), {Origin::Kind::environment, given}});
-}
-
-/// What libpq itself takes from the environment where no address is given.
-void note_libpq_variables(Settings& settings, const Setting& setting) {
-  std::string given;
-  for (const char* name : {"PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"}) {
-    if (variable(name)) given += (given.empty() ? "" : ", ") + std::string(name);
-  }
-  Origin& origin = settings.origin(setting);
-  if (!given.empty() && origin.kind == Origin::Kind::fallback) {
-    origin = {Origin::Kind::environment, given};
-  }
-}
-
-/// Takes an address from its file or its variable. \return whether there is one.
-bool apply_url(Settings& settings, const Setting& setting, const Text& file) {
-  if (file) {
-    apply_address(settings, setting, read_secret_file(*file), "the address in " + *file,
-                  {Origin::Kind::flag, setting.flag + "-file " + *file});
-  } else if (const Text url = variable(setting.variable.c_str())) {
-    apply_address(settings, setting, *url, setting.variable,
-                  {Origin::Kind::environment, setting.variable});
-  } else {
-    return false;
-  }
-  return true;
 }
 
 void apply_redis(Settings& settings, const Options& options) {
   const Setting& redis = setting("redis.url");
-  if (options.gives(redis) || apply_url(settings, redis, options.redis_url_file)) return;
-  apply_redis_parts(settings, redis);
+  if (apply_address(settings, options, redis, options.redis_url_file)) return;
+  const std::string parts = set_among({"REDIS_HOST", "REDIS_PORT", "REDIS_DB"});
+  if (parts.empty()) return;
+  settings.apply({&redis, redis_from_parts(), {Origin::Kind::environment, parts}});
 }
 
 void apply_database(Settings& settings, const Options& options) {
   const Setting& database = setting("database.url");
-  if (!options.gives(database)) apply_url(settings, database, options.database_url_file);
-  note_libpq_variables(settings, database);
+  apply_address(settings, options, database, options.database_url_file);
+  // What libpq itself takes from the environment where no address is given.
+  const std::string parts =
+      set_among({"PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"});
+  if (!parts.empty()) {
+    settings.origins.try_emplace(database.name(), Origin{Origin::Kind::environment, parts});
+  }
 }
 
 /// A connect_timeout of the address, or of where else libpq finds one, counts more than ours.
@@ -116,7 +118,8 @@ void take_connect_timeout(Settings& settings) {
   Origin origin = settings.origin(setting("database.url"));
   if (origin.kind == Origin::Kind::fallback) origin = {Origin::Kind::environment, "libpq's own"};
   origin.name = "connect_timeout of " + origin.name;
-  settings.apply({&timeout, std::min<std::int64_t>(seconds->count(), timeout.highest), origin});
+  settings.apply(
+      {&timeout, std::min<std::int64_t>(seconds->count(), timeout.accepts.highest), origin});
 }
 
 /// Reads the configuration file that is named, else the default one. A default file that exists but
@@ -138,9 +141,8 @@ std::optional<Error> apply_config_file(Settings& settings, const Options& option
   settings.config_file = *path;
   const Config config = read_config_file(*path);
   for (const Given& each : config.given) settings.apply(each);
-  settings.run.policy.declared = config.universes;
-  settings.universes_toml = config.universes_toml;
-  settings.universes_json = config.universes_json;
+  settings.declared = config.universes;
+  settings.run.policy.declared = config.universes.universes;
   return config.problem;
 }
 
@@ -158,39 +160,51 @@ void take_run(const Options& options, sync::RunOptions& run) {
   run.mode = options.mode;
   run.dry_run = options.dry_run;
   run.as_of = options.as_of;
-  run.run_id =
-      options.run_id.value_or(fmt::format("manual-cache-sync-{:08x}", std::random_device()()));
+  run.run_id = options.run_id.value_or(fmt::format("manual-cache-sync-{:08x}", std::random_device()()));
   run.approve_plan = options.approve_plan;
 }
 
-void require_transport(const Settings& settings, Command command) {
-  const bool talks_to_redis = command == Command::deliver ||
-                              (command == Command::check && settings.run.events) ||
-                              (command == Command::task && !settings.run.dry_run &&
-                               (settings.run.events || settings.run.eod.wait.count() > 0));
-  const std::string weakness = settings.environment.redis.transport_weakness();
+void require_transport(const Settings& settings, const Options& options) {
+  const bool announces = settings.run.events;
+  const bool talks_to_redis =
+      options.command == Command::deliver || (options.command == Command::check && announces) ||
+      (options.is_run() && (announces || settings.run.eod.wait.count() > 0));
+  if (!talks_to_redis) return;
   const redis::RedisSettings& redis = settings.environment.redis;
-  if (talks_to_redis && redis.transport == redis::RedisSettings::Transport::tls &&
-      !redis.ca_file.empty()) {
+  if (redis.transport == redis::RedisSettings::Transport::tls && !redis.ca_file.empty()) {
     // Named before a connection that would only say that nothing is trusted.
     read_file(redis.ca_file);
   }
-  if (settings.environment.database.require_tls && talks_to_redis && !weakness.empty()) {
+  const std::string weakness = redis.transport_weakness();
+  if (settings.environment.database.require_tls && !weakness.empty()) {
     throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
   }
 }
 
 }  // namespace
 
-Settings::Settings() : origins_(setting_table().size()) {}
-
-std::size_t Settings::index_of(const Setting& setting) {
-  return static_cast<std::size_t>(&setting - setting_table().data());
+void Settings::apply(const Given& given) {
+  const auto row = given.setting - setting_table().data();
+  rows_of(*this)[static_cast<std::size_t>(row)].set(given.value);
+  origins[given.setting->name()] = given.origin;
 }
 
-void Settings::apply(const Given& given) {
-  given.setting->set(*this, given.value);
-  origin(*given.setting) = given.origin;
+Origin Settings::origin(const Setting& setting) const {
+  const auto found = origins.find(setting.name());
+  return found == origins.end() ? Origin() : found->second;
+}
+
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates) {
+  // What is longer than every name is no slip of the pen, and would cost time to compare.
+  constexpr std::size_t longest = 64;
+  if (word.size() > longest || candidates.empty()) return std::nullopt;
+  const auto best = std::min_element(candidates.begin(), candidates.end(),
+                                     [word](const std::string& a, const std::string& b) {
+                                       return edit_distance(word, a) < edit_distance(word, b);
+                                     });
+  if (edit_distance(word, *best) > word.size() / 3) return std::nullopt;
+  return *best;
 }
 
 void resolve_settings(const Options& options, Settings& settings, const std::string& default_file) {
@@ -216,20 +230,12 @@ void resolve_settings(const Options& options, Settings& settings, const std::str
     settings.environment.unknown_timezone = ErrorKind::usage;
   }
   settings.run.measure = !settings.output.metrics_file.empty();
-  const bool may_talk = attempt([&] { require_transport(settings, options.command); });
+  const bool may_talk = attempt([&] { require_transport(settings, options); });
   // A file that could not be used may have named another Redis than the default one.
   const bool is_default = settings.origin(setting("redis.url")).kind == Origin::Kind::fallback;
   settings.can_announce = knows_redis && may_talk && settings.run.events &&
                           !(problem && !settings.config_file.empty() && is_default);
   if (problem) throw Error(*problem);
-}
-
-void resolve_what_is_sound(const Options& options, Settings& settings) {
-  try {
-    resolve_settings(options, settings);
-  } catch (const Error&) {
-    // The problem of the command line came first.
-  }
 }
 
 }  // namespace tickstock::cli

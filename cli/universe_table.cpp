@@ -9,11 +9,11 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 
 #include "domain/error.hpp"
 #include "domain/text.hpp"
 #include "rules/policy.hpp"
-#include "setting.hpp"
 
 namespace tickstock::cli {
 
@@ -238,7 +238,7 @@ class UniverseReader {
 
 }  // namespace
 
-std::vector<Universe> read_universes(const toml::table& whole) {
+DeclaredUniverses read_universes(const toml::table& whole) {
   const toml::array* tables = whole["universe"].as_array();
   if (tables == nullptr || !tables->is_array_of_tables()) {
     throw Error(
@@ -272,7 +272,13 @@ std::vector<Universe> read_universes(const toml::table& whole) {
                               universe->name, symbol, place->second));
     }
   }
-  return policy.declared;
+  std::ostringstream as_toml;
+  std::ostringstream as_json;
+  for (const toml::node& each : *tables) {
+    as_toml << "\n[[universe]]\n" << toml::toml_formatter(*each.as_table()) << "\n";
+  }
+  as_json << toml::json_formatter(*tables);
+  return {std::move(policy.declared), as_toml.str(), as_json.str()};
 }
 
 }  // namespace tickstock::cli

@@ -2,15 +2,12 @@
 
 #include <toml++/toml.h>
 
-#include <string>
-#include <vector>
-
-#include "rules/universe.hpp"
+#include "settings.hpp"
 
 namespace tickstock::cli {
 
 /// Reads the tables `[[universe]]` of a configuration, which `whole` is. \throws Error (config)
 /// that begins with the line and the universe it is about.
-std::vector<Universe> read_universes(const toml::table& whole);
+DeclaredUniverses read_universes(const toml::table& whole);
 
 }  // namespace tickstock::cli

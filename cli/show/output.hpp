@@ -1,60 +1,84 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
-#include <string>
-#include <vector>
 
-#include "show/terminal.hpp"
+#include "json/json.hpp"
+#include "settings.hpp"
+#include "show/screen.hpp"
 #include "sync/check.hpp"
 #include "sync/report.hpp"
-#include "tables/changes.hpp"
 #include "tables/entries.hpp"
 #include "tables/runs.hpp"
 
+// What the commands print: each as one JSON document, or as text for a person.
 namespace tickstock::cli {
 
-struct Settings;
+/// The report of a run; as text a line per changed universe with its members and why, and one
+/// closing line.
+std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
+                        const Output& output);
 
-/// What a text report names.
-struct TextOptions {
-  bool full = false;  ///< every member, not the first ten of each kind
-  int ipo_days = 30;
-  Screen screen;
-};
+std::string show_run(const tables::RunView& view, const Output& output);
+std::string show_history(const tables::History& history, const Output& output);
 
-/// The report for a person: a line per changed universe with its members and why, and one closing
-/// line.
-std::string text_report(const sync::Report& report, const TextOptions& options);
+/// The changes of the journal; where a symbol was asked for, what became of it in each.
+std::string show_changes(const tables::Changes& found, const Output& output);
+std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
+std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
+                          const Output& output);
 
-/// The report as one JSON document.
-std::string json_report(const sync::Report& report, int exit_status);
-
-std::string text_status(const tables::RunView& view, const Screen& screen);
-std::string json_status(const tables::RunView& view);
-
-std::string text_history(const tables::History& history, const Screen& screen);
-std::string json_history(const tables::History& history, std::int64_t limit, std::int64_t offset);
-
-/// The changes of the journal; with `symbol` what became of it in each.
-std::string text_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
-                         const Screen& screen);
-std::string json_changes(const tables::Changes& found, const std::optional<std::string>& symbol,
-                         std::int64_t limit, std::int64_t offset);
-
-std::string text_universes(const std::vector<tables::EntrySummary>& entries, const Screen& screen);
-std::string json_universes(const std::vector<tables::EntrySummary>& entries, int exit_status);
-
-std::string text_findings(const std::vector<sync::Finding>& findings, const Screen& screen);
-std::string json_findings(const std::vector<sync::Finding>& findings, int exit_status);
-
-/// The settings that hold, as a configuration file that says where each comes from.
-std::string text_config(const Settings& settings);
-std::string json_config(const Settings& settings);
+/// The settings that hold; as text a configuration file that says where each comes from.
+std::string show_config(const Settings& settings);
 /// A configuration file with every setting, commented out.
 std::string config_example();
 
 /// A failure of a command that has no report, as a document.
 std::string json_failure(const std::string& message, int exit_status);
+
+/// A document of one line with the version of its schema and what `fill` writes.
+std::string document(const std::function<void(json::Writer&)>& fill);
+
+/// Writes the exit status, and whether that is a success.
+void write_outcome(json::Writer& json, int exit_status, bool success);
+
+/// Writes an array of what `write_one` writes of each item.
+template <typename Items, typename Write>
+void array_of(json::Writer& json, const Items& items, const Write& write_one) {
+  json.begin_array();
+  for (const auto& item : items) write_one(item);
+  json.end_array();
+}
+
+/// The same with objects of what `write_fields` writes.
+template <typename Items, typename Write>
+void objects_of(json::Writer& json, const Items& items, const Write& write_fields) {
+  array_of(json, items, [&](const auto& item) {
+    json.begin_object();
+    write_fields(item);
+    json.end_object();
+  });
+}
+
+/// Writes a value by its type.
+struct WriteValue {
+  json::Writer& json;
+
+  void operator()(bool value) const { json.boolean(value); }
+  void operator()(std::int64_t value) const { json.number(value); }
+  void operator()(double value) const { json.real(value); }
+  void operator()(const std::string& value) const { json.string(value); }
+  void operator()(const std::optional<std::string>& value) const { json.string_or_null(value); }
+  void operator()(const std::vector<std::string>& values) const {
+    array_of(json, values, [this](const std::string& each) { json.string(each); });
+  }
+};
+
+/// The color of what came (+), went (-) or moved (~).
+inline Color color_of(char sign) {
+  return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;
+}
 
 /// Whether the text that is printed tells of something that was changed.
 enum class Tells : unsigned char { what_is, what_was_done };

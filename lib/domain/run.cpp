@@ -1,40 +1,35 @@
 #include "domain/run.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "domain/error.hpp"
 
 namespace tickstock {
 
-std::string_view to_string(RunStatus status) {
-  switch (status) {
-    case RunStatus::running: return "running";
-    case RunStatus::completed: return "completed";
-    case RunStatus::completed_with_errors: return "completed_with_errors";
-    case RunStatus::failed: return "failed";
-    case RunStatus::refused: return "refused";
-    case RunStatus::interrupted: return "interrupted";
-  }
-  return "";
-}
+namespace {
+
+/// In the order of RunStatus.
+constexpr std::array<std::string_view, 6> words{"running", "completed", "completed_with_errors",
+                                                "failed",  "refused",   "interrupted"};
+
+}  // namespace
+
+std::string_view to_string(RunStatus status) { return words[static_cast<std::size_t>(status)]; }
 
 RunStatus parse_run_status(std::string_view word) {
-  for (const RunStatus status :
-       {RunStatus::running, RunStatus::completed, RunStatus::completed_with_errors,
-        RunStatus::failed, RunStatus::refused, RunStatus::interrupted}) {
-    if (word == to_string(status)) return status;
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found == words.end()) {
+    throw Error(ErrorKind::failed, "a record has the unknown status '" + std::string(word) + "'");
   }
-  throw Error(ErrorKind::failed, "a record has the unknown status '" + std::string(word) + "'");
+  return static_cast<RunStatus>(found - words.begin());
 }
 
 std::string_view application_status(RunStatus status) {
-  switch (status) {
-    case RunStatus::running: return "running";
-    case RunStatus::completed:
-    case RunStatus::completed_with_errors: return "completed";
-    case RunStatus::failed:
-    case RunStatus::refused:
-    case RunStatus::interrupted: return "failed";
-  }
-  return "";
+  if (status == RunStatus::running) return "running";
+  const bool committed =
+      status == RunStatus::completed || status == RunStatus::completed_with_errors;
+  return committed ? "completed" : "failed";
 }
 
 }  // namespace tickstock

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "domain/text.hpp"
+#include "postgres/connection.hpp"
 
 namespace tickstock::tables {
 
@@ -17,17 +18,8 @@ constexpr std::string_view interrupt_sql =
 
 constexpr std::string_view open_sql =
     "INSERT INTO {runs} (run_id, entries, mode, triggered_by, status, as_of, events_enabled, "
-    "approved, "
-    "started_at, program_version) VALUES ($1, $2, $3, $4, 'running', $5::date, $6::boolean, "
-    "$7::boolean, $8::timestamptz, $9) ON CONFLICT (run_id) DO NOTHING";
-
-constexpr std::string_view finish_sql =
-    "UPDATE {runs} SET status = $2, plan_digest = $3, guards = $4::jsonb, task_results = "
-    "$5::jsonb, "
-    "symbols = $6::bigint, eligible = $7::bigint, total_changes = $8::bigint, "
-    "universes_changed = $9::bigint, members_added = $10::bigint, members_removed = $11::bigint, "
-    "members_moved = $12::bigint, events = $13::bigint, finished_at = $14::timestamptz, "
-    "duration_seconds = $15::float8, error = $16 WHERE run_id = $1";
+    "approved, started_at, program_version) VALUES ($1, $2, $3, $4, 'running', $5::date, "
+    "$6::boolean, $7::boolean, $8::timestamptz, $9) ON CONFLICT (run_id) DO NOTHING";
 
 constexpr std::string_view last_as_of_sql =
     "SELECT as_of::text FROM {runs} WHERE status IN ('completed', 'completed_with_errors') "
@@ -47,19 +39,6 @@ constexpr std::string_view holder_sql =
     "WHERE datname = pg_catalog.current_database()) "
     "AND l.classid = ($1::bigint >> 32)::oid AND l.objid = ($1::bigint & 4294967295)::oid";
 
-// The columns of a RunView, in the order in which view_of reads them.
-constexpr std::string_view view_sql = R"(
-SELECT r.run_id, r.mode, r.triggered_by, r.status, r.as_of::text, r.events_enabled, r.approved,
-       r.plan_digest, r.guards::text, r.task_results::text, r.symbols, r.eligible, r.total_changes,
-       r.universes_changed, r.members_added, r.members_removed, r.members_moved, r.events,
-       to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-       to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-       r.duration_seconds, r.error,
-       (SELECT count(*) FROM {outbox} o
-         WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL),
-       r.events_given_up
-  FROM {runs} r)";
-
 constexpr std::string_view asked_for_sql = R"(
  WHERE r.entries = $1
    AND ($2::int IS NULL OR r.started_at > now() - make_interval(hours => 24 * $2)))";
@@ -69,6 +48,103 @@ SELECT count(*), count(*) FILTER (WHERE r.status IN ('completed', 'completed_wit
        count(*) FILTER (WHERE r.status = 'running'),
        avg(r.duration_seconds) FILTER (WHERE r.status IN ('completed', 'completed_with_errors'))
   FROM {runs} r)";
+
+constexpr std::string_view matching_sql = R"(
+SELECT c.id FROM {changes} c JOIN {runs} r USING (run_id)
+ WHERE r.entries = $1
+   AND ($2::text IS NULL OR c.universe = $2)
+   AND ($3::text IS NULL OR $3 = ANY (c.added) OR $3 = ANY (c.removed) OR $3 = ANY (c.moved))
+   AND ($4::int IS NULL OR c.changed_at > now() - make_interval(hours => 24 * $4))
+ ORDER BY c.changed_at DESC, c.id)";
+
+// The columns of a ChangeView, in the order of each_column.
+constexpr std::string_view page_sql = R"(
+SELECT c.run_id, r.as_of::text,
+       to_char(c.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       c.task, c.universe, c.action, c.reason,
+       cardinality(c.added), cardinality(c.removed), cardinality(c.moved),
+       CASE WHEN $2::text = ANY (c.added) THEN 'added' WHEN $2 = ANY (c.removed) THEN 'removed'
+            WHEN $2 = ANY (c.moved) THEN 'moved' ELSE '' END,
+       nullif(coalesce(c.added_why[array_position(c.added, $2)],
+                       c.removed_why[array_position(c.removed, $2)]), '')
+  FROM unnest($1::bigint[]) WITH ORDINALITY AS page(id, place)
+  JOIN {changes} c USING (id) JOIN {runs} r USING (run_id)
+ ORDER BY page.place)";
+
+/// ISO 8601 in UTC.
+std::string time_of(const std::string& column) {
+  return "to_char(" + column + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+}
+
+/// Shows each column of a record with its type, and whether it is written as the run ends, in the
+/// order in which they are read.
+template <typename Record, typename Visit>
+void each_column_of_run(Record& run, const Visit& column) {
+  column("run_id", "text", false, run.run_id);
+  column("mode", "text", false, run.mode);
+  column("triggered_by", "text", false, run.triggered_by);
+  column("status", "text", true, run.status);
+  column("as_of", "date", false, run.as_of);
+  column("events_enabled", "boolean", false, run.events_enabled);
+  column("approved", "boolean", false, run.approved);
+  column("plan_digest", "text", true, run.plan_digest);
+  column("guards", "jsonb", true, run.guards);
+  column("task_results", "jsonb", true, run.task_results);
+  column("symbols", "bigint", true, run.symbols);
+  column("eligible", "bigint", true, run.eligible);
+  column("total_changes", "bigint", true, run.total_changes);
+  column("universes_changed", "bigint", true, run.universes_changed);
+  column("members_added", "bigint", true, run.members_added);
+  column("members_removed", "bigint", true, run.members_removed);
+  column("members_moved", "bigint", true, run.members_moved);
+  column("events", "bigint", true, run.events);
+  column("started_at", "timestamptz", false, run.started_at);
+  column("finished_at", "timestamptz", true, run.finished_at);
+  column("duration_seconds", "float8", true, run.duration_seconds);
+  column("error", "text", true, run.error);
+}
+
+// How the value of a column gets into a statement.
+std::optional<std::string> param_of(const std::optional<std::string>& text) { return text; }
+std::optional<std::string> param_of(std::int64_t number) { return std::to_string(number); }
+std::optional<std::string> param_of(bool value) { return value ? "t" : "f"; }
+std::optional<std::string> param_of(Day day) { return to_string(day); }
+std::optional<std::string> param_of(RunStatus status) { return std::string(to_string(status)); }
+std::optional<std::string> param_of(const std::optional<double>& number) {
+  return std::to_string(number.value_or(0));
+}
+
+/// Reads the columns of a row, from left to right.
+struct RowReader {
+  const postgres::Result& rows;
+  int row;
+  int column = 0;
+
+  void take(std::string& field) { field = rows.text(row, column++); }
+  void take(std::optional<std::string>& field) { field = rows.optional_text(row, column++); }
+  void take(bool& field) { field = rows.boolean(row, column++); }
+  void take(std::int64_t& field) { field = rows.integer(row, column++); }
+  void take(Day& field) { field = parse_day(rows.view(row, column++)).value_or(Day()); }
+  void take(RunStatus& field) { field = parse_run_status(rows.view(row, column++)); }
+  void take(std::optional<double>& field) {
+    if (!rows.is_null(row, column)) field = rows.real(row, column);
+    ++column;
+  }
+};
+
+/// The columns of a RunView, in the order in which view_of reads them.
+std::string view_sql() {
+  std::string sql = "SELECT ";
+  const auto add = [&sql](const std::string& name, std::string_view type, bool, const auto&) {
+    const std::string as_is = "r." + name + (type == "date" || type == "jsonb" ? "::text" : "");
+    sql += (type == "timestamptz" ? time_of("r." + name) : as_is) + ", ";
+  };
+  const RunRecord any;
+  each_column_of_run(any, add);
+  return sql +
+         "(SELECT count(*) FROM {outbox} o WHERE o.run_id = r.run_id AND o.published_at IS NULL "
+         "AND o.given_up_at IS NULL), r.events_given_up FROM {runs} r";
+}
 
 postgres::Statement locks_statement(std::int64_t lock_key) {
   return {"looking at the locks", std::string(holder_sql), {std::to_string(lock_key)}};
@@ -87,31 +163,11 @@ int step_of(std::string_view application_name) {
 
 RunView view_of(const postgres::Result& rows, int row) {
   RunView view;
-  RunRecord& record = view.record;
-  record.run_id = rows.text(row, 0);
-  record.mode = rows.text(row, 1);
-  record.triggered_by = rows.text(row, 2);
-  record.status = parse_run_status(rows.view(row, 3));
-  record.as_of = parse_day(rows.view(row, 4)).value_or(Day());
-  record.events_enabled = rows.boolean(row, 5);
-  record.approved = rows.boolean(row, 6);
-  record.plan_digest = rows.optional_text(row, 7);
-  record.guards = rows.text(row, 8);
-  record.task_results = rows.text(row, 9);
-  record.symbols = rows.integer(row, 10);
-  record.eligible = rows.integer(row, 11);
-  record.total_changes = rows.integer(row, 12);
-  record.universes_changed = rows.integer(row, 13);
-  record.members_added = rows.integer(row, 14);
-  record.members_removed = rows.integer(row, 15);
-  record.members_moved = rows.integer(row, 16);
-  record.events = rows.integer(row, 17);
-  record.started_at = rows.text(row, 18);
-  record.finished_at = rows.optional_text(row, 19);
-  if (!rows.is_null(row, 20)) record.duration_seconds = rows.real(row, 20);
-  record.error = rows.optional_text(row, 21);
-  view.pending = rows.integer(row, 22);
-  view.given_up = rows.integer(row, 23);
+  RowReader reader{rows, row};
+  const auto take = [&reader](const char*, const char*, bool, auto& field) { reader.take(field); };
+  each_column_of_run(view.record, take);
+  reader.take(view.pending);
+  reader.take(view.given_up);
   return view;
 }
 
@@ -135,14 +191,13 @@ postgres::TransactionOptions reading() {
 void open_run(postgres::Transaction& transaction, const TableNames& names, const RunRecord& record,
               const std::string& program_version) {
   const std::string doing = "opening the record of the run";
-  const std::string entries = names.entries.shown();
   postgres::PipelineOutcome outcome = transaction.run_pipeline(
-      {{doing, names.in(interrupt_sql), {entries}},
+      {{doing, names.in(interrupt_sql), {names.entries.shown()}},
        {doing,
         names.in(open_sql),
-        {record.run_id, entries, record.mode, record.triggered_by, to_string(record.as_of),
-         record.events_enabled ? "t" : "f", record.approved ? "t" : "f", record.started_at,
-         program_version}},
+        {record.run_id, names.entries.shown(), record.mode, record.triggered_by,
+         param_of(record.as_of), param_of(record.events_enabled), param_of(record.approved),
+         record.started_at, program_version}},
        {doing, names.in("SELECT count(*) FROM {outbox} WHERE run_id = $1"), {record.run_id}}});
   const std::vector<postgres::Result>& results = outcome.value();
   if (const std::int64_t left = results[2].integer(0, 0); left > 0 && results[1].affected() == 1) {
@@ -160,15 +215,19 @@ void open_run(postgres::Transaction& transaction, const TableNames& names, const
 }
 
 postgres::Statement finish_run(const TableNames& names, const RunRecord& record) {
-  const auto number = [](std::int64_t value) { return std::to_string(value); };
-  return {
-      "writing the record of the run",
-      names.in(finish_sql),
-      {record.run_id, std::string(to_string(record.status)), record.plan_digest, record.guards,
-       record.task_results, number(record.symbols), number(record.eligible),
-       number(record.total_changes), number(record.universes_changed), number(record.members_added),
-       number(record.members_removed), number(record.members_moved), number(record.events),
-       record.finished_at, std::to_string(record.duration_seconds.value_or(0)), record.error}};
+  postgres::Params params{record.run_id};
+  std::string changes;
+  const auto add = [&](const std::string& name, const std::string& type, bool ends,
+                       const auto& field) {
+    if (!ends) return;
+    params.push_back(param_of(field));
+    const std::string place = "$" + std::to_string(params.size());
+    changes += (changes.empty() ? "" : ", ") + name + " = " + place;
+    if (type != "text") changes += "::" + type;
+  };
+  each_column_of_run(record, add);
+  return {"writing the record of the run",
+          names.in("UPDATE {runs} SET " + changes + " WHERE run_id = $1"), params};
 }
 
 std::optional<Success> last_success(postgres::Connection& connection, const TableNames& names) {
@@ -222,12 +281,11 @@ std::optional<RunView> read_run(postgres::Connection& connection, const TableNam
                                 const Catalog& catalog, const std::optional<std::string>& run_id) {
   postgres::Transaction transaction(connection, reading());
   const postgres::Result holders = transaction.run(locks_statement(run_lock_key(catalog)));
-  const postgres::Result rows =
-      transaction.run({"reading " + names.runs().shown(),
-                       names.in(std::string(view_sql) +
-                                " WHERE r.entries = $1 AND ($2::text IS NULL OR r.run_id = $2) "
-                                "ORDER BY r.started_at DESC LIMIT 1"),
-                       {names.entries.shown(), run_id}});
+  const postgres::Result rows = transaction.run(
+      {"reading " + names.runs().shown(),
+       names.in(view_sql() + " WHERE r.entries = $1 AND ($2::text IS NULL OR r.run_id = $2) "
+                             "ORDER BY r.started_at DESC LIMIT 1"),
+       {names.entries.shown(), run_id}});
   if (rows.rows() == 0) return std::nullopt;
   RunView view = view_of(rows, 0);
   settle(view, holders, catalog);
@@ -241,7 +299,7 @@ std::optional<RunView> read_run(postgres::Connection& connection, const TableNam
 }
 
 History read_history(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const HistoryPage& page) {
+                     const Catalog& catalog, const JournalPage& page) {
   postgres::Transaction transaction(connection, reading());
   const std::string doing = "reading " + names.runs().shown();
   postgres::Params which{names.entries.shown(), std::nullopt};
@@ -250,6 +308,7 @@ History read_history(postgres::Connection& connection, const TableNames& names,
   const postgres::Result counts = transaction.run(
       {doing, names.in(std::string(counts_sql) + std::string(asked_for_sql)), which});
   History history;
+  history.page = page;
   history.total = counts.integer(0, 0);
   history.completed = counts.integer(0, 1);
   // A record says `running` for ever where its run died.
@@ -260,7 +319,7 @@ History read_history(postgres::Connection& connection, const TableNames& names,
   which.emplace_back(std::to_string(page.offset));
   const postgres::Result rows = transaction.run(
       {doing,
-       names.in(std::string(view_sql) + std::string(asked_for_sql) +
+       names.in(view_sql() + std::string(asked_for_sql) +
                 " ORDER BY r.started_at DESC, r.run_id LIMIT $3::bigint OFFSET $4::bigint"),
        which});
   for (int row = 0; row < rows.rows(); ++row) {
@@ -268,6 +327,34 @@ History read_history(postgres::Connection& connection, const TableNames& names,
     settle(history.runs.back(), holders, catalog);
   }
   return history;
+}
+
+Changes read_changes(postgres::Connection& connection, const TableNames& names,
+                     const ChangeFilter& filter, const JournalPage& page) {
+  const std::string doing = "reading " + names.changes().shown();
+  postgres::Transaction transaction(connection, {.read_only = true});
+  // The arrays are searched once, for the page and for the total.
+  postgres::Params which{names.entries.shown(), filter.universe, filter.symbol, std::nullopt};
+  if (page.days) which.back() = std::to_string(*page.days);
+  const postgres::Result matching = transaction.run({doing, names.in(matching_sql), which});
+  Changes found;
+  found.page = page;
+  found.filter = filter;
+  found.total = matching.rows();
+  std::vector<std::string> ids;
+  const std::int64_t end = std::min(found.total, page.offset + page.limit);
+  for (std::int64_t row = page.offset; row < end; ++row) {
+    ids.push_back(matching.text(static_cast<int>(row), 0));
+  }
+  if (ids.empty()) return found;
+  const postgres::Result rows =
+      transaction.run({doing, names.in(page_sql), {postgres::array_literal(ids), filter.symbol}});
+  for (int row = 0; row < rows.rows(); ++row) {
+    RowReader reader{rows, row};
+    each_column(found.changes.emplace_back(),
+                [&reader](const char*, auto& field) { reader.take(field); });
+  }
+  return found;
 }
 
 }  // namespace tickstock::tables

@@ -56,15 +56,16 @@ struct RunView {
 std::optional<RunView> read_run(postgres::Connection& connection, const TableNames& names,
                                 const Catalog& catalog, const std::optional<std::string>& run_id);
 
-/// Which of the runs are asked for.
-struct HistoryPage {
-  std::optional<std::int64_t> days;  ///< begun in the last so many, by the server's clock
-  std::int64_t limit;
-  std::int64_t offset;
+/// Which part of the journal is asked for.
+struct JournalPage {
+  std::optional<std::int64_t> days;  ///< what the last so many brought, by the server's clock
+  std::int64_t limit = 0;
+  std::int64_t offset = 0;
 };
 
 /// A page of the runs, and what all of them came to.
 struct History {
+  JournalPage page;
   std::vector<RunView> runs;  ///< latest first
   std::int64_t total = 0;
   std::int64_t completed = 0;              ///< with errors or without
@@ -73,6 +74,58 @@ struct History {
 };
 
 History read_history(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const HistoryPage& page);
+                     const Catalog& catalog, const JournalPage& page);
+
+/// Which changes of the journal are asked for: those of a universe, those in which a symbol came,
+/// went or moved, or both. Names are matched exactly.
+struct ChangeFilter {
+  std::optional<std::string> universe;
+  std::optional<std::string> symbol;
+};
+
+/// What a reader sees of one universe that a run changed.
+struct ChangeView {
+  std::string run_id;
+  std::string as_of;
+  std::string changed_at;  ///< ISO 8601 in UTC
+  std::string task;
+  std::string universe;
+  std::string action;
+  std::string reason;
+  std::int64_t added = 0;
+  std::int64_t removed = 0;
+  std::int64_t moved = 0;
+  /// Of the symbol that was asked for: `added`, `removed` or `moved`, and why it came or went where
+  /// it has a reason of its own.
+  std::string change;
+  std::optional<std::string> why;
+};
+
+/// Shows each column of a change, by the name that documents have for it.
+template <typename View, typename Visit>
+void each_column(View& change, const Visit& column) {
+  column("run_id", change.run_id);
+  column("as_of", change.as_of);
+  column("changed_at", change.changed_at);
+  column("task", change.task);
+  column("universe", change.universe);
+  column("action", change.action);
+  column("reason", change.reason);
+  column("added", change.added);
+  column("removed", change.removed);
+  column("moved", change.moved);
+  column("change", change.change);
+  column("why", change.why);
+}
+
+struct Changes {
+  JournalPage page;
+  ChangeFilter filter;
+  std::vector<ChangeView> changes;  ///< latest run first, within a run in its order
+  std::int64_t total = 0;
+};
+
+Changes read_changes(postgres::Connection& connection, const TableNames& names,
+                     const ChangeFilter& filter, const JournalPage& page);
 
 }  // namespace tickstock::tables

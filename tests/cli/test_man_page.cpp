@@ -150,8 +150,9 @@ TEST_CASE("the man page documents exactly the variables that the program reads")
       if (entry.path().extension() != ".cpp") continue;
       const std::string text = read_file(entry.path());
       calls += matches(text, "(getenv)\\(").size();
-      expected.merge(set_of(matches(text, "\\bvariable(?:\\(| = )\"(\\w+)\"")));
-      for (const auto& list : matches(text, "\\{([^{}]*)\\}\\) \\{\\s*if \\(variable\\(name\\)\\)"))
+      expected.merge(set_of(matches(text, "\\bvariable\\(\"(\\w+)\"")));
+      expected.merge(set_of(matches(text, "(?:return|\\?) \"([A-Z]+_URL)\"")));
+      for (const auto& list : matches(text, "set_among\\(\\{([^{}]*)\\}\\)"))
         expected.merge(set_of(matches(list, "\"(\\w+)\"")));
       for (const auto& list : matches(text, "\\{([^{}]*)\\}\\)\\s*::unsetenv\\(name\\)"))
         expected.merge(set_of(matches(list, "\"(\\w+)\"")));
@@ -186,11 +187,11 @@ TEST_CASE("the page of events has exactly the events, each with its channel") {
 
 TEST_CASE("the man pages document the fields of documents and log, and those of events") {
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
-  const std::string output = read_file(source_root / "cli/show/output_json.cpp") +
-                             read_file(source_root / "cli/show/output_changes.cpp") +
-                             read_file(source_root / "cli/show/output_config.cpp") +
-                             read_file(source_root / "cli/show/output_universes.cpp") +
+  const std::string output = read_file(source_root / "cli/show/config.cpp") +
+                             read_file(source_root / "cli/show/listings.cpp") +
+                             read_file(source_root / "cli/show/report.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
+                             read_file(source_root / "lib/tables/runs.hpp") +
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;
   std::string documents = overview.section_text("OUTPUT") + page_of("sync").section_text("OUTPUT");
@@ -199,7 +200,7 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
                                    std::pair(documents, output)}) {
     const Strings words = set_of(matches(text, "\\b(\\w+)\\b"));
-    Strings fields = set_of(matches(code, "key\\(\"(\\w+)\"\\)"));
+    Strings fields = set_of(matches(code, "(?:key|column)\\(\"(\\w+)\""));
     for (const std::string& pairs : matches(code, "put\\(([^;]*);")) {
       fields.merge(set_of(matches(pairs, "\"(\\w+)\"")));
     }

@@ -6,7 +6,8 @@
 
 #include "config_file.hpp"
 #include "domain/error.hpp"
-#include "secret_file.hpp"
+#include "environment.hpp"
+#include "options.hpp"
 #include "settings.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"

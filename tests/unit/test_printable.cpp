@@ -1,6 +1,7 @@
 #include <limits>
 
-#include "show/printable.hpp"
+#include "domain/text.hpp"
+#include "show/screen.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock::cli;

@@ -1,5 +1,5 @@
-#include "show/progress_line.hpp"
-#include "show/table.hpp"
+#include "logging.hpp"
+#include "show/screen.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock::cli;

@@ -1,0 +1,297 @@
+// What the commands print that look something up.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "domain/text.hpp"
+#include "events/messages.hpp"
+#include "show/output.hpp"
+
+namespace tickstock::cli {
+
+namespace {
+
+/// Whatever a record counts is at least 0.
+std::string counted(std::int64_t number, const std::string& one, const std::string& many) {
+  return tickstock::counted(static_cast<std::uint64_t>(number), one, many);
+}
+
+/// The last line of a list.
+template <typename Items>
+std::string part_of(const Items& shown, std::int64_t total, const std::string& one) {
+  return fmt::format("{} of {}\n", shown.size(), counted(total, one, one + "s"));
+}
+
+void write_page(json::Writer& json, const tables::JournalPage& page) {
+  json.key("limit").number(page.limit);
+  json.key("offset").number(page.offset);
+}
+
+void write_progress(json::Writer& json, int step) {
+  if (step == 0) {
+    json.null();
+    return;
+  }
+  json.begin_object();
+  json.key("current_step").string(events::step_names[static_cast<std::size_t>(step - 1)]);
+  json.key("completed_steps").number(step - 1);
+  json.key("total_steps").number(5);
+  json.key("percentage").number((step - 1) * 20);
+  json.end_object();
+}
+
+void write_run(json::Writer& json, const tables::RunView& view) {
+  const RunRecord& run = view.record;
+  json.key("run_id").string(run.run_id);
+  json.key("job_id").string(run.run_id);
+  json.key("mode").string(run.mode);
+  json.key("status").string(application_status(run.status));
+  json.key("sync_status").string(to_string(run.status));
+  json.key("triggered_by").string(run.triggered_by);
+  json.key("as_of").string(to_string(run.as_of));
+  json.key("start_time").string(run.started_at);
+  json.key("end_time").string_or_null(run.finished_at);
+  json.key("duration_seconds").real_or_null(run.duration_seconds);
+  write_progress(json.key("progress"), view.step);
+  json.key("approved").boolean(run.approved);
+  json.key("plan_digest").string_or_null(run.plan_digest);
+  json.key("guards").raw(run.guards);
+  json.key("task_results").raw(run.task_results);
+  json.key("symbols").number(run.symbols);
+  json.key("eligible").number(run.eligible);
+  json.key("total_changes").number(run.total_changes);
+  json.key("universes_changed").number(run.universes_changed);
+  json.key("members").begin_object();
+  json.key("added").number(run.members_added);
+  json.key("removed").number(run.members_removed);
+  json.key("moved").number(run.members_moved);
+  json.end_object();
+  json.key("events").begin_object();
+  json.key("enabled").boolean(run.events_enabled);
+  json.key("published").number(run.events - view.pending - view.given_up);
+  json.key("pending").number(view.pending);
+  json.key("given_up").number(view.given_up);
+  json.end_object();
+  json.key("error").string_or_null(run.error);
+}
+
+Color color_of_status(RunStatus status) {
+  if (status == RunStatus::completed) return Color::green;
+  const bool is_open = status == RunStatus::running || status == RunStatus::completed_with_errors;
+  return is_open ? Color::yellow : Color::red;
+}
+
+std::string took(const RunRecord& run) {
+  return run.duration_seconds ? fmt::format("{:.3f} s", *run.duration_seconds) : "-";
+}
+
+std::string events_text(const tables::RunView& view) {
+  if (!view.record.events_enabled) return "switched off";
+  return fmt::format("{} published, {} pending{}",
+                     view.record.events - view.pending - view.given_up, view.pending,
+                     view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "");
+}
+
+/// `2026-08-21T20:10:03Z` of a time with milliseconds.
+std::string to_the_second(const std::string& time) {
+  const std::size_t point = time.find('.');
+  return point == std::string::npos ? time : time.substr(0, point) + "Z";
+}
+
+void write_journal(json::Writer& json, const tables::ChangeView& change,
+                   const std::optional<std::string>& symbol) {
+  tables::each_column(change, [&](std::string_view name, const auto& value) {
+    if (!symbol && (name == "change" || name == "why")) return;
+    if (name == "change") json.key("symbol").string(*symbol);
+    WriteValue{json.key(name)}(value);
+  });
+}
+
+/// How many came, went and moved, and why; of a symbol what became of it.
+void add_change(Table& table, const tables::ChangeView& change,
+                const std::optional<std::string>& symbol) {
+  const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
+  std::string what = fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved);
+  if (symbol) what = fmt::format("{} {}", sign, printable(*symbol));
+  std::string why = printable(change.why.value_or(change.reason));
+  if (change.change == "moved") why = "moved";
+  table.add({change.as_of, printable(change.universe), what, why, change.run_id},
+            symbol ? 2 : Table::nothing, color_of(sign));
+}
+
+struct LevelWords {
+  std::string_view in_json;
+  std::string_view in_text;
+  Color color;
+};
+
+LevelWords words_of(sync::Finding::Level level) {
+  constexpr std::array<LevelWords, 3> words{{{"ok", "ok", Color::green},
+                                             {"warning", "warning", Color::yellow},
+                                             {"failed", "FAILED", Color::bold_red}}};
+  return words[static_cast<std::size_t>(level)];
+}
+
+}  // namespace
+
+std::string document(const std::function<void(json::Writer&)>& fill) {
+  json::Writer json(json::BadText::escape);
+  json.begin_object();
+  json.key("schema_version").number(1);
+  fill(json);
+  json.end_object();
+  return json.text() + "\n";
+}
+
+void write_outcome(json::Writer& json, int exit_status, bool success) {
+  json.key("exit_code").number(exit_status);
+  json.key("success").boolean(success);
+}
+
+std::string show_run(const tables::RunView& view, const Output& output) {
+  if (output.json()) return document([&](json::Writer& json) { write_run(json, view); });
+  const RunRecord& run = view.record;
+  std::string text =
+      fmt::format("run {}: {}{}\n", run.run_id,
+                  output.screen().paint(color_of_status(run.status), to_string(run.status)),
+                  view.step > 0 ? fmt::format(", step {}/5", view.step) : "");
+  const auto field = [&text](std::string_view name, const std::string& value) {
+    text += fmt::format("{:<13} {}\n", name, printable(value));
+  };
+  field("mode", run.mode);
+  field("triggered by", run.triggered_by);
+  field("as of", to_string(run.as_of));
+  field("started", run.started_at);
+  if (run.finished_at) field("finished", *run.finished_at);
+  if (run.duration_seconds) field("took", took(run));
+  if (run.plan_digest) field("plan", *run.plan_digest);
+  field("changes", fmt::format("{} in {}; {} added, {} removed, {} moved", run.total_changes,
+                               counted(run.universes_changed, "universe", "universes"),
+                               counted(run.members_added, "member", "members"), run.members_removed,
+                               run.members_moved));
+  if (!view.universes.empty()) {
+    field("universes", fmt::format("{}", fmt::join(view.universes, ", ")));
+  }
+  field("events", events_text(view));
+  if (run.approved) field("approved", "with --approve-plan");
+  if (run.error) field("error", *run.error);
+  return text;
+}
+
+std::string show_history(const tables::History& history, const Output& output) {
+  if (output.json()) {
+    return document([&](json::Writer& json) {
+      objects_of(json.key("runs"), history.runs,
+                 [&](const tables::RunView& view) { write_run(json, view); });
+      json.key("total").number(history.total);
+      json.key("statistics").begin_object();
+      json.key("completed").number(history.completed);
+      json.key("failed").number(history.total - history.completed - history.running);
+      json.key("running").number(history.running);
+      json.key("average_duration_seconds").real_or_null(history.average_duration);
+      json.end_object();
+      write_page(json, history.page);
+    });
+  }
+  Table table(
+      {{"started"}, {"run", false, true}, {"mode"}, {"status"}, {"changes", true}, {"took", true}});
+  for (const tables::RunView& view : history.runs) {
+    const RunRecord& run = view.record;
+    table.add({to_the_second(run.started_at), run.run_id, run.mode,
+               std::string(to_string(run.status)), std::to_string(run.total_changes), took(run)},
+              3, color_of_status(run.status));
+  }
+  return table.text(output.screen()) + part_of(history.runs, history.total, "run");
+}
+
+std::string show_changes(const tables::Changes& found, const Output& output) {
+  const std::optional<std::string>& symbol = found.filter.symbol;
+  if (output.json()) {
+    return document([&](json::Writer& json) {
+      objects_of(json.key("changes"), found.changes,
+                 [&](const tables::ChangeView& change) { write_journal(json, change, symbol); });
+      json.key("total").number(found.total);
+      write_page(json, found.page);
+    });
+  }
+  Table table({{"as of"},
+               {"universe", false, true},
+               {"change"},
+               {"reason", false, true},
+               {"run", false, true}});
+  for (const tables::ChangeView& change : found.changes) add_change(table, change, symbol);
+  return table.text(output.screen()) + part_of(found.changes, found.total, "change");
+}
+
+std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output) {
+  if (output.json()) {
+    return document([&](json::Writer& json) {
+      write_outcome(json, 0, true);
+      objects_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
+        json.key("universe").string_or_null(entry.universe);
+        json.key("type").string_or_null(entry.type);
+        json.key("symbol_count").number_or_null(entry.symbols);
+        json.key("last_updated").string_or_null(entry.updated_at);
+      });
+    });
+  }
+  const auto shown = [](const std::optional<std::string>& text) {
+    return text ? printable(*text) : "-";
+  };
+  Table table(
+      {{"universe", false, true}, {"type", false, true}, {"symbols", true}, {"last updated"}});
+  for (const tables::EntrySummary& entry : entries) {
+    table.add({shown(entry.universe), shown(entry.type),
+               entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at)});
+  }
+  return table.text(output.screen()) + tickstock::counted(entries.size(), "universe", "universes") +
+         "\n";
+}
+
+std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
+                          const Output& output) {
+  if (output.json()) {
+    return document([&](json::Writer& json) {
+      write_outcome(json, exit_status, exit_status == 0);
+      objects_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
+        json.key("level").string(words_of(finding.level).in_json);
+        json.key("message").string(finding.sentence);
+      });
+    });
+  }
+  const Screen screen = output.screen();
+  std::string text;
+  for (const sync::Finding& finding : findings) {
+    const LevelWords level = words_of(finding.level);
+    text += fmt::format("{} {}\n", screen.paint(level.color, fmt::format("{:<8}", level.in_text)),
+                        printable(finding.sentence));
+  }
+  return text;
+}
+
+std::string json_failure(const std::string& message, int exit_status) {
+  return document([&](json::Writer& json) {
+    write_outcome(json, exit_status, false);
+    json.key("errors").begin_array().string(message).end_array();
+    json.key("error").string(message);
+  });
+}
+
+void print(const std::string& text, Tells tells) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return;
+  }
+  const int reason = errno;
+  if (reason == EPIPE && tells == Tells::what_is) return;
+  const std::string done = "; what was done is on record ('tickstock-cache status')";
+  throw Error(ErrorKind::output, "the result could not be written to standard output: " +
+                                     std::generic_category().message(reason) +
+                                     (tells == Tells::what_was_done ? done : ""));
+}
+
+}  // namespace tickstock::cli

@@ -1,0 +1,259 @@
+// What a run prints.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "domain/text.hpp"
+#include "exit_status.hpp"
+#include "rules/reason.hpp"
+#include "show/output.hpp"
+
+namespace tickstock::cli {
+
+namespace {
+
+constexpr std::size_t names_shown = 10;
+
+void write_names(json::Writer& json, const std::vector<Placement>& members, const Market& market) {
+  array_of(json, members,
+           [&](const Placement& member) { json.string(market.name(member.symbol)); });
+}
+
+void write_metadata(json::Writer& json, const Change& change, Task task, const Market& market) {
+  const EntryWrite& write = *change.write;
+  json.begin_object();
+  if (task == Task::delisted) {
+    json.key("removed_count").number(std::uint64_t{write.diff.removed.size()});
+    write_names(json.key("removed_symbols"), write.diff.removed, market);
+  } else if (task == Task::ipo && change.symbol) {
+    const auto listing = market.find(*change.symbol);
+    json.key("listing_date")
+        .text_or_null(listing && listing->listed ? to_string(*listing->listed) : "");
+    json.key("sector").string_or_null(market.company(*change.symbol).sector);
+  } else {
+    json.key("count").number(std::uint64_t{write.after->members.size()});
+    json.key("previous_count").number(std::uint64_t{write.previous_count()});
+    write_names(json.key("added_symbols"), write.diff.added, market);
+    write_names(json.key("removed_symbols"), write.diff.removed, market);
+    json.key("moved").number(std::uint64_t{write.diff.moved.size()});
+  }
+  json.end_object();
+}
+
+void write_change(json::Writer& json, const Change& change, Task task, const sync::Report& report) {
+  const Market& market = report.snapshot->market;
+  json.key("change_type").string(change.change_type);
+  json.key("universe").string(change.universe);
+  json.key("symbol").text_or_null(change.symbol ? market.name(*change.symbol) : "");
+  json.key("action").string(change.action);
+  json.key("reason").string(change.reason);
+  json.key("timestamp").string(report.written_at);
+  write_metadata(json.key("metadata"), change, task, market);
+}
+
+void write_task_results(json::Writer& json, const sync::Report& report) {
+  json.begin_object();
+  for (const sync::TaskReport& task : report.tasks) {
+    json.key(to_string(task.task)).begin_object();
+    json.key("status").string(task.error ? "failed" : "success");
+    json.key("changes_count").number(std::uint64_t{task.changes.size()});
+    objects_of(json.key("changes"), task.changes,
+               [&](const Change& change) { write_change(json, change, task.task, report); });
+    json.key("error").string_or_null(task.error);
+    json.end_object();
+  }
+  json.end_object();
+}
+
+void write_market_caps(json::Writer& json, const sync::Report& report) {
+  if (!report.snapshot) {
+    json.null();
+    return;
+  }
+  const Market& market = report.snapshot->market;
+  const std::uint64_t from_prices = market.caps_from_prices();
+  json.begin_object();
+  json.key("from_prices").number(from_prices);
+  json.key("from_column").number(market.ranking().size() - from_prices);
+  json.end_object();
+}
+
+void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
+  const std::vector<std::string> errors = report.errors();
+  write_outcome(json, exit_status, is_success(exit_status));
+  json.key("run_id").text_or_null(report.run_id);
+  json.key("mode").string(to_string(report.mode));
+  json.key("dry_run").boolean(report.dry_run);
+  json.key("as_of").text_or_null(report.as_of ? to_string(*report.as_of) : "");
+  json.key("status").string(application_status(report.status));
+  json.key("sync_status").string(to_string(report.status));
+  json.key("sync_start").string(report.started_at);
+  json.key("sync_end").string(report.finished_at);
+  json.key("duration_seconds").real(report.duration_seconds);
+  json.key("plan_digest").text_or_null(report.plan_digest);
+  write_market_caps(json.key("market_caps"), report);
+  sync::write_guards(json.key("guards"), report.guards);
+  json.key("total_changes").number(report.total_changes());
+  json.key("changes").number(report.total_changes());
+  write_task_results(json.key("task_results"), report);
+  array_of(json.key("errors"), errors, [&](const std::string& error) { json.string(error); });
+  array_of(json.key("warnings"), report.warnings, [&](const Warning& warning) {
+    json.string(warning.words(std::numeric_limits<std::size_t>::max()));
+  });
+  json.key("error").text_or_null(errors.empty() ? "" : errors.front());
+  json.key("events").begin_object();
+  json.key("published").number(report.events_published);
+  json.key("pending").number(report.events_pending);
+  json.end_object();
+}
+
+/// What is to be said of a write besides its numbers.
+std::string remark_on(const EntryWrite& write) {
+  const Entry* before = write.before.get();
+  if (before == nullptr) return "  new";
+  if (before->too_large) return "  its content " + std::string(unreadable_because(*before));
+  if (!before->readable) return "  its content could not be read";
+  if (write.is_take_over()) {
+    return before->cache_type.empty() ? "  taken over from no type"
+                                      : "  taken over from type " + printable(before->cache_type);
+  }
+  return write.diff.empty() ? "  count or metadata corrected" : "";
+}
+
+/// How many entries the tasks of this run looked after.
+std::uint64_t considered(const sync::Report& report) {
+  const sync::Snapshot& snapshot = *report.snapshot;
+  std::uint64_t count = 0;
+  for (const auto& [universe, entry] : snapshot.entries) {
+    count += snapshot.plan.considers(universe, *entry) ? 1 : 0;
+  }
+  for (const EntryWrite* write : report.writes()) count += write->before ? 0 : 1;
+  return count;
+}
+
+/// Writes the lines of one report.
+class ReportText {
+ public:
+  ReportText(const sync::Report& report, int ipo_days, const Output& output)
+      : report_(report), ipo_days_(ipo_days), output_(output), screen_(output.screen()) {}
+
+  std::string text() {
+    if (report_.snapshot && (report_.dry_run || report_.committed)) changes();
+    for (const GuardResult& guard : report_.guards) {
+      if (guard.refused) line("{}: {}", alarm("refused by a guard"), printable(guard.sentence));
+    }
+    if (report_.snapshot) closing();
+    return std::move(text_);
+  }
+
+ private:
+  template <typename... Values>
+  void line(fmt::format_string<Values...> format, Values&&... values) {
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Values>(values)...);
+    text_ += '\n';
+  }
+
+  [[nodiscard]] std::string alarm(std::string_view words) const {
+    return screen_.paint(Color::bold_red, words);
+  }
+
+  void changes() {
+    const sync::Snapshot& snapshot = *report_.snapshot;
+    const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
+                                ipo_days_);
+    std::size_t width = 0;
+    for (const EntryWrite* write : report_.writes())
+      width = std::max(width, columns_of(printable(write->universe)));
+    if (screen_.width > 0) width = std::min(width, screen_.width / 2);
+    for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
+      const TaskPlan& task = snapshot.plan.tasks[i];
+      if (report_.tasks[i].error) {
+        line("{}: {}, rolled back alone: {}", to_string(task.task), alarm("failed"),
+             printable(*report_.tasks[i].error));
+        continue;
+      }
+      for (const EntryWrite& write : task.writes) universe(write, reasons, width);
+    }
+  }
+
+  void universe(const EntryWrite& write, const MemberReasons& reasons, std::size_t width) {
+    const MembershipDiff& diff = write.diff;
+    line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
+         write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
+         diff.removed.size(), diff.moved.size(), remark_on(write));
+    members('+', diff.added,
+            [&](const Placement& member) { return reasons.added(write, member.symbol); });
+    members('-', diff.removed,
+            [&](const Placement& member) { return reasons.removed(write, member.symbol); });
+    members('~', diff.moved, MemberReasons::moved);
+  }
+
+  template <typename Why>
+  void members(char sign, const std::vector<Placement>& list, const Why& why) {
+    const Market& market = report_.snapshot->market;
+    const std::size_t shown = output_.full ? list.size() : std::min(list.size(), names_shown);
+    for (std::size_t i = 0; i < shown; ++i) {
+      const SymbolId symbol = list[i].symbol;
+      const auto listing = market.find(symbol);
+      const std::size_t rank = market.rank_of(symbol);
+      const std::string reason = why(list[i]);
+      const std::string name = printable(market.name(symbol));
+      line("  {} {} {:>10} {:>7}{}{}", screen_.paint(color_of(sign), std::string(1, sign)),
+           fitted(name, std::max<std::size_t>(columns_of(name), 8)),
+           !listing ? "-" : dollars(listing->market_cap),
+           rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
+    }
+    if (shown < list.size()) line("  {} … and {} more", sign, list.size() - shown);
+  }
+
+  void closing() {
+    if (report_.looked_for_prices) {
+      const Market& market = report_.snapshot->market;
+      line("market caps: {} from prices, {} from the column", market.caps_from_prices(),
+           market.ranking().size() - market.caps_from_prices());
+    }
+    line("{}as of {}; plan {}", report_.dry_run ? "" : "run " + report_.run_id + " ",
+         to_string(*report_.as_of), report_.plan_digest);
+    if (!report_.dry_run && !report_.committed) return;
+    const std::vector<const EntryWrite*> writes = report_.writes();
+    std::uint64_t added = 0;
+    std::uint64_t removed = 0;
+    for (const EntryWrite* write : writes) {
+      added += write->diff.added.size();
+      removed += write->diff.removed.size();
+    }
+    const std::uint64_t unchanged =
+        std::max<std::uint64_t>(considered(report_), writes.size()) - writes.size();
+    line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s",
+         report_.dry_run ? "dry run: " : "", counted(writes.size(), "universe", "universes"),
+         report_.dry_run ? "would be " : "", unchanged, counted(added, "member", "members"),
+         removed, report_.dry_run ? "" : events(), report_.duration_seconds);
+  }
+
+  [[nodiscard]] std::string events() const {
+    const std::string published = counted(report_.events_published, "event", "events");
+    if (report_.events_pending == 0) return fmt::format("; {} published", published);
+    return fmt::format("; {} published, {} {}", published, report_.events_pending,
+                       report_.has_outbox ? "pending" : "lost");
+  }
+
+  const sync::Report& report_;
+  int ipo_days_;
+  const Output& output_;
+  Screen screen_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
+                        const Output& output) {
+  if (!output.json()) return ReportText(report, ipo_days, output).text();
+  return document([&](json::Writer& json) { write_report(json, report, exit_status); });
+}
+
+}  // namespace tickstock::cli
