@@ -12,28 +12,14 @@
 #include "options.hpp"
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
-#include "tables/schema.hpp"
 #include "tables/preflight.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::cli {
 
 namespace {
 
 constexpr std::size_t names_of_a_warning = 10;
-
-/// A connection and what its catalog says, which must satisfy what the command needs.
-struct Session {
-  postgres::Connection connection;
-  tables::Catalog catalog;
-
-  Session(const sync::Environment& environment, io::Patience& patience,
-          const std::vector<tables::Need>& needs)
-      : connection(postgres::Connection::open(environment.database, patience)),
-        catalog(tables::read_catalog(connection, environment.tables, environment.timezone,
-                                     environment.unknown_timezone)) {
-    tables::require(catalog, needs, connection.user());
-  }
-};
 
 /// One command, with all that it works with.
 struct Run {
@@ -75,6 +61,15 @@ struct Run {
       if (status == status_done || status == status_changes) return status_output;
     }
     return status;
+  }
+
+  /// Connects, and requires what the command needs.
+  [[nodiscard]] tables::Database open(const std::vector<tables::Need>& needs) const {
+    tables::Database database{postgres::Connection::open(environment.database, patience),
+                              environment.tables};
+    database.look_around(environment.timezone, environment.unknown_timezone);
+    tables::require(database, needs);
+    return database;
   }
 
   int task() {
@@ -121,8 +116,8 @@ struct Run {
       print(text);
       return status_done;
     }
-    postgres::Connection connection = postgres::Connection::open(environment.database, patience);
-    const std::vector<std::string> created = tables::create_schema(connection, tables);
+    tables::Database database{postgres::Connection::open(environment.database, patience), tables};
+    const std::vector<std::string> created = tables::create_schema(database);
     if (output.quiet()) return status_done;
     if (created.empty()) {
       print("nothing to create: all tables are there\n");
@@ -133,9 +128,8 @@ struct Run {
   }
 
   int status() {
-    Session session(environment, patience, {tables::Need::read_own_tables});
-    const auto view =
-        tables::read_run(session.connection, environment.tables, session.catalog, options.run_id);
+    tables::Database database = open({tables::Need::read_own_tables});
+    const auto view = tables::read_run(database, options.run_id);
     if (!view) {
       throw Error(ErrorKind::failed, options.run_id
                                          ? "there is no record of run '" + *options.run_id +
@@ -147,22 +141,20 @@ struct Run {
   }
 
   int history() {
-    Session session(environment, patience, {tables::Need::read_own_tables});
-    const tables::TableNames& tables = environment.tables;
+    tables::Database database = open({tables::Need::read_own_tables});
     const tables::JournalPage page{options.days, options.limit, options.offset};
     if (options.universe || options.symbol) {
       const tables::ChangeFilter filter{options.universe, options.symbol};
-      print(show_changes(tables::read_changes(session.connection, tables, filter, page), output));
+      print(show_changes(tables::read_changes(database, filter, page), output));
     } else {
-      print(show_history(tables::read_history(session.connection, tables, session.catalog, page),
-                         output));
+      print(show_history(tables::read_history(database, page), output));
     }
     return status_done;
   }
 
   int universes() {
-    Session session(environment, patience, {tables::Need::list_entries});
-    print(show_universes(tables::list_entries(session.connection, environment.tables), output));
+    tables::Database database = open({tables::Need::list_entries});
+    print(show_universes(tables::list_entries(database), output));
     return status_done;
   }
 
@@ -185,26 +177,24 @@ struct Run {
 
   int deliver() {
     using tables::Need;
-    Session session(environment, patience,
-                    {Need::writable_server, Need::read_own_tables, Need::own_tables});
+    tables::Database database =
+        open({Need::writable_server, Need::read_own_tables, Need::own_tables});
     const std::string name = "tickstock-cache deliver";
-    const tables::TableNames& tables = environment.tables;
     const std::chrono::milliseconds time = environment.redis.publish_timeout;
     std::uint64_t given_up = 0;
     if (options.discard) {
-      sync::discard_event(session.connection, tables, session.catalog, name, *options.discard, time,
-                          patience);
+      sync::discard_event(database, name, *options.discard, time, patience);
       ++given_up;
     }
-    const sync::OldEvents old = sync::give_up_old_events(
-        session.connection, tables, session.catalog, name, environment.retention.outbox_max_age);
+    const sync::OldEvents old =
+        sync::give_up_old_events(database, name, environment.retention.outbox_max_age);
     // Nothing more is to be had of a connection that is gone.
-    if (old.failure && !session.connection.usable()) throw Error(*old.failure);
+    if (old.failure && !database.connection.usable()) throw Error(*old.failure);
     given_up += old.given_up;
     if (!old.warning.empty()) log.warning(old.warning);
     events::Publisher publisher(environment.redis);
-    const sync::Delivery delivery = sync::deliver(session.connection, tables, session.catalog, name,
-                                                  publisher, time, patience, std::nullopt);
+    const sync::Delivery delivery =
+        sync::deliver(database, name, publisher, time, patience, std::nullopt);
     if (!publisher.warning().empty()) log.warning(publisher.warning());
     int status = status_done;
     if (delivery.failure) {

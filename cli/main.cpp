@@ -13,8 +13,8 @@
 #include "options.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
-#include "sync/run.hpp"
 #include "sync/report.hpp"
+#include "sync/run.hpp"
 
 namespace {
 

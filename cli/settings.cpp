@@ -160,7 +160,8 @@ void take_run(const Options& options, sync::RunOptions& run) {
   run.mode = options.mode;
   run.dry_run = options.dry_run;
   run.as_of = options.as_of;
-  run.run_id = options.run_id.value_or(fmt::format("manual-cache-sync-{:08x}", std::random_device()()));
+  run.run_id =
+      options.run_id.value_or(fmt::format("manual-cache-sync-{:08x}", std::random_device()()));
   run.approve_plan = options.approve_plan;
 }
 

@@ -72,9 +72,11 @@ class Preflight {
   }
 
   void look_at_database() {
-    postgres::Connection connection = postgres::Connection::open(environment_.database, patience_);
-    const tables::Catalog catalog = tables::read_catalog(
-        connection, environment_.tables, environment_.timezone, environment_.unknown_timezone);
+    tables::Database database{postgres::Connection::open(environment_.database, patience_),
+                              environment_.tables};
+    database.look_around(environment_.timezone, environment_.unknown_timezone);
+    const postgres::Connection& connection = database.connection;
+    const tables::Catalog& catalog = database.catalog;
     good("connected to PostgreSQL " + catalog.server_version + " at " +
          connection.target().shown() + " as " + connection.user() + "; today is " +
          to_string(catalog.today) + " in " + environment_.timezone);
@@ -89,14 +91,12 @@ class Preflight {
                             Need::own_tables};
     if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
     if (policy_.price_days()) needs.push_back(Need::price_market);
-    const std::vector<Error> problems =
-        tables::find_problems(catalog, needs, connection.user(), policy_.columns());
+    const std::vector<Error> problems = tables::find_problems(database, needs, policy_.columns());
     for (const Error& problem : problems) fail(problem);
     bool sound = problems.empty();
     if (catalog.entries.exists()) {
       guarded([&] {
-        const tables::Hazards hazards =
-            tables::find_hazards(connection, environment_.tables, catalog, connection.user());
+        const tables::Hazards hazards = tables::find_hazards(database);
         for (const Error& problem : hazards.problems) fail(problem);
         for (const std::string& warning : hazards.warnings) warn(warning);
         sound = sound && hazards.problems.empty();
@@ -106,17 +106,19 @@ class Preflight {
 
     std::vector<Need> sources{Need::read_market, Need::read_entries};
     if (policy_.price_days()) sources.push_back(Need::price_market);
-    if (tables::find_problems(catalog, sources, connection.user(), policy_.columns()).empty()) {
-      guarded([&] { look_at_data(connection, catalog); });
+    if (tables::find_problems(database, sources, policy_.columns()).empty()) {
+      guarded([&] { look_at_data(database); });
     }
     // Why the connection is lost is said already.
-    if (connection.usable()) guarded([&] { look_at_own_tables(connection, catalog); });
+    if (connection.usable()) guarded([&] { look_at_own_tables(database); });
   }
 
-  void look_at_data(postgres::Connection& connection, const tables::Catalog& catalog) {
-    postgres::Transaction transaction(connection, {.read_only = true,
-                                                   .timezone = environment_.timezone,
-                                                   .settings = tables::wanted_entries(policy_)});
+  void look_at_data(tables::Database& database) {
+    const tables::Catalog& catalog = database.catalog;
+    postgres::Transaction transaction(database.connection,
+                                      {.read_only = true,
+                                       .timezone = environment_.timezone,
+                                       .settings = tables::wanted_entries(policy_)});
     tables::Reading reading;
     const auto [market, entries] = tables::read_sources(
         transaction, nullptr, environment_.tables, catalog,
@@ -138,7 +140,7 @@ class Preflight {
         warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
       }
     }
-    if (!tables::find_problems(catalog, {tables::Need::read_prices}, connection.user()).empty()) {
+    if (!tables::has(database, tables::Need::read_prices)) {
       warn("the age of the data is not known: " + environment_.tables.prices.shown() +
            " can't be read");
       return;
@@ -214,17 +216,16 @@ class Preflight {
                            text, size, column, entries.name.shown(), most)));
   }
 
-  void look_at_own_tables(postgres::Connection& connection, const tables::Catalog& catalog) {
-    if (!catalog.has_any_own_table()) {
+  void look_at_own_tables(tables::Database& database) {
+    if (!database.catalog.has_any_own_table()) {
       warn(
           "the tables cache_sync_* do not exist: no history, and events are not guaranteed; run "
           "'tickstock-cache init'");
       return;
     }
-    if (!tables::find_problems(catalog, {tables::Need::read_own_tables}, connection.user()).empty())
-      return;
-    look_at_runs(connection, catalog);
-    const tables::Backlog backlog = tables::read_backlog(connection, environment_.tables);
+    if (!tables::has(database, tables::Need::read_own_tables)) return;
+    look_at_runs(database);
+    const tables::Backlog backlog = tables::read_backlog(database);
     if (backlog.events > 0) {
       warn((backlog.events == 1 ? "1 event is" : std::to_string(backlog.events) + " events are") +
            " pending, the oldest for " + age_words(backlog.oldest_seconds) +
@@ -234,8 +235,8 @@ class Preflight {
     }
   }
 
-  void look_at_runs(postgres::Connection& connection, const tables::Catalog& catalog) {
-    const auto last = tables::read_run(connection, environment_.tables, catalog, std::nullopt);
+  void look_at_runs(tables::Database& database) {
+    const auto last = tables::read_run(database, std::nullopt);
     if (!last) {
       good("no run is on record yet");
       return;
@@ -243,7 +244,7 @@ class Preflight {
     const RunRecord& run = last->record;
     const std::string what = "the last run, " + run.run_id + ", is " +
                              std::string(to_string(run.status)) + ", as of " + to_string(run.as_of);
-    const auto success = tables::last_success(connection, environment_.tables);
+    const auto success = tables::last_success(database);
     const std::string since = success ? "the last success is " + success->run_id + " at " +
                                             success->finished_at + ", " +
                                             age_words(success->age_seconds) + " ago"

@@ -80,8 +80,7 @@ class DayEnd {
 bool Run::wait_for_day_end() {
   const EodOptions& eod = options_.eod;
   if (eod.wait == milliseconds{0} || options_.dry_run) return false;
-  const auto problems =
-      tables::find_problems(catalog_, {tables::Need::read_prices}, connection_->user());
+  const auto problems = tables::find_problems(*database_, {tables::Need::read_prices});
   for (const Error& problem : problems) {
     observer_.note(std::string("the prices can't tell the end of the day: ") + problem.what());
   }
@@ -90,7 +89,7 @@ bool Run::wait_for_day_end() {
   const io::Deadline deadline = patience_.step(eod.wait);
   for (bool told = false;;) {
     const auto begin = io::Clock::now();
-    if (const std::string reason = end.look(*connection_); !reason.empty()) {
+    if (const std::string reason = end.look(database_->connection); !reason.empty()) {
       if (told) {
         observer_.tell("the day " + to_string(day) + " is complete: " + reason);
         connect_to_redis();

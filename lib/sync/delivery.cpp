@@ -22,8 +22,7 @@ std::string discard_hint(const Message& refused) {
 
 /// Sends one batch after the other. \return whether nothing is pending any more, as far as the last
 /// one told. \throws Error where it can't go on.
-bool send_batches(postgres::Connection& connection, const tables::TableNames& names,
-                  std::int64_t publish_lock, const std::string& application_name,
+bool send_batches(tables::Database& database, const std::string& application_name,
                   events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
                   const std::optional<std::string>& run_id, std::uint64_t& sent) {
   publisher.connect(deadline, patience);
@@ -39,8 +38,7 @@ bool send_batches(postgres::Connection& connection, const tables::TableNames& na
     };
     tables::BatchOutcome batch;
     try {
-      batch = tables::publish_batch(connection, names, publish_lock, application_name,
-                                    deadline.left(), send);
+      batch = tables::publish_batch(database, application_name, deadline.left(), send);
     } catch (const Error&) {
       // Why the sending stopped counts more than what became of the marks.
       if (!failure) throw;
@@ -51,7 +49,7 @@ bool send_batches(postgres::Connection& connection, const tables::TableNames& na
       if (!batch.more) return true;
       continue;
     }
-    if (run_id && tables::count_pending(connection, names, run_id) == 0) return false;
+    if (run_id && tables::count_pending(database, run_id) == 0) return false;
     if (deadline.over()) {
       throw Error(ErrorKind::redis,
                   "another publisher is still at work; run 'tickstock-cache deliver' later");
@@ -64,14 +62,13 @@ bool send_batches(postgres::Connection& connection, const tables::TableNames& na
 
 }  // namespace
 
-Delivery deliver(postgres::Connection& connection, const tables::TableNames& names,
-                 const tables::Catalog& catalog, const std::string& application_name,
+Delivery deliver(tables::Database& database, const std::string& application_name,
                  events::Publisher& publisher, std::chrono::milliseconds time,
                  io::Patience& patience, const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
-    if (send_batches(connection, names, tables::publish_lock_key(catalog), application_name,
-                     publisher, patience.step(time), patience, run_id, delivery.sent)) {
+    if (send_batches(database, application_name, publisher, patience.step(time), patience, run_id,
+                     delivery.sent)) {
       delivery.pending = 0;
       return delivery;
     }
@@ -89,7 +86,7 @@ Delivery deliver(postgres::Connection& connection, const tables::TableNames& nam
   }
   try {
     const io::Settling settling(patience);
-    delivery.pending = static_cast<std::uint64_t>(tables::count_pending(connection, names, run_id));
+    delivery.pending = static_cast<std::uint64_t>(tables::count_pending(database, run_id));
   } catch (const Error& error) {
     if (!delivery.failure) delivery.failure = error;
   }
@@ -118,14 +115,12 @@ std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t eve
 
 }  // namespace
 
-OldEvents give_up_old_events(postgres::Connection& connection, const tables::TableNames& names,
-                             const tables::Catalog& catalog, const std::string& application_name,
+OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
                              int max_age) {
   OldEvents result;
   if (max_age == 0) return result;
   try {
-    const auto old = tables::give_up_old(connection, names, tables::publish_lock_key(catalog),
-                                         application_name, max_age);
+    const auto old = tables::give_up_old(database, application_name, max_age);
     if (!old || old->empty()) return result;
     for (const tables::GivenUp& run : *old) {
       result.given_up += static_cast<std::uint64_t>(run.events);
@@ -140,13 +135,11 @@ OldEvents give_up_old_events(postgres::Connection& connection, const tables::Tab
   return result;
 }
 
-void discard_event(postgres::Connection& connection, const tables::TableNames& names,
-                   const tables::Catalog& catalog, const std::string& application_name,
+void discard_event(tables::Database& database, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience) {
   const io::Deadline deadline = patience.step(time);
-  while (!tables::give_up_event(connection, names, tables::publish_lock_key(catalog),
-                                application_name, event_id)) {
+  while (!tables::give_up_event(database, application_name, event_id)) {
     if (deadline.over()) {
       throw Error(ErrorKind::redis, "event " + event_id +
                                         " was not given up: another publisher is still at work; "

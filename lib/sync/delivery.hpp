@@ -25,8 +25,7 @@ struct Delivery {
 /// nothing is left, Redis fails, or the time that the settings give is over. Another publisher at
 /// work is waited for. With `run_id`, it is done as soon as the events of that run are published,
 /// whoever sent them. Never throws.
-Delivery deliver(postgres::Connection& connection, const tables::TableNames& names,
-                 const tables::Catalog& catalog, const std::string& application_name,
+Delivery deliver(tables::Database& database, const std::string& application_name,
                  events::Publisher& publisher, std::chrono::milliseconds time,
                  io::Patience& patience, const std::optional<std::string>& run_id);
 
@@ -39,14 +38,12 @@ struct OldEvents {
 
 /// Gives up the events that are pending for more than `max_age` days (0: none is too old), as every
 /// delivery does before it begins. Another publisher at work has done so itself. Never throws.
-OldEvents give_up_old_events(postgres::Connection& connection, const tables::TableNames& names,
-                             const tables::Catalog& catalog, const std::string& application_name,
+OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
                              int max_age);
 
 /// Gives up exactly one pending event; another publisher at work is waited for. \throws Error,
 /// (failed) when the event is not pending.
-void discard_event(postgres::Connection& connection, const tables::TableNames& names,
-                   const tables::Catalog& catalog, const std::string& application_name,
+void discard_event(tables::Database& database, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience);
 

@@ -83,17 +83,18 @@ void Run::work() {
 void Run::prepare() {
   postgres::ConnectionSettings database = environment_.database;
   database.application_name = application_name();
-  connection_ = postgres::Connection::open(database, patience_);
+  database_.emplace(postgres::Connection::open(database, patience_), environment_.tables);
   look_around();
-  clock_.set(catalog_.clock);
-  report_.as_of = options_.as_of.value_or(catalog_.today);
+  clock_.set(database_->catalog.clock);
+  report_.as_of = options_.as_of.value_or(database_->catalog.today);
   // In hours of waiting, tables may have come, gone or been upgraded.
   if (wait_for_day_end()) look_around();
   open_companion();
 
-  if (*report_.as_of > catalog_.today) {
+  if (*report_.as_of > database_->catalog.today) {
     early_warnings_.emplace_back("the as-of day " + to_string(*report_.as_of) +
-                                 " lies after today, which is " + to_string(catalog_.today));
+                                 " lies after today, which is " +
+                                 to_string(database_->catalog.today));
   }
   if (!report_.has_outbox) {
     early_warnings_.emplace_back(
@@ -103,9 +104,8 @@ void Run::prepare() {
 }
 
 void Run::look_around() {
-  catalog_ = tables::read_catalog(*connection_, environment_.tables, environment_.timezone,
-                                  environment_.unknown_timezone);
-  report_.has_outbox = catalog_.has_own_tables();
+  database_->look_around(environment_.timezone, environment_.unknown_timezone);
+  report_.has_outbox = database_->catalog.has_own_tables();
   using tables::Need;
   std::vector<Need> needs{Need::read_market, Need::read_entries};
   if (!options_.dry_run) {
@@ -113,18 +113,17 @@ void Run::look_around() {
   }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
-  tables::require(catalog_, needs, connection_->user(), options_.policy.columns());
+  tables::require(*database_, needs, options_.policy.columns());
   // A dry run may be made by someone who has no business with the history.
-  can_read_history_ =
-      tables::find_problems(catalog_, {Need::read_own_tables}, connection_->user()).empty();
+  can_read_history_ = tables::has(*database_, Need::read_own_tables);
 }
 
 void Run::open_companion() {
   const std::optional<std::int64_t>& connections = environment_.database.connections;
-  const bool large = catalog_.symbols.pages >= pages_worth_two_connections &&
-                     catalog_.entries.pages >= pages_worth_two_connections;
+  const bool large = database_->catalog.symbols.pages >= pages_worth_two_connections &&
+                     database_->catalog.entries.pages >= pages_worth_two_connections;
   if (connections ? *connections > 1 : large) {
-    companion_ = postgres::Companion::open(*connection_);
+    companion_ = postgres::Companion::open(database_->connection);
   }
 }
 
@@ -161,10 +160,10 @@ std::unique_ptr<postgres::Transaction> Run::begin_locked(milliseconds lock_wait,
 
 std::unique_ptr<postgres::Transaction> Run::try_lock(bool reads) {
   const postgres::TransactionOptions options{.timezone = environment_.timezone,
-                                             .lock = tables::run_lock_key(catalog_),
+                                             .lock = database_->run_lock(),
                                              .application_name = application_name()};
-  auto transaction =
-      std::make_unique<postgres::Transaction>(*connection_, reads ? joinable(options) : options);
+  auto transaction = std::make_unique<postgres::Transaction>(database_->connection,
+                                                             reads ? joinable(options) : options);
   // Where no snapshot can be exported, it is not tried again with every look at the lock.
   if (reads && !transaction->snapshot()) companion_.reset();
   return transaction;
@@ -175,7 +174,7 @@ void Run::throw_locked(milliseconds lock_wait) {
   std::string holder;
   try {
     const io::Settling settling(patience_);
-    holder = tables::lock_holder(*connection_, tables::run_lock_key(catalog_));
+    holder = tables::run_lock_holder(*database_);
   } catch (const Error&) {
     // Who it is would only be good to know.
   }
@@ -237,7 +236,7 @@ void Run::attempt() {
   begin_step(1);
   if (options_.dry_run) {
     postgres::Transaction transaction(
-        *connection_, joinable({.read_only = true, .timezone = environment_.timezone}));
+        database_->connection, joinable({.read_only = true, .timezone = environment_.timezone}));
     make_plan(transaction);
     report_.status = RunStatus::completed;
     require_approval(report_, options_);
@@ -266,25 +265,24 @@ void Run::make_plan(postgres::Transaction& transaction) {
   const std::optional<int> days = price_days(options_.policy, options_.mode);
   // Closed when the tables are read, and when that fails: another attempt does without.
   std::unique_ptr<postgres::Companion> companion = std::move(companion_);
-  auto [market, entries] =
-      tables::read_sources(transaction, companion.get(), names, catalog_,
-                           {*report_.as_of, days,
-                            options_.dry_run ? columns_with_decay(options_.policy, catalog_)
-                                             : options_.policy.columns()},
-                           reading_);
+  auto [market, entries] = tables::read_sources(
+      transaction, companion.get(), names, database_->catalog,
+      {*report_.as_of, days,
+       options_.dry_run ? columns_with_decay(options_.policy, database_->catalog)
+                        : options_.policy.columns()},
+      reading_);
   companion.reset();
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
       !limits.max_data_age_days ||
       tables::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
 
-  if (options_.measure &&
-      tables::find_problems(catalog_, {tables::Need::read_prices}, connection_->user()).empty()) {
+  if (options_.measure && tables::has(*database_, tables::Need::read_prices)) {
     report_.newest_prices = tables::newest_price_day(transaction, names, market);
   }
 
-  for (Warning& warning : data_warnings(transaction, environment_, catalog_, options_.policy,
-                                        options_.mode, market, entries)) {
+  for (Warning& warning : data_warnings(transaction, environment_, database_->catalog,
+                                        options_.policy, options_.mode, market, entries)) {
     report_.warnings.push_back(std::move(warning));
   }
   Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);

@@ -82,7 +82,7 @@ void Run::commit(postgres::Transaction& transaction) {
   const io::Settling settling(patience_);
   try {
     transaction.commit();
-    if (const std::string& warning = connection_->commit_warning(); !warning.empty()) {
+    if (const std::string& warning = database_->connection.commit_warning(); !warning.empty()) {
       report_.warnings.push_back("PostgreSQL warned at COMMIT: " + warning);
     }
   } catch (const Error& error) {
@@ -105,10 +105,8 @@ bool Run::find_outcome() {
     try {
       postgres::ConnectionSettings settings = environment_.database;
       settings.connect_timeout = std::min(settings.connect_timeout, deadline.left());
-      connection_ = postgres::Connection::open(settings, patience_);
-      return tables::has_committed(*connection_, environment_.tables,
-                                   tables::run_lock_key(catalog_), options_.run_id,
-                                   deadline.left());
+      database_->connection = postgres::Connection::open(settings, patience_);
+      return tables::has_committed(*database_, options_.run_id, deadline.left());
     } catch (const Error&) {
       patience_.pause(pause_between_tries);
     }
@@ -127,12 +125,12 @@ void Run::publish() {
   events::Publisher& publisher = *publisher_;
   std::optional<Error> failure;
   if (report_.has_outbox) {
-    OldEvents old = give_up_old_events(*connection_, environment_.tables, catalog_,
-                                       application_name(), environment_.retention.outbox_max_age);
+    OldEvents old =
+        give_up_old_events(*database_, application_name(), environment_.retention.outbox_max_age);
     if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
     const Delivery delivery =
-        deliver(*connection_, environment_.tables, catalog_, application_name(), publisher,
-                environment_.redis.publish_timeout, patience_, options_.run_id);
+        deliver(*database_, application_name(), publisher, environment_.redis.publish_timeout,
+                patience_, options_.run_id);
     // What is not known counts as pending, so that nobody takes it for delivered.
     report_.events_pending = std::min<std::uint64_t>(
         delivery.pending.value_or(report_.messages.size()), report_.messages.size());
@@ -167,7 +165,7 @@ void Run::tidy() {
   // Whoever wants the run to end now does not care for old rows.
   if (patience_.ending()) return;
   try {
-    tables::prune(*connection_, environment_.tables, environment_.retention);
+    tables::prune(*database_, environment_.retention);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return;
     report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
@@ -175,11 +173,11 @@ void Run::tidy() {
 }
 
 void Run::measure() {
-  if (!options_.measure || !report_.has_outbox || !connection_ || !connection_->usable()) return;
+  if (!options_.measure || !report_.has_outbox || !database_ || !database_->connection.usable())
+    return;
   const io::Settling settling(patience_);
   try {
-    report_.outbox_pending =
-        static_cast<std::uint64_t>(tables::count_pending(*connection_, environment_.tables));
+    report_.outbox_pending = static_cast<std::uint64_t>(tables::count_pending(*database_));
   } catch (const Error&) {
     // What is not known is not told; why the run failed is said already.
   }
@@ -203,10 +201,10 @@ void Run::fail(const Error& error) {
 void Run::record_failure() {
   const io::Settling settling(patience_);
   try {
-    if (!connection_ || !connection_->usable()) {
-      connection_ = postgres::Connection::open(environment_.database, patience_);
+    if (!database_ || !database_->connection.usable()) {
+      database_->connection = postgres::Connection::open(environment_.database, patience_);
     }
-    postgres::Transaction transaction(*connection_,
+    postgres::Transaction transaction(database_->connection,
                                       {.isolation = postgres::Isolation::read_committed});
     transaction.run(tables::finish_run(environment_.tables, record()));
     transaction.commit();

@@ -89,8 +89,7 @@ class Run {
 
   RunClock clock_;
   std::unique_ptr<events::Publisher> publisher_;  ///< null where events are switched off
-  std::optional<postgres::Connection> connection_;
-  tables::Catalog catalog_;
+  std::optional<tables::Database> database_;
   std::unique_ptr<postgres::Companion> companion_;  ///< until the tables are read
   tables::Reading reading_;
   Report report_;

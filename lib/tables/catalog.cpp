@@ -87,18 +87,23 @@ std::int64_t lock_key(std::int64_t tag, const Relation& relation) {
 
 }  // namespace
 
-std::int64_t run_lock_key(const Catalog& catalog) { return lock_key(1953063787, catalog.entries); }
+std::int64_t Database::run_lock() const { return lock_key(1953063787, catalog.entries); }
 
-std::int64_t publish_lock_key(const Catalog& catalog) {
-  return lock_key(1953457003, catalog.outbox);
+std::int64_t Database::publish_lock() const { return lock_key(1953457003, catalog.outbox); }
+
+postgres::Result Database::read(const std::string& doing, std::string_view sql,
+                                const postgres::Params& params) {
+  return std::move(postgres::read_at_once(connection,
+                                          {.isolation = postgres::Isolation::read_committed},
+                                          {{doing, names.in(sql), params}})
+                       .front());
 }
 
-Catalog read_catalog(postgres::Connection& connection, const TableNames& names,
-                     const std::string& timezone, ErrorKind unknown_timezone) {
+void Database::look_around(const std::string& timezone, ErrorKind unknown_timezone) {
   const Error no_such_zone(unknown_timezone,
                            "PostgreSQL knows no time zone '" + timezone +
                                "'; use a name of pg_timezone_names, such as America/New_York");
-  Catalog catalog;
+  catalog = {};
   const std::array<Relation*, 6> relations{&catalog.symbols, &catalog.prices,  &catalog.entries,
                                            &catalog.runs,    &catalog.changes, &catalog.outbox};
   const std::array<TableName, 6> table_names{names.symbols, names.prices,    names.entries,
@@ -130,7 +135,6 @@ Catalog read_catalog(postgres::Connection& connection, const TableNames& names,
     take_relation(results[0], row, *relations.at(index));
   }
   take_server(results[1], catalog);
-  return catalog;
 }
 
 namespace {

@@ -128,14 +128,25 @@ struct Catalog {
   }
 };
 
-/// Reads all of it in one round trip, in a transaction of its own. \throws Error; of the kind
-/// `unknown_timezone` for a zone that is not a name of pg_timezone_names.
-Catalog read_catalog(postgres::Connection& connection, const TableNames& names,
-                     const std::string& timezone, ErrorKind unknown_timezone = ErrorKind::config);
+/// One installation as a command works with it: a connection, the names of its tables, and what its
+/// catalog says.
+struct Database {
+  postgres::Connection connection;
+  TableNames names;
+  Catalog catalog = {};
 
-/// The keys of the two advisory locks: a tag of the program, and the oid of the entries for a run,
-/// of the outbox for a publisher, since several tables of entries may share one.
-std::int64_t run_lock_key(const Catalog& catalog);
-std::int64_t publish_lock_key(const Catalog& catalog);
+  /// Reads the catalog in one round trip, in a transaction of its own. \throws Error; of the kind
+  /// `unknown_timezone` for a zone that is not a name of pg_timezone_names.
+  void look_around(const std::string& timezone, ErrorKind unknown_timezone = ErrorKind::config);
+
+  /// The keys of the two advisory locks: a tag of the program, and the oid of the entries for a
+  /// run, of the outbox for a publisher, since several tables of entries may share one.
+  [[nodiscard]] std::int64_t run_lock() const;
+  [[nodiscard]] std::int64_t publish_lock() const;
+
+  /// Runs one statement that only reads in a transaction of its own, READ COMMITTED.
+  postgres::Result read(const std::string& doing, std::string_view sql,
+                        const postgres::Params& params = {});
+};
 
 }  // namespace tickstock::tables

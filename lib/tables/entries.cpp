@@ -231,10 +231,9 @@ SELECT universe::text, cache_type::text,
 
 }  // namespace
 
-std::vector<EntrySummary> list_entries(postgres::Connection& connection, const TableNames& names) {
-  const std::vector<postgres::Result> results = postgres::read_at_once(
-      connection, {}, {{"reading " + names.entries.shown(), names.in(list_sql)}});
-  const postgres::Result& rows = results.front();
+std::vector<EntrySummary> list_entries(Database& database) {
+  const postgres::Result rows =
+      database.read("reading " + database.names.entries.shown(), list_sql);
   std::vector<EntrySummary> entries;
   for (int row = 0; row < rows.rows(); ++row) {
     EntrySummary& entry = entries.emplace_back();

@@ -49,6 +49,6 @@ struct EntrySummary {
 };
 
 /// Every entry of whatever type, by name in byte order. The server counts: no content is read.
-std::vector<EntrySummary> list_entries(postgres::Connection& connection, const TableNames& names);
+std::vector<EntrySummary> list_entries(Database& database);
 
 }  // namespace tickstock::tables

@@ -98,8 +98,10 @@ std::string oid_text(const Relation& relation) { return std::to_string(relation.
 
 }  // namespace
 
-Hazards find_hazards(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const std::string& role) {
+Hazards find_hazards(Database& database) {
+  const TableNames& names = database.names;
+  const Catalog& catalog = database.catalog;
+  const std::string& role = database.connection.user();
   const std::string entries = names.entries.shown();
   const std::string filled = postgres::array_literal(
       std::vector<std::string_view>(entries_inserted.begin(), entries_inserted.end()));
@@ -109,7 +111,7 @@ Hazards find_hazards(postgres::Connection& connection, const TableNames& names,
   }
   const std::string doing = "looking at what stands around " + entries;
   const std::vector<postgres::Result> results = postgres::read_at_once(
-      connection, {},
+      database.connection, {},
       {{doing, std::string(unfilled_sql), {oid_text(catalog.entries), filled}},
        {doing, std::string(sequences_sql), {oid_text(catalog.entries), filled}},
        {doing, std::string(publications_sql), {postgres::array_literal(written)}},

@@ -18,7 +18,6 @@ struct Hazards {
 /// Looks at what stands around the written tables: columns that nobody fills, sequences, triggers,
 /// publications. `role` is who must be granted what. For `check`: a run whose entries are all there
 /// inserts none, so it is not held up by what only an INSERT meets. \throws Error.
-Hazards find_hazards(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const std::string& role);
+Hazards find_hazards(Database& database);
 
 }  // namespace tickstock::tables

@@ -43,16 +43,22 @@ Pending read_pending(postgres::Transaction& transaction, const TableNames& names
   return pending;
 }
 
+postgres::TransactionOptions publishing(const Database& database,
+                                        const std::string& application_name) {
+  return {.isolation = postgres::Isolation::read_committed,
+          .lock = database.publish_lock(),
+          .application_name = application_name};
+}
+
 }  // namespace
 
-BatchOutcome publish_batch(postgres::Connection& connection, const TableNames& names,
-                           std::int64_t publish_lock, const std::string& application_name,
+BatchOutcome publish_batch(Database& database, const std::string& application_name,
                            std::chrono::milliseconds time,
                            const std::function<std::size_t(const std::vector<Message>&)>& send) {
-  postgres::Transaction transaction(connection, {.isolation = postgres::Isolation::read_committed,
-                                                 .lock = publish_lock,
-                                                 .application_name = application_name,
-                                                 .idle_time = time});
+  const TableNames& names = database.names;
+  postgres::TransactionOptions options = publishing(database, application_name);
+  options.idle_time = time;
+  postgres::Transaction transaction(database.connection, options);
   BatchOutcome outcome;
   if (!transaction.has_lock()) {
     outcome.locked = true;
@@ -64,7 +70,7 @@ BatchOutcome publish_batch(postgres::Connection& connection, const TableNames& n
   if (outcome.read == 0) return outcome;
   outcome.sent = send(pending.messages);
   // What is sent gets its mark, in spite of a signal.
-  const io::Settling settling(connection.patience());
+  const io::Settling settling(database.connection.patience());
   pending.ids.resize(outcome.sent);
   if (!pending.ids.empty()) {
     transaction.run({"marking events as published",
@@ -75,25 +81,21 @@ BatchOutcome publish_batch(postgres::Connection& connection, const TableNames& n
   return outcome;
 }
 
-std::int64_t count_pending(postgres::Connection& connection, const TableNames& names,
-                           const std::optional<std::string>& run_id) {
-  return postgres::read_at_once(
-             connection, {.isolation = postgres::Isolation::read_committed},
-             {{"counting pending events",
-               names.in("SELECT count(*) FROM {outbox} WHERE published_at IS NULL "
-                        "AND given_up_at IS NULL AND ($1::text IS NULL OR run_id = $1)"),
-               {run_id}}})
-      .front()
+std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id) {
+  return database
+      .read("counting pending events",
+            "SELECT count(*) FROM {outbox} WHERE published_at IS NULL AND given_up_at IS NULL "
+            "AND ($1::text IS NULL OR run_id = $1)",
+            {run_id})
       .integer(0, 0);
 }
 
-Backlog read_backlog(postgres::Connection& connection, const TableNames& names) {
-  const std::vector<postgres::Result> results = postgres::read_at_once(
-      connection, {.isolation = postgres::Isolation::read_committed},
-      {{"counting pending events",
-        names.in("SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
-                 "WHERE published_at IS NULL AND given_up_at IS NULL")}});
-  return {results.front().integer(0, 0), results.front().real(0, 1)};
+Backlog read_backlog(Database& database) {
+  const postgres::Result rows =
+      database.read("counting pending events",
+                    "SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
+                    "WHERE published_at IS NULL AND given_up_at IS NULL");
+  return {rows.integer(0, 0), rows.real(0, 1)};
 }
 
 namespace {
@@ -140,18 +142,11 @@ std::vector<GivenUp> give_up(postgres::Transaction& transaction, const TableName
               "event " + event_id + " is not pending: " + why + "; nothing was changed");
 }
 
-postgres::TransactionOptions publishing(std::int64_t publish_lock,
-                                        const std::string& application_name) {
-  return {.isolation = postgres::Isolation::read_committed,
-          .lock = publish_lock,
-          .application_name = application_name};
-}
-
 }  // namespace
 
-std::optional<std::vector<GivenUp>> give_up_old(postgres::Connection& connection,
-                                                const TableNames& names, std::int64_t publish_lock,
+std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days) {
+  const TableNames& names = database.names;
   // Nearly every night there is none, and to find that out is cheap.
   const postgres::Statement look{"looking for old events in " + names.outbox().shown(),
                                  names
@@ -160,7 +155,8 @@ std::optional<std::vector<GivenUp>> give_up_old(postgres::Connection& connection
                                      .append(too_old)
                                      .append(" LIMIT 1"),
                                  {std::to_string(days)}};
-  postgres::Transaction transaction(connection, publishing(publish_lock, application_name), {look});
+  postgres::Transaction transaction(database.connection, publishing(database, application_name),
+                                    {look});
   if (!transaction.has_lock()) return std::nullopt;
   if (transaction.first_results().front().rows() == 0) return std::vector<GivenUp>();
   std::vector<GivenUp> given_up = give_up(transaction, names, too_old, std::to_string(days));
@@ -168,10 +164,10 @@ std::optional<std::vector<GivenUp>> give_up_old(postgres::Connection& connection
   return given_up;
 }
 
-bool give_up_event(postgres::Connection& connection, const TableNames& names,
-                   std::int64_t publish_lock, const std::string& application_name,
+bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id) {
-  postgres::Transaction transaction(connection, publishing(publish_lock, application_name));
+  const TableNames& names = database.names;
+  postgres::Transaction transaction(database.connection, publishing(database, application_name));
   if (!transaction.has_lock()) return false;
   if (give_up(transaction, names, "event_id = $1::uuid", event_id).empty()) {
     fail_not_pending(transaction, names, event_id);
@@ -209,7 +205,8 @@ DELETE FROM {outbox} WHERE id IN (
 
 }  // namespace
 
-void prune(postgres::Connection& connection, const TableNames& names, const Retention& retention) {
+void prune(Database& database, const Retention& retention) {
+  const TableNames& names = database.names;
   std::vector<postgres::Statement> statements;
   if (retention.outbox_days > 0) {
     statements.push_back({"deleting from " + names.outbox().shown(),
@@ -224,8 +221,8 @@ void prune(postgres::Connection& connection, const TableNames& names, const Rete
                            std::to_string(retention.journal_runs)}});
   }
   if (statements.empty()) return;
-  postgres::Transaction transaction(connection, {.isolation = postgres::Isolation::read_committed},
-                                    statements);
+  postgres::Transaction transaction(database.connection,
+                                    {.isolation = postgres::Isolation::read_committed}, statements);
   std::vector<std::string> runs;
   if (records_end) {
     const postgres::Result& rows = transaction.first_results().back();

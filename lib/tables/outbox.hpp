@@ -24,14 +24,12 @@ struct BatchOutcome {
 /// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
 /// read, hand over to `send`, mark what it took, COMMIT. `send` returns how many of them, from the
 /// front, were sent; it may take `time`. \throws Error.
-BatchOutcome publish_batch(postgres::Connection& connection, const TableNames& names,
-                           std::int64_t publish_lock, const std::string& application_name,
+BatchOutcome publish_batch(Database& database, const std::string& application_name,
                            std::chrono::milliseconds time,
                            const std::function<std::size_t(const std::vector<Message>&)>& send);
 
 /// How many events are not published yet: all, or those of one run.
-std::int64_t count_pending(postgres::Connection& connection, const TableNames& names,
-                           const std::optional<std::string>& run_id = {});
+std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id = {});
 
 /// What waits in the outbox.
 struct Backlog {
@@ -39,7 +37,7 @@ struct Backlog {
   double oldest_seconds = 0;  ///< age of the oldest by PostgreSQL's clock
 };
 
-Backlog read_backlog(postgres::Connection& connection, const TableNames& names);
+Backlog read_backlog(Database& database);
 
 /// Events of one run that will never be published.
 struct GivenUp {
@@ -51,14 +49,12 @@ struct GivenUp {
 /// READ COMMITTED transaction that holds the publish lock, and counts them in the records of their
 /// runs. \return them by run, oldest first; nothing where another publisher is at work. \throws
 /// Error.
-std::optional<std::vector<GivenUp>> give_up_old(postgres::Connection& connection,
-                                                const TableNames& names, std::int64_t publish_lock,
+std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days);
 
 /// The same for exactly one event, a UUID. \return false where another publisher is at work.
 /// \throws Error (failed) when the event is not pending, with the reason.
-bool give_up_event(postgres::Connection& connection, const TableNames& names,
-                   std::int64_t publish_lock, const std::string& application_name,
+bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id);
 
 /// How long the program's own tables keep what; 0 stands for ever.
@@ -73,6 +69,6 @@ struct Retention {
 /// oldest first and so many at most that no night becomes slow, in one READ COMMITTED transaction
 /// that waits for no row. Running records, the newest that committed, and runs with pending events
 /// stay. \throws Error.
-void prune(postgres::Connection& connection, const TableNames& names, const Retention& retention);
+void prune(Database& database, const Retention& retention);
 
 }  // namespace tickstock::tables

@@ -239,8 +239,10 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
 
 }  // namespace
 
-std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>& needs,
-                                 const std::string& role, const std::vector<std::string>& labels) {
+std::vector<Error> find_problems(const Database& database, const std::vector<Need>& needs,
+                                 const std::vector<std::string>& labels) {
+  const Catalog& catalog = database.catalog;
+  const std::string& role = database.connection.user();
   std::vector<Error> problems;
   if (catalog.server_encoding != "UTF8") {
     problems.emplace_back(ErrorKind::failed, "the database is encoded in " +
@@ -274,9 +276,9 @@ std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>
   return problems;
 }
 
-void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role,
+void require(const Database& database, const std::vector<Need>& needs,
              const std::vector<std::string>& labels) {
-  const std::vector<Error> problems = find_problems(catalog, needs, role, labels);
+  const std::vector<Error> problems = find_problems(database, needs, labels);
   if (!problems.empty()) throw Error(problems.front());
 }
 

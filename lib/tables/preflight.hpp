@@ -10,30 +10,6 @@
 
 namespace tickstock::tables {
 
-/// What a command needs of the database.
-enum class Need {
-  writable_server,
-  read_market,   ///< symbols
-  read_prices,   ///< prices
-  price_market,  ///< the same, and what a market cap is made from
-  read_entries,
-  list_entries,  ///< what `universes` shows of them, of a view as well
-  write_entries,
-  own_tables,      ///< usable where they exist
-  read_own_tables  ///< they must exist and be readable
-};
-
-/// Everything that stands in the way, each with its remedy; the first that matters first. `role` is
-/// who must be granted what. \param labels the columns of the symbols that declarations name, which
-/// belong to reading the market
-std::vector<Error> find_problems(const Catalog& catalog, const std::vector<Need>& needs,
-                                 const std::string& role,
-                                 const std::vector<std::string>& labels = {});
-
-/// \throws the first problem.
-void require(const Catalog& catalog, const std::vector<Need>& needs, const std::string& role,
-             const std::vector<std::string>& labels = {});
-
 // The columns that the program uses of the tables that are not its own, by what it does with them.
 // What is looked for before a run and what a role is granted are both made from these.
 
@@ -52,5 +28,33 @@ inline constexpr std::array<std::string_view, 5> entries_inserted{
 /// PostgreSQL wants SELECT on what ON CONFLICT takes over as well.
 inline constexpr std::array<std::string_view, 3> entries_updated{"content", "cache_type",
                                                                  "updated_at"};
+
+/// What a command needs of the database.
+enum class Need {
+  writable_server,
+  read_market,   ///< symbols
+  read_prices,   ///< prices
+  price_market,  ///< the same, and what a market cap is made from
+  read_entries,
+  list_entries,  ///< what `universes` shows of them, of a view as well
+  write_entries,
+  own_tables,      ///< usable where they exist
+  read_own_tables  ///< they must exist and be readable
+};
+
+/// Everything that stands in the way, each with its remedy for the role that is logged in; the
+/// first that matters first. \param labels the columns of the symbols that declarations name, which
+/// belong to reading the market
+std::vector<Error> find_problems(const Database& database, const std::vector<Need>& needs,
+                                 const std::vector<std::string>& labels = {});
+
+/// Whether nothing stands in the way.
+inline bool has(const Database& database, Need need) {
+  return find_problems(database, {need}).empty();
+}
+
+/// \throws the first problem.
+void require(const Database& database, const std::vector<Need>& needs,
+             const std::vector<std::string>& labels = {});
 
 }  // namespace tickstock::tables

@@ -230,11 +230,9 @@ postgres::Statement finish_run(const TableNames& names, const RunRecord& record)
           names.in("UPDATE {runs} SET " + changes + " WHERE run_id = $1"), params};
 }
 
-std::optional<Success> last_success(postgres::Connection& connection, const TableNames& names) {
-  const std::vector<postgres::Result> results = postgres::read_at_once(
-      connection, {},
-      {{"reading the last run", names.in(last_success_sql), {names.entries.shown()}}});
-  const postgres::Result& rows = results.front();
+std::optional<Success> last_success(Database& database) {
+  const postgres::Result rows =
+      database.read("reading the last run", last_success_sql, {database.names.entries.shown()});
   if (rows.rows() == 0) return std::nullopt;
   return Success{rows.text(0, 0), rows.text(0, 1), rows.real(0, 2)};
 }
@@ -247,15 +245,16 @@ std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
   return parse_day(rows.view(0, 0));
 }
 
-bool has_committed(postgres::Connection& connection, const TableNames& names, std::int64_t lock_key,
-                   const std::string& run_id, milliseconds time) {
+bool has_committed(Database& database, const std::string& run_id, milliseconds time) {
+  const TableNames& names = database.names;
   // To PostgreSQL, 0 is no limit.
-  postgres::Transaction transaction(connection, {.isolation = postgres::Isolation::read_committed,
-                                                 .lock_timeout = std::max(time, milliseconds{1})});
+  postgres::Transaction transaction(database.connection,
+                                    {.isolation = postgres::Isolation::read_committed,
+                                     .lock_timeout = std::max(time, milliseconds{1})});
   const postgres::Result waited = transaction.run(
       {"waiting for the lost transaction to end",
        "SELECT pg_is_in_recovery() FROM (SELECT pg_advisory_xact_lock($1::bigint)) locked",
-       {std::to_string(lock_key)}});
+       {std::to_string(database.run_lock())}});
   if (waited.boolean(0, 0)) {
     throw Error(ErrorKind::unavailable, "a standby can't tell the outcome of a run");
   }
@@ -267,20 +266,19 @@ bool has_committed(postgres::Connection& connection, const TableNames& names, st
   return rows.rows() == 1 && rows.boolean(0, 0);
 }
 
-std::string lock_holder(postgres::Connection& connection, std::int64_t lock_key) {
-  const std::vector<postgres::Result> results =
-      postgres::read_at_once(connection, {}, {locks_statement(lock_key)});
-  const postgres::Result& rows = results.front();
+std::string run_lock_holder(Database& database) {
+  const postgres::Result rows =
+      database.read("looking at the locks", holder_sql, {std::to_string(database.run_lock())});
   if (rows.rows() == 0) return "";
   std::string who = "process " + rows.text(0, 0);
   if (!rows.view(0, 1).empty()) who += " ('" + rows.text(0, 1) + "')";
   return who;
 }
 
-std::optional<RunView> read_run(postgres::Connection& connection, const TableNames& names,
-                                const Catalog& catalog, const std::optional<std::string>& run_id) {
-  postgres::Transaction transaction(connection, reading());
-  const postgres::Result holders = transaction.run(locks_statement(run_lock_key(catalog)));
+std::optional<RunView> read_run(Database& database, const std::optional<std::string>& run_id) {
+  const TableNames& names = database.names;
+  postgres::Transaction transaction(database.connection, reading());
+  const postgres::Result holders = transaction.run(locks_statement(database.run_lock()));
   const postgres::Result rows = transaction.run(
       {"reading " + names.runs().shown(),
        names.in(view_sql() + " WHERE r.entries = $1 AND ($2::text IS NULL OR r.run_id = $2) "
@@ -288,7 +286,7 @@ std::optional<RunView> read_run(postgres::Connection& connection, const TableNam
        {names.entries.shown(), run_id}});
   if (rows.rows() == 0) return std::nullopt;
   RunView view = view_of(rows, 0);
-  settle(view, holders, catalog);
+  settle(view, holders, database.catalog);
   const postgres::Result changed = transaction.run(
       {"reading " + names.changes().shown(),
        names.in("SELECT universe FROM {changes} WHERE run_id = $1 GROUP BY universe "
@@ -298,13 +296,13 @@ std::optional<RunView> read_run(postgres::Connection& connection, const TableNam
   return view;
 }
 
-History read_history(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const JournalPage& page) {
-  postgres::Transaction transaction(connection, reading());
+History read_history(Database& database, const JournalPage& page) {
+  const TableNames& names = database.names;
+  postgres::Transaction transaction(database.connection, reading());
   const std::string doing = "reading " + names.runs().shown();
   postgres::Params which{names.entries.shown(), std::nullopt};
   if (page.days) which[1] = std::to_string(*page.days);
-  const postgres::Result holders = transaction.run(locks_statement(run_lock_key(catalog)));
+  const postgres::Result holders = transaction.run(locks_statement(database.run_lock()));
   const postgres::Result counts = transaction.run(
       {doing, names.in(std::string(counts_sql) + std::string(asked_for_sql)), which});
   History history;
@@ -312,7 +310,7 @@ History read_history(postgres::Connection& connection, const TableNames& names,
   history.total = counts.integer(0, 0);
   history.completed = counts.integer(0, 1);
   // A record says `running` for ever where its run died.
-  const bool can_run = holders.rows() > 0 || catalog.in_recovery;
+  const bool can_run = holders.rows() > 0 || database.catalog.in_recovery;
   history.running = can_run ? counts.integer(0, 2) : 0;
   if (!counts.is_null(0, 3)) history.average_duration = counts.real(0, 3);
   which.emplace_back(std::to_string(page.limit));
@@ -324,15 +322,15 @@ History read_history(postgres::Connection& connection, const TableNames& names,
        which});
   for (int row = 0; row < rows.rows(); ++row) {
     history.runs.push_back(view_of(rows, row));
-    settle(history.runs.back(), holders, catalog);
+    settle(history.runs.back(), holders, database.catalog);
   }
   return history;
 }
 
-Changes read_changes(postgres::Connection& connection, const TableNames& names,
-                     const ChangeFilter& filter, const JournalPage& page) {
+Changes read_changes(Database& database, const ChangeFilter& filter, const JournalPage& page) {
+  const TableNames& names = database.names;
   const std::string doing = "reading " + names.changes().shown();
-  postgres::Transaction transaction(connection, {.read_only = true});
+  postgres::Transaction transaction(database.connection, {.read_only = true});
   // The arrays are searched once, for the page and for the total.
   postgres::Params which{names.entries.shown(), filter.universe, filter.symbol, std::nullopt};
   if (page.days) which.back() = std::to_string(*page.days);

@@ -28,7 +28,7 @@ struct Success {
   std::string finished_at;
   double age_seconds = 0;  ///< since it ended, by PostgreSQL's clock
 };
-std::optional<Success> last_success(postgres::Connection& connection, const TableNames& names);
+std::optional<Success> last_success(Database& database);
 
 /// The as-of day of the last run that committed, if there is one.
 std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
@@ -37,11 +37,10 @@ std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
 /// Whether the main transaction of a run committed, asked after its connection was lost: the run
 /// lock is awaited in one statement, so that the old backend has ended, and the record read in the
 /// next. \throws Error (unavailable) when it can't be told within `time`.
-bool has_committed(postgres::Connection& connection, const TableNames& names, std::int64_t lock_key,
-                   const std::string& run_id, std::chrono::milliseconds time);
+bool has_committed(Database& database, const std::string& run_id, std::chrono::milliseconds time);
 
 /// Who holds a lock, in words: process id and what it calls itself; empty when it is free.
-std::string lock_holder(postgres::Connection& connection, std::int64_t lock_key);
+std::string run_lock_holder(Database& database);
 
 /// What a reader sees of a run.
 struct RunView {
@@ -53,8 +52,7 @@ struct RunView {
 };
 
 /// The run of that id, or the last one. Nothing where there is none.
-std::optional<RunView> read_run(postgres::Connection& connection, const TableNames& names,
-                                const Catalog& catalog, const std::optional<std::string>& run_id);
+std::optional<RunView> read_run(Database& database, const std::optional<std::string>& run_id);
 
 /// Which part of the journal is asked for.
 struct JournalPage {
@@ -73,8 +71,7 @@ struct History {
   std::optional<double> average_duration;  ///< in seconds, of those that completed
 };
 
-History read_history(postgres::Connection& connection, const TableNames& names,
-                     const Catalog& catalog, const JournalPage& page);
+History read_history(Database& database, const JournalPage& page);
 
 /// Which changes of the journal are asked for: those of a universe, those in which a symbol came,
 /// went or moved, or both. Names are matched exactly.
@@ -125,7 +122,6 @@ struct Changes {
   std::int64_t total = 0;
 };
 
-Changes read_changes(postgres::Connection& connection, const TableNames& names,
-                     const ChangeFilter& filter, const JournalPage& page);
+Changes read_changes(Database& database, const ChangeFilter& filter, const JournalPage& page);
 
 }  // namespace tickstock::tables

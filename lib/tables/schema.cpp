@@ -222,11 +222,12 @@ std::vector<std::string> schema_sql(const TableNames& names) {
   return statements;
 }
 
-std::vector<std::string> create_schema(postgres::Connection& connection, const TableNames& names) {
-  const Catalog catalog = read_catalog(connection, names, "UTC");
+std::vector<std::string> create_schema(Database& database) {
+  const TableNames& names = database.names;
+  database.look_around("UTC");
   std::vector<std::string> done;
   for (const Table& table : tables_of(names)) {
-    const Relation& relation = relation_of(catalog, table.token);
+    const Relation& relation = relation_of(database.catalog, table.token);
     if (relation.exists()) {
       check_shape(table, relation);
       if (table.own && version_of(relation) < schema_version) {
@@ -238,9 +239,10 @@ std::vector<std::string> create_schema(postgres::Connection& connection, const T
     }
   }
   if (done.empty()) return done;
-  require(catalog, {Need::writable_server}, connection.user());
+  require(database, {Need::writable_server});
 
-  postgres::Transaction transaction(connection, {.isolation = postgres::Isolation::read_committed});
+  postgres::Transaction transaction(database.connection,
+                                    {.isolation = postgres::Isolation::read_committed});
   // Two at once would both find a table missing.
   transaction.run({"waiting for another init",
                    "SELECT pg_advisory_xact_lock($1::bigint)",

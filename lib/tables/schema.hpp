@@ -29,7 +29,7 @@ std::vector<std::string> schema_sql(const TableNames& names);
 /// Creates what is missing and upgrades what is of an older version, in one transaction. \throws
 /// Error (failed) naming the missing columns where a relation of that name has another shape, and
 /// for a newer version. \return what was created and upgraded, in words.
-std::vector<std::string> create_schema(postgres::Connection& connection, const TableNames& names);
+std::vector<std::string> create_schema(Database& database);
 
 /// Why a text can't be the name of a role; empty where it can.
 std::string role_problem(std::string_view role);

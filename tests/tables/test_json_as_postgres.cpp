@@ -135,8 +135,7 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   tables::Catalog catalog;
   catalog.symbols.columns["market_cap"].type = tables::type_oid::numeric;
 
-  postgres::Transaction transaction(connection,
-                                    {.settings = tables::wanted_entries(Policy())});
+  postgres::Transaction transaction(connection, {.settings = tables::wanted_entries(Policy())});
   const auto [market, entries] =
       read_sources(transaction, nullptr, names, catalog, {*parse_day("2026-08-21")}, reading);
   REQUIRE(entries.size() == rows.size());

@@ -11,23 +11,24 @@ using namespace tickstock;
 using namespace tickstock::postgres;
 using namespace tickstock::tables;
 using tickstock::test::contains;
-using tickstock::test::Database;
 using tickstock::test::unlimited;
 
 namespace {
 
-constexpr std::int64_t publish_lock = 99;
-
 /// A database with the program's tables, and a connection of the code under test.
 struct Scene {
-  Database database;
-  TableNames names;
-  Connection connection;
+  test::Database server;
+  tables::Database database;
+  TableNames& names = database.names;
+  Connection& connection = database.connection;
   int stored = 0;
 
-  Scene() : connection(open(database)) { create_schema(connection, names); }
+  Scene() : database{open(server), {}} {
+    create_schema(database);
+    database.look_around("UTC");
+  }
 
-  static Connection open(const Database& database) {
+  static Connection open(const test::Database& database) {
     ConnectionSettings settings;
     settings.conninfo = database.url();
     return Connection::open(settings, unlimited());
@@ -63,7 +64,7 @@ struct Scene {
   }
 
   std::string status(const std::string& id) {
-    return database.value("SELECT status FROM cache_sync_runs WHERE run_id = $1", {id});
+    return server.value("SELECT status FROM cache_sync_runs WHERE run_id = $1", {id});
   }
 };
 
@@ -78,19 +79,17 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
     for (const Message& each : batch) sent.push_back(each.body);
     return batch.size();
   };
-  CHECK(count_pending(scene.connection, scene.names) == 3);
-  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).sent == 3);
+  CHECK(count_pending(scene.database) == 3);
+  CHECK(publish_batch(scene.database, "", {}, send).sent == 3);
   CHECK(sent == std::vector<std::string>{"1", "2", "3"});
-  CHECK(count_pending(scene.connection, scene.names) == 0);
-  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, send).read == 0);
+  CHECK(count_pending(scene.database) == 0);
+  CHECK(publish_batch(scene.database, "", {}, send).read == 0);
 }
 
 TEST_CASE("a batch tells whether there is more behind it") {
   Scene scene;
   const auto send = [](const std::vector<Message>& batch) { return batch.size(); };
-  const auto batch = [&scene, &send] {
-    return publish_batch(scene.connection, scene.names, publish_lock, "", {}, send);
-  };
+  const auto batch = [&scene, &send] { return publish_batch(scene.database, "", {}, send); };
   scene.store(std::vector<std::string>(500, "x"));
   CHECK_FALSE(batch().more);
   scene.store(std::vector<std::string>(501, "x"));
@@ -106,26 +105,23 @@ TEST_CASE("a batch tells whether there is more behind it") {
 TEST_CASE("what was not sent stays pending, from the first failure on") {
   Scene scene;
   scene.store({"1", "2", "3"});
-  CHECK(publish_batch(scene.connection, scene.names, publish_lock, "", {}, [](const auto&) {
-          return std::size_t{1};
-        }).sent == 1);
-  CHECK(scene.database.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
-                             "WHERE published_at IS NULL") == "2,3");
-  CHECK(count_pending(scene.connection, scene.names, "run") == 2);
-  CHECK(count_pending(scene.connection, scene.names, "another") == 0);
+  CHECK(publish_batch(scene.database, "", {}, [](const auto&) { return std::size_t{1}; }).sent ==
+        1);
+  CHECK(scene.server.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
+                           "WHERE published_at IS NULL") == "2,3");
+  CHECK(count_pending(scene.database, "run") == 2);
+  CHECK(count_pending(scene.database, "another") == 0);
 }
 
 TEST_CASE("two publishers don't work at once") {
   Scene scene;
   scene.store({"1"});
-  Connection other = Scene::open(scene.database);
-  publish_batch(scene.connection, scene.names, publish_lock, "", {}, [&](const auto& batch) {
-    CHECK(publish_batch(other, scene.names, publish_lock, "", {}, [](const auto&) {
-            return std::size_t{0};
-          }).locked);
+  tables::Database other{Scene::open(scene.server), {}, scene.database.catalog};
+  publish_batch(scene.database, "", {}, [&](const auto& batch) {
+    CHECK(publish_batch(other, "", {}, [](const auto&) { return std::size_t{0}; }).locked);
     return batch.size();
   });
-  CHECK(count_pending(scene.connection, scene.names) == 0);
+  CHECK(count_pending(scene.database) == 0);
 }
 
 TEST_CASE("opening a run marks those that died, and an id is used once") {
@@ -150,7 +146,7 @@ TEST_CASE("runs on another table of entries are not touched") {
 TEST_CASE("the record tells whether a run committed") {
   Scene scene;
   const auto committed = [&scene](const std::string& run_id) {
-    return has_committed(scene.connection, scene.names, 7, run_id, std::chrono::seconds(10));
+    return has_committed(scene.database, run_id, std::chrono::seconds(10));
   };
   scene.open_record("lost");
   CHECK_FALSE(committed("lost"));
@@ -158,7 +154,7 @@ TEST_CASE("the record tells whether a run committed") {
   done.status = RunStatus::completed;
   scene.connection.run(finish_run(scene.names, done));
   CHECK(committed("lost"));
-  scene.database.execute("UPDATE cache_sync_runs SET status = 'interrupted'");
+  scene.server.execute("UPDATE cache_sync_runs SET status = 'interrupted'");
   CHECK_FALSE(committed("lost"));
   CHECK_FALSE(committed("never"));
 }
@@ -171,20 +167,20 @@ TEST_CASE("names of any letters go into arrays and come back") {
       store_messages(scene.names, "run", "2026-08-21T20:10:03.412Z",
                      {{"00000000-0000-8000-8000-000000000001", "channel", "event", odd}}));
   transaction.commit();
-  CHECK(scene.database.value("SELECT message FROM cache_sync_outbox") == odd);
+  CHECK(scene.server.value("SELECT message FROM cache_sync_outbox") == odd);
 }
 
 TEST_CASE("however old they are, running records and the newest that committed stay") {
   const Retention retention = GENERATE(Retention{.journal_days = 30}, Retention{.journal_runs = 1});
   Scene scene;
-  scene.database.execute(R"(
+  scene.server.execute(R"(
     INSERT INTO cache_sync_runs (run_id, entries, mode, triggered_by, status, as_of,
       events_enabled, approved, started_at, program_version)
     SELECT r.id, 'public.cache_entries', 'full', 'cron', r.status, '2020-01-01', true, false,
            now() - make_interval(days => r.days), '1'
       FROM (VALUES ('1', 'completed', 900), ('2', 'completed_with_errors', 800),
                    ('3', 'refused', 700), ('4', 'running', 600)) r(id, status, days))");
-  prune(scene.connection, scene.names, retention);
-  CHECK(scene.database.column("SELECT run_id FROM cache_sync_runs ORDER BY 1") ==
+  prune(scene.database, retention);
+  CHECK(scene.server.column("SELECT run_id FROM cache_sync_runs ORDER BY 1") ==
         std::vector<std::string>{"2", "4"});
 }
