@@ -116,9 +116,10 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   Database database;
   postgres::ConnectionSettings settings;
   settings.conninfo = database.url();
-  auto connection = postgres::Connection::open(settings, test::unlimited());
-  const tables::TableNames names;
-  create_schema(connection, names);
+  tables::Database ours{postgres::Connection::open(settings, test::unlimited()), {}};
+  postgres::Connection& connection = ours.connection;
+  const tables::TableNames& names = ours.names;
+  create_schema(ours);
   give(database, texts);
   database.execute(
       "INSERT INTO cache_entries (universe, cache_type, content) "
