@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 
 #include "domain/text.hpp"
@@ -26,10 +25,9 @@ std::string percent_decoded(std::string_view text) {
       decoded += text[i];
       continue;
     }
-    unsigned value = 0;
     const std::string_view hex = text.substr(i + 1, 2);
-    const auto [end, error] = std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
-    if (hex.size() != 2 || error != std::errc{} || end != hex.data() + 2 || value == 0) {
+    const unsigned value = number_of<unsigned>(hex, 16).value_or(0);
+    if (hex.size() != 2 || value == 0) {
       unusable("a percent sign is not followed by two hexadecimal digits");
     }
     decoded += static_cast<char>(value);

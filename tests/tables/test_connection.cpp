@@ -146,6 +146,8 @@ TEST_CASE("an interrupt ends a pipeline that the server has no room for") {
   });
   signal.join();
   CHECK(error.kind() == ErrorKind::interrupted);
+  // The end of the pipeline was not sent, so nothing else could be.
+  CHECK_FALSE(connection.usable());
   CHECK(database.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
         "0");
   ::close(pipe[0]);
