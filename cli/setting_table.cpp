@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <concepts>
 #include <stdexcept>
 #include <type_traits>
@@ -349,7 +348,7 @@ std::string problem_of(const Setting& setting, const Value& value) {
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
   if (setting.is_address()) return without_line_end(text);
   if (setting.accepts.highest == 0) return text;
-  return parse_whole(text);
+  return number_of<std::int64_t>(text);
 }
 
 std::string toml_text(const Value& value) {
@@ -377,14 +376,6 @@ std::string check_word(const std::string& text) {
   });
   const bool fits = plain && !text.empty() && text.size() <= 64;
   return fits ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
-}
-
-std::optional<std::int64_t> parse_whole(const std::string& text) {
-  std::int64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
 }
 
 }  // namespace tickstock::cli

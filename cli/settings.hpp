@@ -162,9 +162,6 @@ const Setting& setting(std::string_view name);
 /// 1 to 64 of `A-Za-z0-9._:-`.
 std::string check_word(const std::string& text);
 
-/// A whole number in decimal, and nothing else: 010 is ten.
-std::optional<std::int64_t> parse_whole(const std::string& text);
-
 /// Returns what is wrong with a value, as the end of a sentence that begins with the name; empty
 /// where it can be taken.
 std::string problem_of(const Setting& setting, const Value& value);

@@ -1,8 +1,5 @@
 #include "domain/text.hpp"
 
-#include <algorithm>
-#include <charconv>
-
 namespace tickstock {
 
 namespace {

@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "domain/error.hpp"
 #include "domain/text.hpp"
 
 namespace tickstock {

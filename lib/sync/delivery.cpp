@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
-#include "domain/error.hpp"
 #include "tables/outbox.hpp"
 
 namespace tickstock::sync {

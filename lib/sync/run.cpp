@@ -5,7 +5,6 @@
 
 #include "sync/planning.hpp"
 #include "sync/run_state.hpp"
-#include "tables/market_reader.hpp"
 #include "tables/preflight.hpp"
 #include "tables/runs.hpp"
 

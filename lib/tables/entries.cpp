@@ -1,8 +1,6 @@
 #include "tables/entries.hpp"
 
 #include "json/json.hpp"
-#include "postgres/transaction.hpp"
-#include "rules/reason.hpp"
 
 namespace tickstock::tables {
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <initializer_list>
 #include <limits>
-#include <utility>
 
 #include "json/json.hpp"
 #include "postgres/copy.hpp"

@@ -1,7 +1,5 @@
 #include "tables/outbox.hpp"
 
-#include <vector>
-
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {

@@ -1,9 +1,7 @@
 #include "tables/preflight.hpp"
 
 #include <algorithm>
-#include <array>
 #include <span>
-#include <string_view>
 
 #include "tables/schema.hpp"
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "domain/text.hpp"
-#include "postgres/connection.hpp"
 
 namespace tickstock::tables {
 

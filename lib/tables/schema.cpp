@@ -1,13 +1,13 @@
 #include "tables/schema.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
-#include <charconv>
 #include <set>
-#include <vector>
 
 #include "domain/text.hpp"
 #include "postgres/transaction.hpp"
-#include "tables/catalog.hpp"
 #include "tables/preflight.hpp"
 
 namespace tickstock::tables {
@@ -185,14 +185,8 @@ std::string version_comment() { return std::string(version_mark) + std::to_strin
 
 std::optional<int> schema_version_in(std::string_view comment) {
   if (!comment.starts_with(version_mark)) return std::nullopt;
-  comment.remove_prefix(version_mark.size());
-  int version = 0;
-  const auto [end, error] =
-      std::from_chars(comment.data(), comment.data() + comment.size(), version);
-  if (error != std::errc{} || end != comment.data() + comment.size() || version < 1) {
-    return std::nullopt;
-  }
-  return version;
+  const auto version = number_of<int>(comment.substr(version_mark.size()));
+  return version.value_or(0) < 1 ? std::nullopt : version;
 }
 
 Error newer_version(const Relation& relation) {
@@ -266,134 +260,57 @@ std::vector<std::string> create_schema(Database& database) {
 
 namespace {
 
-/// `text` between two of these quotes, with those within doubled.
-std::string sql_quoted(std::string_view text, char quote) {
-  std::string result(1, quote);
-  for (const char c : text) {
-    if (c == quote) result += c;
-    result += c;
-  }
-  return result + quote;
+constexpr std::string_view grants_head =
+    R"(-- What a role needs to run every command of tickstock-cache but init, and no more. Run
+-- this with psql as the owner of the tables, after 'tickstock-cache init', as often as
+-- you like. It takes nothing away and does not create the role; an administrator does:
+--   CREATE ROLE {0} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE
+--     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
+--   ALTER ROLE {0} SET client_connection_check_interval = '5s';
+-- and, where not everybody may connect to the database, GRANT CONNECT ON DATABASE … TO it.
+)";
+
+constexpr std::string_view grant_prices = R"(BEGIN
+IF to_regclass({0}) IS NOT NULL THEN
+{1}END IF;
+END
+)";
+
+constexpr std::string_view grant_sequence = R"(DECLARE sequence regclass;
+BEGIN
+FOR sequence IN
+  SELECT d.refobjid FROM pg_attrdef f
+    JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+    JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
+   WHERE f.adrelid = {0}::regclass AND a.attname = 'id' AND c.relkind = 'S'
+LOOP
+  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', sequence, {1});
+END LOOP;
+END
+)";
+
+/// A text as a literal of SQL.
+std::string literal(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted.append(c == '\'' ? 2 : 1, c);
+  return quoted + "'";
 }
 
 /// `SELECT ("symbol", "date")`
 template <typename Columns>
 std::string privilege(const std::string& word, const Columns& columns) {
-  std::string text = word + " (";
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + sql_quoted(columns[i], '"');
-  }
-  return text + ")";
+  std::vector<std::string> quoted;
+  for (const auto& column : columns) quoted.push_back(quoted_identifier(column));
+  return fmt::format("{} ({})", word, fmt::join(quoted, ", "));
 }
 
-/// Writes the script, statement by statement.
-class Grants {
- public:
-  Grants(const TableNames& names, const std::string& role, bool priced,
-         const std::vector<std::string>& labels)
-      : names_(names),
-        role_(role),
-        priced_(priced),
-        labels_(labels),
-        to_role_(" TO " + sql_quoted(role, '"') + ";\n") {}
-
-  std::string script() {
-    head();
-    for (const std::string& schema : {names_.symbols.schema, names_.entries.schema}) {
-      use_schema(schema, text_);
-    }
-    grant(privilege("SELECT", symbols_read), names_.symbols, text_);
-    if (priced_) grant(privilege("SELECT", symbols_priced), names_.symbols, text_);
-    if (!labels_.empty()) grant(privilege("SELECT", labels_), names_.symbols, text_);
-    prices();
-    entries();
-    text_ += "-- history, guaranteed delivery, and the deletion of what is too old\n";
-    grant("SELECT, INSERT, UPDATE, DELETE", names_.runs(), text_);
-    grant("SELECT, INSERT", names_.changes(), text_);
-    grant("SELECT, INSERT, UPDATE, DELETE", names_.outbox(), text_);
-    return std::move(text_);
-  }
-
- private:
-  void head() {
-    const std::string name = sql_quoted(role_, '"');
-    text_ =
-        "-- What a role needs to run every command of tickstock-cache but init, and no more. Run\n"
-        "-- this with psql as the owner of the tables, after 'tickstock-cache init', as often as\n"
-        "-- you like. It takes nothing away and does not create the role; an administrator does:\n"
-        "--   CREATE ROLE " +
-        name +
-        " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE\n"
-        "--     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;\n"
-        "--   ALTER ROLE " +
-        name +
-        " SET client_connection_check_interval = '5s';\n"
-        "-- and, where not everybody may connect to the database, GRANT CONNECT ON DATABASE … TO "
-        "it.\n";
-  }
-
-  void use_schema(const std::string& schema, std::string& target) {
-    if (!schemas_.insert(schema).second) return;
-    target += "GRANT USAGE ON SCHEMA " + sql_quoted(schema, '"') + to_role_;
-  }
-
-  void grant(const std::string& privileges, const TableName& table, std::string& target) {
-    target += "GRANT " + privileges + " ON " + table.quoted() + to_role_;
-  }
-
-  /// Wraps `body` in a DO block, in quotes that do not occur in it.
-  void block(const std::string& body) {
-    std::string tag = "$grants$";
-    while (body.find(tag) != std::string::npos) tag.insert(1, "_");
-    text_.append("DO ").append(tag).append("\n").append(body).append(tag).append(";\n");
-  }
-
-  void prices() {
-    std::string granted;
-    use_schema(names_.prices.schema, granted);
-    grant(privilege("SELECT", prices_read), names_.prices, granted);
-    if (priced_) grant(privilege("SELECT", prices_priced), names_.prices, granted);
-    text_ +=
-        "-- with max_data_age_days or market caps from prices, and for check, where there are "
-        "prices\n";
-    block("BEGIN\nIF to_regclass(" + sql_quoted(names_.prices.quoted(), '\'') +
-          ") IS NOT NULL THEN\n" + granted + "END IF;\nEND\n");
-  }
-
-  void entries() {
-    std::vector<std::string_view> read(entries_read.begin(), entries_read.end());
-    for (const std::string_view column : entries_updated) {
-      if (std::find(read.begin(), read.end(), column) == read.end()) read.push_back(column);
-    }
-    grant(privilege("SELECT", read), names_.entries, text_);
-    grant(privilege("INSERT", entries_inserted), names_.entries, text_);
-    grant(privilege("UPDATE", entries_updated), names_.entries, text_);
-    text_ +=
-        "-- the sequence behind a serial id, to create entries that are missing; an identity "
-        "column\n-- needs none\n";
-    block(
-        "DECLARE sequence regclass;\nBEGIN\n"
-        "FOR sequence IN\n"
-        "  SELECT d.refobjid FROM pg_attrdef f\n"
-        "    JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum\n"
-        "    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid\n"
-        "    JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid\n"
-        "   WHERE f.adrelid = " +
-        sql_quoted(names_.entries.quoted(), '\'') +
-        "::regclass AND a.attname = 'id' AND c.relkind = 'S'\n"
-        "LOOP\n"
-        "  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', sequence, " +
-        sql_quoted(role_, '\'') + ");\nEND LOOP;\nEND\n");
-  }
-
-  const TableNames& names_;
-  const std::string& role_;
-  bool priced_;
-  const std::vector<std::string>& labels_;
-  std::string to_role_;
-  std::set<std::string> schemas_;
-  std::string text_;
-};
+/// A DO block around `body`, in quotes that do not occur in it.
+std::string block(const std::string& body) {
+  std::string tag = "$grants$";
+  while (body.find(tag) != std::string::npos) tag.insert(1, "_");
+  return fmt::format("DO {0}\n{1}{0};\n", tag, body);
+}
 
 }  // namespace
 
@@ -411,7 +328,43 @@ std::string role_problem(std::string_view role) {
 
 std::string grants_sql(const TableNames& names, const std::string& role, bool priced,
                        const std::vector<std::string>& labels) {
-  return Grants(names, role, priced, labels).script();
+  const std::string to = " TO " + quoted_identifier(role) + ";\n";
+  std::set<std::string> schemas;
+  const auto use_schema = [&](const std::string& schema) {
+    const bool is_new = schemas.insert(schema).second;
+    return is_new ? "GRANT USAGE ON SCHEMA " + quoted_identifier(schema) + to : "";
+  };
+  const auto grant = [&to](const std::string& privileges, const TableName& table) {
+    return "GRANT " + privileges + " ON " + table.quoted() + to;
+  };
+  std::string text = fmt::format(grants_head, quoted_identifier(role));
+  text += use_schema(names.symbols.schema) + use_schema(names.entries.schema);
+  text += grant(privilege("SELECT", symbols_read), names.symbols);
+  if (priced) text += grant(privilege("SELECT", symbols_priced), names.symbols);
+  if (!labels.empty()) text += grant(privilege("SELECT", labels), names.symbols);
+  std::string prices = use_schema(names.prices.schema);
+  prices += grant(privilege("SELECT", prices_read), names.prices);
+  if (priced) prices += grant(privilege("SELECT", prices_priced), names.prices);
+  text +=
+      "-- with max_data_age_days or market caps from prices, and for check, where there are "
+      "prices\n" +
+      block(fmt::format(grant_prices, literal(names.prices.quoted()), prices));
+  std::vector<std::string_view> read(entries_read.begin(), entries_read.end());
+  std::copy_if(entries_updated.begin(), entries_updated.end(), std::back_inserter(read),
+               [](std::string_view column) {
+                 return std::count(entries_read.begin(), entries_read.end(), column) == 0;
+               });
+  text += grant(privilege("SELECT", read), names.entries);
+  text += grant(privilege("INSERT", entries_inserted), names.entries);
+  text += grant(privilege("UPDATE", entries_updated), names.entries);
+  text +=
+      "-- the sequence behind a serial id, to create entries that are missing; an identity "
+      "column\n-- needs none\n" +
+      block(fmt::format(grant_sequence, literal(names.entries.quoted()), literal(role))) +
+      "-- history, guaranteed delivery, and the deletion of what is too old\n";
+  return text + grant("SELECT, INSERT, UPDATE, DELETE", names.runs()) +
+         grant("SELECT, INSERT", names.changes()) +
+         grant("SELECT, INSERT, UPDATE, DELETE", names.outbox());
 }
 
 }  // namespace tickstock::tables
