@@ -216,7 +216,7 @@ const Market::Column& Market::column(std::string_view name) const {
 }
 
 LabelId Market::label_id(std::string_view column, SymbolId id) const {
-  const std::vector<LabelId>& labels = this->column(column).label_of;
+  const std::vector<LabelId>& labels = label_ids(column);
   return id < labels.size() ? labels[id] : 0;
 }
 

@@ -109,7 +109,12 @@ class Market {
   /// The label of a symbol in a column, trimmed; empty where it has none: NULL and blank are no
   /// label. \pre the column is one of those the market was made with.
   [[nodiscard]] std::string_view label(std::string_view column, SymbolId id) const;
-  /// The same as a number.
+  /// The same of all symbols as numbers, by SymbolId; the last ones may be missing, which have
+  /// none.
+  [[nodiscard]] const std::vector<LabelId>& label_ids(std::string_view column) const {
+    return this->column(column).label_of;
+  }
+  /// The same of one.
   [[nodiscard]] LabelId label_id(std::string_view column, SymbolId id) const;
   /// The label of a number that is not 0.
   [[nodiscard]] std::string_view label_name(std::string_view column, LabelId label) const;

@@ -67,7 +67,7 @@ bool Patience::pause(std::chrono::milliseconds time) {
 }
 
 bool Patience::ending() const {
-  return signalled_ || over() ||
+  return signalled_ || ran_out() ||
          wait_for(-1, 0, Deadline::now(), interrupt_) == Readiness::interrupted;
 }
 

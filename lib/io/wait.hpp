@@ -77,6 +77,8 @@ class Patience {
   }
   /// Returns whether the budget is used up, so that a wait timed out for the command as a whole.
   [[nodiscard]] bool over() const { return budget_.over(); }
+  /// Returns whether the budget was used up before, even if there is time for last words now.
+  [[nodiscard]] bool ran_out() const { return extended_ || over(); }
   /// Returns whether a signal has ended a wait or cut it short.
   [[nodiscard]] bool signalled() const { return signalled_; }
   /// Returns whether a signal came or the budget is used up: what can be left for another run

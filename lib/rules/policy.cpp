@@ -65,9 +65,10 @@ using Labels = std::set<std::string, std::less<>>;
 
 /// The labels that active symbols have in the column of a family. \throws Error for too many.
 Labels labels_of(const Universe& family, const Market& market) {
+  const std::vector<LabelId>& label_ids = market.label_ids(family.each);
   std::vector<bool> seen(market.labels(family.each) + 1);
-  for (SymbolId id = 0; id < market.symbols().size(); ++id) {
-    if (market.active(id)) seen[market.label_id(family.each, id)] = true;
+  for (SymbolId id = 0; id < label_ids.size(); ++id) {
+    if (market.active(id)) seen[label_ids[id]] = true;
   }
   Labels labels;
   for (LabelId label = 1; label < seen.size(); ++label) {

@@ -16,7 +16,8 @@ struct GuardLimits {
   double max_vanished_percent = 2;
   std::size_t min_vanished = 20;  ///< fewer vanished symbols than this never refuse a run
   double max_appeared_percent = 5;
-  std::size_t min_base = 1000;  ///< below so many symbols in the categories, new ones never refuse a run
+  std::size_t min_base =
+      1000;  ///< below so many symbols in the categories, new ones never refuse a run
   double max_removed_percent = 30;
   std::size_t min_members = 20;  ///< entries with fewer members are not guarded against shrinking
   std::optional<int> max_data_age_days = {};

@@ -92,16 +92,18 @@ const std::vector<SymbolId>& Selection::in_rank_order() {
 
 const std::vector<std::vector<SymbolId>>& Selection::by_label(const std::string& column) {
   const auto [place, is_new] = by_label_.try_emplace(column, market_.labels(column) + 1);
-  if (is_new) {
-    for (const SymbolId id : in_rank_order())
-      place->second[market_.label_id(column, id)].push_back(id);
+  if (!is_new) return place->second;
+  const std::vector<LabelId>& label_ids = market_.label_ids(column);
+  for (const SymbolId id : in_rank_order()) {
+    if (id < label_ids.size()) place->second[label_ids[id]].push_back(id);
   }
   return place->second;
 }
 
-std::vector<SymbolId> Selection::pool(const Universe& universe) {
-  for (const Condition& condition : universe.conditions) {
-    const auto* match = std::get_if<Matches>(&condition);
+std::vector<SymbolId> Selection::pool(const Universe& universe, std::vector<Condition>& left) {
+  left = universe.conditions;
+  for (auto each = left.begin(); each != left.end(); ++each) {
+    const auto* match = std::get_if<Matches>(&*each);
     if (match == nullptr || match->negated) continue;
     const std::vector<Ids>& by_label = this->by_label(match->column);
     Ids found;
@@ -110,49 +112,48 @@ std::vector<SymbolId> Selection::pool(const Universe& universe) {
       if (label) found.insert(found.end(), by_label[*label].begin(), by_label[*label].end());
     }
     if (match->values.size() > 1) sort(found, Order::market_cap);
+    left.erase(each);
     return found;
   }
   if (universe.asks_for_cap()) {
+    std::erase_if(left, [](const Condition& condition) {
+      return std::holds_alternative<HasCap>(condition) ||
+             std::holds_alternative<CapFrom>(condition) ||
+             std::holds_alternative<CapBelow>(condition);
+    });
     const std::span<const SymbolId> ranked = ranked_part(universe, market_);
     return {ranked.begin(), ranked.end()};
   }
-  // Most have no market cap for a condition, and need not be brought in order.
-  if (universe.listed_within()) {
-    Ids found;
-    for (SymbolId id = 0; id < market_.symbols().size(); ++id) {
-      if (market_.active(id) && all_hold(universe.conditions, market_, id)) found.push_back(id);
-    }
-    sort(found, Order::market_cap);
-    return found;
+  if (!universe.listed_within()) return in_rank_order();
+  // Few are left, and only they need to be brought in order.
+  Ids found;
+  for (SymbolId id = 0; id < market_.symbols().size(); ++id) {
+    if (market_.active(id) && all_hold(left, market_, id)) found.push_back(id);
   }
-  return in_rank_order();
+  left.clear();
+  sort(found, Order::market_cap);
+  return found;
 }
 
-std::vector<SymbolId> Selection::candidates(const Universe& universe,
-                                            const std::vector<bool>& stands) {
-  Ids found = pool(universe);
-  std::vector<Condition> others;
-  for (const Condition& condition : universe.conditions) {
-    const bool in_pool = std::holds_alternative<HasCap>(condition) ||
-                         std::holds_alternative<CapFrom>(condition) ||
-                         std::holds_alternative<CapBelow>(condition);
-    if (!in_pool || find_condition<Matches>(universe) != nullptr) others.push_back(condition);
+std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entry* before) {
+  std::vector<Condition> left;
+  Ids found = pool(universe, left);
+  if (!left.empty()) {
+    std::erase_if(found, [&](SymbolId id) { return !all_hold(left, market_, id); });
   }
-  if (!others.empty()) {
-    std::erase_if(found, [&](SymbolId id) { return !all_hold(others, market_, id); });
-  }
-  if (!universe.keeps_blank) return found;
+  if (!universe.keeps_blank || before == nullptr) return found;
   // The first condition of the universe of a family is its label.
-  const Matches& label = std::get<Matches>(universe.conditions.front());
-  const std::vector<Condition> rest(universe.conditions.begin() + 1, universe.conditions.end());
+  const std::vector<LabelId>& label_ids =
+      market_.label_ids(std::get<Matches>(universe.conditions.front()).column);
   const std::size_t labelled = found.size();
-  for (SymbolId id = 0; id < stands.size(); ++id) {
-    if (stands[id] && market_.active(id) && market_.label_id(label.column, id) == 0 &&
-        all_hold(rest, market_, id)) {
-      found.push_back(id);
-    }
-  }
-  if (found.size() > labelled) sort(found, Order::market_cap);
+  before->members.each([&](SymbolId id) {
+    const bool is_blank = id >= label_ids.size() || label_ids[id] == 0;
+    if (is_blank && market_.active(id) && all_hold(left, market_, id)) found.push_back(id);
+  });
+  if (found.size() == labelled) return found;
+  sort(found, Order::market_cap);
+  // A list that somebody else wrote may name a symbol twice.
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
@@ -186,9 +187,9 @@ void Selection::keep_primary_lines(Ids& members, const std::string& issuer,
 }
 
 std::vector<SymbolId> Selection::members(const Universe& universe, const Entry* before) {
-  const bool looks_back = universe.keeps_blank || universe.additions || !universe.issuer.empty();
+  const bool looks_back = universe.additions || !universe.issuer.empty();
   const std::vector<bool> stands = standing(looks_back ? before : nullptr, market_);
-  Ids members = candidates(universe, stands);
+  Ids members = candidates(universe, before);
   if (!universe.group.empty()) {
     std::vector<bool>& seated = seated_[universe.group];
     std::erase_if(members, [&seated](SymbolId id) { return seated[id]; });

@@ -29,9 +29,10 @@ class Selection {
   const Ids& in_rank_order();
   /// The same for each label of a column.
   const std::vector<Ids>& by_label(const std::string& column);
-  /// The fewest symbols at hand among which all candidates are.
-  Ids pool(const Universe& universe);
-  Ids candidates(const Universe& universe, const std::vector<bool>& stands);
+  /// The fewest symbols at hand among which all candidates are. \param left the conditions that
+  /// are not true of all of them
+  Ids pool(const Universe& universe, std::vector<Condition>& left);
+  Ids candidates(const Universe& universe, const Entry* before);
   void sort(Ids& members, Order order) const;
   void keep_primary_lines(Ids& members, const std::string& issuer,
                           const std::vector<bool>& stands) const;

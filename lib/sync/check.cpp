@@ -63,9 +63,13 @@ class Preflight {
     }
   }
 
-  void good(const std::string& sentence) { findings_.push_back({Finding::Level::good, sentence}); }
+  void say(bool is_good, const std::string& sentence) {
+    findings_.push_back({is_good ? Finding::Level::good : Finding::Level::warning, sentence});
+  }
+  void good(const std::string& sentence) { say(true, sentence); }
+  /// Warns of what there is to warn of.
   void warn(const std::string& sentence) {
-    findings_.push_back({Finding::Level::warning, sentence});
+    if (!sentence.empty()) say(false, sentence);
   }
   void fail(const Error& error) {
     findings_.push_back({Finding::Level::failure, error.what(), error.kind()});
@@ -77,12 +81,10 @@ class Preflight {
     database.look_around(environment_.timezone, environment_.unknown_timezone);
     const postgres::Connection& connection = database.connection;
     const tables::Catalog& catalog = database.catalog;
-    good("connected to PostgreSQL " + catalog.server_version + " at " +
-         connection.target().shown() + " as " + connection.user() + "; today is " +
-         to_string(catalog.today) + " in " + environment_.timezone);
-    if (const std::string weakness = connection.target().transport_weakness(); !weakness.empty()) {
-      warn(weakness);
-    }
+    good(fmt::format("connected to PostgreSQL {} at {} as {}; today is {} in {}",
+                     catalog.server_version, connection.target().shown(), connection.user(),
+                     to_string(catalog.today), environment_.timezone));
+    warn(connection.target().transport_weakness());
     for (const std::string& warning : connection.login_warnings()) {
       warn("PostgreSQL warned at the login: " + warning);
     }
@@ -123,13 +125,9 @@ class Preflight {
     const auto [market, entries] = tables::read_sources(
         transaction, nullptr, environment_.tables, catalog,
         {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
-    const std::string counts = std::to_string(market.size()) + " symbols, of which " +
-                               std::to_string(market.ranking().size()) + " are eligible";
-    if (market.ranking().empty()) {
-      warn(counts + "; a run would be refused");
-    } else {
-      good(counts);
-    }
+    const std::size_t eligible = market.ranking().size();
+    say(eligible > 0, fmt::format("{} symbols, of which {} are eligible{}", market.size(), eligible,
+                                  eligible > 0 ? "" : "; a run would be refused"));
     for (const Warning& warning :
          data_warnings(transaction, environment_, catalog, policy_, Mode::full, market, entries)) {
       warn(warning.words(names_of_a_finding));
@@ -148,12 +146,12 @@ class Preflight {
     const auto newest = tables::newest_price_day(transaction, environment_.tables, market);
     if (!newest) {
       warn(environment_.tables.prices.shown() + " has no row of the largest symbols");
-    } else if (*newest + stale_after < catalog.today) {
-      warn("the newest prices are of " + to_string(*newest) + ", " +
-           std::to_string((catalog.today - *newest).count()) + " days ago");
-    } else {
-      good("the newest prices are of " + to_string(*newest));
+      return;
     }
+    const bool is_fresh = *newest + stale_after >= catalog.today;
+    const auto days = (catalog.today - *newest).count();
+    say(is_fresh, fmt::format("the newest prices are of {}{}", to_string(*newest),
+                              is_fresh ? "" : fmt::format(", {} days ago", days)));
   }
 
   /// What the declarations make of the data, and what looks wrong with them.
@@ -178,15 +176,11 @@ class Preflight {
     }
     for (const Universe& universe : policy_.declared) {
       const auto& [count, members] = made[universe.name];
-      const std::string what =
-          "declared universe '" + universe.name +
-          "': " + (universe.each.empty() ? "" : counted(count, "universe", "universes") + ", ") +
-          counted(members, "member", "members");
-      if (members == 0) {
-        warn(what + "; look at its conditions");
-      } else {
-        good(what);
-      }
+      say(members > 0,
+          fmt::format("declared universe '{}': {}{}{}", universe.name,
+                      universe.each.empty() ? "" : counted(count, "universe", "universes") + ", ",
+                      counted(members, "member", "members"),
+                      members > 0 ? "" : "; look at its conditions"));
       look_for_values(universe, market);
     }
   }
@@ -197,8 +191,9 @@ class Preflight {
       if (match == nullptr) continue;
       for (const std::string& value : match->values) {
         if (market.find_label(match->column, value)) continue;
-        warn("declared universe '" + universe.name + "': no symbol has '" + value + "' in column " +
-             match->column + "; look at its spelling");
+        warn(fmt::format(
+            "declared universe '{}': no symbol has '{}' in column {}; look at its spelling",
+            universe.name, value, match->column));
       }
     }
   }
@@ -226,42 +221,33 @@ class Preflight {
     if (!tables::has(database, tables::Need::read_own_tables)) return;
     look_at_runs(database);
     const tables::Backlog backlog = tables::read_backlog(database);
-    if (backlog.events > 0) {
-      warn((backlog.events == 1 ? "1 event is" : std::to_string(backlog.events) + " events are") +
-           " pending, the oldest for " + age_words(backlog.oldest_seconds) +
-           "; run 'tickstock-cache deliver'");
-    } else {
-      good("no event is pending");
-    }
+    if (backlog.events == 0) return good("no event is pending");
+    warn(fmt::format("{} pending, the oldest for {}; run 'tickstock-cache deliver'",
+                     counted(static_cast<std::uint64_t>(backlog.events), "event is", "events are"),
+                     age_words(backlog.oldest_seconds)));
   }
 
   void look_at_runs(tables::Database& database) {
     const auto last = tables::read_run(database, std::nullopt);
-    if (!last) {
-      good("no run is on record yet");
-      return;
-    }
+    if (!last) return good("no run is on record yet");
     const RunRecord& run = last->record;
-    const std::string what = "the last run, " + run.run_id + ", is " +
-                             std::string(to_string(run.status)) + ", as of " + to_string(run.as_of);
     const auto success = tables::last_success(database);
-    const std::string since = success ? "the last success is " + success->run_id + " at " +
-                                            success->finished_at + ", " +
-                                            age_words(success->age_seconds) + " ago"
-                                      : "no run has succeeded yet";
-    if (run.status == RunStatus::completed || run.status == RunStatus::running) {
-      good(what);
-    } else {
-      warn(what + ", at " + run.finished_at.value_or(run.started_at) + ": " +
-           run.error.value_or("it left no error") + "; " + since);
-    }
+    const std::string since =
+        success ? fmt::format("the last success is {} at {}, {} ago", success->run_id,
+                              success->finished_at, age_words(success->age_seconds))
+                : "no run has succeeded yet";
+    const bool is_well = run.status == RunStatus::completed || run.status == RunStatus::running;
+    const std::string why = fmt::format(", at {}: {}; {}", run.finished_at.value_or(run.started_at),
+                                        run.error.value_or("it left no error"), since);
+    say(is_well, fmt::format("the last run, {}, is {}, as of {}{}", run.run_id,
+                             to_string(run.status), to_string(run.as_of), is_well ? "" : why));
     if (success && success->age_seconds > late_after.count()) warn(since);
   }
 
   void look_at_redis() {
     events::Publisher publisher(environment_.redis);
     publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), patience_);
-    if (!publisher.warning().empty()) warn(publisher.warning());
+    warn(publisher.warning());
     const auto refusal =
         publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     const std::string connected = "connected to Redis at " + environment_.redis.shown();
@@ -277,9 +263,7 @@ class Preflight {
           "whether Redis takes this user's events is not known: it may not ask without the "
           "permissions +multi and +discard");
     }
-    if (const std::string weakness = environment_.redis.transport_weakness(); !weakness.empty()) {
-      warn(weakness);
-    }
+    warn(environment_.redis.transport_weakness());
   }
 
   const Environment& environment_;

@@ -141,7 +141,7 @@ std::unique_ptr<postgres::Transaction> Run::begin_locked(milliseconds lock_wait,
       transaction = try_lock(reads);
     } catch (const Error&) {
       // The time for the whole command may also end while the lock is asked for once more.
-      if (!waited || !patience_.over() || patience_.signalled()) throw;
+      if (!waited || !patience_.ran_out() || patience_.signalled()) throw;
       throw_locked(lock_wait);
     }
     if (transaction->has_lock()) {
@@ -169,7 +169,7 @@ std::unique_ptr<postgres::Transaction> Run::try_lock(bool reads) {
 }
 
 void Run::throw_locked(milliseconds lock_wait) {
-  const bool ran_out = patience_.over();
+  const bool ran_out = patience_.ran_out();
   std::string holder;
   try {
     const io::Settling settling(patience_);

@@ -15,20 +15,19 @@ namespace tickstock::tables {
 namespace {
 
 // {cap}, {close} and {shares} stand for a column with the cast that loses nothing of its type,
-// {labels} for the columns that declarations name.
+// {priced} for what follows where caps come from prices, {labels} for the columns that declarations
+// name.
 constexpr std::string_view market_sql = R"(
-COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date{labels}
-        FROM {symbols}) TO STDOUT (FORMAT binary))";
+COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date{priced}{labels}
+        FROM {symbols} s) TO STDOUT (FORMAT binary))";
 
 // One look into the key of the prices for each symbol. COPY takes no parameters, so the days are in
 // the text.
-constexpr std::string_view priced_market_sql = R"(
-COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date,
+constexpr std::string_view priced_sql = R"(,
              (SELECT {close} * {shares} FROM {prices} p
                WHERE p.symbol = s.symbol AND p.close IS NOT NULL
                  AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
-               ORDER BY p.date DESC LIMIT 1){labels}
-        FROM {symbols} s) TO STDOUT (FORMAT binary))";
+               ORDER BY p.date DESC LIMIT 1))";
 
 // The parts that a rule reads, picked by the server: other keys of a content can be of any size,
 // and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
@@ -92,89 +91,59 @@ std::string cast_of(const Relation& relation, const std::string& column, const s
   return column + (relation.has(column, type_oid::real) ? "::float8::" : "::") + type;
 }
 
-std::string with_casts(std::string sql,
-                       std::initializer_list<std::pair<std::string_view, std::string>> casts) {
-  for (const auto& [token, cast] : casts) {
-    if (const std::size_t at = sql.find(token); at != std::string::npos) {
-      sql.replace(at, token.size(), cast);
-    }
+/// The SELECT of the market. \param has_numeric_cap what is no numeric is read as text, in which
+/// every type says all it knows
+std::string market_select(const TableNames& names, const Catalog& catalog,
+                          const SourceOptions& options, bool has_numeric_cap) {
+  std::string labels;
+  for (const std::string& column : options.columns) {
+    labels += ", " + quoted_identifier(column) + "::text";
   }
+  const int days = options.price_days.value_or(0);
+  std::string sql = names.in(market_sql);
+  const auto replace = [&sql](std::string_view token, const std::string& by) {
+    const std::size_t at = sql.find(token);
+    if (at != std::string::npos) sql.replace(at, token.size(), by);
+  };
+  replace("{cap}", has_numeric_cap ? "market_cap" : cast_of(catalog.symbols, "market_cap", "text"));
+  replace("{priced}",
+          options.price_days
+              ? names.in(priced_sql, options.as_of - std::chrono::days(days), options.as_of)
+              : "");
+  replace("{close}", "p." + cast_of(catalog.prices, "close", "numeric"));
+  replace("{shares}", "s." + cast_of(catalog.symbols, "shares_outstanding", "numeric"));
+  replace("{labels}", labels);
   return sql;
 }
-
-/// The columns of labels behind the others of a SELECT.
-std::string labels_sql(const std::vector<std::string>& columns) {
-  std::string sql;
-  for (const std::string& column : columns) sql += ", " + quoted_identifier(column) + "::text";
-  return sql;
-}
-
-/// Takes rows of the symbols table in: what the columns of labels hold stands at their end.
-class RowTaker {
- public:
-  RowTaker(Market& market, Reading& reading, const std::vector<std::string>& columns)
-      : market_(market), reading_(reading), labels_(columns.size()) {}
-
-  void take(std::span<const postgres::CopyField> row, const Listing& listing) {
-    ++reading_.rows;
-    const auto held = row.last(labels_.size());
-    std::transform(held.begin(), held.end(), labels_.begin(), [](const postgres::CopyField& each) {
-      return each.value_or(std::string_view());
-    });
-    market_.add(row[0].value_or(std::string_view()), listing, labels_);
-    if (row[1] && !std::isfinite(listing.market_cap)) market_.count_not_finite();
-  }
-
- private:
-  Market& market_;
-  Reading& reading_;
-  std::vector<std::string_view> labels_;
-};
 
 /// The COPY that fills a market.
 postgres::CopyOut copy_market(postgres::Transaction& transaction, const TableNames& names,
-                              const Relation& symbols, const SourceOptions& options, Market& market,
+                              const Catalog& catalog, const SourceOptions& options, Market& market,
                               Reading& reading) {
-  const bool numeric = symbols.has("market_cap", type_oid::numeric);
+  const bool numeric = catalog.symbols.has("market_cap", type_oid::numeric);
+  const bool priced = options.price_days.has_value();
+  const std::size_t first_label = priced ? 6 : 5;
   postgres::BinaryCopyReader reader(
-      5 + options.columns.size(), [numeric, rows = RowTaker(market, reading, options.columns)](
-                                      std::span<const postgres::CopyField> row) mutable {
-        const Listing listing{numeric ? postgres::copy_numeric(row[1]) : cap_of_text(row[1]),
-                              postgres::copy_day(row[3]), postgres::copy_day(row[4]),
-                              activity_of(row[2])};
-        rows.take(row, listing);
-      });
-  // What is no numeric is read as text, in which every type says all it knows.
-  const std::string cap = numeric ? "market_cap" : cast_of(symbols, "market_cap", "text");
-  return {transaction.connection(),
-          {"reading " + names.symbols.shown(),
-           with_casts(names.in(market_sql),
-                      {{"{cap}", cap}, {"{labels}", labels_sql(options.columns)}})},
-          [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
-}
-
-/// The same with a cap from prices where there is one.
-postgres::CopyOut copy_priced_market(postgres::Transaction& transaction, const TableNames& names,
-                                     const Catalog& catalog, const SourceOptions& options,
-                                     Market& market, Reading& reading) {
-  postgres::BinaryCopyReader reader(
-      6 + options.columns.size(), [rows = RowTaker(market, reading, options.columns)](
-                                      std::span<const postgres::CopyField> row) mutable {
-        const double priced = postgres::copy_numeric(row[5]);
-        const bool from_price = std::isfinite(priced) && priced > 0;
-        const Listing listing{from_price ? priced : cap_of_text(row[1]), postgres::copy_day(row[3]),
+      first_label + options.columns.size(),
+      [&market, &reading, numeric, priced, first_label,
+       labels = std::vector<std::string_view>(options.columns.size())](
+          std::span<const postgres::CopyField> row) mutable {
+        ++reading.rows;
+        const double of_column = numeric ? postgres::copy_numeric(row[1]) : cap_of_text(row[1]);
+        const double of_price = priced ? postgres::copy_numeric(row[5]) : 0;
+        const bool from_price = std::isfinite(of_price) && of_price > 0;
+        const Listing listing{from_price ? of_price : of_column, postgres::copy_day(row[3]),
                               postgres::copy_day(row[4]), activity_of(row[2]), from_price};
-        rows.take(row, listing);
+        for (std::size_t i = 0; i < labels.size(); ++i) {
+          labels[i] = row[first_label + i].value_or(std::string_view());
+        }
+        market.add(row[0].value_or(std::string_view()), listing, labels);
+        if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
       });
-  const Day last = market.as_of();
-  const std::string sql =
-      with_casts(names.in(priced_market_sql, last - std::chrono::days(*options.price_days), last),
-                 {{"{cap}", cast_of(catalog.symbols, "market_cap", "text")},
-                  {"{close}", "p." + cast_of(catalog.prices, "close", "numeric")},
-                  {"{shares}", "s." + cast_of(catalog.symbols, "shares_outstanding", "numeric")},
-                  {"{labels}", labels_sql(options.columns)}});
+  const std::string doing = "reading " + names.symbols.shown() +
+                            (priced ? " and " + names.prices.shown() : std::string());
   return {transaction.connection(),
-          {"reading " + names.symbols.shown() + " and " + names.prices.shown(), sql},
+          {doing, market_select(names, catalog, options, numeric)},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
@@ -246,9 +215,7 @@ Sources read_sources(postgres::Transaction& transaction, postgres::Companion* co
   constexpr std::int64_t most_rows = 10'000'000;
   read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
   postgres::CopyOut market =
-      options.price_days
-          ? copy_priced_market(transaction, names, catalog, options, read.market, reading)
-          : copy_market(transaction, names, symbols, options, read.market, reading);
+      copy_market(transaction, names, catalog, options, read.market, reading);
   market.begin();
   bool has_entries = false;
   if (postgres::Transaction* beside =

@@ -45,7 +45,7 @@ def configuration(database: Database) -> str:
     industries = database.query("SELECT DISTINCT industry FROM symbols WHERE is_active AND industry <> '' "
                                 "ORDER BY 1").splitlines()
     themes = (THEME.format(number=number, industry=industries[number % len(industries)],
-                           cap=10 ** (7 + number // len(industries) % 4))
+                           cap=10 ** (5 + number // len(industries)))
               for number in range(UNIVERSES - 2 * sectors))
     return FAMILIES + "".join(themes)
 
@@ -61,13 +61,11 @@ def measure(servers: Servers, program: str, market: Market, pairs: int) -> Decla
         return Command((program, "sync", "-q", "--as-of", market.as_of, *options), database.environment)
 
     commands = {plain: sync(plain), declared: sync(declared, "--config", str(config))}
-    found = Declared(market.size.symbols, 0)
+    found = Declared(market.size.symbols, UNIVERSES)
     for database, command in commands.items():
         database.copy_of(market.base)
         wall_time(command, servers.scratch)
         database.settle()
-    found.universes = int(declared.query("SELECT count(*) FROM cache_entries")) - int(
-        plain.query("SELECT count(*) FROM cache_entries"))
     for _ in range(pairs):
         for database, seconds in ((plain, found.without), (declared, found.declared)):
             database.ready()
