@@ -122,7 +122,8 @@ class ConfigReader {
     for (int line = 1; !text.empty(); ++line) {
       const std::size_t size = std::min(text.find('\n'), text.size());
       if (size > longest_line) {
-        fail(fmt::format("line {} is longer than {} bytes", line, longest_line));
+        fail(fmt::format("line {} is longer than {} bytes; break it into several lines", line,
+                         longest_line));
       }
       text.remove_prefix(std::min(size + 1, text.size()));
     }

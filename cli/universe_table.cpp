@@ -8,6 +8,7 @@
 #include <concepts>
 #include <map>
 #include <optional>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -30,11 +31,9 @@ constexpr std::ptrdiff_t conditions = 7;
 
 /// A name as an entry, a type or a column may have it.
 bool is_name(const std::string& text) {
-  constexpr std::size_t most_characters = 200;
   const std::size_t size = characters_of(text);
-  return size > 0 && size <= most_characters && std::none_of(text.begin(), text.end(), [](char c) {
-           return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
-         });
+  static const std::regex control("[\\x01-\\x1f\\x7f]|\xc2[\x80-\x9f]");
+  return size > 0 && size <= longest_name && !std::regex_search(text, control);
 }
 
 /// Makes a universe of one table.
@@ -97,8 +96,8 @@ class UniverseReader {
   }
 
   [[nodiscard]] std::optional<double> dollars(std::string_view key) const {
-    return take<double>(key, "a number of US dollars above zero", [&](double value) {
-      return table_.get(key)->is_number() && std::isfinite(value) && value > 0;
+    return take<double>(key, "a number of US dollars, 0 or more", [&](double value) {
+      return table_.get(key)->is_number() && std::isfinite(value) && value >= 0;
     });
   }
 
@@ -123,12 +122,10 @@ class UniverseReader {
     for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
       const auto value = array->get(i)->value_exact<std::string>();
       if (!value) fail(key, "must be a list of texts" + of + "; write \"true\", not true");
-      if (trimmed(*value).empty()) {
-        fail(key, "holds a blank text" + of + ", which matches nothing");
-      }
-      values.emplace(trimmed(*value));
+      // A blank one matches nothing.
+      if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
     }
-    if (node != nullptr && values.empty()) {
+    if (node != nullptr && (array == nullptr || array->empty())) {
       fail(key, "must be a list of texts" + of + ", at least one");
     }
     return {values.begin(), values.end()};
@@ -224,6 +221,9 @@ class UniverseReader {
       if (has("type") && universe_.type != builtin->type) {
         fail("type", "must be " + builtin->type + " or left out: it replaces a built-in universe");
       }
+      if (universe_.additions && !builtin->group.empty()) {
+        fail("maintain", "can't be additions: it replaces a universe of a group");
+      }
       if (has("group") && universe_.group != builtin->group) {
         fail("group", "must be left out: it replaces a built-in universe");
       }
@@ -275,7 +275,12 @@ DeclaredUniverses read_universes(const toml::table& whole) {
   std::ostringstream as_toml;
   std::ostringstream as_json;
   for (const toml::node& each : *tables) {
-    as_toml << "\n[[universe]]\n" << toml::toml_formatter(*each.as_table()) << "\n";
+    // A table within would be shown as a section of the whole file.
+    toml::table shown = *each.as_table();
+    for (auto&& [key, value] : shown) {
+      if (toml::table* inner = value.as_table()) inner->is_inline(true);
+    }
+    as_toml << "\n[[universe]]\n" << toml::toml_formatter(shown) << "\n";
   }
   as_json << toml::json_formatter(*tables);
   return {std::move(policy.declared), as_toml.str(), as_json.str()};

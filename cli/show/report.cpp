@@ -126,11 +126,7 @@ std::string remark_on(const EntryWrite& write) {
 
 /// How many entries the tasks of this run looked after.
 std::uint64_t considered(const sync::Report& report) {
-  const sync::Snapshot& snapshot = *report.snapshot;
-  std::uint64_t count = 0;
-  for (const auto& [universe, entry] : snapshot.entries) {
-    count += snapshot.plan.considers(universe, *entry) ? 1 : 0;
-  }
+  std::uint64_t count = report.snapshot->plan.considered(report.snapshot->entries);
   for (const EntryWrite* write : report.writes()) count += write->before ? 0 : 1;
   return count;
 }

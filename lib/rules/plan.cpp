@@ -171,16 +171,22 @@ bool Plan::empty() const {
                      [](const TaskPlan& task) { return task.writes.empty(); });
 }
 
-bool Plan::considers(const std::string& name, const Entry& entry) const {
-  return std::any_of(tasks.begin(), tasks.end(), [&](const TaskPlan& task) {
-    if (task.task == Task::delisted) {
-      return std::find(cleaned_types.begin(), cleaned_types.end(), entry.cache_type) !=
-             cleaned_types.end();
-    }
-    return std::any_of(universes.begin(), universes.end(), [&](const auto& universe) {
-      return universe->task == task.task && universe->name == name;
-    });
-  });
+std::size_t Plan::considered(const Entries& entries) const {
+  const auto has = [this](Task task) {
+    return std::any_of(tasks.begin(), tasks.end(),
+                       [task](const TaskPlan& each) { return each.task == task; });
+  };
+  std::set<std::string_view> owned;
+  for (const auto& universe : universes) {
+    if (has(universe->task)) owned.insert(universe->name);
+  }
+  const bool cleans = has(Task::delisted);
+  return static_cast<std::size_t>(
+      std::count_if(entries.begin(), entries.end(), [&](const auto& entry) {
+        const auto& types = cleaned_types;
+        return owned.contains(entry.first) ||
+               (cleans && std::count(types.begin(), types.end(), entry.second->cache_type) > 0);
+      }));
 }
 
 Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy) {

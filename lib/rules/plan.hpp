@@ -59,8 +59,8 @@ struct Plan {
   std::vector<std::string> cleaned_types;
 
   [[nodiscard]] bool empty() const;
-  /// Whether a task of this plan looks after an entry.
-  [[nodiscard]] bool considers(const std::string& name, const Entry& entry) const;
+  /// How many of the entries a task of this plan looks after.
+  [[nodiscard]] std::size_t considered(const Entries& entries) const;
 };
 
 /// Makes the plan of a mode: each task on the result of the one before. `market` must be ranked.

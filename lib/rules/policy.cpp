@@ -87,15 +87,18 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
   std::map<std::string, Labels> labels_by_name;
   std::vector<std::string> without_slug;
   for (const std::string& label : labels_of(family, market)) {
-    if (const std::string slug = slug_of(label); !slug.empty()) {
-      labels_by_name[name_in_family(family, slug)].insert(label);
+    const std::string slug = slug_of(label);
+    const std::string name = name_in_family(family, slug);
+    if (!slug.empty() && label.size() <= longest_name && characters_of(name) <= longest_name) {
+      labels_by_name[name].insert(label);
     } else {
       without_slug.push_back(label);
     }
   }
   if (!without_slug.empty()) {
     warnings.emplace_back(fmt::format("universe '{}' leaves out labels of column {} that have "
-                                      "neither a letter nor a digit of ASCII",
+                                      "neither a letter nor a digit of ASCII, or make too "
+                                      "long a name",
                                       family.name, family.each),
                           std::move(without_slug));
   }

@@ -58,6 +58,9 @@ struct Policy {
   }
 };
 
+/// The most characters that the name of a universe has.
+inline constexpr std::size_t longest_name = 200;
+
 /// The most labels of a column of which each gets a universe.
 inline constexpr std::size_t most_labels = 1000;
 

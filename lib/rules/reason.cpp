@@ -85,6 +85,11 @@ std::string presence_reason(const Universe& rule, const Market& market, SymbolId
   return words;
 }
 
+/// Whether the place of a member in a universe is that in the whole market.
+bool is_ranked(const Universe& rule) {
+  return rule.order == Order::market_cap && find_condition<Matches>(rule) == nullptr;
+}
+
 /// What a symbol crossed on its way from one universe of a group to another; empty where they are
 /// not told apart by a bound.
 std::string crossing(const Universe& from, const Universe& to) {
@@ -94,8 +99,8 @@ std::string crossing(const Universe& from, const Universe& to) {
     return "crossed " + dollars_text(*bound) + " upward";
   }
   const auto* below = find_condition<CapBelow>(to);
-  return old_bound && below != nullptr ? "crossed " + dollars_text(below->dollars) + " downward"
-                                       : "";
+  const bool is_lower = old_bound && below != nullptr && below->dollars <= *old_bound;
+  return is_lower ? "crossed " + dollars_text(below->dollars) + " downward" : "";
 }
 
 }  // namespace
@@ -109,10 +114,9 @@ std::string absence_reason(const Universe& rule, const Market& market, SymbolId 
 }
 
 const MemberReasons::Group& MemberReasons::group(const std::string& name) const {
-  const auto [place, is_new] = groups_.try_emplace(name);
-  Group& group = place->second;
-  if (!is_new) return group;
-  group.universes = group_of(universes_, name);
+  Group& group = group_;
+  if (group.name == name) return group;
+  group = {name, group_of(universes_, name), {}};
   group.stood.resize(market_.symbols().size());
   for (std::size_t i = group.universes.size(); i > 0; --i) {
     const Entry* entry = find_entry(before_, group.universes[i - 1]->name);
@@ -121,6 +125,15 @@ const MemberReasons::Group& MemberReasons::group(const std::string& name) const 
     entry->members.each([&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
   }
   return group;
+}
+
+bool MemberReasons::has_line_of(SymbolId symbol, const Universe& rule,
+                                const std::vector<Placement>& members) const {
+  if (rule.issuer.empty()) return false;
+  const LabelId issuer = market_.label_id(rule.issuer, symbol);
+  return issuer != 0 && std::any_of(members.begin(), members.end(), [&](const Placement& member) {
+           return market_.label_id(rule.issuer, member.symbol) == issuer;
+         });
 }
 
 bool MemberReasons::listed_lately(SymbolId symbol) const {
@@ -143,7 +156,8 @@ std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const
   if (rule.listed_within() || listed_lately(symbol)) {
     if (const auto listed = market_.listed(symbol)) return "listed " + to_string(*listed);
   }
-  if (rule.first) return fmt::format("rose to rank {}", market_.rank_of(symbol));
+  if (has_line_of(symbol, rule, write.diff.removed)) return "the line of its issuer that counts";
+  if (rule.first && is_ranked(rule)) return fmt::format("rose to rank {}", market_.rank_of(symbol));
   if (rule.task == Task::themes) return presence_reason(rule, market_, symbol);
   return rule.group.empty() ? "" : "was in no category";
 }
@@ -153,8 +167,9 @@ std::string MemberReasons::removed(const EntryWrite& write, SymbolId symbol) con
   const Universe& rule = write.rule ? *write.rule : cleaned;
   if (market_.active(symbol) && rule.excludes(market_, symbol)) return "excluded by name";
   if (std::string reason = absence_reason(rule, market_, symbol); !reason.empty()) return reason;
-  if (rule.first) return fmt::format("fell to rank {}", market_.rank_of(symbol));
-  if (!rule.issuer.empty()) return "another line of its issuer counts";
+  if (has_line_of(symbol, rule, write.diff.added)) return "another line of its issuer counts";
+  if (rule.first && is_ranked(rule)) return fmt::format("fell to rank {}", market_.rank_of(symbol));
+  if (rule.first) return fmt::format("not among the first {}", *rule.first);
   return rule.group.empty() ? "" : "another universe of its group holds it";
 }
 
@@ -166,10 +181,14 @@ std::string MemberReasons::moved(const Placement& member) {
 
 namespace {
 
-std::string ipo_addition_reason(SymbolId symbol, const Market& market) {
+std::string ipo_addition_reason(SymbolId symbol, const Market& market, const Universe& rule) {
   const Company& company = market.company(symbol);
-  return "New IPO: " + company.name.value_or(std::string(market.name(symbol)));
+  return (rule.listed_within() ? "New IPO: " : "New member: ") +
+         company.name.value_or(std::string(market.name(symbol)));
 }
+
+/// A universe keeps its kind when its rule is replaced.
+bool is_leader(const Universe& rule) { return rule.type == "market_leader"; }
 
 std::string ipo_removal_reason(SymbolId symbol, const Market& market, const Universe& rule) {
   std::string reason = absence_reason(rule, market, symbol);
@@ -182,7 +201,7 @@ void append_ipo_changes(const EntryWrite& write, const Market& market,
                         std::vector<Change>& changes) {
   for (const Placement& member : write.diff.added) {
     changes.push_back({"ipo_assignment", "added", write.universe, member.symbol,
-                       ipo_addition_reason(member.symbol, market), &write});
+                       ipo_addition_reason(member.symbol, market, *write.rule), &write});
   }
   for (const Placement& member : write.diff.removed) {
     changes.push_back({"ipo_assignment", "removed", write.universe, member.symbol,
@@ -207,7 +226,8 @@ std::string write_reason(const EntryWrite& write) {
   if (write.rule->task == Task::themes) {
     return "Declared universe: " + std::to_string(write.after->members.size()) + " symbols";
   }
-  if (write.rule->first) return "Top " + std::to_string(*write.rule->first) + " by market cap";
+  if (write.rule->first && is_leader(*write.rule))
+    return "Top " + std::to_string(*write.rule->first) + " by market cap";
   return "Market cap recalculation: " + std::to_string(write.after->members.size()) + " symbols";
 }
 
@@ -224,7 +244,7 @@ std::vector<Change> changes_of(const TaskPlan& task, const Market& market) {
     }
     const std::string_view type = !write.rule                 ? "delisted_cleanup"
                                   : task.task == Task::themes ? "theme_update"
-                                  : write.rule->first         ? "market_leader_update"
+                                  : is_leader(*write.rule)    ? "market_leader_update"
                                                               : "market_cap_update";
     changes.push_back(
         {type, write_action(write), write.universe, std::nullopt, write_reason(write), &write});

@@ -33,20 +33,24 @@ class MemberReasons {
 
  private:
   /// A group, and which of its universes each symbol stood in: counted from 1 by SymbolId, 0 for
-  /// none.
+  /// none. One is kept: the universes of a group are written one after the other.
   struct Group {
+    std::string name;
     Universes universes;
     std::vector<std::uint32_t> stood;
   };
 
   [[nodiscard]] const Group& group(const std::string& name) const;
   [[nodiscard]] bool listed_lately(SymbolId symbol) const;
+  /// Whether one of the members is of the issuer of a symbol, where only one line of each counts.
+  [[nodiscard]] bool has_line_of(SymbolId symbol, const Universe& rule,
+                                 const std::vector<Placement>& members) const;
 
   const Market& market_;
   const Entries& before_;
   Universes universes_;
   int ipo_days_;
-  mutable std::map<std::string, Group> groups_;  ///< those that were asked for
+  mutable Group group_;  ///< the one that was asked for last
 };
 
 /// One change as the document lists it: one per written universe; of ipo one per symbol that came

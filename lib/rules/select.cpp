@@ -115,6 +115,14 @@ std::vector<SymbolId> Selection::pool(const Universe& universe, std::vector<Cond
     left.erase(each);
     return found;
   }
+  for (auto each = left.begin(); each != left.end(); ++each) {
+    const auto* named = std::get_if<Named>(&*each);
+    if (named == nullptr || named->negated) continue;
+    left.erase(each);
+    Ids found = included(universe);
+    sort(found, Order::market_cap);
+    return found;
+  }
   if (universe.asks_for_cap()) {
     std::erase_if(left, [](const Condition& condition) {
       return std::holds_alternative<HasCap>(condition) ||
@@ -190,18 +198,16 @@ std::vector<SymbolId> Selection::members(const Universe& universe, const Entry* 
   const bool looks_back = universe.additions || !universe.issuer.empty();
   const std::vector<bool> stands = standing(looks_back ? before : nullptr, market_);
   Ids members = candidates(universe, before);
+  Ids chosen = included(universe);
+  std::vector<bool> is_chosen(chosen.empty() ? 0 : market_.symbols().size());
+  for (const SymbolId id : chosen) is_chosen[id] = true;
   if (!universe.group.empty()) {
     std::vector<bool>& seated = seated_[universe.group];
-    std::erase_if(members, [&seated](SymbolId id) { return seated[id]; });
+    std::erase_if(members, [&](SymbolId id) { return seated[id] && !is_in(is_chosen, id); });
     for (const SymbolId id : members) seated[id] = true;
   }
   if (!universe.issuer.empty()) keep_primary_lines(members, universe.issuer, stands);
-  Ids chosen = included(universe);
-  if (!chosen.empty()) {
-    std::vector<bool> is_chosen(market_.symbols().size());
-    for (const SymbolId id : chosen) is_chosen[id] = true;
-    std::erase_if(members, [&is_chosen](SymbolId id) { return is_chosen[id]; });
-  }
+  std::erase_if(members, [&is_chosen](SymbolId id) { return is_in(is_chosen, id); });
   if (universe.order != Order::market_cap) sort(members, universe.order);
   if (universe.first) {
     sort(chosen, universe.order);

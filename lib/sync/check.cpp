@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
 
 #include "domain/text.hpp"
 #include "events/publisher.hpp"
@@ -132,9 +133,11 @@ class Preflight {
          data_warnings(transaction, environment_, catalog, policy_, Mode::full, market, entries)) {
       warn(warning.words(names_of_a_finding));
     }
-    if (!policy_.declared.empty()) guarded([&] { look_at_declared(market, entries, catalog); });
+    std::set<std::string> kept;
+    guarded([&] { kept = look_at_universes(market, entries, catalog); });
     for (const auto& [universe, entry] : entries) {
-      if (!entry->readable) {
+      const bool is_ours = kept.contains(universe) || policy_.cleans(entry->cache_type);
+      if (is_ours && !entry->readable) {
         warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
       }
     }
@@ -154,12 +157,16 @@ class Preflight {
                               is_fresh ? "" : fmt::format(", {} days ago", days)));
   }
 
-  /// What the declarations make of the data, and what looks wrong with them.
-  void look_at_declared(const Market& market, const Entries& entries,
-                        const tables::Catalog& catalog) {
+  /// What the declarations make of the data, and what looks wrong with them. \return the names of
+  /// all universes
+  std::set<std::string> look_at_universes(const Market& market, const Entries& entries,
+                                          const tables::Catalog& catalog) {
     std::vector<Warning> warnings;
     const Universes universes = expand(policy_.universes(), market, entries, warnings);
     for (const Warning& warning : warnings) warn(warning.words(names_of_a_finding));
+    std::set<std::string> names;
+    for (const auto& universe : universes) names.insert(universe->name);
+    if (policy_.declared.empty()) return names;
     struct Made {
       std::size_t universes = 0;
       std::size_t members = 0;
@@ -182,7 +189,14 @@ class Preflight {
                       counted(members, "member", "members"),
                       members > 0 ? "" : "; look at its conditions"));
       look_for_values(universe, market);
+      for (const std::string& symbol : universe.include) {
+        const auto id = market.symbols().find(symbol);
+        if (id && market.knows(*id)) continue;
+        warn(fmt::format("declared universe '{}' includes '{}', which is not in the symbols table",
+                         universe.name, symbol));
+      }
     }
+    return names;
   }
 
   void look_for_values(const Universe& universe, const Market& market) {
@@ -202,7 +216,9 @@ class Preflight {
   void require_room(const tables::Relation& entries, const std::string& column,
                     const std::string& text) {
     const auto found = entries.columns.find(column);
-    const std::size_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
+    std::size_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
+    constexpr std::size_t most_of_name = 63;  // of the type of that name, which cuts silently
+    if (entries.has(column, tables::type_oid::name)) most = most_of_name;
     const auto size = characters_of(text);
     if (most == 0 || size <= most) return;
     fail(Error(ErrorKind::failed,

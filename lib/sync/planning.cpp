@@ -122,10 +122,13 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
     if (auto decay = decay_warning(market, entries)) warnings.push_back(*std::move(decay));
   }
   if (market.unknown_activity() > 0) {
-    warnings.emplace_back(counted(
-        market.unknown_activity(),
-        "symbol has no is_active (NULL); it is not eligible, and stays where it is",
-        "symbols have no is_active (NULL); they are not eligible, and stay where they are"));
+    const std::string where = policy.declared.empty() ? "" : " but in declared universes";
+    warnings.emplace_back(
+        counted(
+            market.unknown_activity(),
+            "symbol has no is_active (NULL); it is not eligible, and stays where it is",
+            "symbols have no is_active (NULL); they are not eligible, and stay where they are") +
+        where);
   }
   if (market.not_finite() > 0) {
     warnings.emplace_back(

@@ -232,6 +232,7 @@ void Run::attempt_until_settled() {
 
 void Run::attempt() {
   static_cast<Attempt&>(report_) = Attempt();
+  step_ = 0;
   begin_step(1);
   if (options_.dry_run) {
     postgres::Transaction transaction(
@@ -303,6 +304,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
 }
 
 void Run::begin_step(int step) {
+  if (step == step_) return;
   step_ = step;
   observer_.step(step, events::step_names[static_cast<std::size_t>(step - 1)]);
   announce(events::progress, step, step - 1);

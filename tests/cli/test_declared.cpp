@@ -426,8 +426,14 @@ TEST_CASE("themes without a declaration does nothing") {
 }
 
 TEST_CASE("a column that is not there is named, in check too") {
-  Declared scene("[[universe]]\nname = \"x\"\nmatch = { indutry = [\"Chips\"] }\n");
+  Declared scene("[[universe]]\nname = \"x_{nope}\"\neach = \"nope\"\n");
   add_small_market(scene.fixture);
+  check_fails(scene.fixture, {"sync", "--config", scene.path()}, 1, "has no column 'nope'");
+  scene.declare(
+      "[market]\nissuer = \"cik\"\n[[universe]]\nname = \"x\"\nfirst = 1\n"
+      "lines = \"primary\"\n");
+  check_fails(scene.fixture, {"sync", "--config", scene.path()}, 1, "has no column 'cik'");
+  scene.declare("[[universe]]\nname = \"x\"\nmatch = { indutry = [\"Chips\"] }\n");
   check_fails(scene.fixture, {"sync", "--config", scene.path()}, 1, "has no column 'indutry'");
   const ProcessResult check = scene.fixture.run({"check", "--config", scene.path()});
   CHECK(check.status == 1);
@@ -475,6 +481,7 @@ each = "sector"
 [[universe]]
 name = "nothing"
 match = { industry = ["Chipz"] }
+include = ["NOBODY"]
 )");
   add_sectors(scene);
   const ProcessResult result = scene.fixture.run({"check", "--config", scene.path()});
@@ -482,6 +489,8 @@ match = { industry = ["Chipz"] }
   CHECK_THAT(result.out,
              contains("declared universe 'nothing': 0 members; look at its conditions"));
   CHECK_THAT(result.out, contains("no symbol has 'Chipz' in column industry"));
+  CHECK_THAT(result.out,
+             contains("declared universe 'nothing' includes 'NOBODY', which is not in"));
   scene.fixture.database().execute(
       "ALTER TABLE cache_entries ALTER COLUMN universe TYPE varchar(12)");
   const ProcessResult narrow = scene.fixture.run({"check", "--config", scene.path()});
@@ -551,6 +560,175 @@ TEST_CASE("the cookbook can be used as it stands") {
   }
 }
 
+TEST_CASE("a universe's place in a group does not change which line of an issuer counts") {
+  for (const std::string group : {"", "group = \"g\"\n"}) {
+    INFO(group);
+    Declared scene(no_builtin +
+                   "[market]\nissuer = \"issuer\"\n[[universe]]\nname = \"x\"\n"
+                   "cap_from = 0\nlines = \"primary\"\ninclude = [\"GOOG\"]\n" +
+                   group);
+    scene.add({.symbol = "GOOG", .market_cap = "5e9"}, "", "Alphabet");
+    scene.add({.symbol = "GOOGL", .market_cap = "4e9"}, "", "Alphabet");
+    scene.add({.symbol = "NONE"}, "", "Alphabet");
+    CHECK(scene.after("sync", "x") == Names{"GOOG"});
+  }
+}
+
+TEST_CASE("whoever is beyond the first of a universe keeps the place in its group") {
+  Declared scene(no_builtin + R"(
+[[universe]]
+name = "top"
+group = "g"
+first = 1
+[[universe]]
+name = "rest"
+group = "g"
+match = { sector = ["Technology", "Health Care"] }
+)");
+  add_sectors(scene);
+  CHECK(scene.after("sync", "top") == Names{"BIG"});
+  CHECK(scene.fixture.members("rest") == Names{"NONE"});
+}
+
+TEST_CASE("families of one group share no member, the first declared takes all") {
+  Declared scene(no_builtin + R"(
+[[universe]]
+name = "s_{sector}"
+each = "sector"
+group = "g"
+cap_from = 2e9
+[[universe]]
+name = "i_{industry}_{industry}"
+each = "industry"
+group = "g"
+cap_below = 100e9
+)");
+  add_sectors(scene);
+  CHECK(scene.after("sync", "s_technology") == Names{"BIG", "MED"});
+  CHECK(scene.fixture.members("i_drugs_drugs") == Names{"LOW"});
+  CHECK(scene.fixture.members("i_chips_chips") == Names{"BLANK"});
+}
+
+TEST_CASE("a name may hold signs that mean something to patterns and to JSON") {
+  Declared scene(no_builtin + R"(
+[[universe]]
+name = 'a%_\"{sector}"b'
+each = "sector"
+)");
+  add_sectors(scene);
+  scene.set("LOW", "sector", R"('He said "no" \ twice')");
+  scene.set("NONE", "sector", "'Technology'");
+  REQUIRE(scene.run({"sync"}).status == 0);
+  CHECK(scene.fixture.universes() == Names{R"(a%_\"he_said_no_twice"b)", R"(a%_\"technology"b)"});
+  const Names before = scene.fixture.entries_dump();
+  REQUIRE(scene.run({"sync"}).status == 0);
+  CHECK(scene.fixture.entries_dump() == before);
+  scene.set("LOW", "sector", "'Technology'");
+  CHECK(scene.after("sync", R"(a%_\"he_said_no_twice"b)") == Names{});
+}
+
+TEST_CASE("a label that makes too long a name is left out with a warning") {
+  Declared scene(no_builtin + "[[universe]]\nname = \"s_{sector}\"\neach = \"sector\"\n");
+  add_sectors(scene);
+  scene.set("LOW", "sector", "repeat('long ', 50)");
+  scene.set("NONE", "sector", "'a' || repeat('*', 5000)");
+  const ProcessResult result = scene.run({"sync"});
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, contains("make too long a name"));
+  CHECK(scene.fixture.universes() == Names{"s_technology"});
+}
+
+TEST_CASE("a blank value matches nothing") {
+  Declared scene(no_builtin + R"(
+[[universe]]
+name = "x"
+match = { sector = ["", "Technology"] }
+[[universe]]
+name = "y"
+match = { sector = [" "] }
+[[universe]]
+name = "z"
+except = { sector = [""] }
+first = 1
+)");
+  add_sectors(scene);
+  CHECK(scene.after("sync", "x") == Names{"BIG", "MED"});
+  CHECK_FALSE(scene.has("y"));
+  CHECK(scene.fixture.members("z") == Names{"BIG"});
+}
+
+TEST_CASE("the report says why a member of a declared universe came or went") {
+  Declared scene(no_builtin + R"([market]
+issuer = "issuer"
+[[universe]]
+name = "s_{sector}"
+each = "sector"
+cap_from = 1e9
+cap_below = 10e9
+[[universe]]
+name = "companies"
+first = 2
+lines = "primary"
+)");
+  add_sectors(scene);
+  scene.set("BIG", "issuer", "'one'");
+  scene.set("MED", "issuer", "'one'");
+  REQUIRE(scene.run({"sync"}).status == 0);
+  scene.set("MED", "sector", "'Health Care'");
+  scene.set("LOW", "market_cap", "10e9");
+  std::string report = scene.run({"sync", "--dry-run"}).out;
+  CHECK_THAT(report, contains("sector is Health Care, at least $1 B, below $10 B, was in "
+                              "s_technology"));
+  CHECK_THAT(report, contains("crossed $10 B upward"));
+  CHECK_THAT(report, contains("sector is Health Care\n"));
+  scene.set("MED", "market_cap", "9.5e9");
+  report = scene.run({"sync", "--dry-run"}).out;
+  CHECK_THAT(report, contains("the line of its issuer that counts"));
+  CHECK_THAT(report, contains("another line of its issuer counts"));
+}
+
+TEST_CASE("every event of a full run with declarations has an id of its own") {
+  Declared scene("[[universe]]\nname = \"young\"\nlisted_within = 30\n");
+  add_small_market(scene.fixture);
+  Subscriber subscriber(scene.fixture.redis());
+  REQUIRE(scene.run({"sync"}).status == 0);
+  const std::vector<Event> events = subscriber.drain();
+  Names ids;
+  for (const Event& event : events) ids.push_back(Json::parse(event.message).at("event_id").str());
+  std::sort(ids.begin(), ids.end());
+  CHECK(std::unique(ids.begin(), ids.end()) == ids.end());
+  const auto listings = messages(events, "tickstock:cache:ipo_assignment");
+  REQUIRE(listings.size() == 2);
+  CHECK(listings[0].at("payload.universe").str() == "recent_ipos");
+  CHECK(listings[1].at("payload.universe").str() == "young");
+}
+
+TEST_CASE("the guards about the market look at the group categories, whatever stands in it") {
+  const auto guards = [](const std::string& toml) {
+    Declared scene(no_builtin + toml);
+    add_small_market(scene.fixture);
+    Names names;
+    for (const Json& guard : scene.json({"sync", "--dry-run"}).at("guards").items()) {
+      names.push_back(guard.at("name").str());
+    }
+    return names;
+  };
+  CHECK(guards("[[universe]]\nname = \"x\"\ncap_from = 1\n") ==
+        Names{"no_eligible_symbols", "removed"});
+  CHECK(guards("[[universe]]\nname = \"x\"\ncap_from = 1\ngroup = \"categories\"\n") ==
+        Names{"no_eligible_symbols", "vanished", "appeared", "removed"});
+}
+
+TEST_CASE("what config shows of declarations can be read back") {
+  Declared scene(
+      "[[universe]]\nname = \"x\"\nmatch.sector = [\"Energy\"]\n"
+      "[[universe]]\nname = \"y\"\n[universe.except]\nsector = [\"Energy\"]\n");
+  const std::string shown = scene.fixture.run({"config", "--config", scene.path()}).out;
+  scene.declare(shown.substr(shown.find("[[universe]]")));
+  const std::string again = scene.fixture.run({"config", "--config", scene.path()}).out;
+  CHECK(again.substr(again.find("[[universe]]")) == shown.substr(shown.find("[[universe]]")));
+}
+
 TEST_CASE("config shows the declared universes") {
   Declared scene("[[universe]]\nname = \"x\"\nfirst = 5\n");
   const ProcessResult text = scene.fixture.run({"config", "--config", scene.path()});
@@ -587,8 +765,27 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[[universe]]\nname = \"x\"\nmatch = { sector = \"Energy\" }\n",
        "match must be a list of texts for sector, at least one"},
       {"[[universe]]\nname = \"x\"\nmatch = { etf = [true] }\n", "write \"true\", not true"},
-      {"[[universe]]\nname = \"x\"\nexcept = { sector = [\" \"] }\n",
-       "except holds a blank text for sector"},
+      {"[[universe]]\nname = \"x\"\nexcept = [\"Energy\"]\n", "except must be a table of columns"},
+      {"[[universe]]\nname = \"x\"\nmatch = {}\n", "match must be a table of columns"},
+      {"[[universe]]\nname = \"x\"\ninclude = []\n",
+       "include must be a list of texts, at least one"},
+      {"[[universe]]\nname = \"x\"\nexclude = \"A\"\nfirst = 1\n",
+       "exclude must be a list of texts"},
+      {"[[universe]]\nname = \"x\"\ntype = 3\nfirst = 1\n", "type must be a text"},
+      {"[[universe]]\nname = \"x\"\ngroup = \"\"\nfirst = 1\n", "group must be a text of 1 to 200"},
+      {"[[universe]]\nname = \"x\"\neach = true\n", "each must be a text"},
+      {"[[universe]]\nname = \"x\u0085\"\nfirst = 1\n", "none of them a control character"},
+      {"[[universe]]\nname = \"x\"\nlisted_within = 36501\n",
+       "listed_within must be a whole number from 1 to 36500"},
+      {"[[universe]]\nname = \"x\"\nfirst = 1000001\n",
+       "first must be a whole number from 1 to 1000000"},
+      {"[[universe]]\nname = \"x\"\ncap_from = -1\n", "cap_from must be a number of US dollars"},
+      {"[[universe]]\nname = \"x\"\ncap_below = inf\n", "cap_below must be a number of US dollars"},
+      {"[[universe]]\nname = \"x\"\nfirst = 1\norder = 3\n", "order must be market_cap"},
+      {"[[universe]]\nname = \"x\"\nfirst = 1\nlines = \"one\"\n", "lines must be all or primary"},
+      {"[[universe]]\nname = \"mega_cap\"\ncap_from = 200e9\nmaintain = \"additions\"\n",
+       "maintain can't be additions: it replaces a universe of a group"},
+      {"[market]\nissuer = 3\n", "[market] issuer must be a text"},
       {"[[universe]]\nname = \"x\"\n", "name has no condition beside it"},
       {"[[universe]]\nname = \"x\"\nexclude = [\"A\"]\n", "name has no condition beside it"},
       {"[[universe]]\nname = \"x\"\nfirst = 3\ninclude = [\"A\"]\nexclude = [\"A\"]\n",
