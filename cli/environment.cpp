@@ -132,7 +132,7 @@ io::Interrupt catch_signals() {
       sigaction(number, &action, nullptr);
     }
   }
-  return io::Interrupt(self_pipe[0]);
+  return {self_pipe[0]};
 }
 
 int caught_signal() { return first_signal; }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <system_error>
-
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
@@ -9,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace tickstock {

@@ -123,9 +123,11 @@ class Preflight {
                                        .timezone = environment_.timezone,
                                        .settings = tables::wanted_entries(policy_)});
     tables::Reading reading;
-    const auto [market, entries] = tables::read_sources(
+    const tables::Sources read = tables::read_sources(
         transaction, nullptr, environment_.tables, catalog,
         {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
+    const Market& market = read.market;
+    const Entries& entries = read.entries;
     const std::size_t eligible = market.ranking().size();
     say(eligible > 0, fmt::format("{} symbols, of which {} are eligible{}", market.size(), eligible,
                                   eligible > 0 ? "" : "; a run would be refused"));

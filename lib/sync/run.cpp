@@ -82,7 +82,8 @@ void Run::work() {
 void Run::prepare() {
   postgres::ConnectionSettings database = environment_.database;
   database.application_name = application_name();
-  database_.emplace(postgres::Connection::open(database, patience_), environment_.tables);
+  database_ =
+      tables::Database{postgres::Connection::open(database, patience_), environment_.tables};
   look_around();
   clock_.set(database_->catalog.clock);
   report_.as_of = options_.as_of.value_or(database_->catalog.today);
