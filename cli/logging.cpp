@@ -100,7 +100,7 @@ std::string Log::line(Level level, std::string_view message, int step) const {
   json::Writer json(json::BadText::escape);
   json.begin_object();
   json.key("level").string(word_of(level));
-  json.key("run_id").text_or_null(run_id_);
+  json.put("run_id", json::null_if_empty(run_id_));
   json.key("message").string(message);
   if (step > 0) json.key("step").number(step).key("total_steps").number(5);
   json.key("elapsed_ms").number(std::int64_t{elapsed.count()});

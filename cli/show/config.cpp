@@ -35,17 +35,16 @@ std::string other_ways(const Setting& setting) {
 
 void write_settings(json::Writer& json, Settings settings) {
   write_outcome(json, 0, true);
-  json.key("config_file").text_or_null(settings.config_file);
+  json.put("config_file", json::null_if_empty(settings.config_file));
   objects_of(json.key("settings"), rows_of(settings), [&](const Setting& each) {
     const Origin origin = settings.origin(each);
-    json.key("section").string(each.section);
-    json.key("key").string(each.key);
+    json.put("section", each.section, "key", each.key);
     json.key("value");
     const std::optional<Value> value = each.value();
-    if (value) std::visit(WriteValue{json}, *value);
+    if (value) std::visit([&json](const auto& held) { json.value(held); }, *value);
     if (!value) json.null();
     json.key("origin").string(name_of(origin.kind));
-    json.key("given_by").text_or_null(origin.name);
+    json.put("given_by", json::null_if_empty(origin.name));
   });
   if (!settings.declared.json.empty()) json.key("universes").raw(settings.declared.json);
 }

@@ -28,8 +28,7 @@ std::string part_of(const Items& shown, std::int64_t total, const std::string& o
 }
 
 void write_page(json::Writer& json, const tables::JournalPage& page) {
-  json.key("limit").number(page.limit);
-  json.key("offset").number(page.offset);
+  json.put("limit", page.limit, "offset", page.offset);
 }
 
 void write_progress(json::Writer& json, int step) {
@@ -38,46 +37,31 @@ void write_progress(json::Writer& json, int step) {
     return;
   }
   json.begin_object();
-  json.key("current_step").string(events::step_names[static_cast<std::size_t>(step - 1)]);
-  json.key("completed_steps").number(step - 1);
-  json.key("total_steps").number(5);
-  json.key("percentage").number((step - 1) * 20);
+  json.put("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
+           "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
   json.end_object();
 }
 
 void write_run(json::Writer& json, const tables::RunView& view) {
   const RunRecord& run = view.record;
-  json.key("run_id").string(run.run_id);
-  json.key("job_id").string(run.run_id);
-  json.key("mode").string(run.mode);
-  json.key("status").string(application_status(run.status));
-  json.key("sync_status").string(to_string(run.status));
-  json.key("triggered_by").string(run.triggered_by);
-  json.key("as_of").string(to_string(run.as_of));
-  json.key("start_time").string(run.started_at);
-  json.key("end_time").string_or_null(run.finished_at);
-  json.key("duration_seconds").real_or_null(run.duration_seconds);
+  json.put("run_id", run.run_id, "job_id", run.run_id, "mode", run.mode, "status",
+           application_status(run.status), "sync_status", to_string(run.status), "triggered_by",
+           run.triggered_by, "as_of", to_string(run.as_of), "start_time", run.started_at,
+           "end_time", run.finished_at, "duration_seconds", run.duration_seconds);
   write_progress(json.key("progress"), view.step);
-  json.key("approved").boolean(run.approved);
-  json.key("plan_digest").string_or_null(run.plan_digest);
+  json.put("approved", run.approved, "plan_digest", run.plan_digest);
   json.key("guards").raw(run.guards);
   json.key("task_results").raw(run.task_results);
-  json.key("symbols").number(run.symbols);
-  json.key("eligible").number(run.eligible);
-  json.key("total_changes").number(run.total_changes);
-  json.key("universes_changed").number(run.universes_changed);
+  json.put("symbols", run.symbols, "eligible", run.eligible, "total_changes", run.total_changes,
+           "universes_changed", run.universes_changed);
   json.key("members").begin_object();
-  json.key("added").number(run.members_added);
-  json.key("removed").number(run.members_removed);
-  json.key("moved").number(run.members_moved);
+  json.put("added", run.members_added, "removed", run.members_removed, "moved", run.members_moved);
   json.end_object();
   json.key("events").begin_object();
-  json.key("enabled").boolean(run.events_enabled);
-  json.key("published").number(run.events - view.pending - view.given_up);
-  json.key("pending").number(view.pending);
-  json.key("given_up").number(view.given_up);
+  json.put("enabled", run.events_enabled, "published", run.events - view.pending - view.given_up,
+           "pending", view.pending, "given_up", view.given_up);
   json.end_object();
-  json.key("error").string_or_null(run.error);
+  json.key("error").value(run.error);
 }
 
 Color color_of_status(RunStatus status) {
@@ -108,7 +92,7 @@ void write_journal(json::Writer& json, const tables::ChangeView& change,
   tables::each_column(change, [&](std::string_view name, const auto& value) {
     if (!symbol && (name == "change" || name == "why")) return;
     if (name == "change") json.key("symbol").string(*symbol);
-    WriteValue{json.key(name)}(value);
+    json.key(name).value(value);
   });
 }
 
@@ -149,8 +133,7 @@ std::string document(const std::function<void(json::Writer&)>& fill) {
 }
 
 void write_outcome(json::Writer& json, int exit_status, bool success) {
-  json.key("exit_code").number(exit_status);
-  json.key("success").boolean(success);
+  json.put("exit_code", exit_status, "success", success);
 }
 
 std::string show_run(const tables::RunView& view, const Output& output) {
@@ -190,10 +173,9 @@ std::string show_history(const tables::History& history, const Output& output) {
                  [&](const tables::RunView& view) { write_run(json, view); });
       json.key("total").number(history.total);
       json.key("statistics").begin_object();
-      json.key("completed").number(history.completed);
-      json.key("failed").number(history.total - history.completed - history.running);
-      json.key("running").number(history.running);
-      json.key("average_duration_seconds").real_or_null(history.average_duration);
+      json.put("completed", history.completed, "failed",
+               history.total - history.completed - history.running, "running", history.running,
+               "average_duration_seconds", history.average_duration);
       json.end_object();
       write_page(json, history.page);
     });
@@ -233,10 +215,8 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
     return document([&](json::Writer& json) {
       write_outcome(json, 0, true);
       objects_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
-        json.key("universe").string_or_null(entry.universe);
-        json.key("type").string_or_null(entry.type);
-        json.key("symbol_count").number_or_null(entry.symbols);
-        json.key("last_updated").string_or_null(entry.updated_at);
+        json.put("universe", entry.universe, "type", entry.type, "symbol_count", entry.symbols,
+                 "last_updated", entry.updated_at);
       });
     });
   }
@@ -259,8 +239,7 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
     return document([&](json::Writer& json) {
       write_outcome(json, exit_status, exit_status == 0);
       objects_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
-        json.key("level").string(words_of(finding.level).in_json);
-        json.key("message").string(finding.sentence);
+        json.put("level", words_of(finding.level).in_json, "message", finding.sentence);
       });
     });
   }

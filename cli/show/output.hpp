@@ -61,20 +61,6 @@ void objects_of(json::Writer& json, const Items& items, const Write& write_field
   });
 }
 
-/// Writes a value by its type.
-struct WriteValue {
-  json::Writer& json;
-
-  void operator()(bool value) const { json.boolean(value); }
-  void operator()(std::int64_t value) const { json.number(value); }
-  void operator()(double value) const { json.real(value); }
-  void operator()(const std::string& value) const { json.string(value); }
-  void operator()(const std::optional<std::string>& value) const { json.string_or_null(value); }
-  void operator()(const std::vector<std::string>& values) const {
-    array_of(json, values, [this](const std::string& each) { json.string(each); });
-  }
-};
-
 /// The color of what came (+), went (-) or moved (~).
 inline Color color_of(char sign) {
   return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;

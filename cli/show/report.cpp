@@ -31,12 +31,12 @@ void write_metadata(json::Writer& json, const Change& change, Task task, const M
     write_names(json.key("removed_symbols"), write.diff.removed, market);
   } else if (task == Task::ipo && change.symbol) {
     const auto listing = market.find(*change.symbol);
-    json.key("listing_date")
-        .text_or_null(listing && listing->listed ? to_string(*listing->listed) : "");
-    json.key("sector").string_or_null(market.company(*change.symbol).sector);
+    json.put("listing_date",
+             json::null_if_empty(listing && listing->listed ? to_string(*listing->listed) : ""));
+    json.key("sector").value(market.company(*change.symbol).sector);
   } else {
-    json.key("count").number(std::uint64_t{write.after->members.size()});
-    json.key("previous_count").number(std::uint64_t{write.previous_count()});
+    json.put("count", std::uint64_t{write.after->members.size()}, "previous_count",
+             std::uint64_t{write.previous_count()});
     write_names(json.key("added_symbols"), write.diff.added, market);
     write_names(json.key("removed_symbols"), write.diff.removed, market);
     json.key("moved").number(std::uint64_t{write.diff.moved.size()});
@@ -46,12 +46,9 @@ void write_metadata(json::Writer& json, const Change& change, Task task, const M
 
 void write_change(json::Writer& json, const Change& change, Task task, const sync::Report& report) {
   const Market& market = report.snapshot->market;
-  json.key("change_type").string(change.change_type);
-  json.key("universe").string(change.universe);
-  json.key("symbol").text_or_null(change.symbol ? market.name(*change.symbol) : "");
-  json.key("action").string(change.action);
-  json.key("reason").string(change.reason);
-  json.key("timestamp").string(report.written_at);
+  json.put("change_type", change.change_type, "universe", change.universe);
+  json.put("symbol", json::null_if_empty(change.symbol ? market.name(*change.symbol) : ""));
+  json.put("action", change.action, "reason", change.reason, "timestamp", report.written_at);
   write_metadata(json.key("metadata"), change, task, market);
 }
 
@@ -59,11 +56,11 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
   json.begin_object();
   for (const sync::TaskReport& task : report.tasks) {
     json.key(to_string(task.task)).begin_object();
-    json.key("status").string(task.error ? "failed" : "success");
-    json.key("changes_count").number(std::uint64_t{task.changes.size()});
+    json.put("status", task.error ? "failed" : "success", "changes_count",
+             std::uint64_t{task.changes.size()});
     objects_of(json.key("changes"), task.changes,
                [&](const Change& change) { write_change(json, change, task.task, report); });
-    json.key("error").string_or_null(task.error);
+    json.key("error").value(task.error);
     json.end_object();
   }
   json.end_object();
@@ -77,37 +74,31 @@ void write_market_caps(json::Writer& json, const sync::Report& report) {
   const Market& market = report.snapshot->market;
   const std::uint64_t from_prices = market.caps_from_prices();
   json.begin_object();
-  json.key("from_prices").number(from_prices);
-  json.key("from_column").number(market.ranking().size() - from_prices);
+  json.put("from_prices", from_prices, "from_column", market.ranking().size() - from_prices);
   json.end_object();
 }
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
   write_outcome(json, exit_status, is_success(exit_status));
-  json.key("run_id").text_or_null(report.run_id);
-  json.key("mode").string(to_string(report.mode));
-  json.key("dry_run").boolean(report.dry_run);
-  json.key("as_of").text_or_null(report.as_of ? to_string(*report.as_of) : "");
-  json.key("status").string(application_status(report.status));
-  json.key("sync_status").string(to_string(report.status));
-  json.key("sync_start").string(report.started_at);
-  json.key("sync_end").string(report.finished_at);
-  json.key("duration_seconds").real(report.duration_seconds);
-  json.key("plan_digest").text_or_null(report.plan_digest);
+  json.put("run_id", json::null_if_empty(report.run_id));
+  json.put("mode", to_string(report.mode), "dry_run", report.dry_run);
+  json.put("as_of", json::null_if_empty(report.as_of ? to_string(*report.as_of) : ""));
+  json.put("status", application_status(report.status), "sync_status", to_string(report.status),
+           "sync_start", report.started_at, "sync_end", report.finished_at, "duration_seconds",
+           report.duration_seconds);
+  json.put("plan_digest", json::null_if_empty(report.plan_digest));
   write_market_caps(json.key("market_caps"), report);
   sync::write_guards(json.key("guards"), report.guards);
-  json.key("total_changes").number(report.total_changes());
-  json.key("changes").number(report.total_changes());
+  json.put("total_changes", report.total_changes(), "changes", report.total_changes());
   write_task_results(json.key("task_results"), report);
-  array_of(json.key("errors"), errors, [&](const std::string& error) { json.string(error); });
+  json.key("errors").value(errors);
   array_of(json.key("warnings"), report.warnings, [&](const Warning& warning) {
     json.string(warning.words(std::numeric_limits<std::size_t>::max()));
   });
-  json.key("error").text_or_null(errors.empty() ? "" : errors.front());
+  json.put("error", json::null_if_empty(errors.empty() ? "" : errors.front()));
   json.key("events").begin_object();
-  json.key("published").number(report.events_published);
-  json.key("pending").number(report.events_pending);
+  json.put("published", report.events_published, "pending", report.events_pending);
   json.end_object();
 }
 

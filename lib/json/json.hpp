@@ -23,6 +23,11 @@
 
 namespace tickstock::json {
 
+/// A text that is null in JSON where it is empty.
+inline std::optional<std::string_view> null_if_empty(std::string_view text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
 /// What a Writer does with a text that JSON can't hold: bytes that are not UTF-8, or a NUL byte.
 enum class BadText : unsigned char {
   refuse,  ///< what is stored must be exactly what was meant
@@ -52,16 +57,6 @@ class Writer {
   Writer& null() { return require(json_.Null()); }
   /// A complete JSON text that comes from PostgreSQL or another Writer.
   Writer& raw(std::string_view json);
-  Writer& string_or_null(const std::optional<std::string>& value) {
-    return value ? string(*value) : null();
-  }
-  Writer& number_or_null(const std::optional<std::int64_t>& value) {
-    return value ? number(*value) : null();
-  }
-  Writer& real_or_null(const std::optional<double>& value) { return value ? real(*value) : null(); }
-  /// Null for an empty text.
-  Writer& text_or_null(std::string_view value) { return value.empty() ? null() : string(value); }
-
   /// A value of any of these types; null for an optional that holds none.
   template <typename Value>
   Writer& value(const Value& value) {

@@ -103,6 +103,38 @@ std::string crossing(const Universe& from, const Universe& to) {
   return is_lower ? "crossed " + dollars_text(below->dollars) + " downward" : "";
 }
 
+std::string ipo_addition_reason(SymbolId symbol, const Market& market, const Universe& rule) {
+  const Company& company = market.company(symbol);
+  return (rule.listed_within() ? "New IPO: " : "New member: ") +
+         company.name.value_or(std::string(market.name(symbol)));
+}
+
+/// A universe keeps its kind when its rule is replaced.
+bool is_leader(const Universe& rule) { return rule.type == "market_leader"; }
+
+std::string ipo_removal_reason(SymbolId symbol, const Market& market, const Universe& rule) {
+  std::string reason = absence_reason(rule, market, symbol);
+  if (reason.empty()) return "No longer a member";
+  reason[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(reason[0])));
+  return reason;
+}
+
+void append_ipo_changes(const EntryWrite& write, const Market& market,
+                        std::vector<Change>& changes) {
+  for (const Placement& member : write.diff.added) {
+    changes.push_back({"ipo_assignment", "added", write.universe, member.symbol,
+                       ipo_addition_reason(member.symbol, market, *write.rule), &write});
+  }
+  for (const Placement& member : write.diff.removed) {
+    changes.push_back({"ipo_assignment", "removed", write.universe, member.symbol,
+                       ipo_removal_reason(member.symbol, market, *write.rule), &write});
+  }
+  if (write.diff.added.empty() && write.diff.removed.empty()) {
+    changes.push_back(
+        {"ipo_assignment", "updated", write.universe, std::nullopt, write_reason(write), &write});
+  }
+}
+
 }  // namespace
 
 std::string absence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
@@ -178,42 +210,6 @@ std::string MemberReasons::moved(const Placement& member) {
   if (member.to == member.from) return fmt::format("place {} among others", member.to + 1);
   return fmt::format("place {}, was {}", member.to + 1, member.from + 1);
 }
-
-namespace {
-
-std::string ipo_addition_reason(SymbolId symbol, const Market& market, const Universe& rule) {
-  const Company& company = market.company(symbol);
-  return (rule.listed_within() ? "New IPO: " : "New member: ") +
-         company.name.value_or(std::string(market.name(symbol)));
-}
-
-/// A universe keeps its kind when its rule is replaced.
-bool is_leader(const Universe& rule) { return rule.type == "market_leader"; }
-
-std::string ipo_removal_reason(SymbolId symbol, const Market& market, const Universe& rule) {
-  std::string reason = absence_reason(rule, market, symbol);
-  if (reason.empty()) return "No longer a member";
-  reason[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(reason[0])));
-  return reason;
-}
-
-void append_ipo_changes(const EntryWrite& write, const Market& market,
-                        std::vector<Change>& changes) {
-  for (const Placement& member : write.diff.added) {
-    changes.push_back({"ipo_assignment", "added", write.universe, member.symbol,
-                       ipo_addition_reason(member.symbol, market, *write.rule), &write});
-  }
-  for (const Placement& member : write.diff.removed) {
-    changes.push_back({"ipo_assignment", "removed", write.universe, member.symbol,
-                       ipo_removal_reason(member.symbol, market, *write.rule), &write});
-  }
-  if (write.diff.added.empty() && write.diff.removed.empty()) {
-    changes.push_back(
-        {"ipo_assignment", "updated", write.universe, std::nullopt, write_reason(write), &write});
-  }
-}
-
-}  // namespace
 
 std::string write_reason(const EntryWrite& write) {
   if (!write.rule) {

@@ -58,6 +58,23 @@ bool send_batches(tables::Database& database, const std::string& application_nam
   }
 }
 
+constexpr std::size_t runs_named = 5;
+
+/// `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
+std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t events, int max_age) {
+  std::string runs;
+  for (std::size_t i = 0; i < std::min(old.size(), runs_named); ++i) {
+    runs += (i == 0 ? "" : ", ") + old[i].run_id;
+  }
+  if (old.size() > runs_named) runs += fmt::format(" and {} more", old.size() - runs_named);
+  return fmt::format(
+      "{} pending for more than {} ([outbox] max_age) {} given up and will not be published, of "
+      "the run{} {}",
+      events == 1 ? "1 event" : fmt::format("{} events", events),
+      max_age == 1 ? "1 day" : fmt::format("{} days", max_age), events == 1 ? "was" : "were",
+      old.size() == 1 ? "" : "s", runs);
+}
+
 }  // namespace
 
 Delivery deliver(tables::Database& database, const std::string& application_name,
@@ -91,27 +108,6 @@ Delivery deliver(tables::Database& database, const std::string& application_name
   if (delivery.pending == 0) delivery.failure.reset();
   return delivery;
 }
-
-namespace {
-
-constexpr std::size_t runs_named = 5;
-
-/// `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
-std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t events, int max_age) {
-  std::string runs;
-  for (std::size_t i = 0; i < std::min(old.size(), runs_named); ++i) {
-    runs += (i == 0 ? "" : ", ") + old[i].run_id;
-  }
-  if (old.size() > runs_named) runs += fmt::format(" and {} more", old.size() - runs_named);
-  return fmt::format(
-      "{} pending for more than {} ([outbox] max_age) {} given up and will not be published, of "
-      "the run{} {}",
-      events == 1 ? "1 event" : fmt::format("{} events", events),
-      max_age == 1 ? "1 day" : fmt::format("{} days", max_age), events == 1 ? "was" : "were",
-      old.size() == 1 ? "" : "s", runs);
-}
-
-}  // namespace
 
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
                              int max_age) {

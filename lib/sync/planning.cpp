@@ -78,6 +78,22 @@ std::string approval(const RunOptions& options, const std::string& digest) {
   return command + " --approve-plan " + digest;
 }
 
+struct Sides {
+  const Entry* before;
+  const Entry* after;
+};
+
+void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
+  if (entry == nullptr) {
+    hash.add("missing");
+    return;
+  }
+  hash.add(entry->readable ? "entry" : "unreadable entry").add(entry->cache_type);
+  hash.add(std::uint64_t{entry->members.size()});
+  market.each_name(entry->members.list(), [&hash](std::string_view name) { hash.add(name); });
+  hash.add(entry->count).add(entry->metadata);
+}
+
 }  // namespace
 
 std::optional<int> price_days(const Policy& policy, Mode mode) {
@@ -138,26 +154,6 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
   }
   return warnings;
 }
-
-namespace {
-
-struct Sides {
-  const Entry* before;
-  const Entry* after;
-};
-
-void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
-  if (entry == nullptr) {
-    hash.add("missing");
-    return;
-  }
-  hash.add(entry->readable ? "entry" : "unreadable entry").add(entry->cache_type);
-  hash.add(std::uint64_t{entry->members.size()});
-  market.each_name(entry->members.list(), [&hash](std::string_view name) { hash.add(name); });
-  hash.add(entry->count).add(entry->metadata);
-}
-
-}  // namespace
 
 std::string plan_digest(const Plan& plan, const Market& market) {
   // Where two tasks write one entry, what counts is before the first and after the last.

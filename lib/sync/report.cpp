@@ -101,14 +101,11 @@ RunRecord record_of(const Report& report, const RunOptions& options, const RunCl
 }
 
 void write_guards(json::Writer& json, const std::vector<GuardResult>& guards) {
-  const auto text_or_null = [](const std::string& text) {
-    return text.empty() ? std::nullopt : std::optional(text);
-  };
   json.begin_array();
   for (const GuardResult& guard : guards) {
-    json.begin_object().put("name", guard.name, "universe", text_or_null(guard.universe));
-    json.put("value", guard.value, "limit", guard.limit, "setting", text_or_null(guard.setting),
-             "refused", guard.refused);
+    json.begin_object().put("name", guard.name, "universe", json::null_if_empty(guard.universe));
+    json.put("value", guard.value, "limit", guard.limit, "setting",
+             json::null_if_empty(guard.setting), "refused", guard.refused);
     json.end_object();
   }
   json.end_array();

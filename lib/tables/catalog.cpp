@@ -85,6 +85,22 @@ std::int64_t lock_key(std::int64_t tag, const Relation& relation) {
   return (tag << 32) | std::int64_t{relation.oid};
 }
 
+bool is_identifier(std::string_view text) {
+  const auto allowed = [](unsigned char c) {
+    return c < 0x80 && (std::isalnum(c) != 0 || c == '_' || c == '$');
+  };
+  return !text.empty() && text.size() <= 63 &&
+         std::isdigit(static_cast<unsigned char>(text[0])) == 0 && !text.starts_with("pg_") &&
+         std::all_of(text.begin(), text.end(), allowed);
+}
+
+void replace_all(std::string& text, std::string_view token, const std::string& replacement) {
+  for (std::size_t at = text.find(token); at != std::string::npos;
+       at = text.find(token, at + replacement.size())) {
+    text.replace(at, token.size(), replacement);
+  }
+}
+
 }  // namespace
 
 std::int64_t Database::run_lock() const { return lock_key(1953063787, catalog.entries); }
@@ -137,19 +153,6 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
   take_server(results[1], catalog);
 }
 
-namespace {
-
-bool is_identifier(std::string_view text) {
-  const auto allowed = [](unsigned char c) {
-    return c < 0x80 && (std::isalnum(c) != 0 || c == '_' || c == '$');
-  };
-  return !text.empty() && text.size() <= 63 &&
-         std::isdigit(static_cast<unsigned char>(text[0])) == 0 && !text.starts_with("pg_") &&
-         std::all_of(text.begin(), text.end(), allowed);
-}
-
-}  // namespace
-
 std::string quoted_identifier(std::string_view name) {
   std::string quoted = "\"";
   for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
@@ -169,17 +172,6 @@ TableName parse_table_name(std::string_view text, const std::string& default_sch
   }
   return name;
 }
-
-namespace {
-
-void replace_all(std::string& text, std::string_view token, const std::string& replacement) {
-  for (std::size_t at = text.find(token); at != std::string::npos;
-       at = text.find(token, at + replacement.size())) {
-    text.replace(at, token.size(), replacement);
-  }
-}
-
-}  // namespace
 
 std::string TableNames::in(std::string_view sql) const {
   const std::array<std::pair<std::string_view, std::string>, 6> tokens{

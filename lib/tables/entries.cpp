@@ -159,6 +159,16 @@ class TaskStatements {
   std::size_t next_ = 0;
 };
 
+// A time with a zone and one without, which is in UTC, show the same in the zone of this
+// transaction, UTC.
+constexpr std::string_view list_sql = R"(
+SELECT universe::text, cache_type::text,
+       CASE WHEN jsonb_typeof(content -> 'symbols') = 'array'
+            THEN jsonb_array_length(content -> 'symbols') END,
+       to_char(updated_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+  FROM {entries}
+ ORDER BY universe COLLATE "C")";
+
 }  // namespace
 
 void prepare_writing(postgres::Transaction& transaction) {
@@ -214,20 +224,6 @@ postgres::Statement store_messages(const TableNames& names, const std::string& r
           {run_id, created_at, postgres::array_literal(ids), postgres::array_literal(channels),
            postgres::array_literal(events), postgres::array_literal(bodies)}};
 }
-
-namespace {
-
-// A time with a zone and one without, which is in UTC, show the same in the zone of this
-// transaction, UTC.
-constexpr std::string_view list_sql = R"(
-SELECT universe::text, cache_type::text,
-       CASE WHEN jsonb_typeof(content -> 'symbols') = 'array'
-            THEN jsonb_array_length(content -> 'symbols') END,
-       to_char(updated_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-  FROM {entries}
- ORDER BY universe COLLATE "C")";
-
-}  // namespace
 
 std::vector<EntrySummary> list_entries(Database& database) {
   const postgres::Result rows =

@@ -48,6 +48,73 @@ postgres::TransactionOptions publishing(const Database& database,
           .application_name = application_name};
 }
 
+// Which events is said by what stands between the two halves.
+constexpr std::string_view give_up_sql = R"(
+WITH chosen AS (
+  UPDATE {outbox} SET given_up_at = clock_timestamp()
+   WHERE published_at IS NULL AND given_up_at IS NULL AND )";
+constexpr std::string_view count_sql = R"(
+  RETURNING id, run_id),
+by_run AS (SELECT run_id, count(*) AS events, min(id) AS first FROM chosen GROUP BY run_id),
+noted AS (
+  UPDATE {runs} r SET events_given_up = r.events_given_up + by_run.events
+    FROM by_run WHERE r.run_id = by_run.run_id)
+SELECT run_id, events FROM by_run ORDER BY first)";
+
+constexpr const char* too_old = "created_at < now() - make_interval(days => $1::int)";
+
+std::vector<GivenUp> give_up(postgres::Transaction& transaction, const TableNames& names,
+                             std::string_view condition, const std::string& value) {
+  const postgres::Result rows =
+      transaction.run({"giving up events in " + names.outbox().shown(),
+                       names.in(std::string(give_up_sql).append(condition).append(count_sql)),
+                       {value}});
+  std::vector<GivenUp> given_up;
+  for (int row = 0; row < rows.rows(); ++row) {
+    given_up.push_back({rows.text(row, 0), rows.integer(row, 1)});
+  }
+  return given_up;
+}
+
+[[noreturn]] void fail_not_pending(postgres::Transaction& transaction, const TableNames& names,
+                                   const std::string& event_id) {
+  const postgres::Result rows = transaction.run(
+      {"reading " + names.outbox().shown(),
+       names.in("SELECT published_at IS NOT NULL FROM {outbox} WHERE event_id = $1::uuid"),
+       {event_id}});
+  const std::string why = rows.rows() == 0
+                              ? "there is none with this id in " + names.outbox().shown()
+                          : rows.boolean(0, 0) ? "it was published"
+                                               : "it was given up before";
+  throw Error(ErrorKind::failed,
+              "event " + event_id + " is not pending: " + why + "; nothing was changed");
+}
+
+// Those before a moment: so many days ago, or when the oldest of so many runs began. Found through
+// the index on started_at, whatever the number of records.
+constexpr std::string_view old_runs_sql = R"(
+SELECT run_id FROM {runs} r
+ WHERE entries = $1 AND status <> 'running'
+   AND started_at < greatest(
+         CASE WHEN $2::int > 0 THEN now() - make_interval(days => $2::int) END,
+         (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
+           ORDER BY started_at DESC LIMIT 1 OFFSET greatest($3::int - 1, 0)))
+   AND run_id IS DISTINCT FROM (
+         SELECT run_id FROM {runs}
+          WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
+          ORDER BY started_at DESC LIMIT 1)
+   AND NOT EXISTS (
+         SELECT FROM {outbox} o
+          WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
+ ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+
+constexpr std::string_view delete_events_sql = R"(
+DELETE FROM {outbox} WHERE id IN (
+  SELECT id FROM {outbox}
+   WHERE published_at < now() - make_interval(days => $1::int)
+      OR given_up_at < now() - make_interval(days => $1::int)
+   ORDER BY id LIMIT 20000 FOR UPDATE SKIP LOCKED))";
+
 }  // namespace
 
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
@@ -96,52 +163,6 @@ Backlog read_backlog(Database& database) {
   return {rows.integer(0, 0), rows.real(0, 1)};
 }
 
-namespace {
-
-// Which events is said by what stands between the two halves.
-constexpr std::string_view give_up_sql = R"(
-WITH chosen AS (
-  UPDATE {outbox} SET given_up_at = clock_timestamp()
-   WHERE published_at IS NULL AND given_up_at IS NULL AND )";
-constexpr std::string_view count_sql = R"(
-  RETURNING id, run_id),
-by_run AS (SELECT run_id, count(*) AS events, min(id) AS first FROM chosen GROUP BY run_id),
-noted AS (
-  UPDATE {runs} r SET events_given_up = r.events_given_up + by_run.events
-    FROM by_run WHERE r.run_id = by_run.run_id)
-SELECT run_id, events FROM by_run ORDER BY first)";
-
-constexpr const char* too_old = "created_at < now() - make_interval(days => $1::int)";
-
-std::vector<GivenUp> give_up(postgres::Transaction& transaction, const TableNames& names,
-                             std::string_view condition, const std::string& value) {
-  const postgres::Result rows =
-      transaction.run({"giving up events in " + names.outbox().shown(),
-                       names.in(std::string(give_up_sql).append(condition).append(count_sql)),
-                       {value}});
-  std::vector<GivenUp> given_up;
-  for (int row = 0; row < rows.rows(); ++row) {
-    given_up.push_back({rows.text(row, 0), rows.integer(row, 1)});
-  }
-  return given_up;
-}
-
-[[noreturn]] void fail_not_pending(postgres::Transaction& transaction, const TableNames& names,
-                                   const std::string& event_id) {
-  const postgres::Result rows = transaction.run(
-      {"reading " + names.outbox().shown(),
-       names.in("SELECT published_at IS NOT NULL FROM {outbox} WHERE event_id = $1::uuid"),
-       {event_id}});
-  const std::string why = rows.rows() == 0
-                              ? "there is none with this id in " + names.outbox().shown()
-                          : rows.boolean(0, 0) ? "it was published"
-                                               : "it was given up before";
-  throw Error(ErrorKind::failed,
-              "event " + event_id + " is not pending: " + why + "; nothing was changed");
-}
-
-}  // namespace
-
 std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days) {
   const TableNames& names = database.names;
@@ -173,35 +194,6 @@ bool give_up_event(Database& database, const std::string& application_name,
   transaction.commit();
   return true;
 }
-
-namespace {
-
-// Those before a moment: so many days ago, or when the oldest of so many runs began. Found through
-// the index on started_at, whatever the number of records.
-constexpr std::string_view old_runs_sql = R"(
-SELECT run_id FROM {runs} r
- WHERE entries = $1 AND status <> 'running'
-   AND started_at < greatest(
-         CASE WHEN $2::int > 0 THEN now() - make_interval(days => $2::int) END,
-         (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
-           ORDER BY started_at DESC LIMIT 1 OFFSET greatest($3::int - 1, 0)))
-   AND run_id IS DISTINCT FROM (
-         SELECT run_id FROM {runs}
-          WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
-          ORDER BY started_at DESC LIMIT 1)
-   AND NOT EXISTS (
-         SELECT FROM {outbox} o
-          WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
- ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
-
-constexpr std::string_view delete_events_sql = R"(
-DELETE FROM {outbox} WHERE id IN (
-  SELECT id FROM {outbox}
-   WHERE published_at < now() - make_interval(days => $1::int)
-      OR given_up_at < now() - make_interval(days => $1::int)
-   ORDER BY id LIMIT 20000 FOR UPDATE SKIP LOCKED))";
-
-}  // namespace
 
 void prune(Database& database, const Retention& retention) {
   const TableNames& names = database.names;

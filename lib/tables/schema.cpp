@@ -179,6 +179,58 @@ void check_shape(const Table& table, const Relation& relation) {
   }
 }
 
+constexpr std::string_view grants_head =
+    R"(-- What a role needs to run every command of tickstock-cache but init, and no more. Run
+-- this with psql as the owner of the tables, after 'tickstock-cache init', as often as
+-- you like. It takes nothing away and does not create the role; an administrator does:
+--   CREATE ROLE {0} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE
+--     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
+--   ALTER ROLE {0} SET client_connection_check_interval = '5s';
+-- and, where not everybody may connect to the database, GRANT CONNECT ON DATABASE … TO it.
+)";
+
+constexpr std::string_view grant_prices = R"(BEGIN
+IF to_regclass({0}) IS NOT NULL THEN
+{1}END IF;
+END
+)";
+
+constexpr std::string_view grant_sequence = R"(DECLARE sequence regclass;
+BEGIN
+FOR sequence IN
+  SELECT d.refobjid FROM pg_attrdef f
+    JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+    JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
+   WHERE f.adrelid = {0}::regclass AND a.attname = 'id' AND c.relkind = 'S'
+LOOP
+  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', sequence, {1});
+END LOOP;
+END
+)";
+
+/// A text as a literal of SQL.
+std::string literal(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted.append(c == '\'' ? 2 : 1, c);
+  return quoted + "'";
+}
+
+/// `SELECT ("symbol", "date")`
+template <typename Columns>
+std::string privilege(const std::string& word, const Columns& columns) {
+  std::vector<std::string> quoted;
+  for (const auto& column : columns) quoted.push_back(quoted_identifier(column));
+  return fmt::format("{} ({})", word, fmt::join(quoted, ", "));
+}
+
+/// A DO block around `body`, in quotes that do not occur in it.
+std::string block(const std::string& body) {
+  std::string tag = "$grants$";
+  while (body.find(tag) != std::string::npos) tag.insert(1, "_");
+  return fmt::format("DO {0}\n{1}{0};\n", tag, body);
+}
+
 }  // namespace
 
 std::string version_comment() { return std::string(version_mark) + std::to_string(schema_version); }
@@ -257,62 +309,6 @@ std::vector<std::string> create_schema(Database& database) {
   transaction.commit();
   return done;
 }
-
-namespace {
-
-constexpr std::string_view grants_head =
-    R"(-- What a role needs to run every command of tickstock-cache but init, and no more. Run
--- this with psql as the owner of the tables, after 'tickstock-cache init', as often as
--- you like. It takes nothing away and does not create the role; an administrator does:
---   CREATE ROLE {0} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE
---     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
---   ALTER ROLE {0} SET client_connection_check_interval = '5s';
--- and, where not everybody may connect to the database, GRANT CONNECT ON DATABASE … TO it.
-)";
-
-constexpr std::string_view grant_prices = R"(BEGIN
-IF to_regclass({0}) IS NOT NULL THEN
-{1}END IF;
-END
-)";
-
-constexpr std::string_view grant_sequence = R"(DECLARE sequence regclass;
-BEGIN
-FOR sequence IN
-  SELECT d.refobjid FROM pg_attrdef f
-    JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
-    JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
-   WHERE f.adrelid = {0}::regclass AND a.attname = 'id' AND c.relkind = 'S'
-LOOP
-  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', sequence, {1});
-END LOOP;
-END
-)";
-
-/// A text as a literal of SQL.
-std::string literal(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted.append(c == '\'' ? 2 : 1, c);
-  return quoted + "'";
-}
-
-/// `SELECT ("symbol", "date")`
-template <typename Columns>
-std::string privilege(const std::string& word, const Columns& columns) {
-  std::vector<std::string> quoted;
-  for (const auto& column : columns) quoted.push_back(quoted_identifier(column));
-  return fmt::format("{} ({})", word, fmt::join(quoted, ", "));
-}
-
-/// A DO block around `body`, in quotes that do not occur in it.
-std::string block(const std::string& body) {
-  std::string tag = "$grants$";
-  while (body.find(tag) != std::string::npos) tag.insert(1, "_");
-  return fmt::format("DO {0}\n{1}{0};\n", tag, body);
-}
-
-}  // namespace
 
 std::string role_problem(std::string_view role) {
   if (role.empty() || role.size() > 63) return "must have 1 to 63 bytes";

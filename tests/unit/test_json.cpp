@@ -34,10 +34,10 @@ TEST_CASE("a writer makes one line of JSON") {
       .raw("{\"d\": 2}")
       .key("e")
       .real(std::numeric_limits<double>::quiet_NaN())
-      .key("f")
-      .text_or_null("")
+      .put("f", json::null_if_empty(""), "g", std::vector<std::string>{"h"}, "i", 7U)
       .end_object();
-  CHECK(json.text() == R"({"a":1,"b":["x\"y",null,true,0.5],"c":{"d": 2},"e":null,"f":null})");
+  CHECK(json.text() ==
+        R"({"a":1,"b":["x\"y",null,true,0.5],"c":{"d": 2},"e":null,"f":null,"g":["h"],"i":7})");
 }
 
 TEST_CASE("a writer refuses what a strict reader would refuse") {
