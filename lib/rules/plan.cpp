@@ -70,7 +70,8 @@ void look_for_included(const Universes& universes, const Market& market, TaskPla
     }
     if (universe->task != plan.task || missing.empty()) continue;
     plan.warnings.emplace_back(
-        "universe '" + universe->name + "' includes what is not in the symbols table",
+        "universe '" + universe->name +
+            "' includes what is not in the symbols table; correct or remove it",
         std::move(missing));
   }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 
 #include "cli/night.hpp"
 #include "process.hpp"
@@ -84,27 +85,33 @@ void make_foreign_entries(Fixture& fixture) {
   fixture.set_entry("other_ipos", "ipo", "{" + list + "}");
 }
 
-}  // namespace
-
-TEST_CASE("every day of a real market is as expected, foretold, and done once",
-          "[postgres][redis]") {
+/// Loads one day after the other, and has each looked at.
+void over_market_days(Fixture& fixture,
+                      const std::function<void(const std::string& day, bool is_first)>& night) {
   const auto files = market_days();
   if (files.empty()) {
     WARN("skipped: there is no folder of market days (TICKSTOCK_MARKET_DAYS)");
     return;
   }
-  Fixture fixture;
-  Subscriber subscriber(fixture.redis());
-  REQUIRE(fixture.run({"init"}).status == 0);
   for (const fs::path& file : files) {
     const std::string day = file.filename().string().substr(0, 10);
     INFO("day " << day);
     load_day(fixture.database(), file, day);
-    if (file == files.front()) {
-      make_foreign_entries(fixture);
-    }
-    check_day(fixture, subscriber, day);
+    night(day, file == files.front());
   }
+}
+
+}  // namespace
+
+TEST_CASE("every day of a real market is as expected, foretold, and done once",
+          "[postgres][redis]") {
+  Fixture fixture;
+  Subscriber subscriber(fixture.redis());
+  REQUIRE(fixture.run({"init"}).status == 0);
+  over_market_days(fixture, [&](const std::string& day, bool is_first) {
+    if (is_first) make_foreign_entries(fixture);
+    check_day(fixture, subscriber, day);
+  });
 }
 
 namespace {
@@ -184,19 +191,11 @@ void expect_declared(Database& database, const std::string& day) {
 
 TEST_CASE("declared universes over the days of a real market are what SQL says",
           "[postgres][redis]") {
-  const auto files = market_days();
-  if (files.empty()) {
-    WARN("skipped: there is no folder of market days (TICKSTOCK_MARKET_DAYS)");
-    return;
-  }
   Fixture fixture;
   Database& database = fixture.database();
   const TemporaryDirectory directory;
   const std::string config = directory.write("config.toml", declarations);
-  for (const fs::path& file : files) {
-    const std::string day = file.filename().string().substr(0, 10);
-    INFO("day " << day);
-    load_day(database, file, day);
+  over_market_days(fixture, [&](const std::string& day, bool /*is_first*/) {
     expect_declared(database, day);
     const ProcessResult result = fixture.run({"sync", "--as-of", day, "--config", config});
     INFO(result.err);
@@ -212,5 +211,5 @@ TEST_CASE("declared universes over the days of a real market are what SQL says",
          AND NOT EXISTS (SELECT FROM cache_entries e WHERE e.cache_type = 'sector'
                             AND e.content->'metadata'->>'sector' = btrim(s.sector)
                             AND e.content->'symbols' ? s.symbol))") == "0");
-  }
+  });
 }
