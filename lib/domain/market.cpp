@@ -101,9 +101,7 @@ void Market::take_in(SymbolId id, const Listing& listing, std::span<const LabelI
     rows_.resize(id + 1);
     states_.resize(id + 1);
   }
-  rows_[id] = {listing.market_cap, listing.listed.value_or(Day()),
-               listing.delisted.value_or(Day())};
-  states_[id] = state_of(listing);
+  put(id, listing);
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (labels[i] == 0) continue;
     columns_[i].label_of.resize(std::max<std::size_t>(columns_[i].label_of.size(), id + 1));
@@ -111,6 +109,12 @@ void Market::take_in(SymbolId id, const Listing& listing, std::span<const LabelI
   }
   ++size_;
   if (listing.activity == Activity::unknown) ++unknown_activity_;
+}
+
+void Market::put(SymbolId id, const Listing& listing) {
+  rows_[id] = {listing.market_cap, listing.listed.value_or(Day()),
+               listing.delisted.value_or(Day())};
+  states_[id] = state_of(listing);
 }
 
 unsigned char Market::state_of(const Listing& listing) const {

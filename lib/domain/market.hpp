@@ -58,6 +58,16 @@ class Market {
   /// once all rows are in. \throws Error (failed) where a row had no name, or the name of another.
   void rank();
 
+  /// Moves on to another day, on which every row is another listing, by `listing_of(id)`; it counts
+  /// from rank() on.
+  template <typename ListingOf>
+  void turn_to(Day as_of, ListingOf listing_of) {
+    as_of_ = as_of;
+    for (SymbolId id = 0; id < rows_.size(); ++id) {
+      if (knows(id)) put(id, listing_of(id));
+    }
+  }
+
   /// Counts a cap that is NaN or infinite: it is not eligible, and worth a warning.
   void count_not_finite() { ++not_finite_; }
 
@@ -165,6 +175,7 @@ class Market {
   void require_one_row_each() const;
   void take_in_pending();
   void take_in(SymbolId id, const Listing& listing, std::span<const LabelId> labels);
+  void put(SymbolId id, const Listing& listing);
 
   Day as_of_;
   SymbolTable symbols_;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
 #include "domain/text.hpp"
-#include "rules/select.hpp"
 
 namespace tickstock {
 
@@ -50,7 +50,7 @@ void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& s
     plan.warnings.push_back(unreadable(universe->name, *before));
     return;
   }
-  auto write = write_of(universe, selection.members(*universe, before.get()), before);
+  auto write = write_of(universe, selection.members(*universe), before);
   if (!write) return;
   if (write->is_take_over()) {
     plan.warnings.emplace_back(
@@ -129,6 +129,27 @@ void plan_cleanup(const Market& market, const Entries& entries, const Policy& po
   }
 }
 
+/// Keeps what waits for universes of other tasks; what waited for a seat that is gone is not kept.
+void settle_waiting(const Selection& selection, const std::vector<Waiting>& waited,
+                    const std::vector<Task>& tasks, const Market& market, Plan& plan) {
+  std::set<std::pair<std::string_view, std::string_view>> others;
+  for (const auto& universe : plan.universes) {
+    if (std::count(tasks.begin(), tasks.end(), universe->task) == 0) {
+      others.emplace(universe->seat_group(), universe->name);
+    }
+  }
+  for (const Waiting& each : waited) {
+    if (!others.contains({each.group, each.universe})) plan.waited.push_back(each);
+  }
+  plan.waiting = selection.waiting();
+  const auto key = [&market](const Waiting& each) {
+    return std::tuple<std::string_view, std::string_view, std::string_view>(
+        each.group, market.name(each.symbol), each.universe);
+  };
+  std::sort(plan.waiting.begin(), plan.waiting.end(),
+            [&key](const Waiting& a, const Waiting& b) { return key(a) < key(b); });
+}
+
 }  // namespace
 
 std::string_view to_string(Task task) {
@@ -190,12 +211,13 @@ std::size_t Plan::considered(const Entries& entries) const {
       }));
 }
 
-Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy) {
+Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy,
+               const std::vector<Waiting>& waiting) {
   Plan plan;
   plan.cleaned_types = policy.cleaned_types;
   std::vector<Warning> warnings;
   plan.universes = expand(policy.universes(), market, entries, warnings);
-  Selection selection(market, plan.universes);
+  Selection selection(market, plan.universes, entries, waiting, tasks_of(mode, policy));
   for (const Task task : tasks_of(mode, policy)) plan.tasks.push_back({task, {}, {}});
   const auto plan_of = [&plan](const Universe& universe) {
     return std::find_if(plan.tasks.begin(), plan.tasks.end(),
@@ -210,9 +232,10 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
       plan_universe(universe, selection, entries, *of_task);
     } else if (!universe->group.empty() && groups.contains(universe->group)) {
       // Whom it holds is not free for the others of its group.
-      selection.members(*universe, find_entry(entries, universe->name));
+      selection.members(*universe);
     }
   }
+  settle_waiting(selection, waiting, tasks_of(mode, policy), market, plan);
   for (TaskPlan& task : plan.tasks) {
     if (task.task == Task::themes) {
       task.warnings.insert(task.warnings.end(), warnings.begin(), warnings.end());

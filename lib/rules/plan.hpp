@@ -8,7 +8,7 @@
 #include "domain/error.hpp"
 #include "domain/members.hpp"
 #include "rules/policy.hpp"
-#include "rules/universe.hpp"
+#include "rules/select.hpp"
 
 namespace tickstock {
 
@@ -58,13 +58,17 @@ struct Plan {
 
   std::vector<std::string> cleaned_types;
 
+  std::vector<Waiting> waited;   ///< who waited so far, of the universes that this plan decides on
+  std::vector<Waiting> waiting;  ///< who takes their place; by group, symbol and universe
+
   [[nodiscard]] bool empty() const;
   /// How many of the entries a task of this plan looks after.
   [[nodiscard]] std::size_t considered(const Entries& entries) const;
 };
 
 /// Makes the plan of a mode: each task on the result of the one before. `market` must be ranked.
-/// \throws Error (failed) where families can't be expanded.
-Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy);
+/// \param waiting who waits so far \throws Error (failed) where families can't be expanded.
+Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy,
+               const std::vector<Waiting>& waiting = {});
 
 }  // namespace tickstock

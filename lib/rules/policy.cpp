@@ -18,6 +18,11 @@ void complete(Universe& universe) {
   if (universe.metadata.empty()) universe.metadata = metadata_text({{"type", universe.type}});
   if (!universe.each.empty() && universe.group.empty()) universe.group = universe.name;
   if (universe.first) universe.conditions.emplace_back(HasCap{});
+  // A window moves on by itself, and who is only added stays anyway.
+  if (universe.listed_within() || universe.additions) {
+    universe.stability.band = 0;
+    universe.stability.nights = 1;
+  }
 }
 
 /// A universe that bears a built-in name takes the place of the one that had it.
@@ -125,6 +130,7 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
 
 Universes Policy::universes() const {
   std::vector<Universe> all = builtin ? builtin_universes(ipo_days) : std::vector<Universe>();
+  for (Universe& universe : all) universe.stability = stability;
   const auto reserved = static_cast<std::ptrdiff_t>(all.size());
   for (const Universe& universe : declared) {
     const auto replaced = std::find_if(all.begin(), all.begin() + reserved, [&](const auto& each) {
@@ -156,6 +162,12 @@ std::vector<std::string> Policy::columns() const {
     }
   }
   return {columns.begin(), columns.end()};
+}
+
+bool Policy::lets_wait() const {
+  const Universes all = universes();
+  return std::any_of(all.begin(), all.end(),
+                     [](const auto& universe) { return universe->stability.nights > 1; });
 }
 
 bool Policy::cleans(const std::string& type) const {

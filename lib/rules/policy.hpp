@@ -39,6 +39,7 @@ struct Policy {
   std::string issuer = {};              ///< the column that tells who issued a line; empty for none
   /// The types whose entries are cleaned of delisted symbols.
   std::vector<std::string> cleaned_types = {"market_cap", "market_leader", "sector", "theme"};
+  Stability stability = {};  ///< of the built-in universes
   GuardLimits guards = {};
 
   /// What is kept, in the order in which it is written and announced: the ten, each replaced where
@@ -47,6 +48,9 @@ struct Policy {
 
   /// The columns of the symbols table that declarations name, each once.
   [[nodiscard]] std::vector<std::string> columns() const;
+
+  /// Whether a universe lets members wait, so that who waits must be kept from night to night.
+  [[nodiscard]] bool lets_wait() const;
 
   /// Whether entries of this type are cleaned.
   [[nodiscard]] bool cleans(const std::string& type) const;

@@ -24,15 +24,18 @@ std::string departure_reason(const Market& market, SymbolId symbol) {
 struct Absence {
   const Market& market;
   SymbolId symbol;
+  bool keeps_seats;  ///< a bound is not left the moment it is crossed
 
   std::string operator()(const HasCap& /*any*/) const { return "no market cap"; }
   std::string operator()(const CapFrom& bound) const {
-    return market.eligible(symbol) ? "crossed " + dollars_text(bound.dollars) + " downward"
-                                   : "no market cap";
+    if (!market.eligible(symbol)) return "no market cap";
+    const std::string dollars = dollars_text(bound.dollars);
+    return keeps_seats ? "below " + dollars : "crossed " + dollars + " downward";
   }
   std::string operator()(const CapBelow& bound) const {
-    return market.eligible(symbol) ? "crossed " + dollars_text(bound.dollars) + " upward"
-                                   : "no market cap";
+    if (!market.eligible(symbol)) return "no market cap";
+    const std::string dollars = dollars_text(bound.dollars);
+    return keeps_seats ? "not below " + dollars : "crossed " + dollars + " upward";
   }
   std::string operator()(const ListedWithin& window) const {
     const auto listed = market.listed(symbol);
@@ -49,6 +52,32 @@ struct Absence {
     return named.negated ? "excluded by name" : "not included by name";
   }
 };
+
+/// The first condition of a universe that does not hold for a member; null where all do.
+const Condition* first_lost(const Universe& rule, const Market& market, SymbolId symbol) {
+  for (const Condition& condition : rule.conditions) {
+    if (!holds(condition, market, symbol, rule.stability.band)) return &condition;
+  }
+  return nullptr;
+}
+
+std::string lost_words(const Condition& lost, const Universe& rule, const Market& market,
+                       SymbolId symbol) {
+  return std::visit(Absence{market, symbol, rule.keeps_seats()}, lost);
+}
+
+/// How long, and how far, a member was outside before it left.
+std::string patience_words(const Condition& lost, const Universe& rule) {
+  const bool is_bound =
+      std::holds_alternative<CapFrom>(lost) || std::holds_alternative<CapBelow>(lost);
+  if (!is_bound && !std::holds_alternative<Matches>(lost)) return "";
+  std::string words;
+  if (rule.stability.nights > 1) words = fmt::format(" for {} nights", rule.stability.nights);
+  if (is_bound && rule.stability.band > 0) {
+    words += fmt::format(", beyond the band of {} %", rule.stability.band);
+  }
+  return words;
+}
 
 /// What a condition that holds says of a symbol that was not there; empty where it says nothing.
 struct Presence {
@@ -83,6 +112,15 @@ std::string presence_reason(const Universe& rule, const Market& market, SymbolId
     if (!each.empty()) words += (words.empty() ? "" : ", ") + each;
   }
   return words;
+}
+
+/// The number of members with its buffer above (1) or below (-1).
+std::size_t first_with(const Universe& rule, int sign) {
+  return *rule.first * static_cast<std::size_t>(100 + sign * rule.stability.buffer) / 100;
+}
+
+std::string buffer_words(const Universe& rule) {
+  return fmt::format(", beyond the buffer of {} %", rule.stability.buffer);
 }
 
 /// Whether the place of a member in a universe is that in the whole market.
@@ -139,10 +177,19 @@ void append_ipo_changes(const EntryWrite& write, const Market& market,
 
 std::string absence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
   if (std::string reason = departure_reason(market, symbol); !reason.empty()) return reason;
-  for (const Condition& condition : rule.conditions) {
-    if (!holds(condition, market, symbol)) return std::visit(Absence{market, symbol}, condition);
-  }
-  return "";
+  const Condition* lost = first_lost(rule, market, symbol);
+  if (lost == nullptr) return "";
+  const std::string words = lost_words(*lost, rule, market, symbol);
+  // Without a market cap it left at once.
+  const bool left_at_once = rule.asks_for_cap() && !market.eligible(symbol);
+  return left_at_once ? words : words + patience_words(*lost, rule);
+}
+
+std::string waiting_reason(const Universe& rule, const Market& market, const Waiting& waiting) {
+  const Condition* lost = first_lost(rule, market, waiting.symbol);
+  return fmt::format("{}, night {} of {}",
+                     lost == nullptr ? "" : lost_words(*lost, rule, market, waiting.symbol),
+                     waiting.nights, rule.stability.nights);
 }
 
 const MemberReasons::Group& MemberReasons::group(const std::string& name) const {
@@ -181,7 +228,13 @@ std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const
     const std::size_t old = group.stood[symbol];
     if (old != 0 && group.universes[old - 1]->name != rule.name) {
       const Universe& from = *group.universes[old - 1];
-      if (std::string reason = crossing(from, rule); !reason.empty()) return reason;
+      if (from.keeps_seats()) {
+        if (std::string reason = absence_reason(from, market_, symbol); !reason.empty()) {
+          return reason;
+        }
+      } else if (std::string reason = crossing(from, rule); !reason.empty()) {
+        return reason;
+      }
       return fmt::format("{}, was in {}", presence_reason(rule, market_, symbol), from.name);
     }
   }
@@ -189,7 +242,11 @@ std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const
     if (const auto listed = market_.listed(symbol)) return "listed " + to_string(*listed);
   }
   if (has_line_of(symbol, rule, write.diff.removed)) return "the line of its issuer that counts";
-  if (rule.first && is_ranked(rule)) return fmt::format("rose to rank {}", market_.rank_of(symbol));
+  if (rule.first && is_ranked(rule)) {
+    const std::size_t rank = market_.rank_of(symbol);
+    const bool is_sure = rule.stability.buffer > 0 && rank <= first_with(rule, -1);
+    return fmt::format("rose to rank {}{}", rank, is_sure ? buffer_words(rule) : "");
+  }
   if (rule.task == Task::themes) return presence_reason(rule, market_, symbol);
   return rule.group.empty() ? "" : "was in no category";
 }
@@ -200,7 +257,11 @@ std::string MemberReasons::removed(const EntryWrite& write, SymbolId symbol) con
   if (market_.active(symbol) && rule.excludes(market_, symbol)) return "excluded by name";
   if (std::string reason = absence_reason(rule, market_, symbol); !reason.empty()) return reason;
   if (has_line_of(symbol, rule, write.diff.added)) return "another line of its issuer counts";
-  if (rule.first && is_ranked(rule)) return fmt::format("fell to rank {}", market_.rank_of(symbol));
+  if (rule.first && is_ranked(rule)) {
+    const std::size_t rank = market_.rank_of(symbol);
+    const bool is_beyond = rule.stability.buffer > 0 && rank > first_with(rule, 1);
+    return fmt::format("fell to rank {}{}", rank, is_beyond ? buffer_words(rule) : "");
+  }
   if (rule.first) return fmt::format("not among the first {}", *rule.first);
   return rule.group.empty() ? "" : "another universe of its group holds it";
 }

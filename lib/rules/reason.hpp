@@ -15,8 +15,13 @@
 namespace tickstock {
 
 /// Why a symbol does not belong into a universe: `delisted 2026-08-20`, `crossed $10 B downward`,
-/// `sector is Finance`, by the first condition that does not hold; empty where all hold.
+/// `sector is Finance`, by the first condition that does not hold; empty where all hold. Where
+/// members keep their seats longer, for a member: `below $10 B for 2 nights, beyond the band of
+/// 10 %`.
 std::string absence_reason(const Universe& rule, const Market& market, SymbolId symbol);
+
+/// Why a member waits: `below $10 B, night 1 of 2`.
+std::string waiting_reason(const Universe& rule, const Market& market, const Waiting& waiting);
 
 /// Why single members came, went or moved, in the words of the text report: `crossed $10 B
 /// downward`, `listed 2026-08-03`, `delisted 2026-08-20`.

@@ -1,7 +1,9 @@
 #include "rules/select.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <set>
 #include <unordered_map>
 
 namespace tickstock {
@@ -38,6 +40,11 @@ std::vector<bool> standing(const Entry* entry, const Market& market) {
 
 bool is_in(const std::vector<bool>& set, SymbolId id) { return id < set.size() && set[id]; }
 
+/// Whether a market cap exceeds another by more than a percentage.
+bool exceeds(double cap, double other, int percent) {
+  return Percents{cap} * 100 > Percents{other} * (100 + percent);
+}
+
 /// Zero for a symbol without a market cap, which every cap exceeds.
 double cap_of(const Market& market, SymbolId id) {
   return market.eligible(id) ? market.market_cap(id) : 0;
@@ -45,14 +52,19 @@ double cap_of(const Market& market, SymbolId id) {
 
 }  // namespace
 
-Selection::Selection(const Market& market, const Universes& universes) : market_(market) {
+Selection::Selection(const Market& market, const Universes& universes, const Entries& before,
+                     const std::vector<Waiting>& waiting, std::vector<Task> tasks)
+    : market_(market), before_(before), tasks_(std::move(tasks)) {
   // Included symbols have their seats before all conditions are asked.
   for (const auto& universe : universes) {
     if (universe->group.empty()) continue;
-    std::vector<bool>& seated = seated_[universe->group];
-    seated.resize(market.symbols().size());
-    for (const SymbolId id : included(*universe)) seated[id] = true;
+    Seats& seats = seats_[universe->group];
+    seats.universes.push_back(universe);
+    seats.taken.resize(market.symbols().size());
+    const auto number = static_cast<std::uint32_t>(seats.universes.size());
+    for (const SymbolId id : included(*universe)) seats.taken[id] = number;
   }
+  for (const Waiting& each : waiting) waited_.emplace(std::pair(each.universe, each.symbol), each);
 }
 
 std::vector<SymbolId> Selection::included(const Universe& universe) const {
@@ -64,17 +76,20 @@ std::vector<SymbolId> Selection::included(const Universe& universe) const {
   return ids;
 }
 
+bool Selection::precedes(SymbolId a, SymbolId b, Order order) const {
+  if (order == Order::newest && market_.listed(a) != market_.listed(b)) {
+    return market_.listed(a) > market_.listed(b);
+  }
+  if (order == Order::market_cap && market_.rank_of(a) != market_.rank_of(b)) {
+    // Rank 0 is none, and becomes the last.
+    return market_.rank_of(a) - 1 < market_.rank_of(b) - 1;
+  }
+  return market_.name(a) < market_.name(b);
+}
+
 void Selection::sort(Ids& members, Order order) const {
-  std::sort(members.begin(), members.end(), [this, order](SymbolId a, SymbolId b) {
-    if (order == Order::newest && market_.listed(a) != market_.listed(b)) {
-      return market_.listed(a) > market_.listed(b);
-    }
-    if (order == Order::market_cap && market_.rank_of(a) != market_.rank_of(b)) {
-      // Rank 0 is none, and becomes the last.
-      return market_.rank_of(a) - 1 < market_.rank_of(b) - 1;
-    }
-    return market_.name(a) < market_.name(b);
-  });
+  std::sort(members.begin(), members.end(),
+            [this, order](SymbolId a, SymbolId b) { return precedes(a, b, order); });
 }
 
 const std::vector<SymbolId>& Selection::in_rank_order() {
@@ -165,8 +180,121 @@ std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entr
   return found;
 }
 
-void Selection::keep_primary_lines(Ids& members, const std::string& issuer,
+bool Selection::holds_for_member(const Universe& universe, SymbolId member, int band) const {
+  for (const Condition& condition : universe.conditions) {
+    // The first condition of the universe of a family is its label.
+    const bool is_label = universe.keeps_blank && &condition == &universe.conditions.front();
+    if (is_label && market_.label_id(std::get<Matches>(condition).column, member) == 0) continue;
+    if (!holds(condition, market_, member, band)) return false;
+  }
+  return true;
+}
+
+bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
+  if (!market_.active(member) || universe.excludes(market_, member)) return false;
+  if (universe.asks_for_cap() && !market_.eligible(member)) return false;
+  if (holds_for_member(universe, member, universe.stability.band)) return true;
+  // A run counts nothing for universes that it doesn't write.
+  if (std::find(tasks_.begin(), tasks_.end(), universe.task) == tasks_.end()) return true;
+  Waiting now{universe.seat_group(), member, universe.name, 1, market_.as_of()};
+  const auto waited = waited_.find({universe.name, member});
+  if (waited != waited_.end() && waited->second.group == now.group) {
+    const bool is_later = now.as_of > waited->second.as_of;
+    now.nights = waited->second.nights + (is_later ? 1 : 0);
+    now.as_of = std::max(now.as_of, waited->second.as_of);
+  }
+  if (now.nights >= universe.stability.nights) return false;
+  waiting_.push_back(std::move(now));
+  return true;
+}
+
+template <typename IsTaken, typename Take>
+std::vector<SymbolId> Selection::held(const Universe& universe, IsTaken is_taken, Take take) {
+  Ids held;
+  const Entry* before = universe.keeps_seats() ? find_entry(before_, universe.name) : nullptr;
+  if (before == nullptr) return held;
+  before->members.each([&](SymbolId id) {
+    if (is_taken(id)) return;
+    const bool is_candidate = market_.active(id) && holds_for_member(universe, id, 0);
+    if (!is_candidate && !keeps_seat(universe, id)) return;
+    take(id);
+    if (!is_candidate) held.push_back(id);
+  });
+  sort(held, Order::market_cap);
+  return held;
+}
+
+std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* before) {
+  Ids members = candidates(universe, before);
+  Ids held;
+  if (universe.group.empty()) {
+    // A list that somebody else wrote may name a symbol twice.
+    std::set<SymbolId> taken;
+    held = this->held(
+        universe, [&taken](SymbolId id) { return taken.contains(id); },
+        [&taken](SymbolId id) { taken.insert(id); });
+  } else {
+    Seats& seats = seats_[universe.group];
+    for (std::uint32_t i = static_cast<std::uint32_t>(seats.held.size());
+         i < seats.universes.size(); ++i) {
+      seats.held.push_back(this->held(
+          *seats.universes[i], [&seats](SymbolId id) { return seats.taken[id] != 0; },
+          [&seats, i](SymbolId id) { seats.taken[id] = i + 1; }));
+    }
+    const auto own = static_cast<std::uint32_t>(
+        std::find_if(seats.universes.begin(), seats.universes.end(),
+                     [&](const auto& each) { return each.get() == &universe; }) -
+        seats.universes.begin());
+    std::erase_if(members,
+                  [&](SymbolId id) { return seats.taken[id] != 0 && seats.taken[id] != own + 1; });
+    for (const SymbolId id : members) seats.taken[id] = own + 1;
+    held = seats.held[own];
+  }
+  if (held.empty()) return members;
+  const auto middle = static_cast<std::ptrdiff_t>(members.size());
+  members.insert(members.end(), held.begin(), held.end());
+  std::inplace_merge(members.begin(), members.begin() + middle, members.end(),
+                     [this](SymbolId a, SymbolId b) { return precedes(a, b, Order::market_cap); });
+  return members;
+}
+
+void Selection::keep_first(Ids& members, const Ids& chosen, const Universe& universe,
+                           const std::vector<bool>& stands) const {
+  const std::size_t first = *universe.first;
+  std::size_t places = first - chosen.size();
+  if (members.size() <= places) return;
+  const auto buffer = static_cast<std::size_t>(universe.stability.buffer);
+  const std::size_t sure = first * (100 - buffer) / 100;
+  const std::size_t tolerated = first * (100 + buffer) / 100;
+  // Who is in for sure, then members within the buffer, then the rest: each by rank.
+  enum Turn { surely, tolerably, otherwise };
+  std::vector<Turn> turns(members.size());
+  std::array<std::size_t, 3> takers{};
+  std::size_t ahead = 0;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    while (ahead < chosen.size() && precedes(chosen[ahead], members[i], universe.order)) ++ahead;
+    const std::size_t rank = ahead + i + 1;
+    turns[i] = rank <= sure                                     ? surely
+               : rank <= tolerated && is_in(stands, members[i]) ? tolerably
+                                                                : otherwise;
+    ++takers[turns[i]];
+  }
+  for (std::size_t& each : takers) {
+    each = std::min(each, places);
+    places -= each;
+  }
+  Ids kept;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (takers[turns[i]] == 0) continue;
+    --takers[turns[i]];
+    kept.push_back(members[i]);
+  }
+  members = std::move(kept);
+}
+
+void Selection::keep_primary_lines(Ids& members, const Universe& universe,
                                    const std::vector<bool>& stands) const {
+  const std::string& issuer = universe.issuer;
   // The best line of each issuer, and the best of those that stand there.
   struct Lines {
     std::optional<SymbolId> best;
@@ -189,30 +317,28 @@ void Selection::keep_primary_lines(Ids& members, const std::string& issuer,
     if (label == 0) return false;
     const Lines& lines = by_issuer[label];
     const bool stays =
-        lines.standing && cap_of(market_, *lines.best) <= cap_of(market_, *lines.standing);
+        lines.standing && !exceeds(cap_of(market_, *lines.best), cap_of(market_, *lines.standing),
+                                   universe.stability.band);
     return id != (stays ? *lines.standing : *lines.best);
   });
 }
 
-std::vector<SymbolId> Selection::members(const Universe& universe, const Entry* before) {
-  const bool looks_back = universe.additions || !universe.issuer.empty();
+std::vector<SymbolId> Selection::members(const Universe& universe) {
+  const Entry* before = find_entry(before_, universe.name);
+  const bool looks_back =
+      universe.additions || !universe.issuer.empty() || universe.stability.buffer > 0;
   const std::vector<bool> stands = standing(looks_back ? before : nullptr, market_);
-  Ids members = candidates(universe, before);
+  Ids members = seated(universe, before);
   Ids chosen = included(universe);
   std::vector<bool> is_chosen(chosen.empty() ? 0 : market_.symbols().size());
   for (const SymbolId id : chosen) is_chosen[id] = true;
-  if (!universe.group.empty()) {
-    std::vector<bool>& seated = seated_[universe.group];
-    std::erase_if(members, [&](SymbolId id) { return seated[id] && !is_in(is_chosen, id); });
-    for (const SymbolId id : members) seated[id] = true;
-  }
-  if (!universe.issuer.empty()) keep_primary_lines(members, universe.issuer, stands);
+  if (!universe.issuer.empty()) keep_primary_lines(members, universe, stands);
   std::erase_if(members, [&is_chosen](SymbolId id) { return is_in(is_chosen, id); });
   if (universe.order != Order::market_cap) sort(members, universe.order);
   if (universe.first) {
     sort(chosen, universe.order);
     chosen.resize(std::min(chosen.size(), *universe.first));
-    members.resize(std::min(members.size(), *universe.first - chosen.size()));
+    keep_first(members, chosen, universe, stands);
   }
   if (!chosen.empty()) {
     members.insert(members.end(), chosen.begin(), chosen.end());

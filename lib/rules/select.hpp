@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
-#include <optional>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "domain/members.hpp"
@@ -11,19 +11,42 @@
 
 namespace tickstock {
 
+/// A member for which its universe does not hold any more, and that keeps its seat for now.
+struct Waiting {
+  std::string group;  ///< whose seat it is
+  SymbolId symbol;
+  std::string universe;
+  int nights;  ///< as-of days in a row on which its universe did not hold
+  Day as_of;   ///< the last of them
+};
+
 /// Finds the members of universes, one after the other in the order in which they are declared: in
-/// a group a symbol goes to the first universe whose conditions hold for it.
+/// a group a symbol that has no seat goes to the first universe whose conditions hold for it.
 class Selection {
  public:
-  /// \param universes all there are, families expanded
-  Selection(const Market& market, const Universes& universes);
+  /// \param universes all there are, families expanded \param before the entries as they stand:
+  /// they tell who has a seat, and who stands there has a say where a label is blank, where one
+  /// line of an issuer counts, and where members are only added \param waiting who waits so far
+  /// \param tasks those whose universes are written; the members of others keep their seats
+  Selection(const Market& market, const Universes& universes, const Entries& before,
+            const std::vector<Waiting>& waiting, std::vector<Task> tasks);
 
-  /// Returns the members in order. \param before its entry, or null: who stands there has a say
-  /// where a label is blank, where one line of an issuer counts, and where members are only added
-  std::vector<SymbolId> members(const Universe& universe, const Entry* before);
+  /// Returns the members in order.
+  std::vector<SymbolId> members(const Universe& universe);
+
+  /// Who waits from now on, of the groups that were asked for; in no order.
+  [[nodiscard]] const std::vector<Waiting>& waiting() const { return waiting_; }
 
  private:
   using Ids = std::vector<SymbolId>;
+
+  /// The seats of a group.
+  struct Seats {
+    Universes universes;
+    /// By SymbolId the universe that has the symbol, counted from 1; 0 for none.
+    std::vector<std::uint32_t> taken;
+    std::vector<Ids> held;  ///< by universe; empty until the first of them is asked for
+  };
 
   /// The active symbols in rank order, then those without a cap by symbol.
   const Ids& in_rank_order();
@@ -33,15 +56,35 @@ class Selection {
   /// are not true of all of them
   Ids pool(const Universe& universe, std::vector<Condition>& left);
   Ids candidates(const Universe& universe, const Entry* before);
+  /// The candidates that find a seat, and the members that keep one without being candidates.
+  Ids seated(const Universe& universe, const Entry* before);
+  /// The members that keep a seat without being candidates. \param taken tells of each symbol
+  /// whether it is taken, and is told \param take takes it
+  template <typename IsTaken, typename Take>
+  Ids held(const Universe& universe, IsTaken is_taken, Take take);
+  /// Decides on a member for which its universe does not hold. \return whether it keeps its seat
+  bool keeps_seat(const Universe& universe, SymbolId member);
+  /// Whether all conditions hold for a member; a blank label counts as that of its universe.
+  [[nodiscard]] bool holds_for_member(const Universe& universe, SymbolId member, int band) const;
+
+  [[nodiscard]] bool precedes(SymbolId a, SymbolId b, Order order) const;
   void sort(Ids& members, Order order) const;
-  void keep_primary_lines(Ids& members, const std::string& issuer,
+  void keep_primary_lines(Ids& members, const Universe& universe,
                           const std::vector<bool>& stands) const;
+  /// Leaves the first ones, as many as there are places beside those `chosen`. \param members in
+  /// order, as those chosen are
+  void keep_first(Ids& members, const Ids& chosen, const Universe& universe,
+                  const std::vector<bool>& stands) const;
   [[nodiscard]] Ids included(const Universe& universe) const;
 
   const Market& market_;
+  const Entries& before_;
+  std::vector<Task> tasks_;
   Ids in_rank_order_;
   std::map<std::string, std::vector<Ids>> by_label_;
-  std::map<std::string, std::vector<bool>> seated_;  ///< by group, and there by SymbolId
+  std::map<std::string, Seats> seats_;                          ///< by group
+  std::map<std::pair<std::string, SymbolId>, Waiting> waited_;  ///< by universe and symbol
+  std::vector<Waiting> waiting_;
 };
 
 }  // namespace tickstock

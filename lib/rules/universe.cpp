@@ -11,13 +11,18 @@ namespace {
 struct Holds {
   const Market& market;
   SymbolId symbol;
+  int band;
 
   bool operator()(const HasCap& /*any*/) const { return market.eligible(symbol); }
   bool operator()(const CapFrom& bound) const {
-    return market.eligible(symbol) && market.market_cap(symbol) >= bound.dollars;
+    if (!market.eligible(symbol)) return false;
+    if (band == 0) return market.market_cap(symbol) >= bound.dollars;
+    return Percents{market.market_cap(symbol)} * 100 >= Percents{bound.dollars} * (100 - band);
   }
   bool operator()(const CapBelow& bound) const {
-    return market.eligible(symbol) && market.market_cap(symbol) < bound.dollars;
+    if (!market.eligible(symbol)) return false;
+    if (band == 0) return market.market_cap(symbol) < bound.dollars;
+    return Percents{market.market_cap(symbol)} * 100 < Percents{bound.dollars} * (100 + band);
   }
   bool operator()(const ListedWithin& window) const {
     const auto listed = market.listed(symbol);
@@ -38,8 +43,8 @@ struct Holds {
 
 }  // namespace
 
-bool holds(const Condition& condition, const Market& market, SymbolId symbol) {
-  return std::visit(Holds{market, symbol}, condition);
+bool holds(const Condition& condition, const Market& market, SymbolId symbol, int band) {
+  return std::visit(Holds{market, symbol, band}, condition);
 }
 
 std::optional<double> Universe::cap_from() const {

@@ -43,8 +43,20 @@ struct Named {
 /// What a member of a universe must be, besides active.
 using Condition = std::variant<HasCap, CapFrom, CapBelow, ListedWithin, Matches, Named>;
 
+/// How slowly a universe changes. Staying is entering with slack: with the defaults both are the
+/// same.
+struct Stability {
+  int band = 0;    ///< percent by which a member may lie beyond a bound of market cap
+  int nights = 1;  ///< as-of days in a row outside, on the last of which a member leaves
+  int buffer = 0;  ///< percent of `first` by which a member may rank beyond it
+};
+
+/// Wide enough for a market cap times a percentage without rounding.
+using Percents = long double;
+
 /// Returns whether a condition is true of an active symbol.
-bool holds(const Condition& condition, const Market& market, SymbolId symbol);
+/// \param band percent by which bounds of market cap are widened, as they are for a member
+bool holds(const Condition& condition, const Market& market, SymbolId symbol, int band = 0);
 
 /// In which order members stand.
 enum class Order : unsigned char {
@@ -79,6 +91,7 @@ struct Universe {
   std::string issuer = {};
   /// In the universe of a family: members whose label turns blank stay while the rest holds.
   bool keeps_blank = false;
+  Stability stability = {};
 
   /// The lowest market cap of a member, in US dollars; nothing where it has no lower bound.
   [[nodiscard]] std::optional<double> cap_from() const;
@@ -86,6 +99,10 @@ struct Universe {
   [[nodiscard]] std::optional<int> listed_within() const;
   /// Whether its members are eligible symbols only.
   [[nodiscard]] bool asks_for_cap() const;
+  /// Whether its members keep their seats longer than the conditions alone give them.
+  [[nodiscard]] bool keeps_seats() const { return stability.band > 0 || stability.nights > 1; }
+  /// The group whose seats it has: its own name where it is in none.
+  [[nodiscard]] const std::string& seat_group() const { return group.empty() ? name : group; }
   /// Whether a symbol is excluded by name.
   [[nodiscard]] bool excludes(const Market& market, SymbolId symbol) const;
 };

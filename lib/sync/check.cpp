@@ -174,12 +174,12 @@ class Preflight {
       std::size_t members = 0;
     };
     std::map<std::string, Made> made;
-    Selection selection(market, universes);
+    Selection selection(market, universes, entries, {}, tasks_of(Mode::full, policy_));
     for (const auto& universe : universes) {
       Made& of_declared = made[universe->family.empty() ? universe->name : universe->family];
       ++of_declared.universes;
       of_declared.members +=
-          selection.members(*universe, find_entry(entries, universe->name)).size();
+          selection.members(*universe).size();
       require_room(catalog.entries, "universe", universe->name);
       require_room(catalog.entries, "cache_type", universe->type);
     }

@@ -1,0 +1,470 @@
+#include <map>
+#include <random>
+#include <set>
+
+#include "rules/reason.hpp"
+#include "support/catch.hpp"
+#include "unit/sample.hpp"
+
+using namespace tickstock;
+using namespace tickstock::test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+/// Nights one after the other: what stands in the entries, and who waits.
+class Nights {
+ public:
+  explicit Nights(Policy policy) : policy_(std::move(policy)) {}
+
+  void to(const std::string& as_of, const std::vector<Row>& rows, Mode mode = Mode::full) {
+    market_.emplace(market_of(rows, as_of));
+    Entries entries;
+    for (const auto& [universe, members] : lists_) {
+      entries[universe] = entry_of(*market_, types_[universe], members, metadata_[universe]);
+    }
+    std::vector<Waiting> waiting;
+    for (const auto& [where, row] : rows_) {
+      waiting.push_back({where.first, market_->symbols().intern(where.second), row.universe,
+                         row.nights, row.as_of});
+    }
+    plan_ = make_plan(mode, *market_, entries, policy_, waiting);
+    for (const TaskPlan& task : plan_.tasks) {
+      for (const EntryWrite& write : task.writes) {
+        lists_[write.universe] = names(*market_, write.after->members.list());
+        types_[write.universe] = write.after->cache_type;
+        metadata_[write.universe] = write.after->metadata;
+      }
+    }
+    for (const Waiting& gone : plan_.waited) rows_.erase({gone.group, name(gone)});
+    for (const Waiting& each : plan_.waiting) rows_[{each.group, name(each)}] = each;
+  }
+
+  Names in(const std::string& universe) { return lists_[universe]; }
+  void put(const std::string& universe, const Names& members) { lists_[universe] = members; }
+  /// Nights for which a symbol has waited; 0 where it does not.
+  int waits(const std::string& symbol, const std::string& group = "categories") const {
+    const auto found = rows_.find({group, symbol});
+    return found == rows_.end() ? 0 : found->second.nights;
+  }
+  [[nodiscard]] std::size_t waiting() const { return rows_.size(); }
+  Policy& policy() { return policy_; }
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  [[nodiscard]] const Market& market() const { return *market_; }
+  void forget_waiting() { rows_.clear(); }
+
+ private:
+  [[nodiscard]] std::string name(const Waiting& each) const {
+    return std::string(market_->name(each.symbol));
+  }
+
+  Policy policy_;
+  std::optional<Market> market_;
+  Plan plan_;
+  std::map<std::string, Names> lists_;
+  std::map<std::string, std::string> types_;
+  std::map<std::string, std::string> metadata_;
+  std::map<std::pair<std::string, std::string>, Waiting> rows_;
+};
+
+Policy stable(Stability stability) {
+  Policy policy;
+  policy.stability = stability;
+  policy.guards.max_removed_percent = 100;
+  return policy;
+}
+
+}  // namespace
+
+TEST_CASE("a member stays within the band, and its edge belongs to it below but not above") {
+  Nights nights(stable({.band = 10}));
+  nights.to("2026-08-03", {{"LOW", 10e9}, {"HIGH", 9e9}, {"EDGE", 10e9}, {"TOP", 9.99e9}});
+  REQUIRE(nights.in("large_cap") == Names{"EDGE", "LOW"});
+  nights.to("2026-08-04", {{"LOW", 9e9}, {"HIGH", 10.999e9}, {"EDGE", 8.999e9}, {"TOP", 11e9}});
+  CHECK(nights.in("large_cap") == Names{"TOP", "LOW"});
+  CHECK(nights.in("mid_cap") == Names{"HIGH", "EDGE"});
+  CHECK(nights.waiting() == 0);
+}
+
+TEST_CASE("exactly on a bound a symbol without a seat takes the upper one") {
+  Nights nights(stable({.band = 10, .nights = 3}));
+  nights.to("2026-08-03", {{"ON", 10e9}, {"UNDER", 9'999'999'999.99}});
+  CHECK(nights.in("large_cap") == Names{"ON"});
+  CHECK(nights.in("mid_cap") == Names{"UNDER"});
+}
+
+TEST_CASE("a member leaves on the last of its nights, by the conditions of that day") {
+  Nights nights(stable({.band = 10, .nights = 3}));
+  nights.to("2026-08-03", {{"A", 20e9}});
+  nights.to("2026-08-04", {{"A", 8.9e9}});
+  CHECK(nights.in("large_cap") == Names{"A"});
+  CHECK(nights.waits("A") == 1);
+  nights.to("2026-08-05", {{"A", 1e9}});
+  CHECK(nights.waits("A") == 2);
+  // Two bands in one jump.
+  nights.to("2026-08-06", {{"A", 1e9}});
+  CHECK(nights.in("large_cap").empty());
+  CHECK(nights.in("mid_cap").empty());
+  CHECK(nights.in("small_cap") == Names{"A"});
+  CHECK(nights.waiting() == 0);
+}
+
+TEST_CASE("a day on which the universe holds again ends the count, within the band too") {
+  Nights nights(stable({.band = 10, .nights = 2}));
+  nights.to("2026-08-03", {{"A", 20e9}});
+  nights.to("2026-08-04", {{"A", 8e9}});
+  nights.to("2026-08-05", {{"A", 9.1e9}});
+  CHECK(nights.waits("A") == 0);
+  nights.to("2026-08-06", {{"A", 8e9}});
+  CHECK(nights.waits("A") == 1);
+  CHECK(nights.in("large_cap") == Names{"A"});
+}
+
+TEST_CASE("a repeated day, and one that goes back, count nothing") {
+  Nights nights(stable({.nights = 3}));
+  nights.to("2026-08-03", {{"A", 20e9}});
+  nights.to("2026-08-10", {{"A", 8e9}});
+  nights.to("2026-08-10", {{"A", 8e9}});
+  nights.to("2026-08-04", {{"A", 8e9}});
+  CHECK(nights.waits("A") == 1);
+  nights.to("2026-08-10", {{"A", 8e9}});
+  CHECK(nights.waits("A") == 1);
+  // A day that was left out is none of them.
+  nights.to("2026-08-12", {{"A", 8e9}});
+  CHECK(nights.waits("A") == 2);
+}
+
+TEST_CASE("who is inactive or without a market cap leaves at once") {
+  Nights nights(stable({.band = 10, .nights = 5}));
+  nights.to("2026-08-03", {{"GONE", 20e9}, {"NONE", 20e9}, {"SMALL", 20e9}});
+  nights.to("2026-08-04", {{"GONE", 20e9, {}, "2026-08-04"}, {"NONE", 0}, {"SMALL", 1e9}});
+  CHECK(nights.in("large_cap") == Names{"SMALL"});
+  CHECK(nights.waiting() == 1);
+  // For a night without a cap it loses its seat, and comes back by the conditions alone.
+  nights.to("2026-08-05", {{"GONE", 20e9, {}, "2026-08-04"}, {"NONE", 9.5e9}, {"SMALL", 1e9}});
+  CHECK(nights.in("mid_cap") == Names{"NONE"});
+}
+
+TEST_CASE("runs of other tasks count nothing, and keep who waits") {
+  Nights nights(stable({.nights = 2}));
+  nights.policy().declared.push_back({.name = "theme_big", .conditions = {CapFrom{15e9}}});
+  nights.policy().declared.back().type = "theme";
+  nights.policy().declared.back().task = Task::themes;
+  nights.policy().declared.back().stability = {.nights = 3};
+  nights.to("2026-08-03", {{"A", 20e9}});
+  nights.to("2026-08-04", {{"A", 8e9}});
+  REQUIRE(nights.waits("A") == 1);
+  REQUIRE(nights.waits("A", "theme_big") == 1);
+  nights.to("2026-08-05", {{"A", 8e9}}, Mode::themes);
+  nights.to("2026-08-05", {{"A", 8e9}}, Mode::ipos);
+  nights.to("2026-08-05", {{"A", 8e9}}, Mode::delisted);
+  CHECK(nights.waits("A") == 1);
+  CHECK(nights.waits("A", "theme_big") == 2);
+  nights.to("2026-08-06", {{"A", 8e9}}, Mode::market_cap);
+  CHECK(nights.in("mid_cap") == Names{"A"});
+  CHECK(nights.waits("A", "theme_big") == 2);
+  nights.to("2026-08-06", {{"A", 8e9}}, Mode::full);
+  CHECK(nights.in("theme_big").empty());
+}
+
+TEST_CASE("a universe of a group that the run does not write keeps its members") {
+  Nights nights(stable({.nights = 2}));
+  Universe nano{.name = "nano_cap",
+                .type = "theme",
+                .task = Task::themes,
+                .group = "categories",
+                .conditions = {CapFrom{1e6}}};
+  nano.stability = {.nights = 2};
+  nights.policy().declared.push_back(nano);
+  nights.to("2026-08-03", {{"A", 60e6}});
+  nights.to("2026-08-04", {{"A", 10e6}});
+  nights.to("2026-08-05", {{"A", 10e6}}, Mode::themes);
+  CHECK(nights.in("micro_cap") == Names{"A"});
+  CHECK(nights.in("nano_cap").empty());
+  CHECK(nights.waits("A") == 1);
+  nights.to("2026-08-05", {{"A", 10e6}});
+  CHECK(nights.in("micro_cap").empty());
+  CHECK(nights.in("nano_cap") == Names{"A"});
+}
+
+TEST_CASE("who waits for a universe that is gone is forgotten; a new one changes no count") {
+  Nights nights(stable({}));
+  const Universe big{.name = "big",
+                     .type = "theme",
+                     .task = Task::themes,
+                     .conditions = {CapFrom{10e9}},
+                     .stability = {.nights = 3}};
+  const Universe huge{.name = "huge",
+                      .type = "theme",
+                      .task = Task::themes,
+                      .conditions = {CapFrom{15e9}},
+                      .stability = {.nights = 3}};
+  nights.policy().declared = {big};
+  nights.to("2026-08-03", {{"A", 20e9}});
+  nights.to("2026-08-04", {{"A", 8e9}});
+  nights.policy().declared = {huge, big};
+  nights.to("2026-08-05", {{"A", 8e9}});
+  CHECK(nights.waits("A", "big") == 2);
+  CHECK(nights.in("huge").empty());
+  nights.policy().declared = {huge};
+  nights.to("2026-08-06", {{"A", 8e9}});
+  CHECK(nights.waiting() == 0);
+}
+
+TEST_CASE("switched on over entries that are right nothing changes, switched off it ends at once") {
+  Nights nights(stable({}));
+  const std::vector<Row> rows{{"A", 20e9}, {"B", 8e9}, {"C", 1e9}};
+  nights.to("2026-08-03", rows);
+  nights.policy().stability = {.band = 10, .nights = 2, .buffer = 10};
+  nights.to("2026-08-04", rows);
+  CHECK(nights.plan().empty());
+  CHECK(nights.waiting() == 0);
+  nights.to("2026-08-05", {{"A", 5e9}, {"B", 8e9}, {"C", 1e9}});
+  CHECK(nights.waits("A") == 1);
+  nights.policy().stability = {};
+  nights.to("2026-08-05", {{"A", 5e9}, {"B", 8e9}, {"C", 1e9}});
+  CHECK(nights.in("mid_cap") == Names{"B", "A"});
+  CHECK(nights.waiting() == 0);
+}
+
+TEST_CASE("a changed band counts from the night on which it is changed") {
+  Nights nights(stable({.band = 20, .nights = 2}));
+  nights.to("2026-08-03", {{"A", 20e9}});
+  nights.to("2026-08-04", {{"A", 8.5e9}});
+  CHECK(nights.waits("A") == 0);
+  nights.policy().stability.band = 10;
+  nights.to("2026-08-05", {{"A", 8.5e9}});
+  CHECK(nights.waits("A") == 1);
+  nights.policy().stability.band = 30;
+  nights.to("2026-08-06", {{"A", 8.5e9}});
+  CHECK(nights.waits("A") == 0);
+}
+
+TEST_CASE("the buffer lets members stay in while it holds, and always as many as there should be") {
+  Policy policy = stable({});
+  policy.builtin = false;
+  policy.declared = {{.name = "ten",
+                      .type = "theme",
+                      .task = Task::themes,
+                      .first = 10,
+                      .stability = {.buffer = 20}}};
+  Nights nights(policy);
+  const auto ranked = [](const Names& order) {
+    std::vector<Row> rows;
+    for (const std::string& symbol : order) {
+      rows.push_back({symbol, 1e9 - 1e6 * static_cast<double>(rows.size())});
+    }
+    return rows;
+  };
+  nights.to("2026-08-03", ranked({"A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"}));
+  REQUIRE(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
+  // At rank 9 a new one does not get in while a member within rank 12 is there.
+  nights.to("2026-08-04", ranked({"A", "B", "C", "D", "E", "F", "G", "H", "K", "L", "I", "J"}));
+  CHECK(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
+  // At rank 8 it does, and the last within the buffer makes room.
+  nights.to("2026-08-05", ranked({"A", "B", "C", "D", "E", "F", "G", "K", "H", "L", "I", "J"}));
+  CHECK(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "K", "H", "I"});
+  // Beyond rank 12 a member leaves, and the rest fill up by rank.
+  nights.to("2026-08-06",
+            ranked({"A", "B", "C", "D", "E", "F", "G", "K", "M", "L", "N", "J", "H", "I"}));
+  CHECK(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "K", "M", "L"});
+  // Larger than the market.
+  nights.to("2026-08-07", ranked({"A", "Z"}));
+  CHECK(nights.in("ten") == Names{"A", "Z"});
+}
+
+TEST_CASE("reasons say which rule let a member go, and why one waits") {
+  Nights nights(stable({.band = 10, .nights = 2}));
+  nights.to("2026-08-03", {{"A", 20e9}, {"B", 3e9}});
+  nights.to("2026-08-04", {{"A", 8e9}, {"B", 12e9}});
+  const Waiting& waiting = nights.plan().waiting.front();
+  const auto rule_of = [&nights](const std::string& name) {
+    for (const auto& universe : nights.plan().universes) {
+      if (universe->name == name) return *universe;
+    }
+    return Universe{};
+  };
+  CHECK(waiting_reason(rule_of(waiting.universe), nights.market(), waiting) ==
+        "below $10 B, night 1 of 2");
+  nights.to("2026-08-05", {{"A", 8e9}, {"B", 12e9}});
+  const MemberReasons reasons(nights.market(), {}, nights.plan().universes, 30);
+  std::map<std::string, std::string> why;
+  for (const EntryWrite& write : nights.plan().tasks.front().writes) {
+    for (const Placement& member : write.diff.removed) {
+      why[std::string(nights.market().name(member.symbol))] = reasons.removed(write, member.symbol);
+    }
+  }
+  CHECK(why["A"] == "below $10 B for 2 nights, beyond the band of 10 %");
+  CHECK(why["B"] == "not below $10 B for 2 nights, beyond the band of 10 %");
+}
+
+namespace {
+
+/// Section by section what the manual says of bands, nights and buffers, for the categories and one
+/// universe of leaders, without any of the program's code.
+class Statement {
+ public:
+  Statement(int band, int nights, int buffer, std::size_t first)
+      : band_(band), nights_(nights), buffer_(buffer), first_(first) {}
+
+  void night(int day, const std::map<std::string, long>& caps) {
+    std::map<std::string, std::string> seats;
+    for (const auto& [symbol, cap] : caps) {
+      if (cap <= 0) {
+        outside_.erase(symbol);
+        continue;
+      }
+      const std::string seat = seats_.contains(symbol) ? seats_[symbol] : "";
+      if (seat.empty() || (band_ == 0 && nights_ == 1)) {
+        seats[symbol] = plain(cap);
+        continue;
+      }
+      const auto [from, below] = bounds(seat);
+      if (cap * 100 >= from * (100 - band_) && (below == 0 || cap * 100 < below * (100 + band_))) {
+        outside_.erase(symbol);
+        seats[symbol] = seat;
+        continue;
+      }
+      auto& [count, last] = outside_.try_emplace(symbol, 0, -1).first->second;
+      if (day > last) {
+        ++count;
+        last = day;
+      }
+      seats[symbol] = count >= nights_ ? plain(cap) : seat;
+      if (count >= nights_) outside_.erase(symbol);
+    }
+    std::erase_if(outside_, [&](const auto& each) { return !caps.contains(each.first); });
+    std::erase_if(seats, [](const auto& each) { return each.second.empty(); });
+    seats_ = seats;
+    lead(caps);
+  }
+
+  [[nodiscard]] std::set<std::string> in(const std::string& universe) const {
+    std::set<std::string> members;
+    for (const auto& [symbol, seat] : seats_) {
+      if (seat == universe) members.insert(symbol);
+    }
+    return members;
+  }
+  [[nodiscard]] const std::set<std::string>& leaders() const { return leaders_; }
+  [[nodiscard]] std::map<std::string, int> waiting() const {
+    std::map<std::string, int> waiting;
+    for (const auto& [symbol, count] : outside_) waiting[symbol] = count.first;
+    return waiting;
+  }
+
+ private:
+  static const std::vector<std::pair<std::string, long>>& table() {
+    static const std::vector<std::pair<std::string, long>> table{{"mega_cap", 200'000'000'000},
+                                                                 {"large_cap", 10'000'000'000},
+                                                                 {"mid_cap", 2'000'000'000},
+                                                                 {"small_cap", 300'000'000},
+                                                                 {"micro_cap", 50'000'000}};
+    return table;
+  }
+  static std::string plain(long cap) {
+    for (const auto& [name, from] : table()) {
+      if (cap >= from) return name;
+    }
+    return "";
+  }
+  static std::pair<long, long> bounds(const std::string& universe) {
+    long below = 0;
+    for (const auto& [name, from] : table()) {
+      if (name == universe) return {from, below};
+      below = from;
+    }
+    return {};
+  }
+  void lead(const std::map<std::string, long>& caps) {
+    std::vector<std::pair<long, std::string>> ranks;
+    for (const auto& [symbol, cap] : caps) {
+      if (cap > 0) ranks.emplace_back(-cap, symbol);
+    }
+    std::sort(ranks.begin(), ranks.end());
+    const auto sure = first_ * static_cast<std::size_t>(100 - buffer_) / 100;
+    const auto most = first_ * static_cast<std::size_t>(100 + buffer_) / 100;
+    std::set<std::string> now;
+    for (std::size_t i = 0; i < ranks.size() && i < sure; ++i) now.insert(ranks[i].second);
+    for (std::size_t i = 0; i < ranks.size() && i < most && now.size() < first_; ++i) {
+      if (leaders_.contains(ranks[i].second)) now.insert(ranks[i].second);
+    }
+    for (std::size_t i = 0; i < ranks.size() && now.size() < first_; ++i) {
+      now.insert(ranks[i].second);
+    }
+    leaders_ = now;
+  }
+
+  int band_;
+  int nights_;
+  int buffer_;
+  std::size_t first_;
+  std::map<std::string, std::string> seats_;
+  std::map<std::string, std::pair<int, int>> outside_;
+  std::set<std::string> leaders_;
+};
+
+}  // namespace
+
+TEST_CASE("over random nights the categories and leaders are what the manual says") {
+  std::mt19937 random(20260821);
+  const auto one_of = [&random](const std::vector<long>& values) {
+    return values[random() % values.size()];
+  };
+  for (int round = 0; round < 60; ++round) {
+    const auto band = static_cast<int>(one_of({0, 1, 10, 25, 99}));
+    const auto waits = static_cast<int>(one_of({1, 2, 3, 5}));
+    const auto buffer = static_cast<int>(one_of({0, 10, 34, 99}));
+    const auto first = static_cast<std::size_t>(one_of({1, 7, 20, 90}));
+    CAPTURE(round, band, waits, buffer, first);
+    Policy policy = stable({.band = band, .nights = waits, .buffer = buffer});
+    policy.declared = {{.name = "leaders",
+                        .type = "theme",
+                        .task = Task::themes,
+                        .first = first,
+                        .stability = policy.stability}};
+    Nights nights(policy);
+    Statement statement(band, waits, buffer, first);
+    std::map<std::string, long> caps;
+    for (int i = 0; i < 60; ++i) {
+      caps["S" + std::to_string(i)] =
+          one_of({50'000'000, 300'000'000, 2'000'000'000, 10'000'000'000, 200'000'000'000});
+    }
+    int day = 0;
+    for (int night = 0; night < 25; ++night) {
+      day += static_cast<int>(one_of({0, 1, 1, 1, 1, 4, -2}));
+      std::vector<Row> rows;
+      for (auto& [symbol, cap] : caps) {
+        // Mostly small steps about a bound, sometimes a jump, a loss or an exact edge.
+        const long bound =
+            one_of({50'000'000, 300'000'000, 2'000'000'000, 10'000'000'000, 200'000'000'000});
+        switch (random() % 12) {
+          case 0: cap = 0; break;
+          case 1: cap = bound * (100 + one_of({-band, 0, band})) / 100; break;
+          case 2: cap = bound * one_of({5, 9, 11, 30}) / 10; break;
+          case 3:
+          case 4: cap = cap * one_of({88, 95, 106, 112}) / 100; break;
+          default: break;
+        }
+        rows.push_back({symbol, static_cast<double>(cap)});
+      }
+      const Day as_of = *parse_day("2026-03-02") + std::chrono::days(day);
+      nights.to(to_string(as_of), rows);
+      statement.night(day + 100, caps);
+      CAPTURE(night, day);
+      std::map<std::string, int> waiting;
+      for (const Waiting& each : nights.plan().waiting) {
+        waiting[std::string(nights.market().name(each.symbol))] = each.nights;
+      }
+      REQUIRE(waiting == statement.waiting());
+      for (const char* universe : {"mega_cap", "large_cap", "mid_cap", "small_cap", "micro_cap"}) {
+        const Names is = nights.in(universe);
+        CAPTURE(universe);
+        REQUIRE(std::set<std::string>(is.begin(), is.end()) == statement.in(universe));
+      }
+      const Names is = nights.in("leaders");
+      REQUIRE(std::set<std::string>(is.begin(), is.end()) == statement.leaders());
+    }
+  }
+}
