@@ -12,6 +12,7 @@
 #include "options.hpp"
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
+#include "sync/replay.hpp"
 #include "tables/preflight.hpp"
 #include "tables/schema.hpp"
 
@@ -42,6 +43,7 @@ struct Run {
       case Command::config:
         print(options.example ? config_example() : show_config(settings));
         return status_done;
+      case Command::replay: return replay();
     }
     return status_failed;
   }
@@ -173,6 +175,25 @@ struct Run {
     const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
     if (!output.json() && is_silent(status)) return outcome;
     return finish(show_findings(findings, status, output), Tells::what_is, outcome);
+  }
+
+  int replay() {
+    sync::ReplayOptions days{*options.from, *options.to, {settings.run.policy}};
+    std::vector<std::string> files{settings.config_file};
+    if (options.against) {
+      Options other = options;
+      other.config_file = options.against;
+      Settings of_other;
+      resolve_settings(other, of_other);
+      days.policies.push_back(of_other.run.policy);
+      files.push_back(of_other.config_file);
+    }
+    if (log.begin_progress()) patience.set_tick([this] { log.draw_progress(); });
+    const sync::ReplayReport report = sync::replay(days, environment, log, patience);
+    patience.set_tick({});
+    log.end_progress();
+    print(show_replay(report, files, options.listing, output));
+    return status_done;
   }
 
   int deliver() {

@@ -53,6 +53,12 @@ std::string grouped(std::uint64_t number) {
   return digits;
 }
 
+/// `1:05`
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds);
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
 /// The terminal is the user's; a line that can't be drawn is no reason to fail.
 void put(std::string_view text) {
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
@@ -114,6 +120,11 @@ void Log::step(int number, std::string_view name) {
   write(Level::info, fmt::format("step {}/5: {}", number, name), number);
 }
 
+void Log::tell(const std::string& sentence, bool reads) {
+  reads_ = reads;
+  drawing_ ? say(sentence) : info(sentence);
+}
+
 void Log::say(std::string what) {
   what_ = std::move(what);
   since_ = Clock::now();
@@ -150,10 +161,14 @@ void Log::end_progress() {
 std::string progress_text(std::string_view what, const tables::Reading& reading, double seconds,
                           std::size_t width) {
   std::string text(what);
+  double part = reading.part;
+  if (reading.day) text += "  " + to_string(*reading.day);
   if (reading.rows > 0) {
     if (reading.expected > 0) {
-      const double part =
+      part =
           std::min(1.0, static_cast<double>(reading.rows) / static_cast<double>(reading.expected));
+    }
+    if (part > 0) {
       const auto full = static_cast<std::size_t>(part * bar_width);
       text += fmt::format("  [{:.<{}}] {:3.0f} %", std::string(full, '#'), bar_width, part * 100);
     }
@@ -161,8 +176,8 @@ std::string progress_text(std::string_view what, const tables::Reading& reading,
     text += fmt::format("  {} rows, {}/s", grouped(reading.rows),
                         grouped(static_cast<std::uint64_t>(rate)));
   }
-  const auto whole = static_cast<std::int64_t>(seconds);
-  text += fmt::format("  {}:{:02}", whole / 60, whole % 60);
+  text += "  " + clock_text(seconds);
+  if (part > 0 && part < 1) text += fmt::format(", {} left", clock_text(seconds / part - seconds));
   return fitted(text, std::min(columns_of(text), width));
 }
 

@@ -45,7 +45,7 @@ class Log final : public sync::Observer {
 
   void follow(const tables::Reading& reading) override { reading_ = &reading; }
   void step(int number, std::string_view name) override;
-  void tell(const std::string& sentence) override { drawing_ ? say(sentence) : info(sentence); }
+  void tell(const std::string& sentence, bool reads) override;
   void note(const std::string& sentence) override { warning(sentence); }
 
  private:

@@ -24,7 +24,7 @@ struct Family {
   std::string_view help;
 };
 
-constexpr std::array<Family, 12> families{
+constexpr std::array<Family, 13> families{
     {{"last_attempt_timestamp_seconds", "When the last run of this mode ended, however it did."},
      {"last_success_timestamp_seconds",
       "When the last run of this mode ended that committed or had nothing to do."},
@@ -34,6 +34,7 @@ constexpr std::array<Family, 12> families{
      {"eligible_symbols", "Symbols that are active and have a market cap."},
      {"data_age_seconds", "From the newest day of prices to the as-of day."},
      {"pending_events", "Events in the outbox that are not published."},
+     {"waiting", "Members that keep their seats though their universe does not hold for them."},
      {"universe_members", "Members of a universe that the last run wrote, or owns."},
      {"universe_members_added", "Members that the last run added to it."},
      {"universe_members_removed", "Members that the last run removed from it."},
@@ -139,7 +140,12 @@ void take_report(Samples& samples, const sync::Report& report) {
     const std::chrono::seconds age = *report.as_of - *report.newest_prices;
     set("data_age_seconds", age.count());
   }
-  if (report.committed) take_universes(samples, report);
+  if (!report.committed) return;
+  const Plan& plan = report.snapshot->plan;
+  if (plan.lets_wait() || samples.contains("waiting")) {
+    set("waiting", plan.waiting.size() + plan.waiting_elsewhere);
+  }
+  take_universes(samples, report);
 }
 
 }  // namespace

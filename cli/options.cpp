@@ -70,6 +70,8 @@ class CommandLine {
             &CommandLine::looking);
     command("deliver", "Publish the events that are still pending", Command::deliver,
             &CommandLine::deliver);
+    command("replay", "Show how the universes would have changed over days of prices",
+            Command::replay, &CommandLine::replay);
     command("config", "Show the settings that hold, and where each comes from", Command::config,
             &CommandLine::config);
   }
@@ -96,6 +98,14 @@ class CommandLine {
             options_.database_url_file.has_value());
     exclude("--redis-url", options_.gives(cli::setting("redis.url")), "--redis-url-file",
             options_.redis_url_file.has_value());
+    if (options_.command == Command::replay && !(options_.from && options_.to)) {
+      throw Error(ErrorKind::usage,
+                  "replay needs --from and --to, the first and the last day; see "
+                  "'tickstock-cache replay --help'");
+    }
+    if (options_.from && *options_.from > *options_.to) {
+      throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");
+    }
     exclude("--print-sql", prints_sql, "--print-grants", prints_grants);
     exclude("--print-sql", prints_sql, "--print-redis-acl", prints_acl);
     exclude("--print-grants", prints_grants, "--print-redis-acl", prints_acl);
@@ -307,6 +317,15 @@ class CommandLine {
   void deliver() {
     own("--discard", &options_.discard, "Give this pending event up first, unpublished",
         text(check_uuid, "EVENT_ID"));
+  }
+
+  void replay() {
+    own("--from", &options_.from, "First day, YYYY-MM-DD", text(check_day, "DAY"));
+    own("--to", &options_.to, "Last day, YYYY-MM-DD", text(check_day, "DAY"));
+    own("--against", &options_.against, "Another configuration file, to compare with",
+        text(nullptr, "FILE"));
+    own("--format", &options_.listing, "Format of the result (text)",
+        one_of({"text", "json", "csv"}));
   }
 
   void config() {

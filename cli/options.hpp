@@ -19,7 +19,8 @@ enum class Command : unsigned char {
   universes,
   check,
   deliver,
-  config
+  config,
+  replay
 };
 
 /// The command line, read and checked, but not yet merged with environment and configuration file.
@@ -57,6 +58,11 @@ struct Options {
   bool example = false;
   // deliver
   std::optional<std::string> discard;
+  // replay
+  std::optional<Day> from;
+  std::optional<Day> to;
+  std::optional<std::string> against;  ///< another configuration file
+  std::string listing = "text";        ///< or json, or csv
   // history
   std::optional<std::string> universe;
   std::optional<std::string> symbol;

@@ -94,11 +94,6 @@ std::string toml_quoted(const std::string& text) {
 Accepts seconds() { return within(1, longest_time); }
 Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
 
-/// One of these words, in the order of the values of the field.
-Accepts one_of(const std::vector<std::string>& words) {
-  return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
-}
-
 /// \param name `run.timezone`
 Setting row(const std::string& name, const Field& field, const std::string& flag,
             const std::string& meaning, const Accepts& accepts = {},
@@ -110,6 +105,10 @@ Setting row(const std::string& name, const Field& field, const std::string& flag
 }  // namespace
 
 Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
+
+Accepts one_of(const std::vector<std::string>& words) {
+  return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
+}
 
 Accepts text(const Accepts::Check& check, const std::string& called) {
   return {called, 0, 0, {}, check};
@@ -156,6 +155,13 @@ std::vector<Setting> rows_of(Settings& s) {
           "With prices: how many days before the as-of day the latest close may lie", days(0)),
       row("market.issuer", &policy.issuer, "",
           "Column of symbols that tells the company, for universes with lines = \"primary\""),
+      row("stability.band", &policy.stability.band, "",
+          "Percent by which a member may lie beyond its bounds of market cap", within(0, 99)),
+      row("stability.nights", &policy.stability.nights, "",
+          "As-of days in a row outside its universe, on the last of which a member leaves",
+          within(1, 60)),
+      row("stability.buffer", &policy.stability.buffer, "",
+          "Percent of first by which a member may rank beyond it", within(0, 99)),
       row("universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"),
       row("delisted.types", &policy.cleaned_types, "",
           "Types of the entries that are cleaned of delisted symbols", text(check_type)),

@@ -85,6 +85,8 @@ struct Accepts {
 
 /// A whole number in these limits.
 Accepts within(std::int64_t lowest, std::int64_t highest);
+/// One of these words, in the order of the values of the field.
+Accepts one_of(const std::vector<std::string>& words);
 /// A text that passes the check, or each of a list.
 Accepts text(const Accepts::Check& check, const std::string& called = "");
 

@@ -25,8 +25,9 @@ constexpr std::int64_t most_members = 1'000'000;
 
 /// The keys of a universe, conditions first.
 const std::vector<std::string> known_keys{
-    "each",    "match", "except", "cap_from", "cap_below", "listed_within", "first", "include",
-    "exclude", "name",  "type",   "order",    "group",     "maintain",      "lines"};
+    "each",  "match",    "except",  "cap_from", "cap_below", "listed_within",
+    "first", "include",  "exclude", "name",     "type",      "order",
+    "group", "maintain", "lines",   "band",     "nights",    "buffer"};
 constexpr std::ptrdiff_t conditions = 7;
 
 /// A name as an entry, a type or a column may have it.
@@ -39,8 +40,11 @@ bool is_name(const std::string& text) {
 /// Makes a universe of one table.
 class UniverseReader {
  public:
-  UniverseReader(const toml::table& table, std::string issuer, const Universes& builtin)
-      : table_(table), issuer_(std::move(issuer)), builtin_(builtin) {}
+  /// \param defaults what holds for a universe that says nothing else
+  UniverseReader(const toml::table& table, const Policy& defaults, const Universes& builtin)
+      : table_(table), issuer_(defaults.issuer), builtin_(builtin) {
+    universe_.stability = defaults.stability;
+  }
 
   Universe read() {
     universe_.task = Task::themes;
@@ -56,6 +60,7 @@ class UniverseReader {
     read_bounds();
     read_names();
     read_upkeep();
+    read_stability();
     require_what_is_inherited();
     return universe_;
   }
@@ -88,11 +93,12 @@ class UniverseReader {
         .value_or("");
   }
 
-  [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key, std::int64_t most) const {
-    return take<std::int64_t>(key, fmt::format("a whole number from 1 to {}", most),
-                              [&](std::int64_t value) {
-                                return table_.get(key)->is_integer() && value >= 1 && value <= most;
-                              });
+  [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key, std::int64_t most,
+                                                  std::int64_t least = 1) const {
+    return take<std::int64_t>(
+        key, fmt::format("a whole number from {} to {}", least, most), [&](std::int64_t value) {
+          return table_.get(key)->is_integer() && value >= least && value <= most;
+        });
   }
 
   [[nodiscard]] std::optional<double> dollars(std::string_view key) const {
@@ -193,6 +199,13 @@ class UniverseReader {
     universe_.issuer = issuer_;
   }
 
+  void read_stability() {
+    Stability& stability = universe_.stability;
+    stability.band = static_cast<int>(whole("band", 99, 0).value_or(stability.band));
+    stability.nights = static_cast<int>(whole("nights", 60).value_or(stability.nights));
+    stability.buffer = static_cast<int>(whole("buffer", 99, 0).value_or(stability.buffer));
+  }
+
   void require_known_keys() const {
     for (const auto& [key, node] : table_) {
       const std::string word(key.str());
@@ -249,10 +262,14 @@ DeclaredUniverses read_universes(const toml::table& whole) {
   Policy policy;
   policy.builtin = whole["universes"]["builtin"].value_or(true);
   const Universes builtin = policy.universes();
-  const std::string issuer = whole["market"]["issuer"].value_or(std::string());
+  policy.issuer = whole["market"]["issuer"].value_or(std::string());
+  // Whether these are sound is found where the settings are read.
+  policy.stability = {whole["stability"]["band"].value_or(0),
+                      whole["stability"]["nights"].value_or(1),
+                      whole["stability"]["buffer"].value_or(0)};
   std::set<std::string> names;
   for (const toml::node& node : *tables) {
-    UniverseReader reader(*node.as_table(), issuer, builtin);
+    UniverseReader reader(*node.as_table(), policy, builtin);
     Universe universe = reader.read();
     if (!names.insert(universe.name).second) {
       reader.fail("name", "is given to another universe, too; use each name once");

@@ -8,6 +8,7 @@
 #include "settings.hpp"
 #include "show/screen.hpp"
 #include "sync/check.hpp"
+#include "sync/replay.hpp"
 #include "sync/report.hpp"
 #include "tables/entries.hpp"
 #include "tables/runs.hpp"
@@ -28,6 +29,11 @@ std::string show_changes(const tables::Changes& found, const Output& output);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output);
+
+/// What policies would have come to. \param files the configuration of each, empty for none
+/// \param format `text`, `json` or `csv`, a line a night and universe
+std::string show_replay(const sync::ReplayReport& report, const std::vector<std::string>& files,
+                        const std::string& format, const Output& output);
 
 /// The settings that hold; as text a configuration file that says where each comes from.
 std::string show_config(const Settings& settings);

@@ -66,6 +66,15 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
   json.end_object();
 }
 
+void write_waiting(json::Writer& json, const sync::Snapshot& snapshot) {
+  objects_of(json.key("waiting"), snapshot.plan.waiting, [&](const Waiting& waiting) {
+    const Universe& rule = *snapshot.plan.find(waiting.universe);
+    json.put("group", waiting.group, "symbol", snapshot.market.name(waiting.symbol), "universe",
+             waiting.universe, "nights", waiting.nights, "of", rule.stability.nights, "reason",
+             waiting_reason(rule, snapshot.market, waiting));
+  });
+}
+
 void write_market_caps(json::Writer& json, const sync::Report& report) {
   if (!report.snapshot) {
     json.null();
@@ -92,6 +101,7 @@ void write_report(json::Writer& json, const sync::Report& report, int exit_statu
   sync::write_guards(json.key("guards"), report.guards);
   json.put("total_changes", report.total_changes(), "changes", report.total_changes());
   write_task_results(json.key("task_results"), report);
+  if (report.snapshot && report.snapshot->plan.lets_wait()) write_waiting(json, *report.snapshot);
   json.key("errors").value(errors);
   array_of(json.key("warnings"), report.warnings, [&](const Warning& warning) {
     json.string(warning.words(std::numeric_limits<std::size_t>::max()));
@@ -165,6 +175,35 @@ class ReportText {
       }
       for (const EntryWrite& write : task.writes) universe(write, reasons, width);
     }
+    waiting();
+  }
+
+  void waiting() {
+    const sync::Snapshot& snapshot = *report_.snapshot;
+    const std::vector<Waiting>& all = snapshot.plan.waiting;
+    if (all.empty()) return;
+    line("waiting  {} any more", counted(all.size(), "member that its universe does not hold for",
+                                         "members that their universes do not hold for"));
+    const std::size_t shown = output_.full ? all.size() : std::min(all.size(), names_shown);
+    for (std::size_t i = 0; i < shown; ++i) {
+      const Universe& rule = *snapshot.plan.find(all[i].universe);
+      line("{}  {}, in {}", member(' ', all[i].symbol),
+           waiting_reason(rule, snapshot.market, all[i]), printable(rule.name));
+    }
+    if (shown < all.size()) line("    … and {} more", all.size() - shown);
+  }
+
+  /// A symbol with its market cap and rank.
+  [[nodiscard]] std::string member(char sign, SymbolId symbol) const {
+    const Market& market = report_.snapshot->market;
+    const auto listing = market.find(symbol);
+    const std::size_t rank = market.rank_of(symbol);
+    const std::string name = printable(market.name(symbol));
+    return fmt::format("  {} {} {:>10} {:>7}",
+                       sign == ' ' ? " " : screen_.paint(color_of(sign), std::string(1, sign)),
+                       fitted(name, std::max<std::size_t>(columns_of(name), 8)),
+                       !listing ? "-" : dollars(listing->market_cap),
+                       rank == 0 ? "-" : fmt::format("#{}", rank));
   }
 
   void universe(const EntryWrite& write, const MemberReasons& reasons, std::size_t width) {
@@ -181,18 +220,10 @@ class ReportText {
 
   template <typename Why>
   void members(char sign, const std::vector<Placement>& list, const Why& why) {
-    const Market& market = report_.snapshot->market;
     const std::size_t shown = output_.full ? list.size() : std::min(list.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
-      const SymbolId symbol = list[i].symbol;
-      const auto listing = market.find(symbol);
-      const std::size_t rank = market.rank_of(symbol);
       const std::string reason = why(list[i]);
-      const std::string name = printable(market.name(symbol));
-      line("  {} {} {:>10} {:>7}{}{}", screen_.paint(color_of(sign), std::string(1, sign)),
-           fitted(name, std::max<std::size_t>(columns_of(name), 8)),
-           !listing ? "-" : dollars(listing->market_cap),
-           rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
+      line("{}{}{}", member(sign, list[i].symbol), reason.empty() ? "" : "  ", reason);
     }
     if (shown < list.size()) line("  {} … and {} more", sign, list.size() - shown);
   }

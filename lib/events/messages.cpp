@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -29,7 +30,8 @@ Message envelope(const EventKind& kind, const std::string& run_id, const std::st
 }
 
 Message universe_updated(const std::string& run_id, const std::string& timestamp, Task task,
-                         const EntryWrite& write, std::uint64_t position) {
+                         const EntryWrite& write, const std::vector<Waiting>& waiting,
+                         std::uint64_t position) {
   const MembershipDiff& diff = write.diff;
   return envelope(
       kinds::universe_updated, run_id, timestamp,
@@ -40,6 +42,12 @@ Message universe_updated(const std::string& run_id, const std::string& timestamp
         json.put("count", write.after->members.size(), "previous_count", write.previous_count());
         json.put("added", diff.added.size(), "removed", diff.removed.size(), "moved",
                  diff.moved.size());
+        if (write.rule && write.rule->stability.nights > 1) {
+          json.put("waiting",
+                   std::count_if(waiting.begin(), waiting.end(), [&](const Waiting& each) {
+                     return each.universe == write.universe;
+                   }));
+        }
         json.end_object();
       });
 }
@@ -122,8 +130,9 @@ Message sync_triggered(const RunRecord& run, const std::string& timestamp) {
 }
 
 std::vector<Message> task_events(const std::string& run_id, const std::string& timestamp,
-                                 const TaskPlan& task, const Market& market, int ipo_days,
-                                 std::size_t max_universes, std::size_t& omitted) {
+                                 const TaskPlan& task, const std::vector<Waiting>& waiting,
+                                 const Market& market, int ipo_days, std::size_t max_universes,
+                                 std::size_t& omitted) {
   std::vector<Message> messages;
   std::size_t universes = 0;
   const bool limits = task.task != Task::themes;
@@ -132,7 +141,7 @@ std::vector<Message> task_events(const std::string& run_id, const std::string& t
       ++omitted;
       continue;
     }
-    messages.push_back(universe_updated(run_id, timestamp, task.task, write, universes++));
+    messages.push_back(universe_updated(run_id, timestamp, task.task, write, waiting, universes++));
   }
   for_each_listing(task, market, ipo_days, [&](const EntryWrite& write, SymbolId symbol) {
     messages.push_back(

@@ -58,10 +58,12 @@ Message sync_triggered(const RunRecord& run, const std::string& timestamp);
 
 /// The events of one task in their order: its universes, the first `max_universes` of them (0 for
 /// all, as of declared ones always), then its listings or its clean-up. `omitted` grows by the
-/// universes that were left out. \param ipo_days how long a listing is recent
+/// universes that were left out. \param waiting who waits after the run \param ipo_days how long a
+/// listing is recent
 std::vector<Message> task_events(const std::string& run_id, const std::string& timestamp,
-                                 const TaskPlan& task, const Market& market, int ipo_days,
-                                 std::size_t max_universes, std::size_t& omitted);
+                                 const TaskPlan& task, const std::vector<Waiting>& waiting,
+                                 const Market& market, int ipo_days, std::size_t max_universes,
+                                 std::size_t& omitted);
 
 Message sync_completed(const RunRecord& run, const std::string& timestamp);
 

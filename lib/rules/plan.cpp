@@ -139,7 +139,11 @@ void settle_waiting(const Selection& selection, const std::vector<Waiting>& wait
     }
   }
   for (const Waiting& each : waited) {
-    if (!others.contains({each.group, each.universe})) plan.waited.push_back(each);
+    if (others.contains({each.group, each.universe})) {
+      ++plan.waiting_elsewhere;
+    } else {
+      plan.waited.push_back(each);
+    }
   }
   plan.waiting = selection.waiting();
   const auto key = [&market](const Waiting& each) {
@@ -191,6 +195,17 @@ bool has_categories(Mode mode) { return mode != Mode::ipos && mode != Mode::them
 bool Plan::empty() const {
   return std::all_of(tasks.begin(), tasks.end(),
                      [](const TaskPlan& task) { return task.writes.empty(); });
+}
+
+bool Plan::lets_wait() const {
+  return std::any_of(universes.begin(), universes.end(),
+                     [](const auto& universe) { return universe->stability.nights > 1; });
+}
+
+const Universe* Plan::find(std::string_view universe) const {
+  const auto found = std::find_if(universes.begin(), universes.end(),
+                                  [&](const auto& each) { return each->name == universe; });
+  return found == universes.end() ? nullptr : found->get();
 }
 
 std::size_t Plan::considered(const Entries& entries) const {

@@ -60,8 +60,13 @@ struct Plan {
 
   std::vector<Waiting> waited;   ///< who waited so far, of the universes that this plan decides on
   std::vector<Waiting> waiting;  ///< who takes their place; by group, symbol and universe
+  std::size_t waiting_elsewhere = 0;  ///< those that universes of other tasks keep
 
   [[nodiscard]] bool empty() const;
+  /// Whether any universe lets members wait.
+  [[nodiscard]] bool lets_wait() const;
+  /// The universe of that name, or null.
+  [[nodiscard]] const Universe* find(std::string_view universe) const;
   /// How many of the entries a task of this plan looks after.
   [[nodiscard]] std::size_t considered(const Entries& entries) const;
 };

@@ -94,6 +94,9 @@ class Preflight {
                             Need::own_tables};
     if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
     if (policy_.price_days()) needs.push_back(Need::price_market);
+    if (policy_.lets_wait() && !catalog.has_any_own_table()) {
+      needs.push_back(Need::read_own_tables);
+    }
     const std::vector<Error> problems = tables::find_problems(database, needs, policy_.columns());
     for (const Error& problem : problems) fail(problem);
     bool sound = problems.empty();
@@ -178,8 +181,7 @@ class Preflight {
     for (const auto& universe : universes) {
       Made& of_declared = made[universe->family.empty() ? universe->name : universe->family];
       ++of_declared.universes;
-      of_declared.members +=
-          selection.members(*universe).size();
+      of_declared.members += selection.members(*universe).size();
       require_room(catalog.entries, "universe", universe->name);
       require_room(catalog.entries, "cache_type", universe->type);
     }

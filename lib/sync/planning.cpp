@@ -172,6 +172,11 @@ std::string plan_digest(const Plan& plan, const Market& market) {
     add_entry(hash, sides.before, market);
     add_entry(hash, sides.after, market);
   }
+  if (!plan.waiting.empty()) hash.add("waiting");
+  for (const Waiting& each : plan.waiting) {
+    hash.add(each.group).add(market.name(each.symbol)).add(each.universe);
+    hash.add(static_cast<std::uint64_t>(each.nights));
+  }
   return hash.hex();
 }
 

@@ -7,6 +7,7 @@
 #include "sync/run_state.hpp"
 #include "tables/preflight.hpp"
 #include "tables/runs.hpp"
+#include "tables/waiting.hpp"
 
 namespace tickstock::sync {
 
@@ -113,6 +114,9 @@ void Run::look_around() {
   }
   if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
+  // A run that writes has looked at them, where there are any.
+  const bool has_looked = !options_.dry_run && database_->catalog.has_any_own_table();
+  if (options_.policy.lets_wait() && !has_looked) needs.push_back(Need::read_own_tables);
   tables::require(*database_, needs, options_.policy.columns());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ = tables::has(*database_, Need::read_own_tables);
@@ -255,14 +259,6 @@ void Run::attempt() {
 
 void Run::make_plan(postgres::Transaction& transaction) {
   const tables::TableNames& names = environment_.tables;
-  if (can_read_history_) {
-    const auto last = tables::last_completed_as_of(transaction, names);
-    if (last && *report_.as_of < *last) {
-      report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
-                                 " lies before that of the last completed run, which is " +
-                                 to_string(*last));
-    }
-  }
   const std::optional<int> days = price_days(options_.policy, options_.mode);
   // Closed when the tables are read, and when that fails: another attempt does without.
   std::unique_ptr<postgres::Companion> companion = std::move(companion_);
@@ -273,6 +269,13 @@ void Run::make_plan(postgres::Transaction& transaction) {
                         : options_.policy.columns()},
       reading_);
   companion.reset();
+  tables::Past past;
+  if (can_read_history_) past = tables::read_past(transaction, names, market.symbols());
+  if (past.last_as_of && *report_.as_of < *past.last_as_of) {
+    report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
+                               " lies before that of the last completed run, which is " +
+                               to_string(*past.last_as_of));
+  }
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
       !limits.max_data_age_days ||
@@ -286,7 +289,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
                                         options_.policy, options_.mode, market, entries)) {
     report_.warnings.push_back(std::move(warning));
   }
-  Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy);
+  Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy, past.waiting);
   tables::CompanyReader companies(transaction, names, market,
                                   described_symbols(plan, market, options_.policy.ipo_days));
   report_.looked_for_prices = days.has_value();

@@ -21,8 +21,9 @@ class Observer {
   virtual void follow(const tables::Reading& reading) = 0;
   /// Step 1 to 5 begins.
   virtual void step(int number, std::string_view name) = 0;
-  /// What is as it should be, but takes time: a wait that was asked for.
-  virtual void tell(const std::string& sentence) = 0;
+  /// What is as it should be, but takes time: a wait that was asked for. \param reads whether
+  /// something is read meanwhile
+  virtual void tell(const std::string& sentence, bool reads = false) = 0;
   /// Something that should not be: a retry.
   virtual void note(const std::string& sentence) = 0;
 };

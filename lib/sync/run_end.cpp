@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "domain/text.hpp"
 #include "sync/delivery.hpp"
@@ -7,6 +8,7 @@
 #include "tables/entries.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
+#include "tables/waiting.hpp"
 
 namespace tickstock::sync {
 
@@ -53,9 +55,10 @@ void Run::apply(postgres::Transaction& transaction) {
       continue;
     }
     if (!options_.events) continue;
-    for (Message& message : events::task_events(
-             options_.run_id, context.written_at, task, snapshot.market, options_.policy.ipo_days,
-             options_.max_universe_events, report_.universe_events_omitted)) {
+    for (Message& message :
+         events::task_events(options_.run_id, context.written_at, task, snapshot.plan.waiting,
+                             snapshot.market, options_.policy.ipo_days,
+                             options_.max_universe_events, report_.universe_events_omitted)) {
       report_.messages.push_back(std::move(message));
     }
   }
@@ -68,7 +71,20 @@ void Run::apply(postgres::Transaction& transaction) {
   }
   events::require_sendable(report_.messages);
   if (!report_.has_outbox) return;
-  std::vector<postgres::Statement> closing;
+  // A task that failed leaves its universes as they were, and who waits for them.
+  std::set<std::string_view> unwritten;
+  for (const auto& universe : snapshot.plan.universes) {
+    for (const TaskReport& task : report_.tasks) {
+      if (task.error && task.task == universe->task) unwritten.insert(universe->name);
+    }
+  }
+  const auto stays = [&](const Waiting& each) { return unwritten.contains(each.universe); };
+  std::vector<Waiting> waited = snapshot.plan.waited;
+  std::vector<Waiting> waiting = snapshot.plan.waiting;
+  std::erase_if(waited, stays);
+  std::erase_if(waiting, stays);
+  std::vector<postgres::Statement> closing =
+      tables::store_waiting(environment_.tables, snapshot.market, waited, waiting);
   if (options_.events) {
     closing.push_back(tables::store_messages(environment_.tables, options_.run_id,
                                              context.written_at, report_.messages));

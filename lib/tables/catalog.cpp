@@ -120,10 +120,12 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
                            "PostgreSQL knows no time zone '" + timezone +
                                "'; use a name of pg_timezone_names, such as America/New_York");
   catalog = {};
-  const std::array<Relation*, 6> relations{&catalog.symbols, &catalog.prices,  &catalog.entries,
-                                           &catalog.runs,    &catalog.changes, &catalog.outbox};
-  const std::array<TableName, 6> table_names{names.symbols, names.prices,    names.entries,
-                                             names.runs(),  names.changes(), names.outbox()};
+  const std::array<Relation*, 7> relations{&catalog.symbols, &catalog.prices,  &catalog.entries,
+                                           &catalog.runs,    &catalog.changes, &catalog.outbox,
+                                           &catalog.waiting};
+  const std::array<TableName, 7> table_names{names.symbols,  names.prices,    names.entries,
+                                             names.runs(),   names.changes(), names.outbox(),
+                                             names.waiting()};
   std::vector<std::string> schemas;
   std::vector<std::string> tables;
   for (std::size_t i = 0; i < relations.size(); ++i) {
@@ -174,13 +176,14 @@ TableName parse_table_name(std::string_view text, const std::string& default_sch
 }
 
 std::string TableNames::in(std::string_view sql) const {
-  const std::array<std::pair<std::string_view, std::string>, 6> tokens{
+  const std::array<std::pair<std::string_view, std::string>, 7> tokens{
       {{"{symbols}", symbols.quoted()},
        {"{prices}", prices.quoted()},
        {"{entries}", entries.quoted()},
        {"{runs}", runs().quoted()},
        {"{changes}", changes().quoted()},
-       {"{outbox}", outbox().quoted()}}};
+       {"{outbox}", outbox().quoted()},
+       {"{waiting}", waiting().quoted()}}};
   std::string text(sql);
   for (const auto& [token, name] : tokens) replace_all(text, token, name);
   return text;

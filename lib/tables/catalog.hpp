@@ -41,10 +41,11 @@ struct TableNames {
   [[nodiscard]] TableName runs() const { return {entries.schema, "cache_sync_runs"}; }
   [[nodiscard]] TableName changes() const { return {entries.schema, "cache_sync_changes"}; }
   [[nodiscard]] TableName outbox() const { return {entries.schema, "cache_sync_outbox"}; }
+  [[nodiscard]] TableName waiting() const { return {entries.schema, "cache_sync_waiting"}; }
 
-  /// `sql` with `{symbols}`, `{prices}`, `{entries}`, `{runs}`, `{changes}` and `{outbox}` replaced
-  /// by the quoted names: besides the days below the only thing that is ever put into a statement's
-  /// text.
+  /// `sql` with `{symbols}`, `{prices}`, `{entries}`, `{runs}`, `{changes}`, `{outbox}` and
+  /// `{waiting}` replaced by the quoted names: besides the days below the only thing that is ever
+  /// put into a statement's text.
   [[nodiscard]] std::string in(std::string_view sql) const;
   /// The same with `{first}` and `{last}` replaced by two days, for COPY, which takes no
   /// parameters.
@@ -111,6 +112,7 @@ struct Catalog {
   Relation runs;
   Relation changes;
   Relation outbox;
+  Relation waiting;
 
   Day today;                 ///< the calendar day of the server's clock in the asked zone
   double clock = 0;          ///< seconds since 1970 by the server's clock
@@ -119,12 +121,12 @@ struct Catalog {
   std::string server_version;
   std::string server_encoding;
 
-  /// All three of the program's own tables exist.
+  /// All of the program's own tables exist.
   [[nodiscard]] bool has_own_tables() const {
-    return runs.exists() && changes.exists() && outbox.exists();
+    return runs.exists() && changes.exists() && outbox.exists() && waiting.exists();
   }
   [[nodiscard]] bool has_any_own_table() const {
-    return runs.exists() || changes.exists() || outbox.exists();
+    return runs.exists() || changes.exists() || outbox.exists() || waiting.exists();
   }
 };
 

@@ -24,7 +24,7 @@ COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::
 // One look into the key of the prices for each symbol. COPY takes no parameters, so the days are in
 // the text.
 constexpr std::string_view priced_sql = R"(,
-             (SELECT {close} * {shares} FROM {prices} p
+             (SELECT {cap of price} FROM {prices} p
                WHERE p.symbol = s.symbol AND p.close IS NOT NULL
                  AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
                ORDER BY p.date DESC LIMIT 1))";
@@ -110,8 +110,7 @@ std::string market_select(const TableNames& names, const Catalog& catalog,
           options.price_days
               ? names.in(priced_sql, options.as_of - std::chrono::days(days), options.as_of)
               : "");
-  replace("{close}", "p." + cast_of(catalog.prices, "close", "numeric"));
-  replace("{shares}", "s." + cast_of(catalog.symbols, "shares_outstanding", "numeric"));
+  replace("{cap of price}", priced_cap(catalog));
   replace("{labels}", labels);
   return sql;
 }
@@ -145,6 +144,15 @@ postgres::CopyOut copy_market(postgres::Transaction& transaction, const TableNam
   return {transaction.connection(),
           {doing, market_select(names, catalog, options, numeric)},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
+}
+
+/// A market with room for what the statistics expect.
+Market empty_market(const Catalog& catalog, const SourceOptions& options) {
+  Market market(options.as_of, options.columns);
+  // Whatever they say, it is no reason to ask for all the memory there is.
+  constexpr std::int64_t most_rows = 10'000'000;
+  market.reserve(static_cast<std::size_t>(std::min(catalog.symbols.rows, most_rows)));
+  return market;
 }
 
 /// The names that a family may have made, as a pattern of LIKE.
@@ -205,15 +213,25 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Polic
           {"tickstock_cache.types", postgres::array_literal(policy.cleaned_types)}};
 }
 
+std::string priced_cap(const Catalog& catalog) {
+  return "p." + cast_of(catalog.prices, "close", "numeric") + " * s." +
+         cast_of(catalog.symbols, "shares_outstanding", "numeric");
+}
+
+Market read_market(postgres::Transaction& transaction, const TableNames& names,
+                   const Catalog& catalog, const SourceOptions& options, Reading& reading) {
+  Market market = empty_market(catalog, options);
+  reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows)};
+  copy_market(transaction, names, catalog, options, market, reading).finish();
+  market.rank();
+  return market;
+}
+
 Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
                      const TableNames& names, const Catalog& catalog, const SourceOptions& options,
                      Reading& reading) {
-  Sources read{Market(options.as_of, options.columns), {}};
-  const Relation& symbols = catalog.symbols;
-  reading = {0, static_cast<std::uint64_t>(symbols.rows + catalog.entries.rows)};
-  // Whatever the statistics say, it is no reason to ask for all the memory there is.
-  constexpr std::int64_t most_rows = 10'000'000;
-  read.market.reserve(static_cast<std::size_t>(std::min(symbols.rows, most_rows)));
+  Sources read{empty_market(catalog, options), {}};
+  reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows + catalog.entries.rows)};
   postgres::CopyOut market =
       copy_market(transaction, names, catalog, options, read.market, reading);
   market.begin();

@@ -24,6 +24,9 @@ struct Sources {
 struct Reading {
   std::uint64_t rows = 0;
   std::uint64_t expected = 0;  ///< by the statistics; 0 where there are none
+  // Of what is read day by day:
+  std::optional<Day> day = {};  ///< the one that is being read
+  double part = 0;              ///< of the days, those that lie behind
 };
 
 /// What is to be read.
@@ -47,6 +50,14 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Polic
 Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
                      const TableNames& names, const Catalog& catalog, const SourceOptions& options,
                      Reading& reading);
+
+/// Reads the symbols table alone.
+Market read_market(postgres::Transaction& transaction, const TableNames& names,
+                   const Catalog& catalog, const SourceOptions& options, Reading& reading);
+
+/// A close times the shares outstanding of the same symbol, as SQL over `p` and `s` that loses
+/// nothing of their types.
+std::string priced_cap(const Catalog& catalog);
 
 /// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
 /// called, nothing else may be asked of the transaction.

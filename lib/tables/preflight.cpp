@@ -207,8 +207,10 @@ void inspect_own(const Catalog& catalog, bool write, const std::string& role,
     const Relation* relation;
     bool changes;  ///< rows are updated, and deleted when they are old
   };
-  const std::array<Own, 3> own{
-      {{&catalog.runs, true}, {&catalog.changes, false}, {&catalog.outbox, true}}};
+  const std::array<Own, 4> own{{{&catalog.runs, true},
+                                {&catalog.changes, false},
+                                {&catalog.outbox, true},
+                                {&catalog.waiting, true}}};
   for (const auto& [relation, changes] : own) {
     Inspector inspector(*relation, role, problems);
     if (!inspector.exists("run 'tickstock-cache init'")) continue;

@@ -20,10 +20,6 @@ constexpr std::string_view open_sql =
     "approved, started_at, program_version) VALUES ($1, $2, $3, $4, 'running', $5::date, "
     "$6::boolean, $7::boolean, $8::timestamptz, $9) ON CONFLICT (run_id) DO NOTHING";
 
-constexpr std::string_view last_as_of_sql =
-    "SELECT as_of::text FROM {runs} WHERE status IN ('completed', 'completed_with_errors') "
-    "AND entries = $1 ORDER BY started_at DESC LIMIT 1";
-
 constexpr std::string_view last_success_sql =
     "SELECT run_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
     "extract(epoch FROM now() - finished_at) FROM {runs} "
@@ -234,14 +230,6 @@ std::optional<Success> last_success(Database& database) {
       database.read("reading the last run", last_success_sql, {database.names.entries.shown()});
   if (rows.rows() == 0) return std::nullopt;
   return Success{rows.text(0, 0), rows.text(0, 1), rows.real(0, 2)};
-}
-
-std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
-                                        const TableNames& names) {
-  const postgres::Result rows =
-      transaction.run({"reading the last run", names.in(last_as_of_sql), {names.entries.shown()}});
-  if (rows.rows() == 0) return std::nullopt;
-  return parse_day(rows.view(0, 0));
 }
 
 bool has_committed(Database& database, const std::string& run_id, milliseconds time) {

@@ -30,10 +30,6 @@ struct Success {
 };
 std::optional<Success> last_success(Database& database);
 
-/// The as-of day of the last run that committed, if there is one.
-std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
-                                        const TableNames& names);
-
 /// Whether the main transaction of a run committed, asked after its connection was lost: the run
 /// lock is awaited in one statement, so that the old backend has ended, and the record read in the
 /// next. \throws Error (unavailable) when it can't be told within `time`.

@@ -30,6 +30,7 @@ struct Table {
   std::vector<std::string_view> indexes;
   bool own;
   std::string_view retired_index = {};  ///< of an older version
+  std::string_view key = {};            ///< of more than one column
 };
 
 std::vector<Table> tables_of(const TableNames& names) {
@@ -111,6 +112,18 @@ std::vector<Table> tables_of(const TableNames& names) {
        true,
        // That of version 1 lists what was given up too.
        "cache_sync_outbox_pending"},
+      {"{waiting}",
+       names.waiting(),
+       {{"entries", "text NOT NULL"},
+        {"\"group\"", "text NOT NULL"},
+        {"symbol", "text NOT NULL"},
+        {"universe", "text NOT NULL"},
+        {"nights", "integer NOT NULL CHECK (nights > 0)"},
+        {"as_of", "date NOT NULL"}},
+       {},
+       true,
+       {},
+       ",\n  PRIMARY KEY (entries, \"group\", symbol, universe)"},
   };
 }
 
@@ -121,7 +134,7 @@ std::string create_sql(const Table& table, const TableNames& names) {
     sql.append(separator).append(column.name).append(" ").append(names.in(column.definition));
     separator = ",\n  ";
   }
-  return sql + "\n)";
+  return sql.append(table.key) + "\n)";
 }
 
 /// Brings a table of an older version up to this one; empty where nothing is new.
@@ -142,7 +155,7 @@ const Relation& relation_of(const Catalog& catalog, std::string_view token) {
   if (token == "{entries}") return catalog.entries;
   if (token == "{runs}") return catalog.runs;
   if (token == "{changes}") return catalog.changes;
-  return catalog.outbox;
+  return token == "{outbox}" ? catalog.outbox : catalog.waiting;
 }
 
 /// The version of an own table that exists. One without a mark counts as the oldest.
@@ -168,7 +181,9 @@ void check_shape(const Table& table, const Relation& relation) {
   if (version > schema_version) throw Error(newer_version(relation));
   std::string missing;
   for (const Column& column : table.columns) {
-    if (column.since <= version && !relation.columns.contains(column.name)) {
+    if (column.since > version) continue;
+    const std::string_view name = column.name == "\"group\"" ? "group" : column.name;
+    if (!relation.columns.contains(name)) {
       missing += (missing.empty() ? "" : ", ") + std::string(column.name);
     }
   }
@@ -360,7 +375,8 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
       "-- history, guaranteed delivery, and the deletion of what is too old\n";
   return text + grant("SELECT, INSERT, UPDATE, DELETE", names.runs()) +
          grant("SELECT, INSERT", names.changes()) +
-         grant("SELECT, INSERT, UPDATE, DELETE", names.outbox());
+         grant("SELECT, INSERT, UPDATE, DELETE", names.outbox()) +
+         grant("SELECT, INSERT, UPDATE, DELETE", names.waiting());
 }
 
 }  // namespace tickstock::tables

@@ -12,7 +12,7 @@
 namespace tickstock::tables {
 
 /// The version of the program's own tables.
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 /// The comment that marks a table as this program's, in this version.
 std::string version_comment();

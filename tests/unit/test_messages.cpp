@@ -27,7 +27,7 @@ const std::string moment = "2026-08-21T20:10:03.412Z";
 
 std::vector<Message> events_of(const TaskPlan& plan, const Market& market, std::size_t most,
                                std::size_t& omitted) {
-  return events::task_events(run.run_id, moment, plan, market, 30, most, omitted);
+  return events::task_events(run.run_id, moment, plan, {}, market, 30, most, omitted);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "rules/reason.hpp"
 #include "support/catch.hpp"
+#include "support/stability.hpp"
 #include "unit/sample.hpp"
 
 using namespace tickstock;
@@ -299,114 +300,6 @@ TEST_CASE("reasons say which rule let a member go, and why one waits") {
   CHECK(why["B"] == "not below $10 B for 2 nights, beyond the band of 10 %");
 }
 
-namespace {
-
-/// Section by section what the manual says of bands, nights and buffers, for the categories and one
-/// universe of leaders, without any of the program's code.
-class Statement {
- public:
-  Statement(int band, int nights, int buffer, std::size_t first)
-      : band_(band), nights_(nights), buffer_(buffer), first_(first) {}
-
-  void night(int day, const std::map<std::string, long>& caps) {
-    std::map<std::string, std::string> seats;
-    for (const auto& [symbol, cap] : caps) {
-      if (cap <= 0) {
-        outside_.erase(symbol);
-        continue;
-      }
-      const std::string seat = seats_.contains(symbol) ? seats_[symbol] : "";
-      if (seat.empty() || (band_ == 0 && nights_ == 1)) {
-        seats[symbol] = plain(cap);
-        continue;
-      }
-      const auto [from, below] = bounds(seat);
-      if (cap * 100 >= from * (100 - band_) && (below == 0 || cap * 100 < below * (100 + band_))) {
-        outside_.erase(symbol);
-        seats[symbol] = seat;
-        continue;
-      }
-      auto& [count, last] = outside_.try_emplace(symbol, 0, -1).first->second;
-      if (day > last) {
-        ++count;
-        last = day;
-      }
-      seats[symbol] = count >= nights_ ? plain(cap) : seat;
-      if (count >= nights_) outside_.erase(symbol);
-    }
-    std::erase_if(outside_, [&](const auto& each) { return !caps.contains(each.first); });
-    std::erase_if(seats, [](const auto& each) { return each.second.empty(); });
-    seats_ = seats;
-    lead(caps);
-  }
-
-  [[nodiscard]] std::set<std::string> in(const std::string& universe) const {
-    std::set<std::string> members;
-    for (const auto& [symbol, seat] : seats_) {
-      if (seat == universe) members.insert(symbol);
-    }
-    return members;
-  }
-  [[nodiscard]] const std::set<std::string>& leaders() const { return leaders_; }
-  [[nodiscard]] std::map<std::string, int> waiting() const {
-    std::map<std::string, int> waiting;
-    for (const auto& [symbol, count] : outside_) waiting[symbol] = count.first;
-    return waiting;
-  }
-
- private:
-  static const std::vector<std::pair<std::string, long>>& table() {
-    static const std::vector<std::pair<std::string, long>> table{{"mega_cap", 200'000'000'000},
-                                                                 {"large_cap", 10'000'000'000},
-                                                                 {"mid_cap", 2'000'000'000},
-                                                                 {"small_cap", 300'000'000},
-                                                                 {"micro_cap", 50'000'000}};
-    return table;
-  }
-  static std::string plain(long cap) {
-    for (const auto& [name, from] : table()) {
-      if (cap >= from) return name;
-    }
-    return "";
-  }
-  static std::pair<long, long> bounds(const std::string& universe) {
-    long below = 0;
-    for (const auto& [name, from] : table()) {
-      if (name == universe) return {from, below};
-      below = from;
-    }
-    return {};
-  }
-  void lead(const std::map<std::string, long>& caps) {
-    std::vector<std::pair<long, std::string>> ranks;
-    for (const auto& [symbol, cap] : caps) {
-      if (cap > 0) ranks.emplace_back(-cap, symbol);
-    }
-    std::sort(ranks.begin(), ranks.end());
-    const auto sure = first_ * static_cast<std::size_t>(100 - buffer_) / 100;
-    const auto most = first_ * static_cast<std::size_t>(100 + buffer_) / 100;
-    std::set<std::string> now;
-    for (std::size_t i = 0; i < ranks.size() && i < sure; ++i) now.insert(ranks[i].second);
-    for (std::size_t i = 0; i < ranks.size() && i < most && now.size() < first_; ++i) {
-      if (leaders_.contains(ranks[i].second)) now.insert(ranks[i].second);
-    }
-    for (std::size_t i = 0; i < ranks.size() && now.size() < first_; ++i) {
-      now.insert(ranks[i].second);
-    }
-    leaders_ = now;
-  }
-
-  int band_;
-  int nights_;
-  int buffer_;
-  std::size_t first_;
-  std::map<std::string, std::string> seats_;
-  std::map<std::string, std::pair<int, int>> outside_;
-  std::set<std::string> leaders_;
-};
-
-}  // namespace
-
 TEST_CASE("over random nights the categories and leaders are what the manual says") {
   std::mt19937 random(20260821);
   const auto one_of = [&random](const std::vector<long>& values) {
@@ -425,7 +318,8 @@ TEST_CASE("over random nights the categories and leaders are what the manual say
                         .first = first,
                         .stability = policy.stability}};
     Nights nights(policy);
-    Statement statement(band, waits, buffer, first);
+    CategoryStatement categories(band, waits);
+    LeaderStatement leaders(first, buffer);
     std::map<std::string, long> caps;
     for (int i = 0; i < 60; ++i) {
       caps["S" + std::to_string(i)] =
@@ -451,20 +345,23 @@ TEST_CASE("over random nights the categories and leaders are what the manual say
       }
       const Day as_of = *parse_day("2026-03-02") + std::chrono::days(day);
       nights.to(to_string(as_of), rows);
-      statement.night(day + 100, caps);
+      Facts facts;
+      for (const auto& [symbol, cap] : caps) facts[symbol] = {cap, ""};
+      categories.night(day + 100, facts);
+      leaders.night(facts);
       CAPTURE(night, day);
       std::map<std::string, int> waiting;
       for (const Waiting& each : nights.plan().waiting) {
         waiting[std::string(nights.market().name(each.symbol))] = each.nights;
       }
-      REQUIRE(waiting == statement.waiting());
+      REQUIRE(waiting == categories.waiting());
       for (const char* universe : {"mega_cap", "large_cap", "mid_cap", "small_cap", "micro_cap"}) {
         const Names is = nights.in(universe);
         CAPTURE(universe);
-        REQUIRE(std::set<std::string>(is.begin(), is.end()) == statement.in(universe));
+        REQUIRE(std::set<std::string>(is.begin(), is.end()) == categories.in(universe));
       }
       const Names is = nights.in("leaders");
-      REQUIRE(std::set<std::string>(is.begin(), is.end()) == statement.leaders());
+      REQUIRE(std::set<std::string>(is.begin(), is.end()) == leaders.members());
     }
   }
 }

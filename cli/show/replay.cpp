@@ -1,0 +1,159 @@
+// What a replay prints.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+#include "show/output.hpp"
+
+namespace tickstock::cli {
+
+namespace {
+
+using Sums = std::vector<std::optional<ReplaySum>>;  ///< of each policy that has the universe
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted + '"';
+}
+
+std::string as_csv(const sync::ReplayReport& report, const std::vector<std::string>& files) {
+  std::string text = "day,config,universe,changes,undone,members,off_rule\n";
+  for (std::size_t i = 0; i < report.sides.size(); ++i) {
+    for (std::size_t day = 0; day < report.days.size(); ++day) {
+      for (const ReplayUniverse& universe : report.sides[i].universes) {
+        const ReplayNight& night = universe.nights[day];
+        fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{},{}\n",
+                       to_string(report.days[day]), csv_field(files[i]), csv_field(universe.name),
+                       night.changes, night.undone, night.members, night.off_rule);
+      }
+    }
+  }
+  return text;
+}
+
+void write_changes(json::Writer& json, const ReplaySum& sum) {
+  json.put("changes", sum.changes, "mean", sum.mean, "p95", sum.p95, "largest", sum.largest,
+           "undone", sum.undone);
+}
+
+void write_side(json::Writer& json, const sync::ReplayReport::Side& side, const std::string& file) {
+  json.put("config", json::null_if_empty(file));
+  objects_of(json.key("universes"), side.universes, [&](const ReplayUniverse& universe) {
+    const ReplaySum sum = sum_of(universe.nights);
+    json.put("universe", universe.name);
+    write_changes(json, sum);
+    json.put("memberships", sum.memberships, "off_rule", sum.off_rule, "final_size",
+             sum.final_size);
+  });
+  json.key("total").begin_object();
+  write_changes(json, sum_of(side.total));
+  json.end_object();
+}
+
+double percent_of(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
+/// `142.6 → 43.3`, where one number of each policy is to be shown.
+template <typename Number>
+std::string side_by_side(const Sums& sums, Number number, const char* unit = "") {
+  std::string text;
+  for (const auto& sum : sums) {
+    text += (text.empty() ? "" : " → ") + (sum ? number(*sum) : std::string("-"));
+  }
+  return text + unit;
+}
+
+void add_row(Table& table, const std::string& name, const Sums& sums) {
+  std::vector<std::string> cells{printable(name)};
+  cells.push_back(
+      side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.mean); }));
+  if (sums.size() > 1) {
+    const bool comparable = sums[0] && sums[1] && sums[0]->changes > 0;
+    cells.push_back(
+        comparable ? fmt::format("{:+.0f} %", percent_of(sums[1]->changes, sums[0]->changes) - 100)
+                   : "-");
+  }
+  cells.push_back(side_by_side(
+      sums,
+      [](const ReplaySum& sum) {
+        return fmt::format("{:.0f}", percent_of(sum.undone, sum.changes));
+      },
+      " %"));
+  cells.push_back(
+      side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{}", sum.largest); }));
+  cells.push_back(side_by_side(
+      sums,
+      [](const ReplaySum& sum) {
+        return fmt::format("{:.1f}", percent_of(sum.off_rule, sum.memberships));
+      },
+      " %"));
+  cells.push_back(
+      side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{}", sum.final_size); }));
+  table.add(std::move(cells));
+}
+
+std::string as_text(const sync::ReplayReport& report, const std::vector<std::string>& files,
+                    const Screen& screen) {
+  std::vector<Table::Column> columns{{"universe", false, true}, {"changes a night", true}};
+  if (report.sides.size() > 1) columns.push_back({"", true});
+  for (const char* title : {"undone", "largest", "off rule", "members"}) {
+    columns.push_back({title, true});
+  }
+  Table table(columns);
+  std::vector<std::string> names;
+  for (const auto& side : report.sides) {
+    for (const ReplayUniverse& universe : side.universes) {
+      if (std::count(names.begin(), names.end(), universe.name) == 0) {
+        names.push_back(universe.name);
+      }
+    }
+  }
+  for (const std::string& name : names) {
+    Sums sums;
+    for (const auto& side : report.sides) {
+      const auto found =
+          std::find_if(side.universes.begin(), side.universes.end(),
+                       [&name](const ReplayUniverse& universe) { return universe.name == name; });
+      sums.push_back(found == side.universes.end() ? std::nullopt
+                                                   : std::optional(sum_of(found->nights)));
+    }
+    add_row(table, name, sums);
+  }
+  Sums total;
+  for (const auto& side : report.sides) total.emplace_back(sum_of(side.total));
+  add_row(table, "all", total);
+  std::string compared;
+  for (const std::string& file : files) {
+    compared += (compared.empty() ? "" : " → ") + (file.empty() ? "defaults" : printable(file));
+  }
+  return table.text(screen) + fmt::format("{} days from {} to {}; {}\n", report.days.size(),
+                                          to_string(report.days.front()),
+                                          to_string(report.days.back()), compared);
+}
+
+}  // namespace
+
+std::string show_replay(const sync::ReplayReport& report, const std::vector<std::string>& files,
+                        const std::string& format, const Output& output) {
+  if (format == "csv") return as_csv(report, files);
+  if (format == "text") return as_text(report, files, output.screen());
+  return document([&](json::Writer& json) {
+    json.put("from", to_string(report.first), "to", to_string(report.last), "days",
+             std::uint64_t{report.days.size()});
+    json.key("policies").begin_array();
+    for (std::size_t i = 0; i < report.sides.size(); ++i) {
+      json.begin_object();
+      write_side(json, report.sides[i], files[i]);
+      json.end_object();
+    }
+    json.end_array();
+  });
+}
+
+}  // namespace tickstock::cli

@@ -1,0 +1,82 @@
+#include "sync/replay.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+
+#include "tables/preflight.hpp"
+#include "tables/price_history.hpp"
+
+namespace tickstock::sync {
+
+namespace {
+
+/// One policy on its way through the days.
+struct Side {
+  PastMarket past;
+  Replay replay;
+};
+
+}  // namespace
+
+ReplayReport replay(const ReplayOptions& options, const Environment& environment,
+                    Observer& observer, io::Patience& patience) {
+  // Its one statement may last as long as the command.
+  postgres::ConnectionSettings settings = environment.database;
+  settings.statement_timeout = std::max(settings.statement_timeout, environment.timeout);
+  tables::Database database{postgres::Connection::open(settings, patience), environment.tables};
+  database.look_around(environment.timezone, environment.unknown_timezone);
+  for (const Policy& policy : options.policies) {
+    tables::require(database, {tables::Need::read_market, tables::Need::price_market},
+                    policy.columns());
+  }
+  postgres::Transaction transaction(database.connection,
+                                    {.read_only = true, .timezone = environment.timezone});
+  tables::Reading reading;
+  std::deque<Side> sides;
+  int oldest = 0;
+  for (const Policy& policy : options.policies) {
+    Market market = tables::read_market(transaction, environment.tables, database.catalog,
+                                        {options.last, {}, policy.columns()}, reading);
+    sides.push_back({PastMarket(std::move(market), policy.max_price_age_days), Replay(policy)});
+    oldest = std::max(oldest, policy.max_price_age_days);
+  }
+  const Day first =
+      std::chrono::time_point_cast<Day::duration>(options.first - std::chrono::days(oldest));
+  observer.follow(reading);
+  observer.tell("replaying", true);
+  reading = {};
+  ReplayReport report{options.first, options.last, {}, {}};
+  std::optional<Day> day;
+  const auto days = static_cast<double>((options.last - first).count() + 1);
+  const auto end_day = [&] {
+    if (!day || *day < options.first) return;
+    report.days.push_back(*day);
+    for (Side& side : sides) side.replay.add(side.past.on(*day));
+  };
+  tables::read_prices(transaction, environment.tables, database.catalog, first, options.last,
+                      [&](const tables::PastPrice& price) {
+                        ++reading.rows;
+                        if (day != price.day) end_day();
+                        reading.day = day = price.day;
+                        reading.part = static_cast<double>((price.day - first).count()) / days;
+                        for (Side& side : sides) {
+                          const auto id = side.past.market().symbols().find(price.symbol);
+                          if (id) side.past.price(*id, price.day, price.market_cap);
+                        }
+                      });
+  end_day();
+  if (report.days.empty()) {
+    throw Error(ErrorKind::failed,
+                fmt::format("{} has no price from {} to {}; name days that have some",
+                            environment.tables.prices.shown(), to_string(options.first),
+                            to_string(options.last)));
+  }
+  for (const Side& side : sides) {
+    report.sides.push_back({side.replay.universes(), side.replay.total()});
+  }
+  return report;
+}
+
+}  // namespace tickstock::sync

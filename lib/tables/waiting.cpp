@@ -1,0 +1,100 @@
+#include "tables/waiting.hpp"
+
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "domain/text.hpp"
+
+namespace tickstock::tables {
+
+namespace {
+
+constexpr std::string_view past_sql = R"(
+SELECT last.as_of::text, w."group", w.symbol, w.universe, w.nights, w.as_of::text
+  FROM (SELECT (SELECT as_of FROM {runs}
+                 WHERE status IN ('completed', 'completed_with_errors') AND entries = $1
+                 ORDER BY started_at DESC LIMIT 1) AS as_of) last
+  LEFT JOIN {waiting} w ON w.entries = $1)";
+
+constexpr std::string_view delete_sql = R"(
+DELETE FROM {waiting} w
+ USING unnest($2::text[], $3::text[], $4::text[]) AS gone("group", symbol, universe)
+ WHERE w.entries = $1 AND w."group" = gone."group" AND w.symbol = gone.symbol
+   AND w.universe = gone.universe)";
+
+constexpr std::string_view insert_sql = R"(
+INSERT INTO {waiting} (entries, "group", symbol, universe, nights, as_of)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::date[])
+ON CONFLICT (entries, "group", symbol, universe)
+DO UPDATE SET nights = EXCLUDED.nights, as_of = EXCLUDED.as_of)";
+
+/// Rows as arrays, one for each column.
+struct Columns {
+  std::vector<std::string_view> groups;
+  std::vector<std::string_view> symbols;
+  std::vector<std::string_view> universes;
+  std::vector<std::string> nights;
+  std::vector<std::string> days;
+
+  void add(const Waiting& row, const Market& market) {
+    groups.push_back(row.group);
+    symbols.push_back(market.name(row.symbol));
+    universes.push_back(row.universe);
+    nights.push_back(std::to_string(row.nights));
+    days.push_back(to_string(row.as_of));
+  }
+  [[nodiscard]] postgres::Params keys(const TableNames& names) const {
+    return {names.entries.shown(), postgres::array_literal(groups),
+            postgres::array_literal(symbols), postgres::array_literal(universes)};
+  }
+};
+
+}  // namespace
+
+Past read_past(postgres::Transaction& transaction, const TableNames& names, SymbolTable& symbols) {
+  const postgres::Result rows = transaction.run(
+      {"reading the last run, and who waits", names.in(past_sql), {names.entries.shown()}});
+  Past past;
+  past.last_as_of = parse_day(rows.view(0, 0));
+  for (int row = 0; row < rows.rows(); ++row) {
+    const auto as_of = parse_day(rows.view(row, 5));
+    if (!as_of) continue;
+    past.waiting.push_back({rows.text(row, 1), symbols.intern(rows.view(row, 2)), rows.text(row, 3),
+                            static_cast<int>(rows.integer(row, 4)), *as_of});
+  }
+  return past;
+}
+
+std::vector<postgres::Statement> store_waiting(const TableNames& names, const Market& market,
+                                               const std::vector<Waiting>& waited,
+                                               const std::vector<Waiting>& waiting) {
+  using Key = std::tuple<std::string_view, std::string_view, SymbolId>;
+  const auto key = [](const Waiting& row) { return Key(row.group, row.universe, row.symbol); };
+  std::map<Key, const Waiting*> gone;
+  for (const Waiting& row : waited) gone.emplace(key(row), &row);
+  Columns changed;
+  for (const Waiting& row : waiting) {
+    const auto old = gone.find(key(row));
+    const bool is_same =
+        old != gone.end() && old->second->nights == row.nights && old->second->as_of == row.as_of;
+    if (!is_same) changed.add(row, market);
+    if (old != gone.end()) gone.erase(old);
+  }
+  std::vector<postgres::Statement> statements;
+  const std::string doing = "writing " + names.waiting().shown();
+  if (!gone.empty()) {
+    Columns deleted;
+    for (const auto& [ignored, row] : gone) deleted.add(*row, market);
+    statements.push_back({doing, names.in(delete_sql), deleted.keys(names)});
+  }
+  if (!changed.groups.empty()) {
+    postgres::Params params = changed.keys(names);
+    params.emplace_back(postgres::array_literal(changed.nights));
+    params.emplace_back(postgres::array_literal(changed.days));
+    statements.push_back({doing, names.in(insert_sql), std::move(params)});
+  }
+  return statements;
+}
+
+}  // namespace tickstock::tables

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "domain/market.hpp"
+#include "postgres/transaction.hpp"
+#include "rules/select.hpp"
+#include "tables/catalog.hpp"
+
+namespace tickstock::tables {
+
+/// What earlier runs left behind for this one.
+struct Past {
+  std::optional<Day> last_as_of;  ///< of the last run that committed
+  std::vector<Waiting> waiting;   ///< who waits so far
+};
+
+/// Reads it. \param symbols gets the names of those who wait
+Past read_past(postgres::Transaction& transaction, const TableNames& names, SymbolTable& symbols);
+
+/// What makes the rows of `waited` those of `waiting`; nothing where they are the same.
+std::vector<postgres::Statement> store_waiting(const TableNames& names, const Market& market,
+                                               const std::vector<Waiting>& waited,
+                                               const std::vector<Waiting>& waiting);
+
+}  // namespace tickstock::tables
