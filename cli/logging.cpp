@@ -161,23 +161,31 @@ void Log::end_progress() {
 std::string progress_text(std::string_view what, const tables::Reading& reading, double seconds,
                           std::size_t width) {
   std::string text(what);
-  double part = reading.part;
   if (reading.day) text += "  " + to_string(*reading.day);
-  if (reading.rows > 0) {
-    if (reading.expected > 0) {
-      part =
-          std::min(1.0, static_cast<double>(reading.rows) / static_cast<double>(reading.expected));
-    }
-    if (part > 0) {
-      const auto full = static_cast<std::size_t>(part * bar_width);
-      text += fmt::format("  [{:.<{}}] {:3.0f} %", std::string(full, '#'), bar_width, part * 100);
-    }
-    const double rate = seconds > 0 ? static_cast<double>(reading.rows) / seconds : 0;
-    text += fmt::format("  {} rows, {}/s", grouped(reading.rows),
-                        grouped(static_cast<std::uint64_t>(rate)));
+  double part = reading.part;
+  if (reading.expected > 0) {
+    part = static_cast<double>(reading.rows) / static_cast<double>(reading.expected);
   }
-  text += "  " + clock_text(seconds);
-  if (part > 0 && part < 1) text += fmt::format(", {} left", clock_text(seconds / part - seconds));
+  // The statistics may be old.
+  part = std::min(part, 1.0);
+  std::string bar;
+  std::string numbers;
+  if (part > 0) {
+    const auto full = static_cast<std::size_t>(part * bar_width);
+    bar = fmt::format("  [{:.<{}}]", std::string(full, '#'), bar_width);
+    numbers = fmt::format(" {:3.0f} %", part * 100);
+  }
+  if (reading.rows > 0) {
+    const double rate = seconds > 0 ? static_cast<double>(reading.rows) / seconds : 0;
+    numbers += fmt::format("  {} rows, {}/s", grouped(reading.rows),
+                           grouped(static_cast<std::uint64_t>(rate)));
+  }
+  numbers += "  " + clock_text(seconds);
+  if (part > 0 && part < 1)
+    numbers += fmt::format(", {} left", clock_text(seconds / part - seconds));
+  // The bar goes before a number does.
+  if (columns_of(text) + columns_of(bar) + columns_of(numbers) > width) bar.clear();
+  text += bar + numbers;
   return fitted(text, std::min(columns_of(text), width));
 }
 

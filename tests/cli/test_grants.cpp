@@ -106,7 +106,7 @@ TEST_CASE("a role with the printed grants can run everything, and each of them i
   Granted scene;
   REQUIRE(scene.complaint() == "");
   const Names grants = grants_of(scene.fixture, scene.role);
-  CHECK(grants.size() == 33);
+  CHECK(grants.size() == 37);
   Database& database = scene.fixture.database();
   for (const std::string& grant : grants) {
     INFO(grant);

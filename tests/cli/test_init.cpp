@@ -6,7 +6,8 @@ using namespace tickstock::test;
 
 namespace {
 
-const Names own_tables{"cache_sync_changes", "cache_sync_outbox", "cache_sync_runs"};
+const Names own_tables{"cache_sync_changes", "cache_sync_outbox", "cache_sync_runs",
+                       "cache_sync_waiting"};
 
 Names tables_in(Fixture& fixture, const std::string& schema = "public") {
   return fixture.database().column(
@@ -34,9 +35,9 @@ TEST_CASE("init creates its own tables, and a second one finds nothing to do") {
   const ProcessResult first = fixture.run({"init"});
   CHECK(first.status == 0);
   CHECK(first.err.empty());
-  CHECK(lines_of(first.out) == Names{"created public.cache_sync_runs",
-                                     "created public.cache_sync_changes",
-                                     "created public.cache_sync_outbox"});
+  CHECK(lines_of(first.out) ==
+        Names{"created public.cache_sync_runs", "created public.cache_sync_changes",
+              "created public.cache_sync_outbox", "created public.cache_sync_waiting"});
   const Rows made = shape(fixture);
   REQUIRE(run_task(fixture, {"sync"}).status == 0);
   const ProcessResult second = fixture.run({"init"});
@@ -62,8 +63,7 @@ TEST_CASE("init never touches symbols and prices") {
   Fixture fixture({.entries = false});
   fixture.database().execute("DROP TABLE symbols, ohlcv_daily");
   CHECK(fixture.run({"init"}).status == 0);
-  CHECK(tables_in(fixture) ==
-        Names{"cache_entries", "cache_sync_changes", "cache_sync_outbox", "cache_sync_runs"});
+  CHECK(tables_in(fixture) == with({"cache_entries"}, own_tables));
 }
 
 TEST_CASE("init refuses a relation of another shape, names what is missing, and creates nothing") {
@@ -126,7 +126,8 @@ TEST_CASE("init creates its tables beside the entries, wherever they are") {
   const std::string config = directory.write("c.toml", "[tables]\nschema = 'market'\n");
   REQUIRE(fixture.run({"init", "--config", config}).status == 0);
   CHECK(tables_in(fixture, "market") == Names{"cache_entries", "cache_sync_changes",
-                                              "cache_sync_outbox", "cache_sync_runs", "symbols"});
+                                              "cache_sync_outbox", "cache_sync_runs",
+                                              "cache_sync_waiting", "symbols"});
   CHECK(tables_in(fixture) == Names{"ohlcv_daily"});
   fixture.database().execute("SET search_path = market");
   add_small_market(fixture);

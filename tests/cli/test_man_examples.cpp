@@ -60,6 +60,16 @@ void prepare(Fixture& fixture, const std::string& page) {
       END $$)");
     return;
   }
+  if (page == "tickstock-cache-replay.1") {
+    // ORCL crosses a bound for a night, and comes back.
+    fixture.database().execute(R"(
+      UPDATE symbols SET shares_outstanding = 1000000;
+      INSERT INTO ohlcv_daily (symbol, date, close)
+      SELECT symbol, day::date,
+             CASE WHEN symbol = 'ORCL' AND day = '2026-08-19' THEN 201000 ELSE market_cap / 1e6 END
+        FROM symbols, generate_series(timestamp '2026-08-17', '2026-08-21', '1 day') day)");
+    return;
+  }
   pass_first_night(fixture);
   const Names night{"sync", "-q", "--as-of", "2026-08-21", "--run-id", "night-2026-08-21"};
   if (page == "tickstock-cache-deliver.1") {

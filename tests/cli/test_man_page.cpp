@@ -190,12 +190,13 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   const std::string output = read_file(source_root / "cli/show/config.cpp") +
                              read_file(source_root / "cli/show/listings.cpp") +
                              read_file(source_root / "cli/show/report.cpp") +
+                             read_file(source_root / "cli/show/replay.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
                              read_file(source_root / "lib/tables/runs.hpp") +
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;
   std::string documents = overview.section_text("OUTPUT") + page_of("sync").section_text("OUTPUT");
-  for (const char* command : {"status", "history", "universes", "check", "config"})
+  for (const char* command : {"status", "history", "universes", "check", "config", "replay"})
     documents += page_of(command).section_text("DESCRIPTION");
   for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
                                    std::pair(documents, output)}) {

@@ -130,6 +130,20 @@ class Tour {
     task({"themes", "--config", config}, 0);
   }
 
+  /// A member waits, and is back.
+  void stable() {
+    const std::string config = directory_.write("still.toml", "[stability]\nnights = 3\n");
+    change("MID", "3000000000");
+    task({"sync", "--config", config}, 0);
+    change("MID", "400000000");
+    task({"sync", "--config", config}, 0);
+    fixture_.database().execute(
+        "UPDATE symbols SET shares_outstanding = 1; INSERT INTO ohlcv_daily (symbol, date, close) "
+        "VALUES ('MID', '2024-06-25', 1)");
+    const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
+    expect({"replay", "--from", "2024-06-24", "--to", "2024-06-28"}, 0, reader);
+  }
+
   /// What only reads, by a role of its own.
   void look() {
     const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
@@ -241,6 +255,7 @@ TEST_CASE("the page of statements lists what the program sends to PostgreSQL, an
   tour.set_up();
   tour.nights();
   tour.declared();
+  tour.stable();
   tour.in_the_way();
   tour.events();
   tour.old_rows();

@@ -56,9 +56,10 @@ const std::string rows_of_version_1 = R"(
          ('00000000-0000-8000-8000-000000000003', 'old-night', 'tickstock:cache:sync_complete',
           'cache_sync_completed', 'three', now() - interval '1 day', NULL);)";
 
-const Names upgraded{"upgraded public.cache_sync_runs to version 2",
-                     "upgraded public.cache_sync_changes to version 2",
-                     "upgraded public.cache_sync_outbox to version 2"};
+const Names upgraded{"upgraded public.cache_sync_runs to version 3",
+                     "upgraded public.cache_sync_changes to version 3",
+                     "upgraded public.cache_sync_outbox to version 3",
+                     "created public.cache_sync_waiting"};
 
 /// The small market with tables as version 1 left them.
 struct Old {
@@ -142,6 +143,24 @@ TEST_CASE("init upgrades version 1 in place, and nothing is lost") {
   CHECK(done.at("warnings").size() == 0);
 }
 
+TEST_CASE("init upgrades version 2, which knew nobody who waits") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  Fixture fresh;
+  REQUIRE(fresh.run({"init"}).status == 0);
+  fixture.database().execute(
+      "DROP TABLE cache_sync_waiting;"
+      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 2';"
+      "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 2';"
+      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 2'");
+  check_fails(fixture, {"sync"}, 1,
+              "belongs to an older version of this program; run 'tickstock-cache init'");
+  CHECK(lines_of(fixture.run({"init"}).out) == upgraded);
+  CHECK(shape(fixture) == shape(fresh));
+  CHECK(run_task(fixture, {"sync"}).status == 0);
+}
+
 TEST_CASE("the printed SQL upgrades version 1 too, any number of times") {
   Old scene;
   const Rows before = scene.rows();
@@ -160,7 +179,7 @@ TEST_CASE("an upgrade that was done by half is finished") {
   scene.fixture.database().execute(
       "ALTER TABLE cache_sync_changes DROP added_why, DROP removed_why;"
       "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 1'");
-  CHECK(scene.fixture.run({"init"}).out == "upgraded public.cache_sync_changes to version 2\n");
+  CHECK(scene.fixture.run({"init"}).out == "upgraded public.cache_sync_changes to version 3\n");
   CHECK(run_task(scene.fixture, {"sync"}).status == 0);
 }
 
@@ -168,13 +187,13 @@ TEST_CASE("own tables of a newer version are refused in words of their own") {
   Old scene;
   const Rows before = scene.rows();
   scene.fixture.database().execute(
-      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 3'");
+      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 4'");
   const std::string words =
       "the table public.cache_sync_outbox was made by a newer version of this program "
-      "('tickstock-cache schema 3', this one knows up to 'tickstock-cache schema 2')";
+      "('tickstock-cache schema 4', this one knows up to 'tickstock-cache schema 3')";
   check_failure(scene.fixture.run({"init"}), 1, words);
   scene.fixture.database().execute(
-      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 3'");
+      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 4'");
   check_failure(run_task(scene.fixture, {"sync"}), 1, "public.cache_sync_runs was made by a newer");
   CHECK(scene.rows() == before);
 }

@@ -51,7 +51,11 @@ TEST_CASE("a table is as wide as it must be, and fits where it may be cut") {
 TEST_CASE("the line of progress says step, part, rate and time, and never wraps") {
   CHECK(progress_text("step 2/5 IPO assignment", {}, 61.9, 80) == "step 2/5 IPO assignment  1:01");
   CHECK(progress_text("step 1/5 Reading", {250'000, 1'000'000}, 2, 80) ==
-        "step 1/5 Reading  [#####...............]  25 %  250,000 rows, 125,000/s  0:02");
+        "step 1/5 Reading  25 %  250,000 rows, 125,000/s  0:02, 0:06 left");
+  CHECK(progress_text("step 1/5 Reading", {250'000, 1'000'000}, 2, 200) ==
+        "step 1/5 Reading  [#####...............]  25 %  250,000 rows, 125,000/s  0:02, 0:06 left");
+  CHECK(progress_text("replaying", {50, 0, tickstock::parse_day("2024-06-28"), 0.5}, 60, 200) ==
+        "replaying  2024-06-28  [##########..........]  50 %  50 rows, 0/s  1:00, 1:00 left");
   CHECK(progress_text("step 1/5 Reading", {1'234'567, 0}, 0, 80) ==
         "step 1/5 Reading  1,234,567 rows, 0/s  0:00");
   // The statistics may be old.
