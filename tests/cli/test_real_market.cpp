@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <map>
 
 #include "cli/night.hpp"
 #include "process.hpp"
 #include "support/catch.hpp"
+#include "support/stability.hpp"
 
 using namespace tickstock::test;
 
@@ -211,5 +213,119 @@ TEST_CASE("declared universes over the days of a real market are what SQL says",
          AND NOT EXISTS (SELECT FROM cache_entries e WHERE e.cache_type = 'sector'
                             AND e.content->'metadata'->>'sector' = btrim(s.sector)
                             AND e.content->'symbols' ? s.symbol))") == "0");
+  });
+}
+
+namespace {
+
+const std::string stable = R"(
+[stability]
+band = 10
+nights = 2
+buffer = 10
+[[universe]]
+name = "sector_{sector}"
+each = "sector"
+type = "sector"
+nights = 5
+)";
+
+/// The active symbols of a day.
+Facts facts_of(Database& database, const std::string& day) {
+  Facts facts;
+  for (const auto& row :
+       database.rows("SELECT symbol, greatest(market_cap, 0)::bigint, btrim(sector) FROM symbols "
+                     "WHERE is_active AND (delisted_date IS NULL OR delisted_date > $1::date "
+                     "                     OR listing_date > delisted_date)",
+                     {day})) {
+    facts[row[0]] = {row[1].empty() ? 0 : std::stol(row[1]), row[2]};
+  }
+  return facts;
+}
+
+/// What the manual says of all groups, night after night.
+struct Statements {
+  CategoryStatement categories{10, 2};
+  LabelStatement sectors{5};
+  std::map<std::string, LeaderStatement> leaders{{"top_100", {100, 10}},
+                                                 {"top_500", {500, 10}},
+                                                 {"top_1000", {1000, 10}},
+                                                 {"top_2000", {2000, 10}}};
+
+  void night(int number, const Facts& facts) {
+    categories.night(number, facts);
+    sectors.night(number, facts);
+    for (auto& [name, leader] : leaders) leader.night(facts);
+  }
+
+  void check(Fixture& fixture) {
+    const auto in = [&fixture](const std::string& condition, const std::string& value) {
+      const auto members = fixture.database().column(
+          "SELECT jsonb_array_elements_text(content->'symbols') FROM cache_entries WHERE " +
+              condition + " = $1",
+          {value});
+      return Symbols(members.begin(), members.end());
+    };
+    for (const auto& [universe, from] : CategoryStatement::table()) {
+      INFO(universe);
+      CHECK((in("universe", universe) == categories.in(universe)));
+    }
+    for (const std::string& sector : sectors.universes()) {
+      INFO(sector);
+      CHECK((in("content->'metadata'->>'sector'", sector) == sectors.in(sector)));
+    }
+    for (const auto& [universe, leader] : leaders) {
+      INFO(universe);
+      CHECK((in("universe", universe) == leader.members()));
+    }
+    const auto waiting = [&fixture](const std::string& group) {
+      std::map<std::string, int> rows;
+      for (const auto& row : fixture.database().rows(
+               "SELECT symbol, nights FROM cache_sync_waiting WHERE \"group\" = $1", {group})) {
+        rows[row[0]] = std::stoi(row[1]);
+      }
+      return rows;
+    };
+    CHECK((waiting("categories") == categories.waiting()));
+    CHECK((waiting("sector_{sector}") == sectors.waiting()));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("universes of a real market hold still as the manual says, whatever nights come",
+          "[postgres][redis]") {
+  Fixture fixture;
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("config.toml", stable);
+  Statements statements;
+  std::map<std::string, int> numbers;
+  int number = 0;
+  std::string last;
+  const auto night = [&](const std::string& day, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> command{"sync", "--as-of", day, "--config", config};
+    command.insert(command.end(), more.begin(), more.end());
+    const ProcessResult result = fixture.run(command);
+    INFO(result.err);
+    REQUIRE(result.status == 0);
+    statements.night(numbers.at(day), facts_of(fixture.database(), day));
+  };
+  over_market_days(fixture, [&](const std::string& day, bool /*is_first*/) {
+    numbers[day] = ++number;
+    // One day is skipped, one done twice, after one comes the one before it, and one is approved.
+    if (number == 7) return;
+    if (number == 17) {
+      const ProcessResult dry =
+          fixture.run({"dry-run", "--as-of", day, "--config", config, "--format", "json"});
+      REQUIRE(dry.status == 0);
+      night(day, {"--approve-plan", Json::parse(dry.out).at("plan_digest").str()});
+    } else {
+      night(day);
+    }
+    if (number == 12) night(day);
+    if (number == 21) night(last);
+    last = day;
+    statements.check(fixture);
   });
 }
