@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from bench_callgrind import Instructions, count
 from bench_contest import Contest, Result
-from bench_declared import Declared, measure as measure_declared
-from bench_market import Markets, Size
+from bench_duels import Duel, declared, replays, stable
+from bench_market import REAL_SYMBOLS, Markets, Size
 from bench_plot import plot
 from bench_report import document, machine, smoke_text, text
 from bench_servers import LIB, SCRIPTS, BenchError, Servers, say
@@ -23,6 +23,8 @@ SIZES = {
 }
 WITH_DECLARED = (10_000, 100_000)
 """The numbers of symbols at which declared universes are measured: the smallest, as a smoke test, and a large one."""
+WITH_STABILITY = (10_000, REAL_SYMBOLS, 1_000_000)
+WITH_REPLAY = 100_000
 
 COUNTED = (Size(10_000, 30), Size(100_000, 40))
 PLOTTED = "1000x40,3000x40,10000x40,30000x40,100000x40,300000x40,1000000x40"
@@ -82,10 +84,10 @@ def prepare() -> None:
             raise BenchError(f"scripts/{' '.join(command)} failed")
 
 
-def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], list[Instructions], list[Declared]]:
+def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], list[Instructions], list[Duel]]:
     """Measures all sizes. A plot shows neither the typical night nor instructions, and smoke is to be quick."""
     program = str(PROGRAM)
-    results, counted, declared = [], [], []
+    results, counted, duels = [], [], []
     with Servers() as servers:
         markets = Markets(servers, program, options.days)
         contest = Contest(servers, program, options.sql, options.against)
@@ -94,10 +96,14 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], 
             market = markets.make(size)
             results.append(contest.measure(market, options.pairs, with_night=not options.plot))
             if size.symbols in WITH_DECLARED and not options.plot:
-                declared.append(measure_declared(servers, program, market, options.pairs))
+                duels.append(declared(servers, program, market, options.pairs))
+            if size.symbols in WITH_STABILITY and not options.plot:
+                duels.append(stable(servers, program, market, options.pairs))
+            if size.symbols == WITH_REPLAY and not options.plot:
+                duels += replays(servers, program, market, options.pairs)
             if size in COUNTED and not (options.plot or options.smoke):
                 counted.append(count(servers, program, market))
-        return machine(servers), results, counted, declared
+        return machine(servers), results, counted, duels
 
 
 def run(options: argparse.Namespace) -> None:
@@ -106,9 +112,9 @@ def run(options: argparse.Namespace) -> None:
         measured = json.loads(options.source.read_text(encoding="utf-8"))
     else:
         prepare()
-        about, results, counted, declared = measure(options)
-        measured = document(about, options.pairs, results, counted, declared)
-        print(smoke_text(results, declared) if options.smoke else text(about, options.pairs, results, counted, declared))
+        about, results, counted, duels = measure(options)
+        measured = document(about, options.pairs, results, counted, duels)
+        print(smoke_text(results, duels) if options.smoke else text(about, options.pairs, results, counted, duels))
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if options.plot:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench_callgrind import Instructions
 from bench_contest import Measured, Result, Scenario
-from bench_declared import Declared
+from bench_duels import Duel
 from bench_servers import Servers, memory_kb, settings
 
 SCENARIOS = {"first": "first run", "idle": "nothing to do", "night": "typical night"}
@@ -55,7 +55,7 @@ def machine(servers: Servers) -> dict[str, str]:
 
 
 def document(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
-             declared: list[Declared]) -> dict[str, Any]:
+             duels: list[Duel]) -> dict[str, Any]:
     """Returns all that was measured, ready to be written as JSON."""
     measured = []
     for result in results:
@@ -65,7 +65,7 @@ def document(about: dict[str, str], pairs: int, results: list[Result], counted: 
         measured.append(entry)
     return {"schema_version": 1, "machine": about, "pairs": pairs, "results": measured,
             "plan_instructions": [asdict(instructions) for instructions in counted],
-            "declared": [asdict(one) for one in declared]}
+            "duels": [asdict(one) for one in duels]}
 
 
 def seconds(value: float) -> str:
@@ -157,11 +157,11 @@ def against_table(results: list[Result]) -> list[str]:
     return lines
 
 
-def declared_line(one: Declared) -> str:
-    """Returns what declared universes cost a run that finds nothing to do."""
-    return (f"{one.universes} declared universes over {one.symbols:,} symbols, nothing to do: "
-            f"{seconds(median(one.without))} without, {seconds(median(one.declared))} with them, "
-            f"{ratio(one.declared, one.without):.2f}×; {one.memory_kb[0] / 1024:.0f} and {one.memory_kb[1] / 1024:.0f} MB")
+def duel_line(one: Duel) -> str:
+    """Returns what one command costs beside the other."""
+    first, second = one.seconds
+    return (f"{one.what}: {seconds(median(first))} {one.names[0]}, {seconds(median(second))} {one.names[1]}, "
+            f"{ratio(second, first):.2f}×; {one.memory_kb[0] / 1024:.0f} and {one.memory_kb[1] / 1024:.0f} MB")
 
 
 def old_job(results: list[Result]) -> list[str]:
@@ -176,7 +176,7 @@ def old_job(results: list[Result]) -> list[str]:
 
 
 def text(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
-         declared: list[Declared]) -> str:
+         duels: list[Duel]) -> str:
     """Returns the whole report."""
     bare = median(value for result in results for value in result.psql_seconds)
     lines = [
@@ -204,8 +204,8 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
         lines += ["", *wrap("Instructions of the pure part, ranking and planning, and for each symbol and member; they "
                             "repeat to about 1 in 10,000:", TABLE_WIDTH), "",
                   *instructions_table(counted)]
-    for one in declared:
-        lines += ["", *wrap(declared_line(one), TABLE_WIDTH)]
+    for one in duels:
+        lines += ["", *wrap(duel_line(one), TABLE_WIDTH)]
     if found := against_table(results):
         lines += ["", "This build and the one of --against, alternating.", "", *found]
     if found := old_job(results):
@@ -214,7 +214,7 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
     return "\n".join(lines)
 
 
-def smoke_text(results: list[Result], declared: list[Declared]) -> str:
+def smoke_text(results: list[Result], duels: list[Duel]) -> str:
     """Returns the ratios, each with whether it is within generous bounds."""
     lines = []
     for result in results:
@@ -226,5 +226,5 @@ def smoke_text(results: list[Result], declared: list[Declared]) -> str:
                 f"{result.symbols:,} symbols, {SCENARIOS[name]}: {found['sql_over_ours']:.1f}× as fast as SQL, "
                 f"{found['tuned_over_ours']:.1f}× as tuned SQL, {found['ours_over_floor']:.2f} of the floor: "
                 f"{'within' if within else 'beyond'} the bounds ({SMOKE_TIMES_SQL}, {SMOKE_TIMES_FLOOR})")
-    lines += [declared_line(one) for one in declared]
+    lines += [duel_line(one) for one in duels]
     return "\n".join(lines)

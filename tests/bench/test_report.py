@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "lib"))
 from bench import parse  # noqa: E402
 from bench_callgrind import Instructions  # noqa: E402
 from bench_contest import Measured, Result, Scenario  # noqa: E402
-from bench_declared import Declared  # noqa: E402
+from bench_duels import Duel  # noqa: E402
 from bench_market import Size  # noqa: E402
 from bench_report import document, ratio, ratios, smoke_text, text  # noqa: E402
 from bench_run import Costs  # noqa: E402
@@ -21,7 +21,8 @@ ABOUT = {"cpu": "A Processor Of Some Kind", "cores": "2", "memory": "24 GB", "po
          "settings": "fsync = on, full_page_writes = on, shared_buffers = 1GB"}
 
 
-DECLARED = Declared(100_000, 100, [0.1, 0.2, 0.1], [0.12, 0.24, 0.13], (20_480, 30_720))
+DUEL = Duel("100 declared universes over 100,000 symbols, nothing to do", ("without", "with them"),
+            ([0.1, 0.2, 0.1], [0.12, 0.24, 0.13]), (20_480, 30_720))
 
 
 def scenario(ours: float, sql: float, tuned: float, floor: float) -> Scenario:
@@ -57,7 +58,7 @@ class Report(unittest.TestCase):
 
     def test_fits_100_columns(self) -> None:
         lines = text(ABOUT, 7, [result(1_000_000)], [Instructions(1_000_000, 12_000_000, 10**9, 10**9)],
-                     [DECLARED])
+                     [DUEL])
         self.assertLessEqual(max(map(len, lines.splitlines())), 100, lines)
 
     def test_has_both_scripts_beside_each_other(self) -> None:
@@ -76,9 +77,9 @@ class Report(unittest.TestCase):
             beyond.scenarios = {"idle": slow}
             self.assertIn("beyond", smoke_text([beyond], []))
 
-    def test_says_what_declared_universes_cost(self) -> None:
+    def test_says_what_one_costs_beside_the_other(self) -> None:
         self.assertIn("100 declared universes over 100,000 symbols, nothing to do: 100 ms without, 130 ms with them, "
-                      "1.20×; 20 and 30 MB", smoke_text([], [DECLARED]))
+                      "1.20×; 20 and 30 MB", smoke_text([], [DUEL]))
 
     def test_compares_two_builds_where_another_was_given(self) -> None:
         compared = result(10_000)

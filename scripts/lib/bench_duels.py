@@ -1,0 +1,152 @@
+"""What one thing costs beside another, two commands alternating: declared universes, stability, and a replay."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from bench_market import Market
+from bench_run import Command, costs, wall_time
+from bench_servers import LIB, Database, Servers, say
+
+UNIVERSES = 100
+FAMILIES = """
+[[universe]]
+name = "sector_{sector}"
+each = "sector"
+type = "sector"
+
+[[universe]]
+name = "top_10_{sector}"
+each = "sector"
+type = "sector_leader"
+first = 10
+"""
+THEME = """
+[[universe]]
+name = "declared_{number}"
+match = {{ industry = ["{industry}"] }}
+cap_from = {cap}
+"""
+STABILITY = "[stability]\nband = 10\nnights = 2\nbuffer = 10\n"
+REPLAYED_DAYS = 600
+REPLAYED_SYMBOLS = 12_000
+
+
+@dataclass
+class Duel:
+    """Seconds of each run of a pair, and the peak memory of each in KB."""
+
+    what: str
+    names: tuple[str, str]
+    seconds: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+    memory_kb: tuple[int, int] = (0, 0)
+
+
+def fight(servers: Servers, duel: Duel, pairs: int, commands: tuple[Command, Command],
+          prepare: tuple[Callable[[], object], Callable[[], object]]) -> Duel:
+    """Runs two commands alternating, each after what makes its database ready."""
+    for _ in range(pairs):
+        for command, ready, seconds in zip(commands, prepare, duel.seconds):
+            ready()
+            seconds.append(wall_time(command, servers.scratch))
+    peaks = []
+    for command, ready in zip(commands, prepare):
+        ready()
+        peaks.append(costs(command, servers.program("strace"), servers.program("time"),
+                           Path(servers.scratch)).memory_kb)
+    duel.memory_kb = (peaks[0], peaks[1])
+    return duel
+
+
+def config(servers: Servers, name: str, text: str) -> str:
+    """Writes a configuration file."""
+    path = servers.scratch / f"{name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def declarations(database: Database, universes: int = UNIVERSES) -> str:
+    """Returns the sectors, their leaders, and as many themes by industry and market cap as make a hundred."""
+    sectors = int(database.query("SELECT count(DISTINCT sector) FROM symbols WHERE is_active AND sector <> ''"))
+    industries = database.query("SELECT DISTINCT industry FROM symbols WHERE is_active AND industry <> '' "
+                                "ORDER BY 1").splitlines()
+    themes = (THEME.format(number=number, industry=industries[number % len(industries)],
+                           cap=10 ** (5 + number // len(industries)))
+              for number in range(universes - 2 * sectors))
+    return FAMILIES + "".join(themes)
+
+
+def sync(program: str, database: Database, as_of: str, *options: str) -> Command:
+    """A run as cron has it."""
+    return Command((program, "sync", "-q", "--as-of", as_of, *options), database.environment)
+
+
+def declared(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
+    """A run that finds nothing to do, with a hundred declared universes and without."""
+    say(f"{market.size.symbols:,} symbols: declared universes")
+    file = config(servers, "declared", declarations(market.base))
+    plain, other = servers.database("plain"), servers.database("declared")
+    commands = (sync(program, plain, market.as_of), sync(program, other, market.as_of, "--config", file))
+    for database, command in zip((plain, other), commands):
+        database.copy_of(market.base)
+        wall_time(command, servers.scratch)
+        database.settle()
+    duel = Duel(f"{UNIVERSES} declared universes over {market.size.symbols:,} symbols, nothing to do",
+                ("without", "with them"))
+    fight(servers, duel, pairs, commands, (plain.ready, other.ready))
+    plain.drop()
+    other.drop()
+    return duel
+
+
+def stable(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
+    """A typical night, with stability and without, each on copies of what its own first run left."""
+    say(f"{market.size.symbols:,} symbols: stability")
+    options = {"plain": (), "stable": ("--config", config(servers, "stable", STABILITY))}
+    nights, commands, prepare = [], [], []
+    for name, more in options.items():
+        night = servers.database(f"{name}_night").copy_of(market.base)
+        wall_time(sync(program, night, market.as_of, *more), servers.scratch)
+        night.script(LIB / "bench-night.sql")
+        night.settle()
+        database = servers.database(name)
+        nights += [night, database]
+        commands.append(sync(program, database, market.next_day, *more))
+        prepare.append(partial(ready_copy, database, night))
+    duel = Duel(f"stability over {market.size.symbols:,} symbols, a typical night", ("without", "with it"))
+    fight(servers, duel, pairs, (commands[0], commands[1]), (prepare[0], prepare[1]))
+    for database in nights:
+        database.drop()
+    return duel
+
+
+def ready_copy(database: Database, template: Database) -> None:
+    """Makes a database a new copy of another one, ready for a run."""
+    database.copy_of(template).ready()
+
+
+def replays(servers: Servers, program: str, market: Market, pairs: int) -> list[Duel]:
+    """A replay of years of prices beside a COPY of the same rows, and with a hundred universes more."""
+    database = servers.database("replay").copy_of(market.base)
+    rows = int(database.script(LIB / "bench-prices.sql", {"symbols": REPLAYED_SYMBOLS, "days": REPLAYED_DAYS}))
+    database.settle()
+    first, last = database.query("SELECT min(date) || ' ' || max(date) FROM ohlcv_daily").split()
+    what = f"replay of {rows:,} prices, {REPLAYED_DAYS} days"
+    say(what)
+
+    def replay(*options: str) -> Command:
+        return Command((program, "replay", "-q", "--from", first, "--to", last, *options), database.environment)
+
+    copy = Command((servers.program("psql"), "-Xq", "-v", "ON_ERROR_STOP=1", "-c",
+                    "COPY (SELECT symbol, date, close FROM ohlcv_daily ORDER BY date) TO STDOUT", database.url),
+                   database.environment)
+    stability = config(servers, "replay", STABILITY)
+    declared_too = config(servers, "replay_declared", STABILITY + declarations(market.base))
+    ready = (database.ready, database.ready)
+    duels = [fight(servers, Duel(f"{what}, with stability", ("COPY by psql", "replay")), pairs,
+                   (copy, replay("--config", stability)), ready),
+             fight(servers, Duel(f"{what}, {UNIVERSES} declared universes", ("without", "with them")), pairs,
+                   (replay("--config", stability), replay("--config", declared_too)), ready)]
+    database.drop()
+    return duels
