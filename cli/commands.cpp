@@ -12,7 +12,6 @@
 #include "options.hpp"
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
-#include "tables/preflight.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::cli {

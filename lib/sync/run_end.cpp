@@ -204,8 +204,7 @@ void Run::record_failure() {
     if (!database_ || !database_->connection.usable()) {
       database_->connection = postgres::Connection::open(environment_.database, patience_);
     }
-    postgres::Transaction transaction(database_->connection,
-                                      {.isolation = postgres::Isolation::read_committed});
+    postgres::Transaction transaction(database_->connection, {.read_committed = true});
     transaction.run(tables::finish_run(environment_.tables, record()));
     transaction.commit();
   } catch (const Error& error) {

@@ -44,40 +44,30 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Polic
 /// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
 /// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error
 /// (failed) for two rows of a symbol, or one without a name.
-Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
-                     const TableNames& names, const Catalog& catalog, const SourceOptions& options,
-                     Reading& reading);
+Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
+                     const Catalog& catalog, const SourceOptions& options, Reading& reading);
 
-/// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
-/// called, nothing else may be asked of the transaction.
-class CompanyReader {
- public:
-  /// Sends the question; none without symbols.
-  CompanyReader(postgres::Transaction& transaction, const TableNames& names, const Market& market,
-                const std::vector<SymbolId>& symbols);
+/// Asks for name and sector of some symbols, one at least, and does not wait for the answer. Until
+/// it is taken, nothing else may be asked of the transaction. \return what was asked. \throws
+/// Error.
+Statement ask_companies(Transaction& transaction, const TableNames& names, const Market& market,
+                        const std::vector<SymbolId>& symbols);
 
-  /// Waits for the answer and puts it into the market. \throws Error.
-  void take(Market& market);
-
- private:
-  postgres::Transaction& transaction_;
-  std::optional<postgres::Statement> asked_;
-};
+/// Waits for the answer and puts it into the market. \throws Error.
+void take_companies(Transaction& transaction, const Statement& asked, Market& market);
 
 /// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
 /// symbol through the key of that table, until the first hit.
-bool has_recent_prices(postgres::Transaction& transaction, const TableNames& names, Day as_of,
-                       int days);
+bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days);
 
 /// The columns of days, as `listing_date of public.symbols`, that hold nothing but midnights of UTC
 /// and show the day before in the transaction's zone: whoever wrote them meant a day. Only those of
 /// type timestamptz are looked at.
-std::vector<std::string> midnight_columns(postgres::Transaction& transaction,
-                                          const TableNames& names, const Catalog& catalog,
+std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
                                           bool with_prices);
 
 /// The newest day of prices among the largest symbols; nothing where they have none.
-std::optional<Day> newest_price_day(postgres::Transaction& transaction, const TableNames& names,
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
                                     const Market& market);
 
 }  // namespace tickstock::tables

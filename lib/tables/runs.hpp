@@ -16,11 +16,11 @@ namespace tickstock::tables {
 /// Opens the record of a run, in a transaction that holds the run lock: every other record that is
 /// still `running` belongs to a run that died, and becomes `interrupted`. \throws Error (usage)
 /// when the id has a record, naming its status, or events that outlived its record.
-void open_run(postgres::Transaction& transaction, const TableNames& names, const RunRecord& record,
+void open_run(Transaction& transaction, const TableNames& names, const RunRecord& record,
               const std::string& program_version);
 
 /// Writes how a run ended.
-postgres::Statement finish_run(const TableNames& names, const RunRecord& record);
+Statement finish_run(const TableNames& names, const RunRecord& record);
 
 /// The last run that committed.
 struct Success {
@@ -31,8 +31,7 @@ struct Success {
 std::optional<Success> last_success(Database& database);
 
 /// The as-of day of the last run that committed, if there is one.
-std::optional<Day> last_completed_as_of(postgres::Transaction& transaction,
-                                        const TableNames& names);
+std::optional<Day> last_completed_as_of(Transaction& transaction, const TableNames& names);
 
 /// Whether the main transaction of a run committed, asked after its connection was lost: the run
 /// lock is awaited in one statement, so that the old backend has ended, and the record read in the
@@ -64,11 +63,11 @@ struct JournalPage {
 /// A page of the runs, and what all of them came to.
 struct History {
   JournalPage page;
-  std::vector<RunView> runs;  ///< latest first
+  std::vector<RunView> runs = {};  ///< latest first
   std::int64_t total = 0;
-  std::int64_t completed = 0;              ///< with errors or without
-  std::int64_t running = 0;                ///< the others failed
-  std::optional<double> average_duration;  ///< in seconds, of those that completed
+  std::int64_t completed = 0;                   ///< with errors or without
+  std::int64_t running = 0;                     ///< the others failed
+  std::optional<double> average_duration = {};  ///< in seconds, of those that completed
 };
 
 History read_history(Database& database, const JournalPage& page);
@@ -118,7 +117,7 @@ void each_column(View& change, const Visit& column) {
 struct Changes {
   JournalPage page;
   ChangeFilter filter;
-  std::vector<ChangeView> changes;  ///< latest run first, within a run in its order
+  std::vector<ChangeView> changes = {};  ///< latest run first, within a run in its order
   std::int64_t total = 0;
 };
 
