@@ -8,9 +8,10 @@ namespace tickstock::tables {
 
 namespace {
 
+// Of a declared universe to which members are only added, what stands there is merged with.
 constexpr std::string_view update_sql =
-    "UPDATE {entries} SET content = $2::jsonb, cache_type = $3::text, updated_at = $4::timestamptz "
-    "WHERE universe = $1::text";
+    "UPDATE {entries} SET content = {merged}$2::jsonb, cache_type = $3::text, "
+    "updated_at = $4::timestamptz WHERE universe = $1::text";
 
 constexpr std::string_view insert_sql =
     "INSERT INTO {entries} (universe, content, cache_type, created_at, updated_at) "
@@ -22,11 +23,6 @@ constexpr std::string_view insert_sql =
 constexpr std::string_view clean_sql =
     "UPDATE {entries} SET content = content || $2::jsonb, updated_at = $3::timestamptz "
     "WHERE universe = $1::text";
-
-// The same where the entry is of a declared universe to which members are only added.
-constexpr std::string_view add_sql =
-    "UPDATE {entries} SET content = content || $2::jsonb, cache_type = $3::text, "
-    "updated_at = $4::timestamptz WHERE universe = $1::text";
 
 // The image before is copied within the server.
 constexpr std::string_view journal_sql =
@@ -90,14 +86,12 @@ std::string doing(const EntryWrite& write) { return "writing universe '" + write
 
 Statement write_statement(const WriteContext& context, const EntryWrite& write) {
   const bool adds = write.rule && write.rule->additions && write.before;
-  const std::string_view sql = !write.rule    ? clean_sql
-                               : adds         ? add_sql
-                               : write.before ? update_sql
-                                              : insert_sql;
+  const std::string_view sql = !write.rule ? clean_sql : write.before ? update_sql : insert_sql;
   Params params{write.universe, content_json(*write.after, context, write.rule && !adds)};
   if (write.rule) params.emplace_back(write.after->cache_type);
   params.emplace_back(context.written_at);
-  return {doing(write), context.names.in(sql), std::move(params)};
+  return {doing(write), context.names.in(sql, {{"merged", adds ? "content || " : ""}}),
+          std::move(params)};
 }
 
 Statement journal_statement(const WriteContext& context, Task task, const EntryWrite& write) {
