@@ -12,7 +12,6 @@
 #include "rules/select.hpp"
 #include "sync/planning.hpp"
 #include "tables/market_reader.hpp"
-#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
 

@@ -5,7 +5,6 @@
 #include "sync/delivery.hpp"
 #include "sync/run_state.hpp"
 #include "tables/entries.hpp"
-#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 
 namespace tickstock::sync {

@@ -1,8 +1,7 @@
-#include "tables/outbox.hpp"
-
 #include <fmt/format.h>
 
 #include "postgres/transaction.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::tables {
 
