@@ -122,10 +122,10 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
-std::string in_quotes(std::string_view text, char quote) {
+std::string in_quotes(std::string_view text, char quote, char escape) {
   std::string quoted(1, quote);
   for (const char c : text) {
-    if (c == quote || c == '\\') quoted += '\\';
+    if (c == quote || c == escape) quoted += escape;
     quoted += c;
   }
   return quoted += quote;

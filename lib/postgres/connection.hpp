@@ -84,8 +84,9 @@ Error error_of(const Result& result, const std::string& doing);
 /// Returns a text of libpq without its trailing line breaks and on one line.
 std::string one_line(std::string_view text);
 
-/// Returns a text in quotes, with a backslash before each quote and backslash in it.
-std::string in_quotes(std::string_view text, char quote);
+/// Returns a text in quotes, with the escape before each quote and escape in it. Names and literals
+/// of SQL are escaped by their quote.
+std::string in_quotes(std::string_view text, char quote, char escape = '\\');
 
 /// Returns the text form of a PostgreSQL array of texts, for a parameter of type text[].
 template <typename Text>

@@ -262,12 +262,6 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
   }
 }
 
-std::string quoted(std::string_view text, char quote) {
-  std::string quoted(1, quote);
-  for (const char c : text) quoted.append(c == quote ? 2 : 1, c);
-  return quoted += quote;
-}
-
 TableName parse_table_name(std::string_view text, const std::string& default_schema,
                            const std::string& setting) {
   const std::size_t dot = text.find('.');

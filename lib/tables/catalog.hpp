@@ -15,9 +15,6 @@ namespace tickstock::tables {
 // Tables are made of statements and results: their names are at home here.
 using namespace postgres;
 
-/// A text between quotes, with those within doubled: a name of PostgreSQL, or a literal of SQL.
-std::string quoted(std::string_view text, char quote);
-
 /// A relation by schema and name, both taken literally. The search path is never consulted.
 struct TableName {
   std::string schema;

@@ -94,7 +94,9 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Cat
   const std::string cap = numeric ? "market_cap" : cast_of(symbols, "market_cap", "text");
   std::string doing = "reading " + symbols.name.shown();
   std::string labels;
-  for (const std::string& column : options.columns) labels += ", " + quoted(column, '"') + "::text";
+  for (const std::string& column : options.columns) {
+    labels += ", " + in_quotes(column, '"', '"') + "::text";
+  }
   std::string priced;
   if (options.price_days) {
     doing += " and " + catalog.prices.name.shown();

@@ -195,19 +195,19 @@ std::string role_problem(std::string_view role) {
 
 std::string grants_sql(const TableNames& names, const std::string& role, bool priced,
                        const std::vector<std::string>& labels) {
-  const std::string to = " TO " + quoted(role, '"') + ";\n";
+  const std::string to = " TO " + in_quotes(role, '"', '"') + ";\n";
   std::set<std::string> schemas;
   const auto use_schema = [&](const std::string& schema) {
     const bool is_new = schemas.insert(schema).second;
-    return is_new ? "GRANT USAGE ON SCHEMA " + quoted(schema, '"') + to : "";
+    return is_new ? "GRANT USAGE ON SCHEMA " + in_quotes(schema, '"', '"') + to : "";
   };
   const auto grant = [&to](std::string_view word, const TableName& table,
                            const std::vector<std::string>& columns) {
     std::vector<std::string> list;
-    for (const std::string& column : columns) list.push_back(quoted(column, '"'));
+    for (const std::string& column : columns) list.push_back(in_quotes(column, '"', '"'));
     return fmt::format("GRANT {} ({}) ON {}{}", word, fmt::join(list, ", "), table.quoted(), to);
   };
-  std::string text = fmt::format(grants_head, quoted(role, '"'));
+  std::string text = fmt::format(grants_head, in_quotes(role, '"', '"'));
   text += use_schema(names.symbols.schema) + use_schema(names.entries.schema);
   text += grant("SELECT", names.symbols, columns_of(&Catalog::symbols, reads));
   if (priced) text += grant("SELECT", names.symbols, columns_of(&Catalog::symbols, makes_caps));
@@ -218,14 +218,15 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
   text +=
       "-- with max_data_age_days or market caps from prices, and for check, where there are "
       "prices\n" +
-      block(fmt::format(grant_prices, quoted(names.prices.quoted(), '\''), prices));
+      block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices));
   text += grant("SELECT", names.entries, columns_of(&Catalog::entries, reads | updates));
   text += grant("INSERT", names.entries, columns_of(&Catalog::entries, inserts));
   text += grant("UPDATE", names.entries, columns_of(&Catalog::entries, updates));
   text +=
       "-- the sequence behind a serial id, to create entries that are missing; an identity "
       "column\n-- needs none\n" +
-      block(fmt::format(grant_sequence, quoted(names.entries.quoted(), '\''), quoted(role, '\''))) +
+      block(fmt::format(grant_sequence, in_quotes(names.entries.quoted(), '\'', '\''),
+                        in_quotes(role, '\'', '\''))) +
       "-- history, guaranteed delivery, and the deletion of what is too old\n";
   for (const Table& table : all_tables()) {
     if (!table.is_own()) continue;
