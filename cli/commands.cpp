@@ -13,7 +13,6 @@
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
 #include "sync/replay.hpp"
-#include "tables/preflight.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::cli {

@@ -1,15 +1,9 @@
 #include <fmt/format.h>
 #include <poll.h>
-#include <pwd.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 #include <utility>
 
-#include "domain/text.hpp"
 #include "postgres/connection.hpp"
 
 namespace tickstock::postgres {
@@ -18,134 +12,6 @@ using io::Deadline;
 using io::Readiness;
 
 namespace {
-
-constexpr const char* system_certificates = "/etc/ssl/certs/ca-certificates.crt";
-
-std::string home_of(const ConnectionSettings& settings) {
-  if (!settings.home.empty()) return settings.home;
-  const passwd* user = ::getpwuid(::geteuid());
-  return user == nullptr ? "" : user->pw_dir;
-}
-
-/// Refuses a file that libpq would find missing only while connecting, or a key that others can
-/// read. \param keyword the parameter that names it
-void require_file(std::string_view keyword, const std::string& path) {
-  const bool is_key = keyword == "sslkey";
-  // A key can also be one of an engine, by its name.
-  if (path.empty() || (is_key && path.find(':') != std::string::npos)) return;
-  std::string why;
-  struct stat facts {};
-  if (::access(path.c_str(), R_OK) != 0 || ::stat(path.c_str(), &facts) != 0) {
-    why = "can't be read: " + std::generic_category().message(errno);
-  } else if (is_key && (facts.st_mode & (facts.st_uid == 0 ? 037U : 077U)) != 0) {
-    why = "others can read; run: chmod 600 " + path;
-  } else {
-    return;
-  }
-  fail_unusable(fmt::format("{} is {}, which {}; name a file that can be used{}{}", keyword, path,
-                            why, keyword == "sslrootcert" ? ", such as " : "",
-                            keyword == "sslrootcert" ? system_certificates : ""));
-}
-
-void require_certificates(const Options& options, const std::string& home) {
-  const std::string sslmode = value_of(options, "sslmode");
-  if (sslmode == "disable") return;
-  std::string root = value_of(options, "sslrootcert");
-  if (root == "system") {
-    constexpr int first_with_system = 160000;
-    if (PQlibVersion() < first_with_system) {
-      fail_unusable(std::string("sslrootcert=system needs libpq 16 or newer; use sslrootcert=") +
-                    system_certificates);
-    }
-    if (sslmode != "verify-full") {
-      fail_unusable("sslrootcert=system is only for sslmode=verify-full; set that too");
-    }
-    root.clear();
-  } else if (root.empty() && sslmode.starts_with("verify-")) {
-    root = home + "/.postgresql/root.crt";
-  }
-  require_file("sslrootcert", root);
-  for (const char* keyword : {"sslcert", "sslkey", "sslcrl", "sslcrldir"}) {
-    require_file(keyword, value_of(options, keyword));
-  }
-  if (!value_of(options, "sslcert").empty() && value_of(options, "sslkey").empty()) {
-    require_file("sslkey", home + "/.postgresql/postgresql.key");
-  }
-}
-
-/// Returns the password file, if it is one that libpq would ignore and complain about on standard
-/// error: anything but a plain file that nobody else can read.
-std::string refused_password_file(const ConnectionSettings& settings) {
-  const std::string named = password_file_of(settings.conninfo);
-  const std::string path = named.empty() ? home_of(settings) + "/.pgpass" : named;
-  struct stat facts {};
-  if (::stat(path.c_str(), &facts) == 0) {
-    const bool is_private = S_ISREG(facts.st_mode) && (facts.st_mode & (S_IRWXG | S_IRWXO)) == 0;
-    return is_private ? "" : path;
-  }
-  if (named.empty()) return "";
-  fail_unusable(fmt::format("passfile is {}, which can't be read: {}; name a file that is there",
-                            path, std::generic_category().message(errno)));
-}
-
-/// Returns an element of a libpq list, which has one for each host, or one for all.
-std::string element(const std::vector<std::string>& list, std::size_t index) {
-  if (list.size() == 1) return list.front();
-  return index < list.size() ? list[index] : "";
-}
-
-bool has_gap(const std::vector<std::string>& list) {
-  return list.size() > 1 && std::find(list.begin(), list.end(), "") != list.end();
-}
-
-bool is_socket(std::string_view host) {
-  return host.empty() || host.starts_with('/') || host.starts_with('@');
-}
-
-/// Returns the servers that a conninfo, the environment and a service file name, not yet looked up.
-/// \throws Error (config) for anything that no retry helps.
-std::vector<Target> named_targets(const ConnectionSettings& settings) {
-  const Options options = effective_options(settings.conninfo);
-  for (const auto& [keyword, value] : options) {
-    if (const std::string problem = parameter_problem(keyword, value); !problem.empty()) {
-      fail_unusable(problem + "; look at the URL, PG… variables and the service file");
-    }
-  }
-  const std::vector<std::string> hosts = split(value_of(options, "host"), ',');
-  const std::vector<std::string> addresses = split(value_of(options, "hostaddr"), ',');
-  const std::vector<std::string> ports = split(value_of(options, "port"), ',');
-  const bool by_address = addresses.size() > 1 || !addresses.front().empty();
-  const bool by_name = hosts.size() > 1 || !hosts.front().empty();
-  const std::size_t count = by_address ? addresses.size() : hosts.size();
-  // libpq would then look names up itself, without a limit.
-  if (has_gap(hosts) || has_gap(addresses) || (by_address && by_name && hosts.size() != count)) {
-    throw Error(ErrorKind::config,
-                "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
-                "match the addresses; name each of them");
-  }
-  if (holds_conninfo(value_of(options, "dbname"))) {
-    throw Error(ErrorKind::config,
-                "the name of the database, in the URL, PGDATABASE or the service file, is a URL or "
-                "conninfo itself, which could hold a password; give the name alone");
-  }
-  if (ports.size() > 1 && ports.size() != count) {
-    throw Error(ErrorKind::config,
-                fmt::format("the database URL has {} ports for {} hosts; give one, or one for each "
-                            "host",
-                            ports.size(), count));
-  }
-  const std::string sslmode = value_of(options, "sslmode");
-  const bool has_network = by_address || !std::all_of(hosts.begin(), hosts.end(), is_socket);
-  const bool will_be_refused = settings.require_tls && sslmode != "verify-full";
-  if (has_network && !will_be_refused) require_certificates(options, home_of(settings));
-  const std::string refused_passfile = refused_password_file(settings);
-  std::vector<Target> targets;
-  for (std::size_t i = 0; i < count; ++i) {
-    targets.push_back({element(hosts, i), element(addresses, i), element(ports, i),
-                       value_of(options, "target_session_attrs"), sslmode, refused_passfile});
-  }
-  return targets;
-}
 
 /// Returns the addresses in the order in which to try them. Names are looked up here, since libpq
 /// would do it without a limit. \throws Error (unavailable) if no name has an address,
@@ -156,8 +22,8 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
   const std::vector<Target> named = named_targets(settings);
   std::vector<std::optional<io::Lookup>> lookups(named.size());
   for (std::size_t i = 0; i < named.size(); ++i) {
-    if (named[i].address.empty() && !is_socket(named[i].host))
-      lookups[i].emplace(named[i].host, "");
+    const bool is_name = named[i].address.empty() && !named[i].is_socket();
+    if (is_name) lookups[i].emplace(named[i].host, "");
   }
   std::vector<Target> targets;
   std::string failures;
@@ -188,18 +54,6 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
                                           "; check the host in the URL, and the name server");
 }
 
-/// Returns the targets; for prefer-standby twice: first only as standbys, then as any server.
-std::vector<Target> in_rounds(std::vector<Target> targets) {
-  if (targets.front().session != "prefer-standby") return targets;
-  const std::size_t count = targets.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    targets.push_back(targets[i]);
-    targets[i].session = "standby";
-    targets.back().session = "any";
-  }
-  return targets;
-}
-
 }  // namespace
 
 std::string Target::shown() const {
@@ -215,17 +69,16 @@ std::string Target::transport_weakness() const {
       shown(), sslmode.empty() ? "prefer" : sslmode);
 }
 
-std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo) {
-  const int seconds =
-      number_of<int>(value_of(effective_options(conninfo), "connect_timeout")).value_or(0);
-  if (seconds <= 0) return std::nullopt;
-  return std::chrono::seconds(seconds);
-}
-
 Connection Connection::open(const ConnectionSettings& settings, io::Patience& patience) {
   std::string failures;
+  std::vector<Target> targets = find_targets(settings, patience);
+  if (targets.front().session == "prefer-standby") {
+    // Each is tried twice: all as standbys first, then as any server.
+    for (Target& target : targets) target.session = "standby";
+    std::vector<Target> again = targets;
+    for (Target& target : again) targets.emplace_back(std::move(target)).session = "any";
+  }
   const Target* answered = nullptr;
-  const std::vector<Target> targets = in_rounds(find_targets(settings, patience));
   for (const Target& target : targets) {
     // A server that refused at one of its addresses would refuse at the others.
     if (answered != nullptr && answered->host == target.host && answered->port == target.port &&

@@ -25,12 +25,6 @@ constexpr milliseconds cancel_time{300};
 constexpr milliseconds cancel_time_of_expendable{100};
 constexpr milliseconds drain_time{500};
 
-std::size_t size_of(const Statement& statement) {
-  std::size_t size = statement.sql.size();
-  for (const auto& param : statement.params) size += param ? param->size() : 0;
-  return size;
-}
-
 template <typename Number>
 Number required_number(std::string_view text) {
   const auto number = number_of<Number>(text);
@@ -81,13 +75,8 @@ std::int64_t Result::integer(int row, int column) const {
   return is_null(row, column) ? 0 : required_number<std::int64_t>(view(row, column));
 }
 
-double Result::real(int row, int column) const {
-  return is_null(row, column) ? 0 : required_number<double>(view(row, column));
-}
-
-bool Result::failed() const {
-  return status() == PGRES_FATAL_ERROR || status() == PGRES_BAD_RESPONSE ||
-         status() == PGRES_NONFATAL_ERROR;
+void Result::get(int row, int column, double& field) const {
+  field = is_null(row, column) ? 0 : required_number<double>(view(row, column));
 }
 
 std::int64_t Result::affected() const {
@@ -110,8 +99,7 @@ Error error_of(const Result& result, const std::string& doing) {
   if (!hint.empty()) text += "; hint: " + hint;
   const std::string context = context_of(result);
   if (!context.empty()) text += "; context: " + context;
-  const bool names_nothing = sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704";
-  if (!context.empty() && names_nothing) {
+  if (!context.empty() && (sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704")) {
     text +=
         "; triggers and functions run with search_path = pg_catalog: write the schema before "
         "the name, or give the function its own search_path";
@@ -134,23 +122,13 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
-std::string in_quotes(std::string_view text, char quote) {
+std::string in_quotes(std::string_view text, char quote, char escape) {
   std::string quoted(1, quote);
   for (const char c : text) {
-    if (c == quote || c == '\\') quoted += '\\';
+    if (c == quote || c == escape) quoted += escape;
     quoted += c;
   }
   return quoted += quote;
-}
-
-std::vector<Result>& PipelineOutcome::value() {
-  if (failure) throw Error(failure->error);
-  return results;
-}
-
-Result Connection::run(const Statement& statement) {
-  send(statement);
-  return answer(statement);
 }
 
 void Connection::ask(const Statement& statement) {
@@ -187,7 +165,8 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
     // Small statements are sent together. The wait until they are gone comes after the next one is
     // made, so that the server has work meanwhile.
     constexpr std::size_t enough = std::size_t{64} * 1024;
-    const std::size_t size = size_of(*statement);
+    std::size_t size = statement->sql.size();
+    for (const auto& param : statement->params) size += param ? param->size() : 0;
     if (held > 0 && held + size > enough) {
       flush(statement_deadline(), statement->doing);
       held = 0;
@@ -201,7 +180,19 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
 
   PipelineOutcome outcome;
   try {
-    read_pipeline(sent, outcome);
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      const Deadline deadline = statement_deadline();
+      for (;;) {
+        Result result = next_result(deadline, sent[i]);
+        if (result.get() == nullptr) break;
+        if (result.failed() && !outcome.failure) outcome.failure = {i, error_of(result, sent[i])};
+        if (!outcome.failure) outcome.results.push_back(std::move(result));
+      }
+    }
+    const Result sync = next_result(statement_deadline(), "ending a pipeline");
+    if (sync.status() != PGRES_PIPELINE_SYNC || PQexitPipelineMode(connection_.get()) != 1) {
+      throw lost("ending a pipeline");
+    }
   } catch (const Error&) {
     // A server that closes the connection says why first.
     if (outcome.failure && !usable()) throw Error(outcome.failure->error);
@@ -211,33 +202,13 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
   return outcome;
 }
 
-void Connection::read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome) {
-  for (std::size_t i = 0; i < sent.size(); ++i) {
-    const Deadline deadline = statement_deadline();
-    for (;;) {
-      Result result = next_result(deadline, sent[i]);
-      if (result.get() == nullptr) break;
-      if (result.failed() && !outcome.failure) outcome.failure = {i, error_of(result, sent[i])};
-      if (!outcome.failure) outcome.results.push_back(std::move(result));
-    }
-  }
-  const Result sync = next_result(statement_deadline(), "ending a pipeline");
-  if (sync.status() != PGRES_PIPELINE_SYNC || PQexitPipelineMode(connection_.get()) != 1) {
-    throw lost("ending a pipeline");
-  }
-}
-
 Result Connection::commit() {
   const io::Settling settling(*patience_);
   warnings_->clear();
-  committing_ = true;
   try {
     send({"COMMIT", "COMMIT"});
-    Result result = last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
-    committing_ = false;
-    return result;
+    return last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
   } catch (const Error& error) {
-    committing_ = false;
     if (usable() && !error.sqlstate().empty()) throw;
     // It may still happen. Cancelling a COMMIT that waits for a standby would only end the wait.
     connection_.reset();
@@ -267,6 +238,7 @@ void Connection::send(const Statement& statement, bool is_parsed) {
                              : PQsendQueryParams(connection_.get(), statement.sql.c_str(), count,
                                                  nullptr, values.data(), nullptr, nullptr, 0);
   if (sent != 1) throw lost(statement.doing);
+  committing_ = statement.sql == "COMMIT";
 }
 
 void Connection::flush(Deadline deadline, const std::string& doing) {
@@ -314,14 +286,12 @@ void Connection::give_up(Readiness why, const std::string& doing) {
   if (why == Readiness::interrupted) {
     throw Error(ErrorKind::interrupted, "interrupted by a signal");
   }
-  const char* reason = "PostgreSQL did not answer in time; look at its load and its locks";
-  if (patience_->signalled()) {
-    reason = "PostgreSQL did not answer in the time that a signal leaves";
-  } else if (patience_->over()) {
-    reason =
-        "the time for the whole command is over; give it more with --timeout, or look at the load "
-        "and the locks of PostgreSQL";
-  }
+  const char* reason =
+      patience_->signalled() ? "PostgreSQL did not answer in the time that a signal leaves"
+      : patience_->over()
+          ? "the time for the whole command is over; give it more with --timeout, or look at the "
+            "load and the locks of PostgreSQL"
+          : "PostgreSQL did not answer in time; look at its load and its locks";
   throw Error(ErrorKind::unavailable, fmt::format("{} failed: {}", doing, reason));
 }
 
@@ -334,10 +304,23 @@ void Connection::stop() noexcept {
   }
   // A cancel still under way could hit a later statement, such as the COMMIT of the record.
   if (!cancel()) connection_.reset();
-  drain();
+  PGconn* raw = connection_.get();
+  const Deadline deadline = Deadline::after(drain_time);
+  while (PQtransactionStatus(raw) == PQTRANS_ACTIVE && !deadline.over()) {
+    bool is_here = PQisBusy(raw) == 0;
+    const Result result(is_here ? PQgetResult(raw) : nullptr);
+    if (result.status() == PGRES_COPY_OUT) {
+      char* bytes = nullptr;
+      is_here = PQgetCopyData(raw, &bytes, 1) != 0;
+      PQfreemem(bytes);
+    }
+    if (result.status() == PGRES_PIPELINE_SYNC) PQexitPipelineMode(raw);
+    if (is_here) continue;
+    const Readiness more = io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt());
+    if (more != Readiness::ready || PQconsumeInput(raw) != 1) break;
+  }
   // A pipeline that was interrupted before its end was sent can't be ended.
-  if (PQpipelineStatus(connection_.get()) != PQ_PIPELINE_OFF ||
-      PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE) {
+  if (PQpipelineStatus(raw) != PQ_PIPELINE_OFF || PQtransactionStatus(raw) == PQTRANS_ACTIVE) {
     connection_.reset();
   }
 }
@@ -356,24 +339,6 @@ bool Connection::cancel() noexcept {
   } catch (const std::exception&) {
     // Without memory or a thread: the server notices when the connection is closed.
     return false;
-  }
-}
-
-void Connection::drain() noexcept {
-  PGconn* raw = connection_.get();
-  const Deadline deadline = Deadline::after(drain_time);
-  while (PQtransactionStatus(raw) == PQTRANS_ACTIVE && !deadline.over()) {
-    bool is_here = PQisBusy(raw) == 0;
-    const Result result(is_here ? PQgetResult(raw) : nullptr);
-    if (result.status() == PGRES_COPY_OUT) {
-      char* bytes = nullptr;
-      is_here = PQgetCopyData(raw, &bytes, 1) != 0;
-      PQfreemem(bytes);
-    }
-    if (result.status() == PGRES_PIPELINE_SYNC) PQexitPipelineMode(raw);
-    if (is_here) continue;
-    const Readiness more = io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt());
-    if (more != Readiness::ready || PQconsumeInput(raw) != 1) return;
   }
 }
 

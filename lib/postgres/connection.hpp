@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "domain/day.hpp"
 #include "domain/error.hpp"
 #include "io/wait.hpp"
-#include "postgres/conninfo.hpp"
 
 namespace tickstock::postgres {
 
@@ -37,22 +37,36 @@ class Result {
   [[nodiscard]] std::string text(int row, int column) const {
     return std::string(view(row, column));
   }
-  [[nodiscard]] std::optional<std::string> optional_text(int row, int column) const {
-    if (is_null(row, column)) return std::nullopt;
-    return text(row, column);
-  }
   [[nodiscard]] bool boolean(int row, int column) const { return view(row, column) == "t"; }
   /// 0 for NULL. \throws Error (failed) for a text that is no number.
   [[nodiscard]] std::int64_t integer(int row, int column) const;
-  [[nodiscard]] double real(int row, int column) const;
+
+  /// Reads the columns of a row into fields, as the functions above do, from the first column on.
+  template <typename... Fields>
+  void read(int row, Fields&... fields) const {
+    int column = 0;
+    (get(row, column++, fields), ...);
+  }
+  void get(int row, int column, std::string& field) const { field = text(row, column); }
+  void get(int row, int column, bool& field) const { field = boolean(row, column); }
+  void get(int row, int column, std::int64_t& field) const { field = integer(row, column); }
+  void get(int row, int column, double& field) const;
+  void get(int row, int column, Day& field) const {
+    field = parse_day(view(row, column)).value_or(Day());
+  }
+  template <typename Field>
+  void get(int row, int column, std::optional<Field>& field) const {
+    field.reset();
+    if (!is_null(row, column)) get(row, column, field.emplace());
+  }
 
   /// The statement ended with an error.
-  [[nodiscard]] bool failed() const;
+  [[nodiscard]] bool failed() const {
+    return status() == PGRES_FATAL_ERROR || status() == PGRES_BAD_RESPONSE;
+  }
 
   /// How many rows an INSERT or UPDATE wrote.
   [[nodiscard]] std::int64_t affected() const;
-  /// `COMMIT`, `UPDATE 1` …
-  [[nodiscard]] std::string_view command_tag() const { return PQcmdStatus(get()); }
 
  private:
   std::unique_ptr<PGresult, decltype(&PQclear)> result_;
@@ -70,8 +84,9 @@ Error error_of(const Result& result, const std::string& doing);
 /// Returns a text of libpq without its trailing line breaks and on one line.
 std::string one_line(std::string_view text);
 
-/// Returns a text in quotes, with a backslash before each quote and backslash in it.
-std::string in_quotes(std::string_view text, char quote);
+/// Returns a text in quotes, with the escape before each quote and escape in it. Names and literals
+/// of SQL are escaped by their quote.
+std::string in_quotes(std::string_view text, char quote, char escape = '\\');
 
 /// Returns the text form of a PostgreSQL array of texts, for a parameter of type text[].
 template <typename Text>
@@ -115,6 +130,17 @@ struct ConnectionSettings {
 /// them sets a limit. \throws Error (config) for an unknown service.
 std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo);
 
+/// Returns what is wrong with a conninfo, empty if nothing is. It never quotes libpq, whose
+/// messages repeat parts of a password.
+std::string conninfo_problem(const std::string& conninfo);
+
+/// Returns whether a conninfo holds a password. It must be one without a conninfo_problem.
+bool conninfo_has_password(const std::string& conninfo);
+
+/// Returns a conninfo, or if it is empty the server that libpq's environment names, as keywords and
+/// values without a password.
+std::string shown_conninfo(const std::string& conninfo);
+
 /// One address at which the server of a conninfo may answer.
 struct Target {
   std::string host;     ///< the name in certificates and password files, or a directory
@@ -124,12 +150,23 @@ struct Target {
   std::string sslmode;
   std::string refused_passfile;  ///< a password file that is ignored, as others can read it
 
+  /// Returns whether it is a Unix socket.
+  [[nodiscard]] bool is_socket() const {
+    return address.empty() && (host.empty() || host.starts_with('/') || host.starts_with('@'));
+  }
   /// Returns `db.example.com:5432`, or the directory of the socket.
   [[nodiscard]] std::string shown() const;
   /// Returns why somebody on the network could read along, or pose as the server; empty for a
   /// server on this machine, or if its certificate is verified.
   [[nodiscard]] std::string transport_weakness() const;
 };
+
+/// Returns the servers that a conninfo, the environment and a service file name, not yet looked up.
+/// \throws Error (config) for anything that no retry helps.
+std::vector<Target> named_targets(const ConnectionSettings& settings);
+
+/// A file that doesn't exist: libpq then looks for no password, and complains about no file.
+inline constexpr const char* no_password_file = "/no/password/file";
 
 /// The outcome of a pipeline: the results up to the first failure.
 struct PipelineOutcome {
@@ -141,7 +178,10 @@ struct PipelineOutcome {
   std::optional<Failure> failure;
 
   /// Returns the results. \throws Error, the failure, if there is one.
-  std::vector<Result>& value();
+  std::vector<Result>& value() {
+    if (failure) throw Error(failure->error);
+    return results;
+  }
 };
 
 /// A connection to PostgreSQL. Every wait ends at the limit of its step or of the patience, which
@@ -158,14 +198,11 @@ class Connection {
   /// timeout closes it. \return nothing if that fails. \throws Error (interrupted).
   [[nodiscard]] std::optional<Connection> open_another(std::chrono::milliseconds time) const;
 
-  Connection(Connection&&) noexcept = default;
-  Connection& operator=(Connection&&) noexcept = default;
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-  ~Connection() = default;
-
   /// Runs one statement. \throws Error of the kind that its SQLSTATE stands for.
-  Result run(const Statement& statement);
+  Result run(const Statement& statement) {
+    send(statement);
+    return answer(statement);
+  }
 
   /// run() in two steps: send a statement, then wait for its result. Nothing else may be sent in
   /// between. \throws Error.
@@ -234,7 +271,6 @@ class Connection {
   void consume_input(const std::string& doing);
   Result next_result(io::Deadline deadline, const std::string& doing);
   Result last_result(io::Deadline deadline, const std::string& doing);
-  void read_pipeline(const std::vector<std::string>& sent, PipelineOutcome& outcome);
   /// Stops the running statement, unless it is COMMIT, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
   /// Cancels the running statement, waits a little for its end, and closes the connection if there
@@ -242,7 +278,6 @@ class Connection {
   void stop() noexcept;
   /// \return whether the server got the request.
   bool cancel() noexcept;
-  void drain() noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
   [[nodiscard]] Error lost(const std::string& doing) const;
 

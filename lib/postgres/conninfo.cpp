@@ -1,20 +1,40 @@
-#include "postgres/conninfo.hpp"
-
 #include <fmt/format.h>
-#include <libpq-fe.h>
+#include <fmt/ranges.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
-#include <memory>
+#include <system_error>
 
-#include "domain/error.hpp"
 #include "domain/text.hpp"
 #include "postgres/connection.hpp"
 
 namespace tickstock::postgres {
 
 namespace {
+
+/// The parameters of a connection that have a value, in libpq's order.
+using Options = std::vector<std::pair<std::string, std::string>>;
+
+/// \throws Error (config) that says why the connection can't be used.
+[[noreturn]] void fail_unusable(const std::string& why) {
+  throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why);
+}
+
+/// Returns the parts of a list; an empty one is one empty part.
+std::vector<std::string> split(std::string_view list, char separator) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const std::size_t end = list.find(separator);
+    parts.emplace_back(list.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    list.remove_prefix(end + 1);
+  }
+}
 
 Options options_of(PQconninfoOption* found) {
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> owner(found, &PQconninfoFree);
@@ -74,11 +94,6 @@ std::string unreadable(std::string_view conninfo, std::string_view why) {
   return "libpq can't read it; check quotes, brackets and percent-encoding";
 }
 
-/// Returns a value as it is written in a conninfo.
-std::string written(const std::string& value) {
-  return value.find_first_of(" \t\n'\\") == std::string::npos ? value : in_quotes(value, '\'');
-}
-
 /// Returns whether user and password of a URL end where they seem to. libpq ends them at the first
 /// '/' or '@', and would print the rest of a password as host, port or parameter.
 bool is_login_clear(std::string_view url) {
@@ -99,14 +114,16 @@ bool is_login_clear(std::string_view url) {
   });
 }
 
-}  // namespace
-
+/// Returns the value of a parameter, empty if it has none.
 std::string value_of(const Options& options, std::string_view keyword) {
-  const auto option = std::find_if(options.begin(), options.end(),
-                                   [keyword](const auto& each) { return each.first == keyword; });
-  return option == options.end() ? "" : option->second;
+  for (const auto& [name, value] : options) {
+    if (name == keyword) return value;
+  }
+  return "";
 }
 
+/// Returns the parameters that libpq takes from a conninfo, its environment and its service file.
+/// \throws Error (config) for an unknown service.
 Options effective_options(const std::string& conninfo) {
   // Only a connection of libpq knows them. A value that libpq refuses stops it before its first
   // look-up, and without a password file it complains about none.
@@ -124,11 +141,9 @@ Options effective_options(const std::string& conninfo) {
   return options;
 }
 
-std::string password_file_of(const std::string& conninfo) {
-  const std::string given = value_of(parse(conninfo), "passfile");
-  return given.empty() ? value_of(options_of(PQconndefaults()), "passfile") : given;
-}
-
+/// Returns what is wrong with the value of a parameter, as the rest of a sentence about its source
+/// and without the value; empty if nothing is. libpq itself would notice only while connecting,
+/// where it looks like a server that can't be reached.
 std::string parameter_problem(std::string_view keyword, std::string_view value) {
   using Words = std::vector<std::string_view>;
   static const Words protocols{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
@@ -170,9 +185,143 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   return "";
 }
 
+/// Returns whether the name of a database looks like a URL or conninfo. libpq would not read it as
+/// one but print it, with any password in it.
 bool holds_conninfo(std::string_view database) {
   return database.find("://") != std::string_view::npos ||
          database.find('=') != std::string_view::npos;
+}
+
+constexpr const char* system_certificates = "/etc/ssl/certs/ca-certificates.crt";
+
+std::string home_of(const ConnectionSettings& settings) {
+  if (!settings.home.empty()) return settings.home;
+  const passwd* user = ::getpwuid(::geteuid());
+  return user == nullptr ? "" : user->pw_dir;
+}
+
+/// Refuses a file that libpq would find missing only while connecting, or a key that others can
+/// read. \param keyword the parameter that names it
+void require_file(std::string_view keyword, const std::string& path) {
+  const bool is_key = keyword == "sslkey";
+  // A key can also be one of an engine, by its name.
+  if (path.empty() || (is_key && path.find(':') != std::string::npos)) return;
+  std::string why;
+  struct stat facts {};
+  if (::access(path.c_str(), R_OK) != 0 || ::stat(path.c_str(), &facts) != 0) {
+    why = "can't be read: " + std::generic_category().message(errno);
+  } else if (is_key && (facts.st_mode & (facts.st_uid == 0 ? 037U : 077U)) != 0) {
+    why = "others can read; run: chmod 600 " + path;
+  }
+  if (why.empty()) return;
+  fail_unusable(fmt::format("{} is {}, which {}; name a file that can be used{}{}", keyword, path,
+                            why, keyword == "sslrootcert" ? ", such as " : "",
+                            keyword == "sslrootcert" ? system_certificates : ""));
+}
+
+void require_certificates(const Options& options, const std::string& home) {
+  const std::string sslmode = value_of(options, "sslmode");
+  if (sslmode == "disable") return;
+  std::string root = value_of(options, "sslrootcert");
+  if (root == "system") {
+    constexpr int first_with_system = 160000;
+    if (PQlibVersion() < first_with_system) {
+      fail_unusable(std::string("sslrootcert=system needs libpq 16 or newer; use sslrootcert=") +
+                    system_certificates);
+    }
+    if (sslmode != "verify-full") {
+      fail_unusable("sslrootcert=system is only for sslmode=verify-full; set that too");
+    }
+    root.clear();
+  } else if (root.empty() && sslmode.starts_with("verify-")) {
+    root = home + "/.postgresql/root.crt";
+  }
+  require_file("sslrootcert", root);
+  for (const char* keyword : {"sslcert", "sslkey", "sslcrl", "sslcrldir"}) {
+    require_file(keyword, value_of(options, keyword));
+  }
+  if (!value_of(options, "sslcert").empty() && value_of(options, "sslkey").empty()) {
+    require_file("sslkey", home + "/.postgresql/postgresql.key");
+  }
+}
+
+/// Returns the password file, if it is one that libpq would ignore and complain about on standard
+/// error: anything but a plain file that nobody else can read.
+std::string refused_password_file(const ConnectionSettings& settings) {
+  std::string named = value_of(parse(settings.conninfo), "passfile");
+  if (named.empty()) named = value_of(options_of(PQconndefaults()), "passfile");
+  const std::string path = named.empty() ? home_of(settings) + "/.pgpass" : named;
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) == 0) {
+    const bool is_private = S_ISREG(facts.st_mode) && (facts.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+    return is_private ? "" : path;
+  }
+  if (named.empty()) return "";
+  fail_unusable(fmt::format("passfile is {}, which can't be read: {}; name a file that is there",
+                            path, std::generic_category().message(errno)));
+}
+
+/// Returns an element of a libpq list, which has one for each host, or one for all.
+std::string element(const std::vector<std::string>& list, std::size_t index) {
+  if (list.size() == 1) return list.front();
+  return index < list.size() ? list[index] : "";
+}
+
+bool has_gap(const std::vector<std::string>& list) {
+  return list.size() > 1 && std::find(list.begin(), list.end(), "") != list.end();
+}
+
+}  // namespace
+
+std::vector<Target> named_targets(const ConnectionSettings& settings) {
+  const Options options = effective_options(settings.conninfo);
+  for (const auto& [keyword, value] : options) {
+    if (const std::string problem = parameter_problem(keyword, value); !problem.empty()) {
+      fail_unusable(problem + "; look at the URL, PG… variables and the service file");
+    }
+  }
+  const std::vector<std::string> hosts = split(value_of(options, "host"), ',');
+  const std::vector<std::string> addresses = split(value_of(options, "hostaddr"), ',');
+  const std::vector<std::string> ports = split(value_of(options, "port"), ',');
+  const bool by_address = addresses.size() > 1 || !addresses.front().empty();
+  const bool by_name = hosts.size() > 1 || !hosts.front().empty();
+  const std::size_t count = by_address ? addresses.size() : hosts.size();
+  // libpq would then look names up itself, without a limit.
+  if (has_gap(hosts) || has_gap(addresses) || (by_address && by_name && hosts.size() != count)) {
+    throw Error(ErrorKind::config,
+                "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
+                "match the addresses; name each of them");
+  }
+  if (holds_conninfo(value_of(options, "dbname"))) {
+    throw Error(ErrorKind::config,
+                "the name of the database, in the URL, PGDATABASE or the service file, is a URL or "
+                "conninfo itself, which could hold a password; give the name alone");
+  }
+  if (ports.size() > 1 && ports.size() != count) {
+    throw Error(
+        ErrorKind::config,
+        fmt::format("the database URL has {} ports for {} hosts; give one, or one for each host",
+                    ports.size(), count));
+  }
+  const std::string sslmode = value_of(options, "sslmode");
+  std::vector<Target> targets;
+  for (std::size_t i = 0; i < count; ++i) {
+    targets.push_back({element(hosts, i), element(addresses, i), element(ports, i),
+                       value_of(options, "target_session_attrs"), sslmode, ""});
+  }
+  const bool is_local = std::all_of(targets.begin(), targets.end(),
+                                    [](const Target& target) { return target.is_socket(); });
+  const bool will_be_refused = settings.require_tls && sslmode != "verify-full";
+  if (!is_local && !will_be_refused) require_certificates(options, home_of(settings));
+  const std::string refused_passfile = refused_password_file(settings);
+  for (Target& target : targets) target.refused_passfile = refused_passfile;
+  return targets;
+}
+
+std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo) {
+  const auto seconds = number_of<int>(value_of(effective_options(conninfo), "connect_timeout"));
+  if (seconds.value_or(0) <= 0) return std::nullopt;
+  return std::chrono::seconds(*seconds);
 }
 
 std::string conninfo_problem(const std::string& conninfo) {
@@ -222,24 +371,13 @@ std::string shown_conninfo(const std::string& conninfo) {
        conninfo.empty() ? options_of(PQconndefaults()) : parse(conninfo)) {
     if (value.empty()) continue;
     if (conninfo.empty() && std::count(told.begin(), told.end(), keyword) == 0) continue;
+    const bool is_plain = value.find_first_of(" \t\n'\\") == std::string::npos;
     shown += fmt::format("{}{}={}", shown.empty() ? "" : " ", keyword,
-                         keyword.ends_with("password") ? "********" : written(value));
+                         keyword.ends_with("password") ? "********"
+                         : is_plain                    ? value
+                                                       : in_quotes(value, '\''));
   }
   return shown;
-}
-
-std::vector<std::string> split(std::string_view list, char separator) {
-  std::vector<std::string> parts;
-  for (;;) {
-    const std::size_t end = list.find(separator);
-    parts.emplace_back(list.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    list.remove_prefix(end + 1);
-  }
-}
-
-void fail_unusable(const std::string& why) {
-  throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why);
 }
 
 }  // namespace tickstock::postgres

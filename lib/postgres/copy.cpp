@@ -126,9 +126,14 @@ bool CopyOut::advance() {
   if (!running_) begin();
   PGconn* raw = connection_.connection_.get();
   for (;;) {
-    if (has_rows_) {
-      if (!take_rows()) return true;
-      has_rows_ = false;
+    while (has_rows_) {
+      char* bytes = nullptr;
+      const int size = PQgetCopyData(raw, &bytes, 1);
+      if (size < -1) throw connection_.lost(statement_.doing);
+      if (size == 0) return true;
+      has_rows_ = size > 0;
+      const std::unique_ptr<char, decltype(&PQfreemem)> owner(bytes, &PQfreemem);
+      if (has_rows_) take_(std::string_view(bytes, static_cast<std::size_t>(size)));
     }
     if (PQisBusy(raw) != 0) return true;
     const Result result(PQgetResult(raw));
@@ -145,17 +150,6 @@ bool CopyOut::advance() {
   running_ = false;
   if (failure_) throw Error(*failure_);
   return false;
-}
-
-bool CopyOut::take_rows() {
-  for (;;) {
-    char* bytes = nullptr;
-    const int size = PQgetCopyData(connection_.connection_.get(), &bytes, 1);
-    if (size < -1) throw connection_.lost(statement_.doing);
-    if (size <= 0) return size < 0;
-    const std::unique_ptr<char, decltype(&PQfreemem)> owner(bytes, &PQfreemem);
-    take_(std::string_view(bytes, static_cast<std::size_t>(size)));
-  }
 }
 
 void BinaryCopyReader::feed(std::string_view bytes) {

@@ -25,7 +25,6 @@ class CopyOut {
       : connection_(connection), statement_(std::move(statement)), take_(std::move(take)) {}
   ~CopyOut();
   CopyOut(const CopyOut&) = delete;
-  CopyOut& operator=(const CopyOut&) = delete;
 
   /// Sends the statement, so that the server begins. \throws Error.
   void begin();
@@ -42,8 +41,6 @@ class CopyOut {
  private:
   /// Hands over what has arrived, without waiting. \return whether there is more to come.
   bool advance();
-  /// Hands over the rows that have arrived. \return whether those were the last.
-  bool take_rows();
 
   Connection& connection_;
   Statement statement_;

@@ -28,21 +28,6 @@ Statement settings_of(const ConnectionSettings& connection, const TransactionOpt
   return statement;
 }
 
-std::string begin_sql(const TransactionOptions& options) {
-  return fmt::format(
-      "BEGIN ISOLATION LEVEL {}{}",
-      options.isolation == Isolation::repeatable_read ? "REPEATABLE READ" : "READ COMMITTED",
-      options.read_only ? " READ ONLY" : "");
-}
-
-// It takes no parameters. PostgreSQL's names for snapshots are hexadecimal digits and dashes.
-std::string snapshot_sql(const std::string& name) {
-  if (name.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
-    throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
-  }
-  return "SET TRANSACTION SNAPSHOT '" + name + "'";
-}
-
 }  // namespace
 
 Transaction::Transaction(Connection& connection, TransactionOptions options,
@@ -58,10 +43,18 @@ Transaction::Transaction(Connection& connection, TransactionOptions options,
 
 void Transaction::begin(const std::vector<Statement>& first) {
   std::vector<Statement> statements;
-  statements.push_back({"beginning a transaction", begin_sql(options_)});
+  statements.push_back({"beginning a transaction",
+                        fmt::format("BEGIN ISOLATION LEVEL {}{}",
+                                    options_.read_committed ? "READ COMMITTED" : "REPEATABLE READ",
+                                    options_.read_only ? " READ ONLY" : "")});
   if (options_.snapshot) {
+    // It takes no parameters. PostgreSQL's names for snapshots are hexadecimal digits and dashes.
+    const std::string& name = options_.snapshot->name;
+    if (name.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
+      throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
+    }
     statements.push_back(
-        {"taking the snapshot of another transaction", snapshot_sql(options_.snapshot->name)});
+        {"taking the snapshot of another transaction", "SET TRANSACTION SNAPSHOT '" + name + "'"});
   }
   // A utility command: it takes no snapshot.
   statements.push_back(
@@ -114,7 +107,7 @@ void Transaction::commit() {
   open_ = false;
   try {
     const Result result = connection_.commit();
-    if (result.command_tag() != "COMMIT") {
+    if (std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
       throw Error(ErrorKind::failed,
                   "PostgreSQL rolled the transaction back instead of committing it");
     }

@@ -22,10 +22,8 @@ struct ExportedSnapshot {
   std::string contents;  ///< as pg_current_snapshot() shows it
 };
 
-enum class Isolation { repeatable_read, read_committed };
-
 struct TransactionOptions {
-  Isolation isolation = Isolation::repeatable_read;
+  bool read_committed = false;  ///< instead of REPEATABLE READ
   bool read_only = false;
   /// IANA zone in which a timestamptz shows its day.
   std::string timezone = "UTC";
@@ -62,7 +60,6 @@ class Transaction {
               const std::vector<Statement>& first = {});
   ~Transaction();
   Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
 
   /// Returns the results of the statements that ran with the beginning.
   [[nodiscard]] const std::vector<Result>& first_results() const { return first_results_; }
@@ -78,9 +75,6 @@ class Transaction {
   Result run(const Statement& statement) { return connection_.run(statement); }
   PipelineOutcome run_pipeline(std::vector<Statement> statements) {
     return connection_.run_pipeline(std::move(statements));
-  }
-  PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next) {
-    return connection_.run_pipeline(next);
   }
 
   /// Commits. The server answers the COMMIT of a failed transaction with success and the tag
@@ -119,8 +113,6 @@ class Companion {
 
   /// Ends its transaction, which holds the snapshot, before it closes the connection.
   ~Companion() { connection_.expect_answer_by(io::Deadline::after(time)); }
-  Companion(const Companion&) = delete;
-  Companion& operator=(const Companion&) = delete;
 
   /// Joins the snapshot of a transaction of the first connection. Call it once. \return null if
   /// that fails: another server is behind the address, or a pooler has no connection left.

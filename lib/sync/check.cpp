@@ -11,11 +11,9 @@
 #include "events/publisher.hpp"
 #include "rules/select.hpp"
 #include "sync/planning.hpp"
-#include "tables/entry_hazards.hpp"
 #include "tables/market_reader.hpp"
-#include "tables/outbox.hpp"
-#include "tables/preflight.hpp"
 #include "tables/runs.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::sync {
 
@@ -220,10 +218,10 @@ class Preflight {
   void require_room(const tables::Relation& entries, const std::string& column,
                     const std::string& text) {
     const auto found = entries.columns.find(column);
-    std::size_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
-    constexpr std::size_t most_of_name = 63;  // of the type of that name, which cuts silently
-    if (entries.has(column, tables::type_oid::name)) most = most_of_name;
-    const auto size = characters_of(text);
+    std::int64_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
+    constexpr std::int64_t most_of_name = 63;  // of the type of that name, which cuts silently
+    if (entries.has(column, "name")) most = most_of_name;
+    const auto size = static_cast<std::int64_t>(characters_of(text));
     if (most == 0 || size <= most) return;
     fail(Error(ErrorKind::failed,
                fmt::format("'{}' has {} characters, and column {} of {} takes {}; "

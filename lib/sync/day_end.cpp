@@ -5,7 +5,7 @@
 #include "events/publisher.hpp"
 #include "sync/run_state.hpp"
 #include "tables/market_reader.hpp"
-#include "tables/preflight.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::sync {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "tables/outbox.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 

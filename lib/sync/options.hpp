@@ -13,7 +13,7 @@
 #include "rules/plan.hpp"
 #include "rules/policy.hpp"
 #include "tables/catalog.hpp"
-#include "tables/outbox.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 

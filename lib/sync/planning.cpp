@@ -113,8 +113,7 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
   std::vector<Warning> warnings;
   const std::optional<int> days = price_days(policy, mode);
   const bool reads_prices = days || policy.guards.max_data_age_days;
-  for (const std::string& column :
-       tables::midnight_columns(transaction, environment.tables, catalog, reads_prices)) {
+  for (const std::string& column : tables::midnight_columns(transaction, catalog, reads_prices)) {
     const std::string name = column.substr(0, column.find(' '));
     warnings.emplace_back(fmt::format(
         "every value in {0} is a midnight of UTC, and so counts as the day before in {1}; if days "

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <deque>
 
-#include "tables/preflight.hpp"
-#include "tables/price_history.hpp"
+#include "tables/market_reader.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::sync {
 

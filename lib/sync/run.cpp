@@ -5,8 +5,8 @@
 
 #include "sync/planning.hpp"
 #include "sync/run_state.hpp"
-#include "tables/preflight.hpp"
 #include "tables/runs.hpp"
+#include "tables/schema.hpp"
 #include "tables/waiting.hpp"
 
 namespace tickstock::sync {
@@ -290,8 +290,9 @@ void Run::make_plan(postgres::Transaction& transaction) {
     report_.warnings.push_back(std::move(warning));
   }
   Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy, past.waiting);
-  tables::CompanyReader companies(transaction, names, market,
-                                  described_symbols(plan, market, options_.policy.ipo_days));
+  const auto described = described_symbols(plan, market, options_.policy.ipo_days);
+  std::optional<postgres::Statement> asked;
+  if (!described.empty()) asked = tables::ask_companies(transaction, names, market, described);
   report_.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -299,7 +300,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
   report_.guards = evaluate_guards({options_.mode, market, entries, plan, limits, fresh});
   report_.written_at = clock_.now();
   report_.plan_digest = plan_digest(plan, market);
-  companies.take(market);
+  if (asked) tables::take_companies(transaction, *asked, market);
   report_.snapshot = std::make_unique<const Snapshot>(
       Snapshot{std::move(market), std::move(entries), std::move(plan)});
   for (const TaskPlan& task : report_.snapshot->plan.tasks) {

@@ -6,7 +6,6 @@
 #include "sync/delivery.hpp"
 #include "sync/run_state.hpp"
 #include "tables/entries.hpp"
-#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/waiting.hpp"
 
@@ -220,8 +219,7 @@ void Run::record_failure() {
     if (!database_ || !database_->connection.usable()) {
       database_->connection = postgres::Connection::open(environment_.database, patience_);
     }
-    postgres::Transaction transaction(database_->connection,
-                                      {.isolation = postgres::Isolation::read_committed});
+    postgres::Transaction transaction(database_->connection, {.read_committed = true});
     transaction.run(tables::finish_run(environment_.tables, record()));
     transaction.commit();
   } catch (const Error& error) {

@@ -1,7 +1,8 @@
 #include "tables/catalog.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <utility>
 
@@ -20,7 +21,7 @@ SELECT r.ord, c.oid, c.relkind, has_schema_privilege(c.relnamespace, 'USAGE'),
        c.relpages + coalesce((SELECT t.relpages FROM pg_class t WHERE t.oid = c.reltoastrelid), 0),
        (SELECT d.description FROM pg_description d
          WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0),
-       a.attname, a.atttypid, format_type(a.atttypid, NULL),
+       a.attname, format_type(a.atttypid, NULL),
        has_column_privilege(c.oid, a.attnum, 'SELECT'),
        has_column_privilege(c.oid, a.attnum, 'INSERT'),
        has_column_privilege(c.oid, a.attnum, 'UPDATE'),
@@ -44,45 +45,22 @@ SELECT (now() AT TIME ZONE $1)::date, extract(epoch FROM clock_timestamp()),
        current_setting('server_version'), current_setting('server_encoding'),
        $1 = 'America/New_York' OR EXISTS (SELECT FROM pg_timezone_names WHERE name = $1))";
 
-Day day_of(std::string_view text) {
-  const auto day = parse_day(text);
-  if (!day) throw Error(ErrorKind::failed, "PostgreSQL's clock shows a day that is out of range");
-  return *day;
-}
-
 /// Takes a row in: what it says of the relation, which is the same in all of its rows, and of one
 /// column.
-void take_relation(const postgres::Result& rows, int row, Relation& relation) {
-  if (rows.is_null(row, 1)) return;
-  relation.oid = static_cast<std::uint32_t>(rows.integer(row, 1));
-  relation.kind = rows.view(row, 2).front();
-  relation.schema_usage = rows.boolean(row, 3);
-  relation.can_delete = rows.boolean(row, 4);
-  relation.rows = std::max<std::int64_t>(rows.integer(row, 5), 0);
-  relation.pages = std::max<std::int64_t>(rows.integer(row, 6), 0);
-  relation.comment = rows.text(row, 7);
-  if (rows.is_null(row, 8)) return;
-  relation.columns.emplace(
-      rows.text(row, 8),
-      Relation::Column{static_cast<std::uint32_t>(rows.integer(row, 9)), rows.text(row, 10),
-                       rows.boolean(row, 11), rows.boolean(row, 12), rows.boolean(row, 13),
-                       static_cast<std::size_t>(rows.integer(row, 15))});
-  if (rows.view(row, 8) == "universe") relation.unique_universe = rows.boolean(row, 14);
-}
-
-void take_server(const postgres::Result& rows, Catalog& catalog) {
-  catalog.today = day_of(rows.view(0, 0));
-  catalog.clock = rows.real(0, 1);
-  catalog.in_recovery = rows.boolean(0, 2);
-  catalog.read_only = rows.boolean(0, 3);
-  catalog.server_version = rows.text(0, 4);
-  catalog.server_encoding = rows.text(0, 5);
-}
-
-/// A 32-bit tag of the program above the oid of what is locked, so that neither installations nor
-/// programs collide.
-std::int64_t lock_key(std::int64_t tag, const Relation& relation) {
-  return (tag << 32) | std::int64_t{relation.oid};
+void take_relation(const Result& rows, int row, Relation& relation) {
+  std::int64_t place = 0;
+  std::string column;
+  bool unique = false;
+  Relation::Column facts;
+  rows.read(row, place, relation.oid, relation.kind, relation.schema_usage, relation.can_delete,
+            relation.rows, relation.pages, relation.comment, column, facts.type_name,
+            facts.can_select, facts.can_insert, facts.can_update, unique, facts.most_characters);
+  facts.type = facts.type_name;
+  std::erase(facts.type, '"');
+  relation.rows = std::max<std::int64_t>(relation.rows, 0);
+  relation.pages = std::max<std::int64_t>(relation.pages, 0);
+  if (column == "universe") relation.unique_universe = unique;
+  if (!column.empty()) relation.columns.emplace(std::move(column), std::move(facts));
 }
 
 bool is_identifier(std::string_view text) {
@@ -94,7 +72,9 @@ bool is_identifier(std::string_view text) {
          std::all_of(text.begin(), text.end(), allowed);
 }
 
-void replace_all(std::string& text, std::string_view token, const std::string& replacement) {
+/// Puts a text in the place of every `{key}`.
+void replace_all(std::string& text, std::string_view key, const std::string& replacement) {
+  const std::string token = fmt::format("{{{}}}", key);
   for (std::size_t at = text.find(token); at != std::string::npos;
        at = text.find(token, at + replacement.size())) {
     text.replace(at, token.size(), replacement);
@@ -103,16 +83,155 @@ void replace_all(std::string& text, std::string_view token, const std::string& r
 
 }  // namespace
 
-std::int64_t Database::run_lock() const { return lock_key(1953063787, catalog.entries); }
+const std::vector<Table>& all_tables() {
+  constexpr unsigned everywhere = reads | inserts | updates;
+  static const std::vector<Table> tables{
+      {"symbols",
+       &Catalog::symbols,
+       &TableNames::symbols,
+       {{"symbol", "text", reads},
+        {"company_name", "text", reads},
+        {"market_cap", "numeric", reads},
+        {"sector", "text", reads},
+        {"listing_date", "date", reads},
+        {"is_active", "boolean", reads},
+        {"delisted_date", "date", reads},
+        {"shares_outstanding", "numeric", makes_caps}}},
+      {"prices",
+       &Catalog::prices,
+       &TableNames::prices,
+       {{"symbol", "text", reads}, {"date", "date", reads}, {"close", "numeric", makes_caps}}},
+      {"entries",
+       &Catalog::entries,
+       &TableNames::entries,
+       {{"id", "bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"},
+        {"universe", "text NOT NULL UNIQUE", reads | inserts},
+        {"content", "jsonb NOT NULL", everywhere},
+        {"cache_type", "text NOT NULL", everywhere},
+        {"created_at", "timestamptz NOT NULL DEFAULT now()", inserts},
+        {"updated_at", "timestamptz NOT NULL DEFAULT now()", inserts | updates}}},
+      {"runs",
+       &Catalog::runs,
+       nullptr,
+       {{"run_id", "text PRIMARY KEY CHECK (run_id ~ '^[A-Za-z0-9._:-]{1,64}$')"},
+        {"entries", "text NOT NULL"},
+        {"mode", "text NOT NULL"},
+        {"triggered_by", "text NOT NULL"},
+        {"status",
+         "text NOT NULL CHECK (status IN ('running', 'completed', 'completed_with_errors', "
+         "'failed', 'refused', 'interrupted'))"},
+        {"as_of", "date NOT NULL"},
+        {"events_enabled", "boolean NOT NULL"},
+        {"approved", "boolean NOT NULL"},
+        {"plan_digest", "text"},
+        {"guards", "jsonb NOT NULL DEFAULT '[]'"},
+        {"task_results", "jsonb NOT NULL DEFAULT '{}'"},
+        {"symbols", "bigint"},
+        {"eligible", "bigint"},
+        {"total_changes", "bigint NOT NULL DEFAULT 0"},
+        {"universes_changed", "bigint NOT NULL DEFAULT 0"},
+        {"members_added", "bigint NOT NULL DEFAULT 0"},
+        {"members_removed", "bigint NOT NULL DEFAULT 0"},
+        {"members_moved", "bigint NOT NULL DEFAULT 0"},
+        {"events", "bigint NOT NULL DEFAULT 0"},
+        {"started_at", "timestamptz NOT NULL"},
+        {"finished_at", "timestamptz"},
+        {"duration_seconds", "double precision"},
+        {"error", "text"},
+        {"program_version", "text NOT NULL"},
+        {"events_given_up", "bigint NOT NULL DEFAULT 0", 0, 2}},
+       {"CREATE INDEX IF NOT EXISTS cache_sync_runs_started_at ON {runs} (started_at)"}},
+      {"changes",
+       &Catalog::changes,
+       nullptr,
+       {{"id", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"},
+        {"run_id", "text NOT NULL REFERENCES {runs} ON DELETE CASCADE"},
+        {"task", "text NOT NULL"},
+        {"universe", "text NOT NULL"},
+        {"action", "text NOT NULL"},
+        {"added", "text[] NOT NULL"},
+        {"removed", "text[] NOT NULL"},
+        {"moved", "text[] NOT NULL"},
+        {"reason", "text NOT NULL"},
+        {"content_before", "jsonb"},
+        {"cache_type_before", "text"},
+        {"changed_at", "timestamptz NOT NULL"},
+        {"added_why", "text[]", 0, 2},
+        {"removed_why", "text[]", 0, 2}},
+       {"CREATE INDEX IF NOT EXISTS cache_sync_changes_run_id ON {changes} (run_id)",
+        "CREATE INDEX IF NOT EXISTS cache_sync_changes_universe ON {changes} (universe)"},
+       "",
+       false},
+      {"outbox",
+       &Catalog::outbox,
+       nullptr,
+       {{"id", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"},
+        {"event_id", "uuid NOT NULL UNIQUE"},
+        {"run_id", "text NOT NULL"},
+        {"channel", "text NOT NULL"},
+        {"event", "text NOT NULL"},
+        {"message", "text NOT NULL"},
+        {"created_at", "timestamptz NOT NULL"},
+        {"published_at", "timestamptz"},
+        {"given_up_at", "timestamptz", 0, 2}},
+       {"CREATE INDEX IF NOT EXISTS cache_sync_outbox_waiting ON {outbox} (id) WHERE published_at "
+        "IS NULL AND given_up_at IS NULL",
+        "CREATE INDEX IF NOT EXISTS cache_sync_outbox_run_id ON {outbox} (run_id)"},
+       // That of version 1 lists what was given up too.
+       "cache_sync_outbox_pending"},
+      {"waiting",
+       &Catalog::waiting,
+       nullptr,
+       {{"entries", "text NOT NULL"},
+        {"group", "text NOT NULL"},
+        {"symbol", "text NOT NULL"},
+        {"universe", "text NOT NULL"},
+        {"nights", "integer NOT NULL CHECK (nights > 0)"},
+        {"as_of", "date NOT NULL, PRIMARY KEY (entries, \"group\", symbol, universe)"}}},
+  };
+  return tables;
+}
 
-std::int64_t Database::publish_lock() const { return lock_key(1953457003, catalog.outbox); }
+const Table& table_of(Relation Catalog::*relation) {
+  return *std::find_if(all_tables().begin(), all_tables().end(),
+                       [relation](const Table& table) { return table.relation == relation; });
+}
 
-postgres::Result Database::read(const std::string& doing, std::string_view sql,
-                                const postgres::Params& params) {
-  return std::move(postgres::read_at_once(connection,
-                                          {.isolation = postgres::Isolation::read_committed},
-                                          {{doing, names.in(sql), params}})
-                       .front());
+std::vector<std::string> columns_of(Relation Catalog::*relation, unsigned uses) {
+  std::vector<std::string> names;
+  for (const Column& column : table_of(relation).columns) {
+    if ((column.uses & uses) != 0) names.emplace_back(column.name);
+  }
+  return names;
+}
+
+bool Catalog::has_own_tables() const {
+  return std::all_of(all_tables().begin(), all_tables().end(), [this](const Table& table) {
+    return !table.is_own() || (this->*table.relation).exists();
+  });
+}
+
+bool Catalog::has_any_own_table() const {
+  return std::any_of(all_tables().begin(), all_tables().end(), [this](const Table& table) {
+    return table.is_own() && (this->*table.relation).exists();
+  });
+}
+
+// A 32-bit tag of the program above the oid of what is locked, so that neither installations nor
+// programs collide.
+
+std::int64_t Database::run_lock() const {
+  return std::int64_t{1953063787} << 32 | catalog.entries.oid;
+}
+
+std::int64_t Database::publish_lock() const {
+  return std::int64_t{1953457003} << 32 | catalog.outbox.oid;
+}
+
+Result Database::read(std::string_view doing, std::string_view sql, const Params& params) {
+  return std::move(
+      read_at_once(connection, {.read_committed = true}, {names.statement(doing, sql, params)})
+          .front());
 }
 
 void Database::look_around(const std::string& timezone, ErrorKind unknown_timezone) {
@@ -120,45 +239,36 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
                            "PostgreSQL knows no time zone '" + timezone +
                                "'; use a name of pg_timezone_names, such as America/New_York");
   catalog = {};
-  const std::array<Relation*, 7> relations{&catalog.symbols, &catalog.prices,  &catalog.entries,
-                                           &catalog.runs,    &catalog.changes, &catalog.outbox,
-                                           &catalog.waiting};
-  const std::array<TableName, 7> table_names{names.symbols,  names.prices,    names.entries,
-                                             names.runs(),   names.changes(), names.outbox(),
-                                             names.waiting()};
   std::vector<std::string> schemas;
   std::vector<std::string> tables;
-  for (std::size_t i = 0; i < relations.size(); ++i) {
-    relations[i]->name = table_names[i];
-    schemas.push_back(table_names[i].schema);
-    tables.push_back(table_names[i].name);
+  for (const Table& table : all_tables()) {
+    const TableName& name = (catalog.*table.relation).name = names.of(table);
+    schemas.push_back(name.schema);
+    tables.push_back(name.name);
   }
-  const postgres::Statement server{
-      "reading the clock in time zone '" + timezone + "'", server_sql, {timezone}};
-  std::vector<postgres::Result> results;
+  std::vector<Result> results;
   try {
-    results = postgres::read_at_once(
+    results = read_at_once(
         connection, {},
-        {{"reading the catalog",
-          relations_sql,
-          {postgres::array_literal(schemas), postgres::array_literal(tables)}},
-         server});
+        {{"reading the catalog", relations_sql, {array_literal(schemas), array_literal(tables)}},
+         {"reading the clock in time zone '" + timezone + "'", server_sql, {timezone}}});
   } catch (const Error& error) {
     if (error.sqlstate() != "22023") throw;
     throw Error(no_such_zone);
   }
-  if (!results[1].boolean(0, 6)) throw Error(no_such_zone);
-  for (int row = 0; row < results[0].rows(); ++row) {
-    const auto index = static_cast<std::size_t>(results[0].integer(row, 0) - 1);
-    take_relation(results[0], row, *relations.at(index));
+  const Result& relations = results[0];
+  const Result& server = results[1];
+  for (int row = 0; row < relations.rows(); ++row) {
+    const auto place = static_cast<std::size_t>(relations.integer(row, 0) - 1);
+    take_relation(relations, row, catalog.*all_tables().at(place).relation);
   }
-  take_server(results[1], catalog);
-}
-
-std::string quoted_identifier(std::string_view name) {
-  std::string quoted = "\"";
-  for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
-  return quoted + '"';
+  bool knows_zone = false;
+  server.read(0, catalog.today, catalog.clock, catalog.in_recovery, catalog.read_only,
+              catalog.server_version, catalog.server_encoding, knows_zone);
+  if (!knows_zone) throw Error(no_such_zone);
+  if (!parse_day(server.view(0, 0))) {
+    throw Error(ErrorKind::failed, "PostgreSQL's clock shows a day that is out of range");
+  }
 }
 
 TableName parse_table_name(std::string_view text, const std::string& default_schema,
@@ -175,25 +285,22 @@ TableName parse_table_name(std::string_view text, const std::string& default_sch
   return name;
 }
 
-std::string TableNames::in(std::string_view sql) const {
-  const std::array<std::pair<std::string_view, std::string>, 7> tokens{
-      {{"{symbols}", symbols.quoted()},
-       {"{prices}", prices.quoted()},
-       {"{entries}", entries.quoted()},
-       {"{runs}", runs().quoted()},
-       {"{changes}", changes().quoted()},
-       {"{outbox}", outbox().quoted()},
-       {"{waiting}", waiting().quoted()}}};
+TableName TableNames::of(const Table& table) const {
+  if (table.configured != nullptr) return this->*table.configured;
+  return {entries.schema, fmt::format("cache_sync_{}", table.key)};
+}
+
+std::string TableNames::in(std::string_view sql, const Replacements& more) const {
   std::string text(sql);
-  for (const auto& [token, name] : tokens) replace_all(text, token, name);
+  for (const Table& table : all_tables()) replace_all(text, table.key, of(table).quoted());
+  for (const auto& [key, replacement] : more) replace_all(text, key, replacement);
   return text;
 }
 
-std::string TableNames::in(std::string_view sql, Day first, Day last) const {
-  std::string text = in(sql);
-  replace_all(text, "{first}", to_string(first));
-  replace_all(text, "{last}", to_string(last));
-  return text;
+Statement TableNames::statement(std::string_view doing, std::string_view sql, Params params) const {
+  std::string words(doing);
+  for (const Table& table : all_tables()) replace_all(words, table.key, of(table).shown());
+  return {std::move(words), in(sql), std::move(params)};
 }
 
 }  // namespace tickstock::tables

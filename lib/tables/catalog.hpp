@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "domain/day.hpp"
@@ -11,8 +12,8 @@
 
 namespace tickstock::tables {
 
-/// A name of PostgreSQL between double quotes, with those within doubled.
-std::string quoted_identifier(std::string_view name);
+// Tables are made of statements and results: their names are at home here.
+using namespace postgres;
 
 /// A relation by schema and name, both taken literally. The search path is never consulted.
 struct TableName {
@@ -31,59 +32,44 @@ struct TableName {
 TableName parse_table_name(std::string_view text, const std::string& default_schema,
                            const std::string& setting);
 
+struct Table;
+
+/// What to put in the place of `{key}` in a text.
+using Replacements = std::vector<std::pair<std::string_view, std::string>>;
+
 /// The relations of one installation (`[tables]` of the configuration).
 struct TableNames {
   TableName symbols{"public", "symbols"};
   TableName prices{"public", "ohlcv_daily"};
   TableName entries{"public", "cache_entries"};
 
-  // The program's own, beside the entries.
-  [[nodiscard]] TableName runs() const { return {entries.schema, "cache_sync_runs"}; }
-  [[nodiscard]] TableName changes() const { return {entries.schema, "cache_sync_changes"}; }
-  [[nodiscard]] TableName outbox() const { return {entries.schema, "cache_sync_outbox"}; }
-  [[nodiscard]] TableName waiting() const { return {entries.schema, "cache_sync_waiting"}; }
+  /// Returns the name of one of all_tables(). The program's own stand beside the entries.
+  [[nodiscard]] TableName of(const Table& table) const;
 
-  /// `sql` with `{symbols}`, `{prices}`, `{entries}`, `{runs}`, `{changes}`, `{outbox}` and
-  /// `{waiting}` replaced by the quoted names: besides the days below the only thing that is ever
-  /// put into a statement's text.
-  [[nodiscard]] std::string in(std::string_view sql) const;
-  /// The same with `{first}` and `{last}` replaced by two days, for COPY, which takes no
-  /// parameters.
-  [[nodiscard]] std::string in(std::string_view sql, Day first, Day last) const;
+  /// Returns `sql` with the keys of all_tables(), as in `{symbols}`, replaced by the quoted names,
+  /// and then those of `more` by what stands with them: besides days for COPY, which takes no
+  /// parameters, casts, and quoted columns nothing is ever put into a statement's text.
+  [[nodiscard]] std::string in(std::string_view sql, const Replacements& more = {}) const;
+
+  /// Returns a statement with the names in its SQL, and in what it does as people read them.
+  [[nodiscard]] Statement statement(std::string_view doing, std::string_view sql,
+                                    Params params = {}) const;
 };
-
-/// The oids of the types that the program reads; PostgreSQL never changes them.
-namespace type_oid {
-inline constexpr std::uint32_t boolean = 16;
-inline constexpr std::uint32_t name = 19;
-inline constexpr std::uint32_t bigint = 20;
-inline constexpr std::uint32_t integer = 23;
-inline constexpr std::uint32_t text = 25;
-inline constexpr std::uint32_t real = 700;
-inline constexpr std::uint32_t double_precision = 701;
-inline constexpr std::uint32_t character = 1042;
-inline constexpr std::uint32_t character_varying = 1043;
-inline constexpr std::uint32_t date = 1082;
-inline constexpr std::uint32_t timestamp = 1114;
-inline constexpr std::uint32_t timestamptz = 1184;
-inline constexpr std::uint32_t numeric = 1700;
-inline constexpr std::uint32_t jsonb = 3802;
-}  // namespace type_oid
 
 /// What the catalog says of one relation, and what this login may do with it.
 struct Relation {
   struct Column {
-    std::uint32_t type = 0;  ///< the oid of its type, which no setting changes
-    std::string type_name;   ///< how the server prints it
+    std::string type_name;  ///< how the server prints it, which a setting changes
+    std::string type;       ///< the same without quotes
     bool can_select = false;
     bool can_insert = false;
     bool can_update = false;
-    std::size_t most_characters = 0;  ///< 0 where it takes any number
+    std::int64_t most_characters = 0;  ///< 0 where it takes any number
   };
 
   TableName name;
-  std::uint32_t oid = 0;  ///< 0 where it does not exist
-  char kind = ' ';        ///< pg_class.relkind
+  std::int64_t oid = 0;  ///< 0 where it does not exist
+  std::string kind;      ///< pg_class.relkind
   bool schema_usage = false;
   /// How large the last VACUUM or ANALYZE found it, in pages of 8 KB, with what is stored out of
   /// line; 0 for what is no plain table.
@@ -97,11 +83,11 @@ struct Relation {
 
   [[nodiscard]] bool exists() const { return oid != 0; }
   /// Whether a column is there, and of this type.
-  [[nodiscard]] bool has(std::string_view column, std::uint32_t type) const {
+  [[nodiscard]] bool has(std::string_view column, std::string_view type) const {
     const auto found = columns.find(column);
     return found != columns.end() && found->second.type == type;
   }
-  [[nodiscard]] bool is_table() const { return kind == 'r' || kind == 'p'; }
+  [[nodiscard]] bool is_table() const { return kind == "r" || kind == "p"; }
 };
 
 /// What a run needs to know of the server before it begins.
@@ -122,18 +108,45 @@ struct Catalog {
   std::string server_encoding;
 
   /// All of the program's own tables exist.
-  [[nodiscard]] bool has_own_tables() const {
-    return runs.exists() && changes.exists() && outbox.exists() && waiting.exists();
-  }
-  [[nodiscard]] bool has_any_own_table() const {
-    return runs.exists() || changes.exists() || outbox.exists() || waiting.exists();
-  }
+  [[nodiscard]] bool has_own_tables() const;
+  [[nodiscard]] bool has_any_own_table() const;
 };
+
+/// What the program does with a column of a table that is not its own.
+enum Use : unsigned { reads = 1, makes_caps = 2, inserts = 4, updates = 8 };
+
+struct Column {
+  std::string_view name;
+  std::string_view definition;  ///< begins with its type
+  unsigned uses = 0;            ///< of Use
+  int since = 1;                ///< the version of the own tables that brought it
+};
+
+/// One of the relations that the program works with. What is looked for in the catalog, what a run
+/// needs, what `init` creates and what a role is granted all come from these descriptions.
+struct Table {
+  std::string_view key;  ///< in braces it stands for its name in statements
+  Relation Catalog::*relation;
+  TableName TableNames::*configured;  ///< where its name is told; null for the program's own
+  std::vector<Column> columns;
+  std::vector<std::string_view> indexes = {};
+  std::string_view retired_index = {};  ///< of an older version
+  bool changes = true;  ///< rows of an own table are updated, and deleted when they are old
+
+  [[nodiscard]] bool is_own() const { return configured == nullptr; }
+  [[nodiscard]] bool is_created() const { return is_own() || relation == &Catalog::entries; }
+};
+
+/// All of them, in the order of their declaration in Catalog.
+const std::vector<Table>& all_tables();
+const Table& table_of(Relation Catalog::*relation);
+/// Returns the names of the columns that the program uses in one of these ways.
+std::vector<std::string> columns_of(Relation Catalog::*relation, unsigned uses);
 
 /// One installation as a command works with it: a connection, the names of its tables, and what its
 /// catalog says.
 struct Database {
-  postgres::Connection connection;
+  Connection connection;
   TableNames names;
   Catalog catalog = {};
 
@@ -146,9 +159,9 @@ struct Database {
   [[nodiscard]] std::int64_t run_lock() const;
   [[nodiscard]] std::int64_t publish_lock() const;
 
-  /// Runs one statement that only reads in a transaction of its own, READ COMMITTED.
-  postgres::Result read(const std::string& doing, std::string_view sql,
-                        const postgres::Params& params = {});
+  /// Runs one statement, made as by TableNames, that only reads in a transaction of its own, READ
+  /// COMMITTED.
+  Result read(std::string_view doing, std::string_view sql, const Params& params = {});
 };
 
 }  // namespace tickstock::tables

@@ -1,14 +1,17 @@
 #include "tables/entries.hpp"
 
+#include <fmt/format.h>
+
 #include "json/json.hpp"
 
 namespace tickstock::tables {
 
 namespace {
 
+// Of a declared universe to which members are only added, what stands there is merged with.
 constexpr std::string_view update_sql =
-    "UPDATE {entries} SET content = $2::jsonb, cache_type = $3::text, updated_at = $4::timestamptz "
-    "WHERE universe = $1::text";
+    "UPDATE {entries} SET content = {merged}$2::jsonb, cache_type = $3::text, "
+    "updated_at = $4::timestamptz WHERE universe = $1::text";
 
 constexpr std::string_view insert_sql =
     "INSERT INTO {entries} (universe, content, cache_type, created_at, updated_at) "
@@ -20,11 +23,6 @@ constexpr std::string_view insert_sql =
 constexpr std::string_view clean_sql =
     "UPDATE {entries} SET content = content || $2::jsonb, updated_at = $3::timestamptz "
     "WHERE universe = $1::text";
-
-// The same where the entry is of a declared universe to which members are only added.
-constexpr std::string_view add_sql =
-    "UPDATE {entries} SET content = content || $2::jsonb, cache_type = $3::text, "
-    "updated_at = $4::timestamptz WHERE universe = $1::text";
 
 // The image before is copied within the server.
 constexpr std::string_view journal_sql =
@@ -42,7 +40,7 @@ constexpr std::string_view outbox_sql =
 
 // Of the two ways to compress what is large, this one takes a fifth of the time. Not every server
 // has it.
-constexpr std::string_view compression_sql =
+constexpr const char* compression_sql =
     "SELECT set_config(name, 'lz4', true) FROM pg_settings "
     "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
 
@@ -53,7 +51,7 @@ std::string names_literal(const std::vector<Placement>& members, const Market& m
   std::vector<std::string_view> names;
   names.reserve(members.size());
   market.each_name(symbols, [&names](std::string_view name) { names.push_back(name); });
-  return postgres::array_literal(names);
+  return array_literal(names);
 }
 
 /// Why each of these members came or went; NULL where none has a reason of its own, as in a whole
@@ -68,7 +66,7 @@ std::optional<std::string> reasons_literal(const std::vector<Placement>& members
     reasons.push_back(std::move(reason));
   }
   if (reasons.empty()) return std::nullopt;
-  return postgres::array_literal(reasons);
+  return array_literal(reasons);
 }
 
 /// The whole content, or the keys that replace those of the old one.
@@ -86,23 +84,17 @@ std::string content_json(const Entry& entry, const WriteContext& context, bool w
 
 std::string doing(const EntryWrite& write) { return "writing universe '" + write.universe + "'"; }
 
-postgres::Statement write_statement(const WriteContext& context, const EntryWrite& write) {
-  if (!write.rule) {
-    return {doing(write),
-            context.names.in(clean_sql),
-            {write.universe, content_json(*write.after, context, false), context.written_at}};
-  }
-  const bool adds = write.rule->additions && write.before;
-  return {doing(write),
-          context.names.in(adds           ? add_sql
-                           : write.before ? update_sql
-                                          : insert_sql),
-          {write.universe, content_json(*write.after, context, !adds), write.after->cache_type,
-           context.written_at}};
+Statement write_statement(const WriteContext& context, const EntryWrite& write) {
+  const bool adds = write.rule && write.rule->additions && write.before;
+  const std::string_view sql = !write.rule ? clean_sql : write.before ? update_sql : insert_sql;
+  Params params{write.universe, content_json(*write.after, context, write.rule && !adds)};
+  if (write.rule) params.emplace_back(write.after->cache_type);
+  params.emplace_back(context.written_at);
+  return {doing(write), context.names.in(sql, {{"merged", adds ? "content || " : ""}}),
+          std::move(params)};
 }
 
-postgres::Statement journal_statement(const WriteContext& context, Task task,
-                                      const EntryWrite& write) {
+Statement journal_statement(const WriteContext& context, Task task, const EntryWrite& write) {
   const MembershipDiff& diff = write.diff;
   const MemberReasons& reasons = context.reasons;
   return {"writing the journal of universe '" + write.universe + "'",
@@ -116,49 +108,6 @@ postgres::Statement journal_statement(const WriteContext& context, Task task,
            context.written_at}};
 }
 
-/// The statements of one task, each made when it is asked for: the journal's lines, while the
-/// entries are as before, then the entries.
-class TaskStatements {
- public:
-  TaskStatements(const WriteContext& context, const TaskPlan& task,
-                 const std::string& application_name)
-      : context_(context), task_(task), application_name_(application_name) {}
-
-  std::optional<postgres::Statement> next() {
-    const std::size_t at = next_++;
-    if (at == 0) {
-      return postgres::Statement{"naming the step",
-                                 "SELECT set_config('application_name', $1, true)",
-                                 {application_name_}};
-    }
-    if (at == 1) return postgres::Statement{"opening a savepoint", "SAVEPOINT task"};
-    if (at < first_write()) {
-      return journal_statement(context_, task_.task, task_.writes[at - first]);
-    }
-    if (is_write(at)) return write_statement(context_, write_at(at));
-    if (at == end()) return postgres::Statement{"releasing a savepoint", "RELEASE SAVEPOINT task"};
-    return std::nullopt;
-  }
-
-  [[nodiscard]] bool is_write(std::size_t at) const { return at >= first_write() && at < end(); }
-  [[nodiscard]] const EntryWrite& write_at(std::size_t at) const {
-    return task_.writes[at - first_write()];
-  }
-
- private:
-  static constexpr std::size_t first = 2;
-
-  [[nodiscard]] std::size_t first_write() const {
-    return first + (context_.journal ? task_.writes.size() : 0);
-  }
-  [[nodiscard]] std::size_t end() const { return first_write() + task_.writes.size(); }
-
-  const WriteContext& context_;
-  const TaskPlan& task_;
-  const std::string& application_name_;
-  std::size_t next_ = 0;
-};
-
 // A time with a zone and one without, which is in UTC, show the same in the zone of this
 // transaction, UTC.
 constexpr std::string_view list_sql = R"(
@@ -171,70 +120,68 @@ SELECT universe::text, cache_type::text,
 
 }  // namespace
 
-void prepare_writing(postgres::Transaction& transaction) {
-  transaction
-      .run_pipeline({// A `timestamp` column shows UTC, whatever the zone of the as-of day.
-                     {"setting the time zone", "SET LOCAL TimeZone = 'UTC'"},
-                     {"choosing a compression", std::string(compression_sql)}})
-      .value();
+void prepare_writing(Transaction& transaction) {
+  // A `timestamp` column shows UTC, whatever the zone of the as-of day.
+  const Statement zone{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"};
+  transaction.run_pipeline({zone, {"choosing a compression", compression_sql}}).value();
 }
 
-std::optional<Error> write_task(postgres::Transaction& transaction, const WriteContext& context,
+std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
                                 const TaskPlan& task, const std::string& application_name) {
-  if (task.writes.empty()) return std::nullopt;
-  TaskStatements statements(context, task, application_name);
-  postgres::PipelineOutcome outcome =
-      transaction.run_pipeline([&statements] { return statements.next(); });
-  if (outcome.failure) {
-    const Error& error = outcome.failure->error;
-    if (!statements.is_write(outcome.failure->index) ||
-        !postgres::is_error_of_entry(error.sqlstate())) {
-      throw Error(error);
+  const std::vector<EntryWrite>& writes = task.writes;
+  if (writes.empty()) return std::nullopt;
+  // The journal's lines come while the entries are as before, then the entries.
+  constexpr std::size_t first_line = 2;
+  const std::size_t first_write = first_line + (context.journal ? writes.size() : 0);
+  const std::size_t end = first_write + writes.size();
+  std::size_t next = 0;
+  const auto make = [&]() -> std::optional<Statement> {
+    const std::size_t at = next++;
+    if (at == 0) {
+      return Statement{
+          "naming the step", "SELECT set_config('application_name', $1, true)", {application_name}};
     }
+    if (at == 1) return Statement{"opening a savepoint", "SAVEPOINT task"};
+    if (at < first_write) return journal_statement(context, task.task, writes[at - first_line]);
+    if (at < end) return write_statement(context, writes[at - first_write]);
+    if (at == end) return Statement{"releasing a savepoint", "RELEASE SAVEPOINT task"};
+    return std::nullopt;
+  };
+  const PipelineOutcome outcome = transaction.connection().run_pipeline(make);
+  if (outcome.failure) {
+    const auto& [index, error] = *outcome.failure;
+    const bool is_write = index >= first_write && index < end;
+    if (!is_write || !is_error_of_entry(error.sqlstate())) throw Error(error);
     transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
     return error;
   }
-  for (std::size_t i = 0; i < outcome.results.size(); ++i) {
-    if (statements.is_write(i) && outcome.results[i].affected() != 1) {
-      throw Error(ErrorKind::failed,
-                  doing(statements.write_at(i)) +
-                      " failed: the row was not written; look for a trigger or a "
-                      "rule on " +
-                      context.names.entries.shown());
-    }
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    if (outcome.results[first_write + i].affected() == 1) continue;
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("{} failed: the row was not written; look for a trigger or a rule on {}",
+                    doing(writes[i]), context.names.entries.shown()));
   }
   return std::nullopt;
 }
 
-postgres::Statement store_messages(const TableNames& names, const std::string& run_id,
-                                   const std::string& created_at,
-                                   const std::vector<Message>& messages) {
-  std::vector<std::string_view> ids;
-  std::vector<std::string_view> channels;
-  std::vector<std::string_view> events;
-  std::vector<std::string_view> bodies;
-  for (const Message& message : messages) {
-    ids.push_back(message.event_id);
-    channels.push_back(message.channel);
-    events.push_back(message.event);
-    bodies.push_back(message.body);
+Statement store_messages(const TableNames& names, const std::string& run_id,
+                         const std::string& created_at, const std::vector<Message>& messages) {
+  Params params{run_id, created_at};
+  for (const auto part : {&Message::event_id, &Message::channel, &Message::event, &Message::body}) {
+    std::vector<std::string_view> values;
+    for (const Message& message : messages) values.push_back(message.*part);
+    params.emplace_back(array_literal(values));
   }
-  return {"storing events in " + names.outbox().shown(),
-          names.in(outbox_sql),
-          {run_id, created_at, postgres::array_literal(ids), postgres::array_literal(channels),
-           postgres::array_literal(events), postgres::array_literal(bodies)}};
+  return names.statement("storing events in {outbox}", outbox_sql, std::move(params));
 }
 
 std::vector<EntrySummary> list_entries(Database& database) {
-  const postgres::Result rows =
-      database.read("reading " + database.names.entries.shown(), list_sql);
+  const Result rows = database.read("reading {entries}", list_sql);
   std::vector<EntrySummary> entries;
   for (int row = 0; row < rows.rows(); ++row) {
     EntrySummary& entry = entries.emplace_back();
-    entry.universe = rows.optional_text(row, 0);
-    entry.type = rows.optional_text(row, 1);
-    if (!rows.is_null(row, 2)) entry.symbols = rows.integer(row, 2);
-    entry.updated_at = rows.optional_text(row, 3);
+    rows.read(row, entry.universe, entry.type, entry.symbols, entry.updated_at);
   }
   return entries;
 }

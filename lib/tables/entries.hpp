@@ -26,18 +26,17 @@ struct WriteContext {
 };
 
 /// Settings of the transaction for what it writes: once, before the first task.
-void prepare_writing(postgres::Transaction& transaction);
+void prepare_writing(Transaction& transaction);
 
 /// Writes the entries of one task in a savepoint of its own, each with its line in the journal, in
 /// one round trip. \return the error of an entry, after which the task alone is rolled back;
 /// nothing when all were written. \throws Error for every other failure.
-std::optional<Error> write_task(postgres::Transaction& transaction, const WriteContext& context,
+std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
                                 const TaskPlan& task, const std::string& application_name);
 
 /// Stores events behind those that are there, in their order.
-postgres::Statement store_messages(const TableNames& names, const std::string& run_id,
-                                   const std::string& created_at,
-                                   const std::vector<Message>& messages);
+Statement store_messages(const TableNames& names, const std::string& run_id,
+                         const std::string& created_at, const std::vector<Message>& messages);
 
 /// What a reader sees of one entry.
 struct EntrySummary {

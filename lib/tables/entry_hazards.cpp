@@ -1,16 +1,14 @@
-#include "tables/entry_hazards.hpp"
-
-#include <string_view>
+#include <fmt/format.h>
 
 #include "postgres/transaction.hpp"
-#include "tables/preflight.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::tables {
 
 namespace {
 
 // Columns that an INSERT of an entry must fill and doesn't, and whether a trigger could.
-constexpr std::string_view unfilled_sql = R"(
+constexpr const char* unfilled_sql = R"(
 SELECT a.attname,
        EXISTS (SELECT FROM pg_trigger t
                 WHERE t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
@@ -30,7 +28,7 @@ SELECT a.attname,
 
 // Sequences behind defaults that an INSERT of an entry uses, and this login may not. CASE keeps the
 // question from relations that are none.
-constexpr std::string_view sequences_sql = R"(
+constexpr const char* sequences_sql = R"(
 SELECT format('%I.%I', n.nspname, c.relname)
   FROM pg_attrdef f
   JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
@@ -44,7 +42,7 @@ SELECT format('%I.%I', n.nspname, c.relname)
 
 // Tables whose changed or deleted rows are published, but can't be told from others by a
 // subscriber.
-constexpr std::string_view publications_sql = R"(
+constexpr const char* publications_sql = R"(
 SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
   FROM unnest($1::oid[]) AS wanted(oid)
   JOIN pg_class c ON c.oid = wanted.oid
@@ -63,7 +61,7 @@ SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
 // Functions of triggers that set no search_path and use the bare name of something outside of
 // pg_catalog. Their text is searched without strings and comments; a word is a name where it stands
 // neither behind nor before a dot, and where something of that name is there.
-constexpr std::string_view triggers_sql = R"(
+constexpr const char* triggers_sql = R"(
 SELECT DISTINCT ON (trigger) trigger, function, word[1], thing.nspname
   FROM (SELECT t.tgname AS trigger, format('%I.%I', n.nspname, p.proname) AS function,
                lower(regexp_replace(p.prosrc, '''(?:[^'']|'''')*''|--[^' || chr(10) ||
@@ -94,63 +92,65 @@ SELECT DISTINCT ON (trigger) trigger, function, word[1], thing.nspname
    AND thing.nspname !~ '^pg_' AND thing.nspname <> 'information_schema'
  ORDER BY trigger, word[1], thing.nspname)";
 
-std::string oid_text(const Relation& relation) { return std::to_string(relation.oid); }
-
 }  // namespace
 
 Hazards find_hazards(Database& database) {
-  const TableNames& names = database.names;
   const Catalog& catalog = database.catalog;
-  const std::string& role = database.connection.user();
-  const std::string entries = names.entries.shown();
-  const std::string filled = postgres::array_literal(
-      std::vector<std::string_view>(entries_inserted.begin(), entries_inserted.end()));
-  std::vector<std::string> written{oid_text(catalog.entries)};
-  if (catalog.has_own_tables()) {
-    for (const Relation* own : {&catalog.runs, &catalog.outbox}) written.push_back(oid_text(*own));
+  const std::string entries = catalog.entries.name.shown();
+  const std::string oid = std::to_string(catalog.entries.oid);
+  const std::string filled = array_literal(columns_of(&Catalog::entries, inserts));
+  std::vector<std::string> changed{oid};
+  for (const Table& table : all_tables()) {
+    if (!table.is_own() || !table.changes || !catalog.has_own_tables()) continue;
+    changed.push_back(std::to_string((catalog.*table.relation).oid));
   }
   const std::string doing = "looking at what stands around " + entries;
-  const std::vector<postgres::Result> results = postgres::read_at_once(
-      database.connection, {},
-      {{doing, std::string(unfilled_sql), {oid_text(catalog.entries), filled}},
-       {doing, std::string(sequences_sql), {oid_text(catalog.entries), filled}},
-       {doing, std::string(publications_sql), {postgres::array_literal(written)}},
-       {doing, std::string(triggers_sql), {oid_text(catalog.entries)}}});
+  const std::vector<Result> results =
+      read_at_once(database.connection, {},
+                   {{doing, unfilled_sql, {oid, filled}},
+                    {doing, sequences_sql, {oid, filled}},
+                    {doing, publications_sql, {array_literal(changed)}},
+                    {doing, triggers_sql, {oid}}});
   Hazards hazards;
-  for (int row = 0; row < results[0].rows(); ++row) {
-    const std::string column = results[0].text(row, 0);
-    const std::string sentence = "column " + column + " of " + entries +
-                                 " takes no NULL, has no default, and is not filled by a run that "
-                                 "creates an entry; give it a default";
-    if (results[0].boolean(row, 1)) {
+  const Result& unfilled = results[0];
+  for (int row = 0; row < unfilled.rows(); ++row) {
+    const std::string sentence = fmt::format(
+        "column {} of {} takes no NULL, has no default, and is not filled by a run that creates an "
+        "entry; give it a default",
+        unfilled.view(row, 0), entries);
+    if (unfilled.boolean(row, 1)) {
       hazards.warnings.push_back(sentence + ", unless its trigger fills it");
     } else {
       hazards.problems.emplace_back(ErrorKind::failed, sentence);
     }
   }
-  for (int row = 0; row < results[1].rows(); ++row) {
-    const std::string sequence = results[1].text(row, 0);
+  const Result& sequences = results[1];
+  for (int row = 0; row < sequences.rows(); ++row) {
     hazards.problems.emplace_back(
         ErrorKind::failed,
-        "no USAGE privilege on sequence " + sequence + ", which numbers " + entries +
-            "; run as its owner: GRANT USAGE ON SEQUENCE " + sequence + " TO " + role,
+        fmt::format(
+            "no USAGE privilege on sequence {0}, which numbers {1}; run as its owner: GRANT "
+            "USAGE ON SEQUENCE {0} TO {2}",
+            sequences.view(row, 0), entries, database.connection.user()),
         "42501");
   }
-  for (int row = 0; row < results[2].rows(); ++row) {
-    const std::string table = results[2].text(row, 0);
+  const Result& published = results[2];
+  for (int row = 0; row < published.rows(); ++row) {
     hazards.problems.emplace_back(
-        ErrorKind::failed, "the table " + table + " is published by '" + results[2].text(row, 1) +
-                               "' without a replica identity, so its rows can't be changed; give "
-                               "it a primary key, or run: ALTER TABLE " +
-                               table + " REPLICA IDENTITY FULL");
+        ErrorKind::failed,
+        fmt::format("the table {0} is published by '{1}' without a replica identity, so its rows "
+                    "can't be changed; give it a primary key, or run: ALTER TABLE {0} REPLICA "
+                    "IDENTITY FULL",
+                    published.view(row, 0), published.view(row, 1)));
   }
-  for (int row = 0; row < results[3].rows(); ++row) {
-    hazards.warnings.push_back(
-        "the trigger '" + results[3].text(row, 0) + "' on " + entries + " calls " +
-        results[3].text(row, 1) + "(), which names '" + results[3].text(row, 2) +
-        "' without its schema; a run works with search_path = pg_catalog, so that write fails "
-        "unless the function gets its own: ALTER FUNCTION " +
-        results[3].text(row, 1) + "() SET search_path = " + results[3].text(row, 3));
+  const Result& triggers = results[3];
+  for (int row = 0; row < triggers.rows(); ++row) {
+    hazards.warnings.push_back(fmt::format(
+        "the trigger '{0}' on {1} calls {2}(), which names '{3}' without its schema; a run works "
+        "with search_path = pg_catalog, so that write fails unless the function gets its own: "
+        "ALTER FUNCTION {2}() SET search_path = {4}",
+        triggers.view(row, 0), entries, triggers.view(row, 1), triggers.view(row, 2),
+        triggers.view(row, 3)));
   }
   return hazards;
 }

@@ -1,10 +1,10 @@
 #include "tables/market_reader.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
-#include <initializer_list>
 #include <limits>
 
 #include "json/json.hpp"
@@ -14,7 +14,7 @@ namespace tickstock::tables {
 
 namespace {
 
-// {cap}, {close} and {shares} stand for a column with the cast that loses nothing of its type,
+// {cap} and {cap of price} stand for columns with the cast that loses nothing of their type,
 // {priced} for what follows where caps come from prices, {labels} for the columns that declarations
 // name.
 constexpr std::string_view market_sql = R"(
@@ -28,6 +28,13 @@ constexpr std::string_view priced_sql = R"(,
                WHERE p.symbol = s.symbol AND p.close IS NOT NULL
                  AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
                ORDER BY p.date DESC LIMIT 1))";
+
+// A price of a symbol that the symbols table lacks makes its day one with a price all the same.
+constexpr std::string_view days_sql = R"(
+COPY (SELECT p.symbol::text, p.date::date, {cap of price}
+        FROM {prices} p LEFT JOIN {symbols} s ON s.symbol = p.symbol
+       WHERE p.close IS NOT NULL AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
+       ORDER BY p.date) TO STDOUT (FORMAT binary))";
 
 // The parts that a rule reads, picked by the server: other keys of a content can be of any size,
 // and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
@@ -73,86 +80,78 @@ constexpr std::string_view newest_price_sql =
 constexpr std::size_t symbols_with_newest_price = 20;
 
 /// NaN for NULL. The types that are read as text hold nothing that no double can.
-double cap_of_text(const postgres::CopyField& field) {
+double cap_of_text(const CopyField& field) {
   double cap = std::numeric_limits<double>::quiet_NaN();
   if (field) std::from_chars(field->data(), field->data() + field->size(), cap);
   return cap;
 }
 
-Activity activity_of(const postgres::CopyField& field) {
-  const auto active = postgres::copy_boolean(field);
-  if (!active) return Activity::unknown;
-  return *active ? Activity::active : Activity::inactive;
-}
-
 /// A column as text or numeric. What PostgreSQL shows of a `real`, or makes a numeric of, is a
 /// rounded value: 199,999,995,904 is shown as 2e+11.
 std::string cast_of(const Relation& relation, const std::string& column, const std::string& type) {
-  return column + (relation.has(column, type_oid::real) ? "::float8::" : "::") + type;
+  return column + (relation.has(column, "real") ? "::float8::" : "::") + type;
 }
 
-/// The SELECT of the market. \param has_numeric_cap what is no numeric is read as text, in which
-/// every type says all it knows
-std::string market_select(const TableNames& names, const Catalog& catalog,
-                          const SourceOptions& options, bool has_numeric_cap) {
-  std::string labels;
-  for (const std::string& column : options.columns) {
-    labels += ", " + quoted_identifier(column) + "::text";
-  }
-  const int days = options.price_days.value_or(0);
-  std::string sql = names.in(market_sql);
-  const auto replace = [&sql](std::string_view token, const std::string& by) {
-    const std::size_t at = sql.find(token);
-    if (at != std::string::npos) sql.replace(at, token.size(), by);
-  };
-  replace("{cap}", has_numeric_cap ? "market_cap" : cast_of(catalog.symbols, "market_cap", "text"));
-  replace("{priced}",
-          options.price_days
-              ? names.in(priced_sql, options.as_of - std::chrono::days(days), options.as_of)
-              : "");
-  replace("{cap of price}", priced_cap(catalog));
-  replace("{labels}", labels);
-  return sql;
+/// A close times the shares outstanding of its symbol.
+std::string cap_of_price(const Catalog& catalog) {
+  return "p." + cast_of(catalog.prices, "close", "numeric") + " * s." +
+         cast_of(catalog.symbols, "shares_outstanding", "numeric");
 }
 
-/// The COPY that fills a market.
-postgres::CopyOut copy_market(postgres::Transaction& transaction, const TableNames& names,
-                              const Catalog& catalog, const SourceOptions& options, Market& market,
-                              Reading& reading) {
-  const bool numeric = catalog.symbols.has("market_cap", type_oid::numeric);
-  const bool priced = options.price_days.has_value();
-  const std::size_t first_label = priced ? 6 : 5;
-  postgres::BinaryCopyReader reader(
-      first_label + options.columns.size(),
-      [&market, &reading, numeric, priced, first_label,
-       labels = std::vector<std::string_view>(options.columns.size())](
-          std::span<const postgres::CopyField> row) mutable {
-        ++reading.rows;
-        const double of_column = numeric ? postgres::copy_numeric(row[1]) : cap_of_text(row[1]);
-        const double of_price = priced ? postgres::copy_numeric(row[5]) : 0;
-        const bool from_price = std::isfinite(of_price) && of_price > 0;
-        const Listing listing{from_price ? of_price : of_column, postgres::copy_day(row[3]),
-                              postgres::copy_day(row[4]), activity_of(row[2]), from_price};
-        for (std::size_t i = 0; i < labels.size(); ++i) {
-          labels[i] = row[first_label + i].value_or(std::string_view());
-        }
-        market.add(row[0].value_or(std::string_view()), listing, labels);
-        if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
-      });
-  const std::string doing = "reading " + names.symbols.shown() +
-                            (priced ? " and " + names.prices.shown() : std::string());
-  return {transaction.connection(),
-          {doing, market_select(names, catalog, options, numeric)},
-          [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
-}
-
-/// A market with room for what the statistics expect.
+/// A market with room for the rows that the statistics expect.
 Market empty_market(const Catalog& catalog, const SourceOptions& options) {
   Market market(options.as_of, options.columns);
   // Whatever they say, it is no reason to ask for all the memory there is.
   constexpr std::int64_t most_rows = 10'000'000;
   market.reserve(static_cast<std::size_t>(std::min(catalog.symbols.rows, most_rows)));
   return market;
+}
+
+/// The COPY that fills a market.
+CopyOut copy_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
+                    const SourceOptions& options, Market& market, Reading& reading) {
+  const Relation& symbols = catalog.symbols;
+  // What is no numeric is read as text, in which every type says all it knows.
+  const bool numeric = symbols.has("market_cap", "numeric");
+  const std::string cap = numeric ? "market_cap" : cast_of(symbols, "market_cap", "text");
+  std::string doing = "reading " + symbols.name.shown();
+  std::string labels;
+  for (const std::string& column : options.columns) {
+    labels += ", " + in_quotes(column, '"', '"') + "::text";
+  }
+  std::string priced;
+  if (options.price_days) {
+    doing += " and " + catalog.prices.name.shown();
+    priced = names.in(priced_sql,
+                      {{"cap of price", cap_of_price(catalog)},
+                       {"first", to_string(options.as_of - std::chrono::days(*options.price_days))},
+                       {"last", to_string(options.as_of)}});
+  }
+  const std::size_t first_label = options.price_days ? 6 : 5;
+  BinaryCopyReader reader(
+      first_label + options.columns.size(),
+      [&market, &reading, numeric, first_label,
+       labels = std::vector<std::string_view>(options.columns.size())](
+          std::span<const CopyField> row) mutable {
+        ++reading.rows;
+        const double of_column = numeric ? copy_numeric(row[1]) : cap_of_text(row[1]);
+        const double of_price = first_label == 6 ? copy_numeric(row[5]) : 0;
+        const bool from_price = std::isfinite(of_price) && of_price > 0;
+        const auto active = copy_boolean(row[2]);
+        const Listing listing{from_price ? of_price : of_column, copy_day(row[3]), copy_day(row[4]),
+                              !active   ? Activity::unknown
+                              : *active ? Activity::active
+                                        : Activity::inactive,
+                              from_price};
+        for (std::size_t i = 0; i < labels.size(); ++i) {
+          labels[i] = row[first_label + i].value_or(std::string_view());
+        }
+        market.add(row[0].value_or(std::string_view()), listing, labels);
+        if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
+      });
+  return {transaction.connection(),
+          {doing, names.in(market_sql, {{"cap", cap}, {"priced", priced}, {"labels", labels}})},
+          [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
 /// The names that a family may have made, as a pattern of LIKE.
@@ -172,27 +171,25 @@ std::string like_pattern(const Universe& family) {
 }
 
 /// The COPY that fills the entries.
-postgres::CopyOut copy_entries(postgres::Transaction& transaction, const TableNames& names,
-                               SymbolTable& symbols, Entries& entries, Reading& reading) {
-  postgres::BinaryCopyReader reader(
-      5, [&entries, &symbols, &reading,
-          members = json::StringArrayReader()](std::span<const postgres::CopyField> row) mutable {
-        ++reading.rows;
-        auto entry = std::make_shared<Entry>();
-        entry->cache_type = *row[1];
-        entry->count = *row[3];
-        entry->metadata = *row[4];
-        entry->too_large = row[2] && row[2]->empty();
-        entry->readable = row[2] && members.read(*row[2]);
-        if (entry->readable) {
-          std::vector<SymbolId> ids;
-          symbols.intern(members.strings(), ids);
-          entry->members = std::move(ids);
-        }
-        entries.emplace(std::string(*row[0]), std::move(entry));
-      });
-  return {transaction.connection(),
-          {"reading " + names.entries.shown(), names.in(entries_sql)},
+CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTable& symbols,
+                     Entries& entries, Reading& reading) {
+  BinaryCopyReader reader(5, [&entries, &symbols, &reading, members = json::StringArrayReader()](
+                                 std::span<const CopyField> row) mutable {
+    ++reading.rows;
+    auto entry = std::make_shared<Entry>();
+    entry->cache_type = *row[1];
+    entry->count = *row[3];
+    entry->metadata = *row[4];
+    entry->too_large = row[2] && row[2]->empty();
+    entry->readable = row[2] && members.read(*row[2]);
+    if (entry->readable) {
+      std::vector<SymbolId> ids;
+      symbols.intern(members.strings(), ids);
+      entry->members = std::move(ids);
+    }
+    entries.emplace(std::string(*row[0]), std::move(entry));
+  });
+  return {transaction.connection(), names.statement("reading {entries}", entries_sql),
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
@@ -202,46 +199,24 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Polic
   std::vector<std::string> names;
   std::vector<std::string> families;
   for (const auto& universe : policy.universes()) {
-    if (universe->each.empty()) {
-      names.push_back(universe->name);
-    } else {
-      families.push_back(like_pattern(*universe));
-    }
+    const bool is_family = !universe->each.empty();
+    (is_family ? families : names).push_back(is_family ? like_pattern(*universe) : universe->name);
   }
-  return {{"tickstock_cache.universes", postgres::array_literal(names)},
-          {"tickstock_cache.families", postgres::array_literal(families)},
-          {"tickstock_cache.types", postgres::array_literal(policy.cleaned_types)}};
+  return {{"tickstock_cache.universes", array_literal(names)},
+          {"tickstock_cache.families", array_literal(families)},
+          {"tickstock_cache.types", array_literal(policy.cleaned_types)}};
 }
 
-std::string priced_cap(const Catalog& catalog) {
-  return "p." + cast_of(catalog.prices, "close", "numeric") + " * s." +
-         cast_of(catalog.symbols, "shares_outstanding", "numeric");
-}
-
-Market read_market(postgres::Transaction& transaction, const TableNames& names,
-                   const Catalog& catalog, const SourceOptions& options, Reading& reading) {
-  Market market = empty_market(catalog, options);
-  reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows)};
-  copy_market(transaction, names, catalog, options, market, reading).finish();
-  market.rank();
-  return market;
-}
-
-Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
-                     const TableNames& names, const Catalog& catalog, const SourceOptions& options,
-                     Reading& reading) {
+Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
+                     const Catalog& catalog, const SourceOptions& options, Reading& reading) {
   Sources read{empty_market(catalog, options), {}};
   reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows + catalog.entries.rows)};
-  postgres::CopyOut market =
-      copy_market(transaction, names, catalog, options, read.market, reading);
+  CopyOut market = copy_market(transaction, names, catalog, options, read.market, reading);
   market.begin();
   bool has_entries = false;
-  if (postgres::Transaction* beside =
-          companion == nullptr ? nullptr : companion->join(transaction)) {
-    postgres::CopyOut entries =
-        copy_entries(*beside, names, read.market.symbols(), read.entries, reading);
-    has_entries =
-        !postgres::CopyOut::finish_both(market, entries, postgres::Companion::longest_silence);
+  if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {
+    CopyOut entries = copy_entries(*beside, names, read.market.symbols(), read.entries, reading);
+    has_entries = !CopyOut::finish_both(market, entries, Companion::longest_silence);
   } else {
     market.finish();
   }
@@ -253,89 +228,104 @@ Sources read_sources(postgres::Transaction& transaction, postgres::Companion* co
   return read;
 }
 
-CompanyReader::CompanyReader(postgres::Transaction& transaction, const TableNames& names,
-                             const Market& market, const std::vector<SymbolId>& symbols)
-    : transaction_(transaction) {
-  if (symbols.empty()) return;
+Market read_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
+                   const SourceOptions& options, Reading& reading) {
+  Market market = empty_market(catalog, options);
+  reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows)};
+  copy_market(transaction, names, catalog, options, market, reading).finish();
+  market.rank();
+  return market;
+}
+
+void read_prices(Transaction& transaction, const TableNames& names, const Catalog& catalog,
+                 Day first, Day last, const std::function<void(const PastPrice&)>& take) {
+  BinaryCopyReader reader(3, [&take](std::span<const CopyField> row) {
+    const auto day = copy_day(row[1]);
+    if (row[0] && day) take({*row[0], *day, copy_numeric(row[2])});
+  });
+  CopyOut(transaction.connection(),
+          {"reading " + names.prices.shown(),
+           names.in(days_sql, {{"cap of price", cap_of_price(catalog)},
+                               {"first", to_string(first)},
+                               {"last", to_string(last)}})},
+          [&reader](std::string_view bytes) { reader.feed(bytes); })
+      .finish();
+}
+
+Statement ask_companies(Transaction& transaction, const TableNames& names, const Market& market,
+                        const std::vector<SymbolId>& symbols) {
   std::vector<std::string_view> wanted;
   wanted.reserve(symbols.size());
   for (const SymbolId id : symbols) wanted.push_back(market.name(id));
-  asked_ = {"reading companies from " + names.symbols.shown(),
-            names.in(companies_sql),
-            {postgres::array_literal(wanted)}};
-  transaction_.connection().ask(*asked_);
+  Statement asked =
+      names.statement("reading companies from {symbols}", companies_sql, {array_literal(wanted)});
+  transaction.connection().ask(asked);
+  return asked;
 }
 
-void CompanyReader::take(Market& market) {
-  if (!asked_) return;
-  const postgres::Result rows = transaction_.connection().answer(*asked_);
+void take_companies(Transaction& transaction, const Statement& asked, Market& market) {
+  const Result rows = transaction.connection().answer(asked);
+  std::string symbol;
+  Company company;
   for (int row = 0; row < rows.rows(); ++row) {
-    if (const auto id = market.symbols().find(rows.view(row, 0))) {
-      market.describe(*id, {rows.optional_text(row, 1), rows.optional_text(row, 2)});
-    }
+    rows.read(row, symbol, company.name, company.sector);
+    if (const auto id = market.symbols().find(symbol)) market.describe(*id, company);
   }
 }
 
-std::vector<std::string> midnight_columns(postgres::Transaction& transaction,
-                                          const TableNames& names, const Catalog& catalog,
+std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
                                           bool with_prices) {
   struct Source {
     const Relation& relation;
-    std::string_view table;
+    std::string_view column;
     std::string_view rows;  ///< of the prices a few tell, and all would be too many
-    std::vector<std::string_view> columns;
   };
-  const std::array<Source, 2> sources{
-      {{catalog.symbols, "{symbols}", "", {"listing_date", "delisted_date"}},
-       {catalog.prices, "{prices}", " LIMIT 1000", {"date"}}}};
-  std::vector<std::string> asked;
-  std::vector<postgres::Statement> statements;
-  for (const Source& source : sources) {
-    if (&source.relation == &catalog.prices && !with_prices) continue;
-    for (const std::string_view column : source.columns) {
-      if (!source.relation.has(column, type_oid::timestamptz)) continue;
-      asked.push_back(std::string(column) + " of " + source.relation.name.shown());
-      std::string sql =
-          "SELECT bool_and(date_trunc('day', d AT TIME ZONE 'UTC') = d AT TIME ZONE "
-          "'UTC') AND bool_or(d::date < (d AT TIME ZONE 'UTC')::date) FROM (SELECT ";
-      sql.append(column).append(" AS d FROM ").append(source.table).append(" WHERE ");
-      sql.append(column).append(" IS NOT NULL").append(source.rows).append(") days");
-      statements.push_back({"reading the days of " + source.relation.name.shown(), names.in(sql)});
-    }
-  }
+  std::vector<Source> sources{{catalog.symbols, "listing_date", ""},
+                              {catalog.symbols, "delisted_date", ""},
+                              {catalog.prices, "date", " LIMIT 1000"}};
+  if (!with_prices) sources.pop_back();
   std::vector<std::string> found;
-  if (statements.empty()) return found;
-  postgres::PipelineOutcome outcome = transaction.run_pipeline(std::move(statements));
-  const std::vector<postgres::Result>& results = outcome.value();
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (!results[i].is_null(0, 0) && results[i].boolean(0, 0)) found.push_back(asked[i]);
+  std::vector<Statement> statements;
+  for (const auto& [relation, column, rows] : sources) {
+    if (!relation.has(column, "timestamp with time zone")) continue;
+    const std::string shown = relation.name.shown();
+    found.push_back(fmt::format("{} of {}", column, shown));
+    statements.push_back(
+        {"reading the days of " + shown,
+         fmt::format(
+             "SELECT bool_and(date_trunc('day', d AT TIME ZONE 'UTC') = d AT TIME ZONE 'UTC') AND "
+             "bool_or(d::date < (d AT TIME ZONE 'UTC')::date) FROM (SELECT {0} AS d FROM {1} WHERE "
+             "{0} IS NOT NULL{2}) days",
+             column, relation.name.quoted(), rows)});
   }
+  if (found.empty()) return found;
+  const std::vector<Result> results =
+      std::move(transaction.run_pipeline(std::move(statements)).value());
+  std::size_t next = 0;
+  std::erase_if(found, [&](const std::string&) { return !results[next++].boolean(0, 0); });
   return found;
 }
 
-std::optional<Day> newest_price_day(postgres::Transaction& transaction, const TableNames& names,
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
                                     const Market& market) {
   const std::vector<SymbolId>& ranking = market.ranking();
-  std::vector<postgres::Statement> statements;
+  std::vector<Statement> statements;
   for (std::size_t i = 0; i < std::min(ranking.size(), symbols_with_newest_price); ++i) {
-    statements.push_back({"reading " + names.prices.shown(),
-                          names.in(newest_price_sql),
-                          {std::string(market.name(ranking[i]))}});
+    statements.push_back(names.statement("reading {prices}", newest_price_sql,
+                                         {std::string(market.name(ranking[i]))}));
   }
-  postgres::PipelineOutcome outcome = transaction.run_pipeline(statements);
+  PipelineOutcome outcome = transaction.run_pipeline(std::move(statements));
   std::optional<Day> newest;
-  for (const postgres::Result& result : outcome.value()) {
-    if (!result.is_null(0, 0)) newest = std::max(newest, parse_day(result.view(0, 0)));
+  for (const Result& result : outcome.value()) {
+    newest = std::max(newest, parse_day(result.view(0, 0)));
   }
   return newest;
 }
 
-bool has_recent_prices(postgres::Transaction& transaction, const TableNames& names, Day as_of,
-                       int days) {
+bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days) {
   return transaction
-             .run({"looking for recent rows in " + names.prices.shown(),
-                   names.in(prices_sql),
-                   {to_string(as_of), std::to_string(days)}})
+             .run(names.statement("looking for recent rows in {prices}", prices_sql,
+                                  {to_string(as_of), std::to_string(days)}))
              .rows() > 0;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -47,48 +48,46 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Polic
 /// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
 /// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error
 /// (failed) for two rows of a symbol, or one without a name.
-Sources read_sources(postgres::Transaction& transaction, postgres::Companion* companion,
-                     const TableNames& names, const Catalog& catalog, const SourceOptions& options,
-                     Reading& reading);
+Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
+                     const Catalog& catalog, const SourceOptions& options, Reading& reading);
 
 /// Reads the symbols table alone.
-Market read_market(postgres::Transaction& transaction, const TableNames& names,
-                   const Catalog& catalog, const SourceOptions& options, Reading& reading);
+Market read_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
+                   const SourceOptions& options, Reading& reading);
 
-/// A close times the shares outstanding of the same symbol, as SQL over `p` and `s` that loses
-/// nothing of their types.
-std::string priced_cap(const Catalog& catalog);
-
-/// Reads name and sector of some symbols, while whoever asks does something else. Until take() is
-/// called, nothing else may be asked of the transaction.
-class CompanyReader {
- public:
-  /// Sends the question; none without symbols.
-  CompanyReader(postgres::Transaction& transaction, const TableNames& names, const Market& market,
-                const std::vector<SymbolId>& symbols);
-
-  /// Waits for the answer and puts it into the market. \throws Error.
-  void take(Market& market);
-
- private:
-  postgres::Transaction& transaction_;
-  std::optional<postgres::Statement> asked_;
+/// One price of the past, as what it makes of a symbol.
+struct PastPrice {
+  std::string_view symbol;
+  Day day;
+  double market_cap;  ///< US dollars; NaN where no shares outstanding are known
 };
+
+/// Reads the prices from one day to another in the order of their days, as they arrive, and hands
+/// them over one by one. Of two prices of one symbol and day the later one comes last.
+void read_prices(Transaction& transaction, const TableNames& names, const Catalog& catalog,
+                 Day first, Day last, const std::function<void(const PastPrice&)>& take);
+
+/// Asks for name and sector of some symbols, one at least, and does not wait for the answer. Until
+/// it is taken, nothing else may be asked of the transaction. \return what was asked. \throws
+/// Error.
+Statement ask_companies(Transaction& transaction, const TableNames& names, const Market& market,
+                        const std::vector<SymbolId>& symbols);
+
+/// Waits for the answer and puts it into the market. \throws Error.
+void take_companies(Transaction& transaction, const Statement& asked, Market& market);
 
 /// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
 /// symbol through the key of that table, until the first hit.
-bool has_recent_prices(postgres::Transaction& transaction, const TableNames& names, Day as_of,
-                       int days);
+bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days);
 
 /// The columns of days, as `listing_date of public.symbols`, that hold nothing but midnights of UTC
 /// and show the day before in the transaction's zone: whoever wrote them meant a day. Only those of
 /// type timestamptz are looked at.
-std::vector<std::string> midnight_columns(postgres::Transaction& transaction,
-                                          const TableNames& names, const Catalog& catalog,
+std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
                                           bool with_prices);
 
 /// The newest day of prices among the largest symbols; nothing where they have none.
-std::optional<Day> newest_price_day(postgres::Transaction& transaction, const TableNames& names,
+std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
                                     const Market& market);
 
 }  // namespace tickstock::tables

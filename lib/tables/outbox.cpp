@@ -1,6 +1,7 @@
-#include "tables/outbox.hpp"
+#include <fmt/format.h>
 
 #include "postgres/transaction.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::tables {
 
@@ -22,28 +23,8 @@ SELECT id, event_id, channel, event, message, found
 constexpr std::string_view mark_sql =
     "UPDATE {outbox} SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])";
 
-struct Pending {
-  std::vector<std::string> ids;
-  std::vector<Message> messages;
-  bool more = false;
-};
-
-Pending read_pending(postgres::Transaction& transaction, const TableNames& names) {
-  const postgres::Result rows =
-      transaction.run({"reading " + names.outbox().shown(), names.in(pending_sql)});
-  Pending pending;
-  for (int row = 0; row < rows.rows(); ++row) {
-    pending.ids.push_back(rows.text(row, 0));
-    pending.messages.push_back(
-        {rows.text(row, 1), rows.text(row, 2), rows.text(row, 3), rows.text(row, 4)});
-    pending.more = rows.integer(row, 5) > rows.rows();
-  }
-  return pending;
-}
-
-postgres::TransactionOptions publishing(const Database& database,
-                                        const std::string& application_name) {
-  return {.isolation = postgres::Isolation::read_committed,
+TransactionOptions publishing(const Database& database, const std::string& application_name) {
+  return {.read_committed = true,
           .lock = database.publish_lock(),
           .application_name = application_name};
 }
@@ -63,31 +44,16 @@ SELECT run_id, events FROM by_run ORDER BY first)";
 
 constexpr const char* too_old = "created_at < now() - make_interval(days => $1::int)";
 
-std::vector<GivenUp> give_up(postgres::Transaction& transaction, const TableNames& names,
+std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
                              std::string_view condition, const std::string& value) {
-  const postgres::Result rows =
-      transaction.run({"giving up events in " + names.outbox().shown(),
-                       names.in(std::string(give_up_sql).append(condition).append(count_sql)),
-                       {value}});
+  const Result rows = transaction.run(
+      names.statement("giving up events in {outbox}",
+                      fmt::format("{}{}{}", give_up_sql, condition, count_sql), {value}));
   std::vector<GivenUp> given_up;
   for (int row = 0; row < rows.rows(); ++row) {
     given_up.push_back({rows.text(row, 0), rows.integer(row, 1)});
   }
   return given_up;
-}
-
-[[noreturn]] void fail_not_pending(postgres::Transaction& transaction, const TableNames& names,
-                                   const std::string& event_id) {
-  const postgres::Result rows = transaction.run(
-      {"reading " + names.outbox().shown(),
-       names.in("SELECT published_at IS NOT NULL FROM {outbox} WHERE event_id = $1::uuid"),
-       {event_id}});
-  const std::string why = rows.rows() == 0
-                              ? "there is none with this id in " + names.outbox().shown()
-                          : rows.boolean(0, 0) ? "it was published"
-                                               : "it was given up before";
-  throw Error(ErrorKind::failed,
-              "event " + event_id + " is not pending: " + why + "; nothing was changed");
 }
 
 // Those before a moment: so many days ago, or when the oldest of so many runs began. Found through
@@ -121,29 +87,27 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
                            std::chrono::milliseconds time,
                            const std::function<std::size_t(const std::vector<Message>&)>& send) {
   const TableNames& names = database.names;
-  postgres::TransactionOptions options = publishing(database, application_name);
+  TransactionOptions options = publishing(database, application_name);
   options.idle_time = time;
-  postgres::Transaction transaction(database.connection, options);
-  BatchOutcome outcome;
-  if (!transaction.has_lock()) {
-    outcome.locked = true;
-    return outcome;
+  Transaction transaction(database.connection, options);
+  if (!transaction.has_lock()) return {.locked = true};
+  const Result rows = transaction.run(names.statement("reading {outbox}", pending_sql));
+  std::vector<std::string> ids(static_cast<std::size_t>(rows.rows()));
+  std::vector<Message> messages(ids.size());
+  std::int64_t found = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    auto& [event_id, channel, event, body] = messages[i];
+    rows.read(static_cast<int>(i), ids[i], event_id, channel, event, body, found);
   }
-  Pending pending = read_pending(transaction, names);
-  outcome.read = pending.messages.size();
-  outcome.more = pending.more;
-  if (outcome.read == 0) return outcome;
-  outcome.sent = send(pending.messages);
+  if (messages.empty()) return {};
+  ids.resize(send(messages));
   // What is sent gets its mark, in spite of a signal.
   const io::Settling settling(database.connection.patience());
-  pending.ids.resize(outcome.sent);
-  if (!pending.ids.empty()) {
-    transaction.run({"marking events as published",
-                     names.in(mark_sql),
-                     {postgres::array_literal(pending.ids)}});
+  if (!ids.empty()) {
+    transaction.run(names.statement("marking events as published", mark_sql, {array_literal(ids)}));
   }
   transaction.commit();
-  return outcome;
+  return {.read = messages.size(), .sent = ids.size(), .more = found > rows.rows()};
 }
 
 std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id) {
@@ -156,29 +120,29 @@ std::int64_t count_pending(Database& database, const std::optional<std::string>&
 }
 
 Backlog read_backlog(Database& database) {
-  const postgres::Result rows =
+  const Result rows =
       database.read("counting pending events",
                     "SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
                     "WHERE published_at IS NULL AND given_up_at IS NULL");
-  return {rows.integer(0, 0), rows.real(0, 1)};
+  Backlog backlog;
+  rows.read(0, backlog.events, backlog.oldest_seconds);
+  return backlog;
 }
 
 std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days) {
-  const TableNames& names = database.names;
+  const std::string age = std::to_string(days);
   // Nearly every night there is none, and to find that out is cheap.
-  const postgres::Statement look{"looking for old events in " + names.outbox().shown(),
-                                 names
-                                     .in("SELECT FROM {outbox} WHERE published_at IS NULL "
-                                         "AND given_up_at IS NULL AND ")
-                                     .append(too_old)
-                                     .append(" LIMIT 1"),
-                                 {std::to_string(days)}};
-  postgres::Transaction transaction(database.connection, publishing(database, application_name),
-                                    {look});
+  const Statement look = database.names.statement(
+      "looking for old events in {outbox}",
+      fmt::format("SELECT FROM {{outbox}} WHERE published_at IS NULL AND given_up_at IS NULL AND "
+                  "{} LIMIT 1",
+                  too_old),
+      {age});
+  Transaction transaction(database.connection, publishing(database, application_name), {look});
   if (!transaction.has_lock()) return std::nullopt;
   if (transaction.first_results().front().rows() == 0) return std::vector<GivenUp>();
-  std::vector<GivenUp> given_up = give_up(transaction, names, too_old, std::to_string(days));
+  std::vector<GivenUp> given_up = give_up(transaction, database.names, too_old, age);
   transaction.commit();
   return given_up;
 }
@@ -186,10 +150,19 @@ std::optional<std::vector<GivenUp>> give_up_old(Database& database,
 bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id) {
   const TableNames& names = database.names;
-  postgres::Transaction transaction(database.connection, publishing(database, application_name));
+  Transaction transaction(database.connection, publishing(database, application_name));
   if (!transaction.has_lock()) return false;
   if (give_up(transaction, names, "event_id = $1::uuid", event_id).empty()) {
-    fail_not_pending(transaction, names, event_id);
+    const Result rows = transaction.run(names.statement(
+        "reading {outbox}",
+        "SELECT published_at IS NOT NULL FROM {outbox} WHERE event_id = $1::uuid", {event_id}));
+    const std::string none =
+        "there is none with this id in " + names.of(table_of(&Catalog::outbox)).shown();
+    throw Error(ErrorKind::failed,
+                fmt::format("event {} is not pending: {}; nothing was changed", event_id,
+                            rows.rows() == 0     ? none
+                            : rows.boolean(0, 0) ? "it was published"
+                                                 : "it was given up before"));
   }
   transaction.commit();
   return true;
@@ -197,32 +170,28 @@ bool give_up_event(Database& database, const std::string& application_name,
 
 void prune(Database& database, const Retention& retention) {
   const TableNames& names = database.names;
-  std::vector<postgres::Statement> statements;
+  std::vector<Statement> statements;
   if (retention.outbox_days > 0) {
-    statements.push_back({"deleting from " + names.outbox().shown(),
-                          names.in(delete_events_sql),
-                          {std::to_string(retention.outbox_days)}});
+    statements.push_back(names.statement("deleting from {outbox}", delete_events_sql,
+                                         {std::to_string(retention.outbox_days)}));
   }
   const bool records_end = retention.journal_days > 0 || retention.journal_runs > 0;
   if (records_end) {
-    statements.push_back({"looking for old records in " + names.runs().shown(),
-                          names.in(old_runs_sql),
-                          {names.entries.shown(), std::to_string(retention.journal_days),
-                           std::to_string(retention.journal_runs)}});
+    statements.push_back(
+        names.statement("looking for old records in {runs}", old_runs_sql,
+                        {names.entries.shown(), std::to_string(retention.journal_days),
+                         std::to_string(retention.journal_runs)}));
   }
   if (statements.empty()) return;
-  postgres::Transaction transaction(database.connection,
-                                    {.isolation = postgres::Isolation::read_committed}, statements);
+  Transaction transaction(database.connection, {.read_committed = true}, statements);
+  const Result& old = transaction.first_results().back();
   std::vector<std::string> runs;
-  if (records_end) {
-    const postgres::Result& rows = transaction.first_results().back();
-    for (int row = 0; row < rows.rows(); ++row) runs.push_back(rows.text(row, 0));
-  }
+  for (int row = 0; records_end && row < old.rows(); ++row) runs.push_back(old.text(row, 0));
   if (!runs.empty()) {
     // Its changes go with a record.
-    transaction.run({"deleting from " + names.runs().shown(),
-                     names.in("DELETE FROM {runs} WHERE run_id = ANY ($1::text[])"),
-                     {postgres::array_literal(runs)}});
+    transaction.run(names.statement("deleting from {runs}",
+                                    "DELETE FROM {runs} WHERE run_id = ANY ($1::text[])",
+                                    {array_literal(runs)}));
   }
   transaction.commit();
 }

@@ -1,7 +1,7 @@
-#include "tables/preflight.hpp"
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <span>
 
 #include "tables/schema.hpp"
 
@@ -9,271 +9,201 @@ namespace tickstock::tables {
 
 namespace {
 
-/// The types that a column may have, and what the first of them is called.
-struct Types {
-  std::string_view name;
-  std::vector<std::uint32_t> oids;
-};
+using Names = std::vector<std::string>;
 
-struct WantedColumn {
-  std::string_view name;
-  const Types& types;
-};
+/// The types that a column may have, by the one in its definition. The first is the one to advise.
+const std::map<std::string_view, Names> readable_types{
+    {"text", {"text", "character varying", "character", "name"}},
+    {"date", {"date", "timestamp with time zone", "timestamp without time zone"}},
+    {"timestamptz", {"timestamp with time zone", "timestamp without time zone"}},
+    {"numeric", {"numeric", "bigint", "double precision", "integer", "real"}},
+    {"boolean", {"boolean"}},
+    {"jsonb", {"jsonb"}}};
 
-const Types text_types{
-    "text", {type_oid::text, type_oid::character_varying, type_oid::character, type_oid::name}};
-const Types day_types{"date", {type_oid::date, type_oid::timestamptz, type_oid::timestamp}};
-const Types time_types{"timestamp with time zone", {type_oid::timestamptz, type_oid::timestamp}};
-const Types number_types{"numeric",
-                         {type_oid::numeric, type_oid::bigint, type_oid::double_precision,
-                          type_oid::integer, type_oid::real}};
-const Types boolean_type{"boolean", {type_oid::boolean}};
-const Types jsonb_type{"jsonb", {type_oid::jsonb}};
-
-const std::vector<WantedColumn> symbols_columns{
-    {"symbol", text_types},       {"company_name", text_types}, {"market_cap", number_types},
-    {"sector", text_types},       {"listing_date", day_types},  {"is_active", boolean_type},
-    {"delisted_date", day_types},
-};
-const std::vector<WantedColumn> prices_columns{{"symbol", text_types}, {"date", day_types}};
-const std::vector<WantedColumn> symbols_priced_columns{{"shares_outstanding", number_types}};
-const std::vector<WantedColumn> prices_priced_columns{
-    {"symbol", text_types}, {"date", day_types}, {"close", number_types}};
-const std::vector<WantedColumn> entries_columns{
-    {"universe", text_types},   {"content", jsonb_type},    {"cache_type", text_types},
-    {"created_at", time_types}, {"updated_at", time_types},
-};
-
-const std::vector<WantedColumn> listed_columns{
-    {"universe", text_types},
-    {"content", jsonb_type},
-    {"cache_type", text_types},
-    {"updated_at", time_types},
-};
-
-/// Gathers what is wrong with one relation.
-class Inspector {
+/// Gathers what stands in the way.
+class Inspection {
  public:
-  Inspector(const Relation& relation, const std::string& role, std::vector<Error>& problems)
-      : relation_(relation), role_(role), problems_(problems) {}
-
-  bool exists(const std::string& remedy) {
-    if (!relation_.exists()) {
-      fail("the table " + shown() + " does not exist; " + remedy);
-      return false;
-    }
-    if (!relation_.schema_usage) {
-      denied("no privilege on schema " + relation_.name.schema,
-             "GRANT USAGE ON SCHEMA " + relation_.name.schema);
-      return false;
-    }
-    return true;
+  explicit Inspection(const Database& database)
+      : catalog_(database.catalog), role_(database.connection.user()) {
+    if (catalog_.server_encoding == "UTF8") return;
+    fail("the database is encoded in {}; it must be UTF8", catalog_.server_encoding);
   }
 
-  void has_columns(const std::vector<WantedColumn>& wanted) {
-    std::string missing;
-    for (const WantedColumn& column : wanted) {
-      const auto found = relation_.columns.find(column.name);
-      if (found == relation_.columns.end()) {
-        missing += (missing.empty() ? "" : ", ") + std::string(column.name);
-      } else if (std::count(column.types.oids.begin(), column.types.oids.end(),
-                            found->second.type) == 0) {
-        fail("column " + std::string(column.name) + " of " + shown() + " is of type " +
-             found->second.type_name + ", which can't be read as " +
-             std::string(column.types.name) + "; change it, or name a view in [tables]");
+  [[nodiscard]] const std::vector<Error>& problems() const { return problems_; }
+
+  void server() {
+    if (catalog_.in_recovery) {
+      problems_.emplace_back(
+          ErrorKind::unavailable,
+          "this PostgreSQL server only reads (a standby); connect to the primary");
+    } else if (catalog_.read_only) {
+      problems_.emplace_back(
+          ErrorKind::unavailable,
+          fmt::format("this login only reads (default_transaction_read_only is on); switch it off "
+                      "for the role, the database or in postgresql.conf, such as: ALTER ROLE {} "
+                      "SET default_transaction_read_only = off",
+                      role_));
+    }
+  }
+
+  /// Only the columns that are used in one of these ways count: a grant on columns is enough.
+  void source(Relation Catalog::*source, unsigned uses) {
+    const std::string_view key = table_of(source).key;
+    if (!exists(catalog_.*source, fmt::format("name the right table or view in [tables] {}", key)))
+      return;
+    has_columns(source, uses);
+    may("SELECT", catalog_.*source, columns_of(source, uses));
+  }
+
+  /// The columns that declarations name, which may be of any type.
+  void labels(const Names& labels) {
+    const Relation& symbols = catalog_.symbols;
+    if (!symbols.exists() || labels.empty()) return;
+    for (const std::string& label : labels) {
+      if (symbols.columns.contains(label)) continue;
+      fail(
+          "the table {} has no column '{}', which a declared universe names; correct the name, or "
+          "add the column",
+          symbols.name.shown(), label);
+    }
+    may("SELECT", symbols, labels);
+  }
+
+  void entries(bool writes) {
+    const Relation& entries = catalog_.entries;
+    const std::string shown = entries.name.shown();
+    if (!exists(entries, "run 'tickstock-cache init', or name the right table in [tables] entries"))
+      return;
+    has_columns(&Catalog::entries, reads | inserts | updates);
+    may("SELECT", entries, columns_of(&Catalog::entries, reads));
+    if (!writes) return;
+    // PostgreSQL wants it on what ON CONFLICT takes over as well.
+    may("SELECT", entries, columns_of(&Catalog::entries, updates));
+    if (!entries.is_table()) fail("{} is not a table; entries can't be written to it", shown);
+    may("INSERT", entries, columns_of(&Catalog::entries, inserts));
+    may("UPDATE", entries, columns_of(&Catalog::entries, updates));
+    if (entries.is_table() && !entries.unique_universe) {
+      fail("{0} has no unique index on universe; run: CREATE UNIQUE INDEX ON {0} (universe)",
+           shown);
+    }
+  }
+
+  void own_tables(bool writes) {
+    for (const Table& table : all_tables()) {
+      const Relation& relation = catalog_.*table.relation;
+      if (!table.is_own() || !exists(relation, "run 'tickstock-cache init'")) continue;
+      const int version = version_of(relation);
+      if (version == 0 || version > schema_version) {
+        problems_.push_back(unknown_version(relation));
+      } else if (version < schema_version) {
+        fail("the table {} belongs to an older version of this program; run 'tickstock-cache init'",
+             relation.name.shown());
+      } else {
+        may("SELECT", relation);
+        if (writes) may("INSERT", relation);
+        if (writes && table.changes) may("UPDATE", relation);
+        if (writes && table.changes && !relation.can_delete) grant("DELETE", relation);
       }
     }
-    if (!missing.empty()) {
-      fail("the table " + shown() + " has no column " + missing +
-           "; add what is missing, or name another table or view in [tables]");
+  }
+
+ private:
+  bool exists(const Relation& relation, const std::string& remedy) {
+    const std::string& schema = relation.name.schema;
+    if (!relation.exists()) {
+      fail("the table {} does not exist; {}", relation.name.shown(), remedy);
+    } else if (!relation.schema_usage) {
+      denied("no privilege on schema " + schema, "GRANT USAGE ON SCHEMA " + schema);
     }
+    return relation.exists() && relation.schema_usage;
+  }
+
+  void has_columns(Relation Catalog::*source, unsigned uses) {
+    const Relation& relation = catalog_.*source;
+    Names missing;
+    for (const Column& column : table_of(source).columns) {
+      if ((column.uses & uses) == 0) continue;
+      const auto found = relation.columns.find(column.name);
+      if (found == relation.columns.end()) {
+        missing.emplace_back(column.name);
+        continue;
+      }
+      const std::string_view type = column.definition.substr(0, column.definition.find(' '));
+      const Names& types = readable_types.at(type);
+      if (std::count(types.begin(), types.end(), found->second.type) > 0) continue;
+      fail(
+          "column {} of {} is of type {}, which can't be read as {}; change it, or name a view in "
+          "[tables]",
+          column.name, relation.name.shown(), found->second.type_name, types.front());
+    }
+    if (missing.empty()) return;
+    fail(
+        "the table {} has no column {}; add what is missing, or name another table or view in "
+        "[tables]",
+        relation.name.shown(), fmt::join(missing, ", "));
   }
 
   /// \param columns those that matter; all where empty
-  void may_select(std::span<const std::string_view> columns = {}) {
-    if (!may(&Relation::Column::can_select, columns)) grant("SELECT");
-  }
-  void may_insert(std::span<const std::string_view> columns = {}) {
-    if (!may(&Relation::Column::can_insert, columns)) grant("INSERT");
-  }
-  void may_update(std::span<const std::string_view> columns = {}) {
-    if (!may(&Relation::Column::can_update, columns)) grant("UPDATE");
-  }
-
-  void may_delete() {
-    if (!relation_.can_delete) grant("DELETE");
+  void may(std::string_view privilege, const Relation& relation, const Names& columns = {}) {
+    for (const auto& [name, column] : relation.columns) {
+      const bool matters =
+          columns.empty() || std::find(columns.begin(), columns.end(), name) != columns.end();
+      const bool is_granted = privilege == "SELECT"   ? column.can_select
+                              : privilege == "INSERT" ? column.can_insert
+                                                      : column.can_update;
+      if (matters && !is_granted) return grant(privilege, relation);
+    }
   }
 
-  void fail(const std::string& message) { problems_.emplace_back(ErrorKind::failed, message); }
-
- private:
-  [[nodiscard]] std::string shown() const { return relation_.name.shown(); }
-
-  bool may(bool Relation::Column::*privilege, std::span<const std::string_view> columns) {
-    return std::all_of(relation_.columns.begin(), relation_.columns.end(), [&](const auto& column) {
-      const bool matters = columns.empty() ||
-                           std::find(columns.begin(), columns.end(), column.first) != columns.end();
-      return !matters || column.second.*privilege;
-    });
-  }
-
-  void grant(const std::string& privilege) {
-    denied("no " + privilege + " privilege on " + shown(), "GRANT " + privilege + " ON " + shown());
+  void grant(std::string_view privilege, const Relation& relation) {
+    const std::string shown = relation.name.shown();
+    denied(fmt::format("no {} privilege on {}", privilege, shown),
+           fmt::format("GRANT {} ON {}", privilege, shown));
   }
 
   void denied(const std::string& what, const std::string& remedy) {
     problems_.emplace_back(ErrorKind::failed,
-                           what + "; run as its owner: " + remedy + " TO " + role_, "42501");
+                           fmt::format("{}; run as its owner: {} TO {}", what, remedy, role_),
+                           "42501");
   }
 
-  const Relation& relation_;
+  template <typename... Values>
+  void fail(fmt::format_string<Values...> words, Values&&... values) {
+    problems_.emplace_back(ErrorKind::failed, fmt::format(words, std::forward<Values>(values)...));
+  }
+
+  const Catalog& catalog_;
   const std::string& role_;
-  std::vector<Error>& problems_;
+  std::vector<Error> problems_;
 };
-
-void inspect_server(const Catalog& catalog, const std::string& role, std::vector<Error>& problems) {
-  if (catalog.in_recovery) {
-    problems.emplace_back(ErrorKind::unavailable,
-                          "this PostgreSQL server only reads (a standby); connect to the primary");
-  } else if (catalog.read_only) {
-    problems.emplace_back(ErrorKind::unavailable,
-                          "this login only reads (default_transaction_read_only is on); switch it "
-                          "off for the role, the database or in postgresql.conf, "
-                          "such as: ALTER ROLE " +
-                              role + " SET default_transaction_read_only = off");
-  }
-}
-
-/// Only the named columns count for symbols and prices: a grant on columns is enough.
-Relation only(const Relation& relation, const std::vector<WantedColumn>& columns) {
-  Relation part = relation;
-  std::erase_if(part.columns, [&columns](const auto& column) {
-    return std::none_of(columns.begin(), columns.end(), [&column](const WantedColumn& wanted) {
-      return wanted.name == column.first;
-    });
-  });
-  return part;
-}
-
-void inspect_source(const Relation& relation, const std::vector<WantedColumn>& columns,
-                    const std::string& key, const std::string& role, std::vector<Error>& problems) {
-  const Relation part = only(relation, columns);
-  Inspector inspector(part, role, problems);
-  if (!inspector.exists("name the right table or view in [tables] " + key)) return;
-  inspector.has_columns(columns);
-  inspector.may_select();
-}
-
-/// The columns that declarations name, which may be of any type.
-void inspect_labels(const Relation& relation, const std::vector<std::string>& labels,
-                    const std::string& role, std::vector<Error>& problems) {
-  if (!relation.exists()) return;
-  Inspector inspector(relation, role, problems);
-  for (const std::string& label : labels) {
-    if (relation.columns.contains(label)) continue;
-    inspector.fail("the table " + relation.name.shown() + " has no column '" + label +
-                   "', which a declared universe names; correct the name, or add the column");
-  }
-  const std::vector<std::string_view> columns(labels.begin(), labels.end());
-  if (!columns.empty()) inspector.may_select(columns);
-}
-
-void inspect_entries(const Catalog& catalog, bool write, const std::string& role,
-                     std::vector<Error>& problems) {
-  const Relation part = only(catalog.entries, entries_columns);
-  Inspector inspector(part, role, problems);
-  if (!inspector.exists(
-          "run 'tickstock-cache init', or name the right table in [tables] entries")) {
-    return;
-  }
-  inspector.has_columns(entries_columns);
-  inspector.may_select(entries_read);
-  if (!write) return;
-  inspector.may_select(entries_updated);
-  if (!part.is_table())
-    inspector.fail(part.name.shown() + " is not a table; entries can't be written to it");
-  inspector.may_insert(entries_inserted);
-  inspector.may_update(entries_updated);
-  if (part.is_table() && !part.unique_universe) {
-    inspector.fail(part.name.shown() +
-                   " has no unique index on universe; run: CREATE UNIQUE INDEX ON " +
-                   part.name.shown() + " (universe)");
-  }
-}
-
-void inspect_own(const Catalog& catalog, bool write, const std::string& role,
-                 std::vector<Error>& problems) {
-  struct Own {
-    const Relation* relation;
-    bool changes;  ///< rows are updated, and deleted when they are old
-  };
-  const std::array<Own, 4> own{{{&catalog.runs, true},
-                                {&catalog.changes, false},
-                                {&catalog.outbox, true},
-                                {&catalog.waiting, true}}};
-  for (const auto& [relation, changes] : own) {
-    Inspector inspector(*relation, role, problems);
-    if (!inspector.exists("run 'tickstock-cache init'")) continue;
-    if (relation->comment != version_comment()) {
-      const auto version = schema_version_in(relation->comment);
-      if (version.value_or(1) > schema_version) {
-        problems.push_back(newer_version(*relation));
-      } else if (!version && !relation->comment.empty()) {
-        inspector.fail("the table " + relation->name.shown() +
-                       " is not marked as one of this program (its comment says '" +
-                       relation->comment + "'); rename it, or name other tables in [tables]");
-      } else {
-        inspector.fail("the table " + relation->name.shown() +
-                       " belongs to an older version of this program; run 'tickstock-cache init'");
-      }
-      continue;
-    }
-    inspector.may_select();
-    if (!write) continue;
-    inspector.may_insert();
-    if (!changes) continue;
-    inspector.may_update();
-    inspector.may_delete();
-  }
-}
 
 }  // namespace
 
 std::vector<Error> find_problems(const Database& database, const std::vector<Need>& needs,
                                  const std::vector<std::string>& labels) {
-  const Catalog& catalog = database.catalog;
-  const std::string& role = database.connection.user();
-  std::vector<Error> problems;
-  if (catalog.server_encoding != "UTF8") {
-    problems.emplace_back(ErrorKind::failed, "the database is encoded in " +
-                                                 catalog.server_encoding + "; it must be UTF8");
-  }
+  Inspection inspection(database);
   for (const Need need : needs) {
     switch (need) {
+      case Need::writable_server: inspection.server(); break;
       case Need::read_market:
-        inspect_source(catalog.symbols, symbols_columns, "symbols", role, problems);
-        inspect_labels(catalog.symbols, labels, role, problems);
+        inspection.source(&Catalog::symbols, reads);
+        inspection.labels(labels);
         break;
-      case Need::read_prices:
-        inspect_source(catalog.prices, prices_columns, "prices", role, problems);
-        break;
+      case Need::read_prices: inspection.source(&Catalog::prices, reads); break;
       case Need::price_market:
-        inspect_source(catalog.symbols, symbols_priced_columns, "symbols", role, problems);
-        inspect_source(catalog.prices, prices_priced_columns, "prices", role, problems);
+        inspection.source(&Catalog::symbols, makes_caps);
+        inspection.source(&Catalog::prices, reads | makes_caps);
         break;
-      case Need::read_entries: inspect_entries(catalog, false, role, problems); break;
-      case Need::list_entries:
-        inspect_source(catalog.entries, listed_columns, "entries", role, problems);
-        break;
-      case Need::writable_server: inspect_server(catalog, role, problems); break;
-      case Need::write_entries: inspect_entries(catalog, true, role, problems); break;
+      case Need::list_entries: inspection.source(&Catalog::entries, reads | updates); break;
+      case Need::read_entries: inspection.entries(false); break;
+      case Need::write_entries: inspection.entries(true); break;
       case Need::own_tables:
-        if (catalog.has_any_own_table()) inspect_own(catalog, true, role, problems);
+        if (database.catalog.has_any_own_table()) inspection.own_tables(true);
         break;
-      case Need::read_own_tables: inspect_own(catalog, false, role, problems); break;
+      case Need::read_own_tables: inspection.own_tables(false); break;
     }
   }
-  return problems;
+  return inspection.problems();
 }
 
 void require(const Database& database, const std::vector<Need>& needs,

@@ -44,17 +44,17 @@ struct Columns {
     nights.push_back(std::to_string(row.nights));
     days.push_back(to_string(row.as_of));
   }
-  [[nodiscard]] postgres::Params keys(const TableNames& names) const {
-    return {names.entries.shown(), postgres::array_literal(groups),
-            postgres::array_literal(symbols), postgres::array_literal(universes)};
+  [[nodiscard]] Params keys(const TableNames& names) const {
+    return {names.entries.shown(), array_literal(groups), array_literal(symbols),
+            array_literal(universes)};
   }
 };
 
 }  // namespace
 
-Past read_past(postgres::Transaction& transaction, const TableNames& names, SymbolTable& symbols) {
-  const postgres::Result rows = transaction.run(
-      {"reading the last run, and who waits", names.in(past_sql), {names.entries.shown()}});
+Past read_past(Transaction& transaction, const TableNames& names, SymbolTable& symbols) {
+  const Result rows = transaction.run(
+      names.statement("reading the last run, and who waits", past_sql, {names.entries.shown()}));
   Past past;
   past.last_as_of = parse_day(rows.view(0, 0));
   for (int row = 0; row < rows.rows(); ++row) {
@@ -66,9 +66,9 @@ Past read_past(postgres::Transaction& transaction, const TableNames& names, Symb
   return past;
 }
 
-std::vector<postgres::Statement> store_waiting(const TableNames& names, const Market& market,
-                                               const std::vector<Waiting>& waited,
-                                               const std::vector<Waiting>& waiting) {
+std::vector<Statement> store_waiting(const TableNames& names, const Market& market,
+                                     const std::vector<Waiting>& waited,
+                                     const std::vector<Waiting>& waiting) {
   using Key = std::tuple<std::string_view, std::string_view, SymbolId>;
   const auto key = [](const Waiting& row) { return Key(row.group, row.universe, row.symbol); };
   std::map<Key, const Waiting*> gone;
@@ -81,18 +81,17 @@ std::vector<postgres::Statement> store_waiting(const TableNames& names, const Ma
     if (!is_same) changed.add(row, market);
     if (old != gone.end()) gone.erase(old);
   }
-  std::vector<postgres::Statement> statements;
-  const std::string doing = "writing " + names.waiting().shown();
+  std::vector<Statement> statements;
   if (!gone.empty()) {
     Columns deleted;
     for (const auto& [ignored, row] : gone) deleted.add(*row, market);
-    statements.push_back({doing, names.in(delete_sql), deleted.keys(names)});
+    statements.push_back(names.statement("writing {waiting}", delete_sql, deleted.keys(names)));
   }
   if (!changed.groups.empty()) {
-    postgres::Params params = changed.keys(names);
-    params.emplace_back(postgres::array_literal(changed.nights));
-    params.emplace_back(postgres::array_literal(changed.days));
-    statements.push_back({doing, names.in(insert_sql), std::move(params)});
+    Params params = changed.keys(names);
+    params.emplace_back(array_literal(changed.nights));
+    params.emplace_back(array_literal(changed.days));
+    statements.push_back(names.statement("writing {waiting}", insert_sql, std::move(params)));
   }
   return statements;
 }

@@ -17,11 +17,11 @@ struct Past {
 };
 
 /// Reads it. \param symbols gets the names of those who wait
-Past read_past(postgres::Transaction& transaction, const TableNames& names, SymbolTable& symbols);
+Past read_past(Transaction& transaction, const TableNames& names, SymbolTable& symbols);
 
 /// What makes the rows of `waited` those of `waiting`; nothing where they are the same.
-std::vector<postgres::Statement> store_waiting(const TableNames& names, const Market& market,
-                                               const std::vector<Waiting>& waited,
-                                               const std::vector<Waiting>& waiting);
+std::vector<Statement> store_waiting(const TableNames& names, const Market& market,
+                                     const std::vector<Waiting>& waited,
+                                     const std::vector<Waiting>& waiting);
 
 }  // namespace tickstock::tables

@@ -134,7 +134,7 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
       "listing_date date, delisted_date date)");
   tables::Reading reading;
   tables::Catalog catalog;
-  catalog.symbols.columns["market_cap"].type = tables::type_oid::numeric;
+  catalog.symbols.columns["market_cap"].type = "numeric";
 
   postgres::Transaction transaction(connection, {.settings = tables::wanted_entries(Policy())});
   const auto [market, entries] =

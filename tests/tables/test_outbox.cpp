@@ -3,7 +3,6 @@
 #include "support/patience.hpp"
 #include "support/postgres.hpp"
 #include "tables/entries.hpp"
-#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
 
