@@ -34,19 +34,15 @@ std::string other_ways(const Setting& setting) {
 }
 
 void write_settings(json::Writer& json, Settings settings) {
-  write_outcome(json, 0, true);
-  json.put("config_file", json::null_if_empty(settings.config_file));
-  objects_of(json.key("settings"), rows_of(settings), [&](const Setting& each) {
+  const auto write_setting = [&settings](json::Writer& rows, const Setting& each) {
     const Origin origin = settings.origin(each);
-    json.put("section", each.section, "key", each.key);
-    json.key("value");
-    const std::optional<Value> value = each.value();
-    if (value) std::visit([&json](const auto& held) { json.value(held); }, *value);
-    if (!value) json.null();
-    json.key("origin").string(name_of(origin.kind));
-    json.put("given_by", json::null_if_empty(origin.name));
-  });
-  if (!settings.declared.json.empty()) json.key("universes").raw(settings.declared.json);
+    rows.object("section", each.section, "key", each.key, "value", each.value(), "origin",
+                name_of(origin.kind), "given_by", json::null_if_empty(origin.name));
+  };
+  json.put("exit_code", 0, "success", true, "config_file",
+           json::null_if_empty(settings.config_file), "settings",
+           json::list(rows_of(settings), write_setting));
+  if (!settings.declared.json.empty()) json.put("universes", json::Raw{settings.declared.json});
 }
 
 }  // namespace

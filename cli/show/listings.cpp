@@ -27,41 +27,31 @@ std::string part_of(const Items& shown, std::int64_t total, const std::string& o
   return fmt::format("{} of {}\n", shown.size(), counted(total, one, one + "s"));
 }
 
-void write_page(json::Writer& json, const tables::JournalPage& page) {
-  json.put("limit", page.limit, "offset", page.offset);
-}
-
-void write_progress(json::Writer& json, int step) {
-  if (step == 0) {
-    json.null();
-    return;
-  }
-  json.begin_object();
-  json.put("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
-           "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
-  json.end_object();
-}
-
 void write_run(json::Writer& json, const tables::RunView& view) {
   const RunRecord& run = view.record;
+  const auto write_progress = [step = view.step](json::Writer& progress) {
+    if (step == 0) {
+      progress.value(std::nullopt);
+      return;
+    }
+    progress.object("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
+                    "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
+  };
   json.put("run_id", run.run_id, "job_id", run.run_id, "mode", run.mode, "status",
            application_status(run.status), "sync_status", to_string(run.status), "triggered_by",
            run.triggered_by, "as_of", to_string(run.as_of), "start_time", run.started_at,
-           "end_time", run.finished_at, "duration_seconds", run.duration_seconds);
-  write_progress(json.key("progress"), view.step);
-  json.put("approved", run.approved, "plan_digest", run.plan_digest);
-  json.key("guards").raw(run.guards);
-  json.key("task_results").raw(run.task_results);
-  json.put("symbols", run.symbols, "eligible", run.eligible, "total_changes", run.total_changes,
-           "universes_changed", run.universes_changed);
-  json.key("members").begin_object();
-  json.put("added", run.members_added, "removed", run.members_removed, "moved", run.members_moved);
-  json.end_object();
-  json.key("events").begin_object();
-  json.put("enabled", run.events_enabled, "published", run.events - view.pending - view.given_up,
-           "pending", view.pending, "given_up", view.given_up);
-  json.end_object();
-  json.key("error").value(run.error);
+           "end_time", run.finished_at, "duration_seconds", run.duration_seconds, "progress",
+           write_progress, "approved", run.approved, "plan_digest", run.plan_digest, "guards",
+           json::Raw{run.guards}, "task_results", json::Raw{run.task_results}, "symbols",
+           run.symbols, "eligible", run.eligible, "total_changes", run.total_changes,
+           "universes_changed", run.universes_changed, "members",
+           json::object("added", run.members_added, "removed", run.members_removed, "moved",
+                        run.members_moved),
+           "events",
+           json::object("enabled", run.events_enabled, "published",
+                        run.events - view.pending - view.given_up, "pending", view.pending,
+                        "given_up", view.given_up),
+           "error", run.error);
 }
 
 Color color_of_status(RunStatus status) {
@@ -85,15 +75,6 @@ std::string events_text(const tables::RunView& view) {
 std::string to_the_second(const std::string& time) {
   const std::size_t point = time.find('.');
   return point == std::string::npos ? time : time.substr(0, point) + "Z";
-}
-
-void write_journal(json::Writer& json, const tables::ChangeView& change,
-                   const std::optional<std::string>& symbol) {
-  tables::each_column(change, [&](std::string_view name, const auto& value) {
-    if (!symbol && (name == "change" || name == "why")) return;
-    if (name == "change") json.key("symbol").string(*symbol);
-    json.key(name).value(value);
-  });
 }
 
 /// How many came, went and moved, and why; of a symbol what became of it.
@@ -125,15 +106,8 @@ LevelWords words_of(sync::Finding::Level level) {
 
 std::string document(const std::function<void(json::Writer&)>& fill) {
   json::Writer json(json::BadText::escape);
-  json.begin_object();
-  json.key("schema_version").number(1);
-  fill(json);
-  json.end_object();
-  return json.text() + "\n";
-}
-
-void write_outcome(json::Writer& json, int exit_status, bool success) {
-  json.put("exit_code", exit_status, "success", success);
+  fill(json.begin_object().put("schema_version", 1));
+  return json.end_object().text() + "\n";
 }
 
 std::string show_run(const tables::RunView& view, const Output& output) {
@@ -168,16 +142,16 @@ std::string show_run(const tables::RunView& view, const Output& output) {
 
 std::string show_history(const tables::History& history, const Output& output) {
   if (output.json()) {
-    return document([&](json::Writer& json) {
-      objects_of(json.key("runs"), history.runs,
-                 [&](const tables::RunView& view) { write_run(json, view); });
-      json.key("total").number(history.total);
-      json.key("statistics").begin_object();
-      json.put("completed", history.completed, "failed",
-               history.total - history.completed - history.running, "running", history.running,
-               "average_duration_seconds", history.average_duration);
+    const auto write_one = [](json::Writer& json, const tables::RunView& view) {
+      write_run(json.begin_object(), view);
       json.end_object();
-      write_page(json, history.page);
+    };
+    return document([&](json::Writer& json) {
+      json.put("runs", json::list(history.runs, write_one), "total", history.total, "statistics",
+               json::object("completed", history.completed, "failed",
+                            history.total - history.completed - history.running, "running",
+                            history.running, "average_duration_seconds", history.average_duration),
+               "limit", history.page.limit, "offset", history.page.offset);
     });
   }
   Table table(
@@ -194,11 +168,18 @@ std::string show_history(const tables::History& history, const Output& output) {
 std::string show_changes(const tables::Changes& found, const Output& output) {
   const std::optional<std::string>& symbol = found.filter.symbol;
   if (output.json()) {
+    const auto write_one = [&symbol](json::Writer& json, const tables::ChangeView& change) {
+      json.begin_object();
+      tables::each_column(change, [&](std::string_view name, const auto& value) {
+        if (!symbol && (name == "change" || name == "why")) return;
+        if (name == "change") json.put("symbol", *symbol);
+        json.put(name, value);
+      });
+      json.end_object();
+    };
     return document([&](json::Writer& json) {
-      objects_of(json.key("changes"), found.changes,
-                 [&](const tables::ChangeView& change) { write_journal(json, change, symbol); });
-      json.key("total").number(found.total);
-      write_page(json, found.page);
+      json.put("changes", json::list(found.changes, write_one), "total", found.total, "limit",
+               found.page.limit, "offset", found.page.offset);
     });
   }
   Table table({{"as of"},
@@ -212,12 +193,12 @@ std::string show_changes(const tables::Changes& found, const Output& output) {
 
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output) {
   if (output.json()) {
+    const auto write_one = [](json::Writer& json, const tables::EntrySummary& entry) {
+      json.object("universe", entry.universe, "type", entry.type, "symbol_count", entry.symbols,
+                  "last_updated", entry.updated_at);
+    };
     return document([&](json::Writer& json) {
-      write_outcome(json, 0, true);
-      objects_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
-        json.put("universe", entry.universe, "type", entry.type, "symbol_count", entry.symbols,
-                 "last_updated", entry.updated_at);
-      });
+      json.put("exit_code", 0, "success", true, "universes", json::list(entries, write_one));
     });
   }
   const auto shown = [](const std::optional<std::string>& text) {
@@ -236,11 +217,12 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output) {
   if (output.json()) {
+    const auto write_one = [](json::Writer& json, const sync::Finding& finding) {
+      json.object("level", words_of(finding.level).in_json, "message", finding.sentence);
+    };
     return document([&](json::Writer& json) {
-      write_outcome(json, exit_status, exit_status == 0);
-      objects_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
-        json.put("level", words_of(finding.level).in_json, "message", finding.sentence);
-      });
+      json.put("exit_code", exit_status, "success", exit_status == 0, "findings",
+               json::list(findings, write_one));
     });
   }
   const Screen screen = output.screen();
@@ -255,9 +237,8 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
 
 std::string json_failure(const std::string& message, int exit_status) {
   return document([&](json::Writer& json) {
-    write_outcome(json, exit_status, false);
-    json.key("errors").begin_array().string(message).end_array();
-    json.key("error").string(message);
+    json.put("exit_code", exit_status, "success", false, "errors", std::array{message}, "error",
+             message);
   });
 }
 

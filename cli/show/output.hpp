@@ -40,27 +40,6 @@ std::string json_failure(const std::string& message, int exit_status);
 /// A document of one line with the version of its schema and what `fill` writes.
 std::string document(const std::function<void(json::Writer&)>& fill);
 
-/// Writes the exit status, and whether that is a success.
-void write_outcome(json::Writer& json, int exit_status, bool success);
-
-/// Writes an array of what `write_one` writes of each item.
-template <typename Items, typename Write>
-void array_of(json::Writer& json, const Items& items, const Write& write_one) {
-  json.begin_array();
-  for (const auto& item : items) write_one(item);
-  json.end_array();
-}
-
-/// The same with objects of what `write_fields` writes.
-template <typename Items, typename Write>
-void objects_of(json::Writer& json, const Items& items, const Write& write_fields) {
-  array_of(json, items, [&](const auto& item) {
-    json.begin_object();
-    write_fields(item);
-    json.end_object();
-  });
-}
-
 /// The color of what came (+), went (-) or moved (~).
 inline Color color_of(char sign) {
   return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;

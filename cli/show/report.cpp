@@ -18,88 +18,77 @@ namespace {
 
 constexpr std::size_t names_shown = 10;
 
-void write_names(json::Writer& json, const std::vector<Placement>& members, const Market& market) {
-  array_of(json, members,
-           [&](const Placement& member) { json.string(market.name(member.symbol)); });
+/// The array of their names, as a value in JSON.
+auto names_of(const std::vector<Placement>& members, const Market& market) {
+  return json::list(members, [&market](json::Writer& json, const Placement& member) {
+    json.string(market.name(member.symbol));
+  });
 }
 
 void write_metadata(json::Writer& json, const Change& change, Task task, const Market& market) {
   const EntryWrite& write = *change.write;
-  json.begin_object();
+  const auto removed = names_of(write.diff.removed, market);
   if (task == Task::delisted) {
-    json.key("removed_count").number(std::uint64_t{write.diff.removed.size()});
-    write_names(json.key("removed_symbols"), write.diff.removed, market);
+    json.object("removed_count", write.diff.removed.size(), "removed_symbols", removed);
   } else if (task == Task::ipo && change.symbol) {
     const auto listing = market.find(*change.symbol);
-    json.put("listing_date",
-             json::null_if_empty(listing && listing->listed ? to_string(*listing->listed) : ""));
-    json.key("sector").value(market.company(*change.symbol).sector);
+    const std::string listed = listing && listing->listed ? to_string(*listing->listed) : "";
+    json.object("listing_date", json::null_if_empty(listed), "sector",
+                market.company(*change.symbol).sector);
   } else {
-    json.put("count", std::uint64_t{write.after->members.size()}, "previous_count",
-             std::uint64_t{write.previous_count()});
-    write_names(json.key("added_symbols"), write.diff.added, market);
-    write_names(json.key("removed_symbols"), write.diff.removed, market);
-    json.key("moved").number(std::uint64_t{write.diff.moved.size()});
+    json.object("count", write.after->members.size(), "previous_count", write.previous_count(),
+                "added_symbols", names_of(write.diff.added, market), "removed_symbols", removed,
+                "moved", write.diff.moved.size());
   }
-  json.end_object();
-}
-
-void write_change(json::Writer& json, const Change& change, Task task, const sync::Report& report) {
-  const Market& market = report.snapshot->market;
-  json.put("change_type", change.change_type, "universe", change.universe);
-  json.put("symbol", json::null_if_empty(change.symbol ? market.name(*change.symbol) : ""));
-  json.put("action", change.action, "reason", change.reason, "timestamp", report.written_at);
-  write_metadata(json.key("metadata"), change, task, market);
 }
 
 void write_task_results(json::Writer& json, const sync::Report& report) {
   json.begin_object();
   for (const sync::TaskReport& task : report.tasks) {
-    json.key(to_string(task.task)).begin_object();
-    json.put("status", task.error ? "failed" : "success", "changes_count",
-             std::uint64_t{task.changes.size()});
-    objects_of(json.key("changes"), task.changes,
-               [&](const Change& change) { write_change(json, change, task.task, report); });
-    json.key("error").value(task.error);
-    json.end_object();
+    const auto write_change = [&](json::Writer& each, const Change& change) {
+      const Market& market = report.snapshot->market;
+      each.object(
+          "change_type", change.change_type, "universe", change.universe, "symbol",
+          json::null_if_empty(change.symbol ? market.name(*change.symbol) : ""), "action",
+          change.action, "reason", change.reason, "timestamp", report.written_at, "metadata",
+          [&](json::Writer& metadata) { write_metadata(metadata, change, task.task, market); });
+    };
+    json.put(to_string(task.task),
+             json::object("status", task.error ? "failed" : "success", "changes_count",
+                          task.changes.size(), "changes", json::list(task.changes, write_change),
+                          "error", task.error));
   }
-  json.end_object();
-}
-
-void write_market_caps(json::Writer& json, const sync::Report& report) {
-  if (!report.snapshot) {
-    json.null();
-    return;
-  }
-  const Market& market = report.snapshot->market;
-  const std::uint64_t from_prices = market.caps_from_prices();
-  json.begin_object();
-  json.put("from_prices", from_prices, "from_column", market.ranking().size() - from_prices);
   json.end_object();
 }
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
-  write_outcome(json, exit_status, is_success(exit_status));
-  json.put("run_id", json::null_if_empty(report.run_id));
-  json.put("mode", to_string(report.mode), "dry_run", report.dry_run);
-  json.put("as_of", json::null_if_empty(report.as_of ? to_string(*report.as_of) : ""));
-  json.put("status", application_status(report.status), "sync_status", to_string(report.status),
-           "sync_start", report.started_at, "sync_end", report.finished_at, "duration_seconds",
-           report.duration_seconds);
-  json.put("plan_digest", json::null_if_empty(report.plan_digest));
-  write_market_caps(json.key("market_caps"), report);
-  sync::write_guards(json.key("guards"), report.guards);
-  json.put("total_changes", report.total_changes(), "changes", report.total_changes());
-  write_task_results(json.key("task_results"), report);
-  json.key("errors").value(errors);
-  array_of(json.key("warnings"), report.warnings, [&](const Warning& warning) {
-    json.string(warning.words(std::numeric_limits<std::size_t>::max()));
-  });
-  json.put("error", json::null_if_empty(errors.empty() ? "" : errors.front()));
-  json.key("events").begin_object();
-  json.put("published", report.events_published, "pending", report.events_pending);
-  json.end_object();
+  const auto write_market_caps = [&report](json::Writer& caps) {
+    if (!report.snapshot) {
+      caps.value(std::nullopt);
+      return;
+    }
+    const Market& market = report.snapshot->market;
+    caps.object("from_prices", market.caps_from_prices(), "from_column",
+                market.ranking().size() - market.caps_from_prices());
+  };
+  const auto write_warning = [](json::Writer& warnings, const Warning& warning) {
+    warnings.string(warning.words(std::numeric_limits<std::size_t>::max()));
+  };
+  json.put(
+      "exit_code", exit_status, "success", is_success(exit_status), "run_id",
+      json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run", report.dry_run,
+      "as_of", json::null_if_empty(report.as_of ? to_string(*report.as_of) : ""), "status",
+      application_status(report.status), "sync_status", to_string(report.status), "sync_start",
+      report.started_at, "sync_end", report.finished_at, "duration_seconds",
+      report.duration_seconds, "plan_digest", json::null_if_empty(report.plan_digest),
+      "market_caps", write_market_caps, "guards",
+      [&](json::Writer& guards) { sync::write_guards(guards, report.guards); }, "total_changes",
+      report.total_changes(), "changes", report.total_changes(), "task_results",
+      [&](json::Writer& results) { write_task_results(results, report); }, "errors", errors,
+      "warnings", json::list(report.warnings, write_warning), "error",
+      json::null_if_empty(errors.empty() ? "" : errors.front()), "events",
+      json::object("published", report.events_published, "pending", report.events_pending));
 }
 
 /// What is to be said of a write besides its numbers.
