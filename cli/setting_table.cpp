@@ -59,11 +59,10 @@ std::string check_redis(const std::string& value) {
 
 /// A new address leaves alone what else is set of Redis.
 void set_address(redis::RedisSettings& redis, const std::string& url) {
-  redis::RedisSettings parsed = redis::parse_redis_url(url);
-  parsed.ca_file = std::move(redis.ca_file);
-  parsed.connect_timeout = redis.connect_timeout;
-  parsed.publish_timeout = redis.publish_timeout;
-  redis = std::move(parsed);
+  const redis::RedisSettings before = std::exchange(redis, redis::parse_redis_url(url));
+  redis.ca_file = before.ca_file;
+  redis.connect_timeout = before.connect_timeout;
+  redis.publish_timeout = before.publish_timeout;
 }
 
 std::string shown_address(const redis::RedisSettings& redis) {
@@ -72,21 +71,12 @@ std::string shown_address(const redis::RedisSettings& redis) {
   return shown;
 }
 
-/// What is true or false, or one of some words.
-template <typename T>
-constexpr bool is_choice = std::same_as<T, bool> || std::is_enum_v<T>;
-std::string in_words(const std::vector<std::string>& choices) {
-  return fmt::format("{} or {}", fmt::join(choices.begin(), choices.end() - 1, ", "),
-                     choices.back());
-}
-
 std::string toml_quoted(const std::string& text) {
   std::string result;
   for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    const bool is_control = code < ' ' || code == 0x7f;
     if (c == '"' || c == '\\') result += '\\';
-    result += is_control ? fmt::format("\\u{:04x}", code) : std::string(1, c);
+    const bool is_control = (c >= 0 && c < ' ') || c == 0x7f;
+    result += is_control ? fmt::format("\\u{:04x}", c) : std::string(1, c);
   }
   return '"' + result + '"';
 }
@@ -249,17 +239,16 @@ std::string Setting::help() const {
                        meaning.substr(1));
   }
   const std::optional<Value> fallback = value();
-  if (is_switch() || !fallback) return meaning;
+  if (is_switch() || !fallback || *fallback == Value("")) return meaning;
   const auto* text = std::get_if<std::string>(&*fallback);
-  if (text != nullptr && text->empty()) return meaning;
-  return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
+  return fmt::format("{} ({})", meaning, text != nullptr ? *text : toml_text(*fallback));
 }
 
 std::optional<Value> Setting::value() const {
   const auto value_in = [this](const auto* at) -> std::optional<Value> {
     using T = std::remove_cvref_t<decltype(*at)>;
-    if constexpr (is_choice<T>) {
-      if (accepts.words.empty()) return static_cast<bool>(*at);
+    if constexpr (std::same_as<T, bool> || std::is_enum_v<T>) {
+      if (is_switch()) return static_cast<bool>(*at);
       return accepts.words[static_cast<std::size_t>(*at)];
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       return std::chrono::duration_cast<std::chrono::seconds>(*at).count();
@@ -281,15 +270,14 @@ std::optional<Value> Setting::value() const {
 }
 
 void Setting::set(const Value& value) const {
-  const std::vector<std::string>& words = accepts.words;
   const auto set_in = [&](auto* at) {
     using T = std::remove_pointer_t<decltype(at)>;
-    if constexpr (is_choice<T>) {
+    if constexpr (std::same_as<T, bool> || std::is_enum_v<T>) {
       const auto* word = std::get_if<std::string>(&value);
-      const auto place = [&] {
-        return std::find(words.begin(), words.end(), *word) - words.begin();
-      };
-      *at = static_cast<T>(word != nullptr ? place() : std::get<bool>(value));
+      const auto& words = accepts.words;
+      *at = word == nullptr
+                ? static_cast<T>(std::get<bool>(value))
+                : static_cast<T>(std::find(words.begin(), words.end(), *word) - words.begin());
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       *at = std::chrono::seconds(std::get<std::int64_t>(value));
     } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
@@ -310,39 +298,35 @@ void Setting::set(const Value& value) const {
 }
 
 std::string problem_of(const Setting& setting, const Value& value) {
-  const Accepts& accepts = setting.accepts;
+  const auto& [called, lowest, highest, words, check] = setting.accepts;
   const auto* text = std::get_if<std::string>(&value);
-  if (!accepts.words.empty()) {
-    const auto& words = accepts.words;
-    const bool fits = text != nullptr && std::count(words.begin(), words.end(), *text) == 1;
-    return fits ? "" : "must be " + in_words(words);
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  const auto unless = [](bool fits, const std::string& demand) {
+    return fits ? "" : "must be " + demand;
+  };
+  if (!words.empty()) {
+    return unless(
+        text != nullptr && std::count(words.begin(), words.end(), *text) == 1,
+        fmt::format("{} or {}", fmt::join(words.begin(), words.end() - 1, ", "), words.back()));
   }
-  if (accepts.highest > 0) {
+  if (highest > 0) {
     const auto* number = std::get_if<std::int64_t>(&value);
-    const bool fits = number != nullptr && *number >= accepts.lowest && *number <= accepts.highest;
-    return fits ? ""
-                : fmt::format("must be a whole number from {} to {}", accepts.lowest,
-                              accepts.highest);
+    return unless(number != nullptr && *number >= lowest && *number <= highest,
+                  fmt::format("a whole number from {} to {}", lowest, highest));
   }
   if (std::holds_alternative<double*>(setting.field)) {
     const auto* percent = std::get_if<double>(&value);
-    const bool fits = percent != nullptr && *percent >= 0 && *percent <= 100;
-    return fits ? "" : "must be a number from 0 to 100";
+    return unless(percent != nullptr && *percent >= 0 && *percent <= 100, "a number from 0 to 100");
   }
-  if (std::holds_alternative<bool*>(setting.field)) {
-    return std::holds_alternative<bool>(value) ? "" : "must be true or false";
+  if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
+  const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
+  if (takes_list && (list == nullptr || list->empty())) return "must be a list of texts";
+  if (!takes_list && text == nullptr) return "must be a text";
+  std::string problem;
+  for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
+    if (check && problem.empty()) problem = check(each);
   }
-  if (std::holds_alternative<std::vector<std::string>*>(setting.field)) {
-    const auto* list = std::get_if<std::vector<std::string>>(&value);
-    if (list == nullptr || list->empty()) return "must be a list of texts";
-    for (const std::string& each : *list) {
-      std::string problem = accepts.check ? accepts.check(each) : "";
-      if (!problem.empty()) return problem;
-    }
-    return "";
-  }
-  if (text == nullptr) return "must be a text";
-  return accepts.check ? accepts.check(*text) : "";
+  return problem;
 }
 
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
@@ -370,12 +354,8 @@ std::string toml_text(const Value& value) {
 }
 
 std::string check_word(const std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == ':' || c == '-';
-  });
-  const bool fits = plain && !text.empty() && text.size() <= 64;
-  return fits ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+  constexpr std::string_view other_signs = "!\"#$%&'()*+,/;<=>?@[\\]^`{|}~";
+  return is_plain(text, 64, other_signs) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
 }
 
 }  // namespace tickstock::cli
