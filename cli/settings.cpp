@@ -16,8 +16,6 @@ namespace tickstock::cli {
 
 namespace {
 
-using Text = std::optional<std::string>;
-
 /// In how many letters two words differ: one too many, one missing, one for another, or two that
 /// changed places.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -47,9 +45,11 @@ std::string set_among(std::initializer_list<const char*> names) {
 
 /// Takes an address from its flag, its file or its variable. \return whether there is one.
 bool apply_address(Settings& settings, const Options& options, const Setting& setting,
-                   const Text& file) {
-  if (options.gives(setting)) return true;
-  const Text url = file ? read_secret_file(*file) : variable(setting.variable().c_str());
+                   const std::optional<std::string>& file) {
+  for (const Given& each : options.given) {
+    if (each.setting == &setting) return true;
+  }
+  const auto url = file ? read_secret_file(*file) : variable(setting.variable().c_str());
   if (!url) return false;
   if (const std::string problem = problem_of(setting, *url); !problem.empty()) {
     const std::string where = file ? "the address in " + *file : setting.variable();
@@ -79,7 +79,7 @@ std::string redis_from_parts() {
     return problem_of(setting("redis.url"), url).empty();
   };
   const auto is_number = [](const std::string& text) {
-    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    return text.find_first_not_of("0123456789") == std::string::npos;
   };
   require(
       address.find_first_of("@/?#,&;=") == std::string::npos && makes_address("redis://" + address),
@@ -127,7 +127,7 @@ void take_connect_timeout(Settings& settings) {
 /// \return what is wrong with it.
 std::optional<Error> apply_config_file(Settings& settings, const Options& options,
                                        const std::string& default_file) {
-  Text path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
+  auto path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
   if (!path && !default_file.empty()) {
     std::error_code unknown;
     if (std::filesystem::status(default_file, unknown).type() ==
@@ -147,13 +147,13 @@ std::optional<Error> apply_config_file(Settings& settings, const Options& option
 }
 
 void name_tables(Settings& settings) {
-  const TableSettings& tables = settings.tables;
   // The schema goes through the same check as every other name.
-  const auto named = [&tables](const std::string& text, const char* key) {
-    return tables::parse_table_name(text, tables.schema, "[tables] " + std::string(key));
+  const auto named = [&settings](const std::string& text, const std::string& key) {
+    return tables::parse_table_name(text, settings.tables.schema, "[tables] " + key);
   };
-  settings.environment.tables = {named(tables.symbols, "symbols"), named(tables.prices, "prices"),
-                                 named(tables.entries, "entries")};
+  const auto& [schema, symbols, prices, entries] = settings.tables;
+  settings.environment.tables = {named(symbols, "symbols"), named(prices, "prices"),
+                                 named(entries, "entries")};
 }
 
 void take_run(const Options& options, sync::RunOptions& run) {
