@@ -85,20 +85,17 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    const bool prints_sql = options_.print_sql;
-    const bool prints_grants = options_.print_grants.has_value();
-    const bool prints_acl = options_.print_redis_acl.has_value();
-    exclude("-v", verbose_, "-q", quiet_);
-    const Setting& level = cli::setting("log.level");
-    if (verbose_) give(level, "verbose", "--verbose");
-    if (quiet_) give(level, "quiet", "--quiet");
-    exclude("--database-url", options_.gives(cli::setting("database.url")), "--database-url-file",
-            options_.database_url_file.has_value());
-    exclude("--redis-url", options_.gives(cli::setting("redis.url")), "--redis-url-file",
-            options_.redis_url_file.has_value());
-    exclude("--print-sql", prints_sql, "--print-grants", prints_grants);
-    exclude("--print-sql", prints_sql, "--print-redis-acl", prints_acl);
-    exclude("--print-grants", prints_grants, "--print-redis-acl", prints_acl);
+    using Flags = std::pair<const char*, const char*>;
+    for (const auto& [one, other] :
+         {Flags("-v", "-q"), Flags("--database-url", "--database-url-file"),
+          Flags("--redis-url", "--redis-url-file"), Flags("--print-sql", "--print-grants"),
+          Flags("--print-sql", "--print-redis-acl"),
+          Flags("--print-grants", "--print-redis-acl")}) {
+      if (!is_given(one) || !is_given(other)) continue;
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
+    }
     return options_;
   }
 
@@ -118,11 +115,14 @@ class CommandLine {
   }
 
  private:
-  static void exclude(const char* one, bool is_given, const char* other, bool other_is_given) {
-    if (!is_given || !other_is_given) return;
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
+  /// Whether an option stands on the command line, before the command or behind it.
+  [[nodiscard]] bool is_given(const char* flag) const {
+    std::vector<const CLI::App*> apps{&app_};
+    for (const CLI::App* chosen : app_.get_subcommands()) apps.push_back(chosen);
+    return std::any_of(apps.begin(), apps.end(), [flag](const CLI::App* app) {
+      const CLI::Option* option = app->get_option_no_throw(flag);
+      return option != nullptr && option->count() > 0;
+    });
   }
 
   static std::string rows_of(const CLI::App& app, const std::string& command) {
@@ -137,20 +137,12 @@ class CommandLine {
     return rows;
   }
 
-  static std::vector<std::string> options_of(const CLI::App& app) {
-    std::vector<std::string> names;
-    for (const CLI::Option* each : app.get_options()) {
-      for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
-    }
-    return names;
-  }
-
   /// What was wrong, without repeating a value: it could be a secret in the wrong place.
   [[nodiscard]] std::string message_of(const CLI::ParseError& error) const {
     const auto chosen = app_.get_subcommands();
-    const std::string help = "; see 'tickstock-cache " +
-                             (chosen.empty() ? std::string() : chosen.front()->get_name() + " ") +
-                             "--help'";
+    const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
+    const std::string help =
+        fmt::format("; see 'tickstock-cache {}--help'", chosen.empty() ? "" : app.get_name() + " ");
     const std::vector<std::string> extras = app_.remaining(true);
     const bool misses_command =
         error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
@@ -159,10 +151,15 @@ class CommandLine {
       const std::string first = extras.front().substr(0, extras.front().find('='));
       const bool is_option = first.starts_with('-');
       if (!is_option && !chosen.empty()) return "an argument too many" + help;
-      const std::vector<std::string> known =
-          is_option ? options_of(chosen.empty() ? app_ : *chosen.front()) : commands();
-      if (is_option && std::count(known.begin(), known.end(), first) > 0) {
-        return first + " stands behind the command" + help;
+      std::vector<std::string> known = commands();
+      if (is_option) {
+        known.clear();
+        for (const CLI::Option* each : app.get_options()) {
+          for (const std::string& name : each->get_lnames()) known.push_back("--" + name);
+        }
+        if (app.get_option_no_throw(first) != nullptr) {
+          return first + " stands behind the command" + help;
+        }
       }
       const auto guess = nearest(first, known);
       return (is_option ? "unknown option " + first : "there is no such command") +
@@ -210,6 +207,12 @@ class CommandLine {
     add(option, [&option](const Value& value) { option.set(value); });
   }
 
+  /// A flag that sets the level of the log to this word.
+  void level(const char* flags, const std::string& word, const char* meaning) {
+    const auto take = [this, word] { give(cli::setting("log.level"), word, "--" + word); };
+    app_now_->add_flag_callback(flags, take)->description(meaning);
+  }
+
   void give(const Setting& setting, const Value& value, const std::string& flag) {
     options_.given.push_back({&setting, value, {Origin::Kind::flag, flag}});
   }
@@ -220,19 +223,18 @@ class CommandLine {
     setting("log.format");
     setting("output.color");
     setting("output.progress");
-    own("-v,--verbose", &verbose_, "Log more");
-    own("-q,--quiet", &quiet_, "Print nothing when the run succeeds; log errors only");
+    level("-v,--verbose", "verbose", "Log more");
+    level("-q,--quiet", "quiet", "Print nothing when the run succeeds; log errors only");
   }
 
   void connecting() {
     setting("database.url");
+    const Accepts file = text(nullptr, "FILE");
     own("--database-url-file", &options_.database_url_file, "File of mode 0600 that holds it",
-        text(nullptr, "FILE"));
+        file);
     setting("redis.url");
-    own("--redis-url-file", &options_.redis_url_file, "File of mode 0600 that holds it",
-        text(nullptr, "FILE"));
-    own("--config", &options_.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
-        text(nullptr, "FILE"));
+    own("--redis-url-file", &options_.redis_url_file, "File of mode 0600 that holds it", file);
+    own("--config", &options_.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)", file);
     setting("run.timezone");
     setting("run.timeout");
   }
@@ -322,8 +324,6 @@ class CommandLine {
   std::optional<std::vector<std::string_view>> words_;
   Options options_;
   std::deque<Setting> own_;  ///< the options that are no settings
-  bool verbose_ = false;
-  bool quiet_ = false;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
   CLI::App* app_now_ = &app_;  ///< whose options are being added
@@ -359,14 +359,16 @@ Options salvage_command_line(int argc, const char* const* argv) {
   options.config_file = value_of("--config");
   options.redis_url_file = value_of("--redis-url-file");
   if (const auto id = value_of("--run-id"); id && check_word(*id).empty()) options.run_id = id;
-  const auto give = [&options](const Setting& setting, const Value& value) {
-    if (!problem_of(setting, value).empty()) return;
-    options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
-  };
   for (const char* name : {"output.format", "log.format", "redis.url"}) {
-    if (const auto text = value_of(setting(name).flag)) give(setting(name), *text);
+    const Setting& asked = setting(name);
+    const auto text = value_of(asked.flag);
+    if (!text || !problem_of(asked, *text).empty()) continue;
+    options.given.push_back({&asked, *text, {Origin::Kind::flag, asked.flag}});
   }
-  if (given.contains("--no-events")) give(setting("events.enabled"), false);
+  if (given.contains("--no-events")) {
+    options.given.push_back(
+        {&setting("events.enabled"), false, {Origin::Kind::flag, "--no-events"}});
+  }
   return options;
 }
 

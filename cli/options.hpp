@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "domain/day.hpp"
 #include "io/wait.hpp"
 #include "rules/plan.hpp"
@@ -29,10 +27,6 @@ struct Options {
 
   /// The settings that a flag gave.
   std::vector<Given> given;
-  [[nodiscard]] bool gives(const Setting& setting) const {
-    return std::any_of(given.begin(), given.end(),
-                       [&setting](const Given& each) { return each.setting == &setting; });
-  }
 
   /// A run that writes.
   [[nodiscard]] bool is_run() const { return command == Command::task && !dry_run; }
