@@ -1,11 +1,10 @@
-#include "config_file.hpp"
-
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 
 #include "environment.hpp"
+#include "settings.hpp"
 #include "universe_table.hpp"
 
 namespace tickstock::cli {

@@ -53,7 +53,7 @@ void Log::configure(const Output& output) {
   screen_ = screen_of(STDERR_FILENO, output.color);
   lowest_ = output.quiet() ? Level::error : Level::info;
   if (output.log_level == LogLevel::verbose) lowest_ = Level::debug;
-  can_draw_ = format_ == LogFormat::text && output.log_level == LogLevel::normal &&
+  can_draw_ = format_ == Format::text && output.log_level == LogLevel::normal &&
               can_redraw(output.progress);
 }
 
@@ -67,7 +67,7 @@ void Log::write(Level level, std::string_view message, int step) {
 }
 
 std::string Log::line(Level level, std::string_view message, int step) const {
-  if (format_ == LogFormat::text) {
+  if (format_ == Format::text) {
     std::string word(level == Level::info ? "" : word_of(level));
     if (level == Level::error) word = screen_.paint(Color::bold_red, word);
     if (level == Level::warning) word = screen_.paint(Color::yellow, word);

@@ -49,7 +49,7 @@ class Log final : public sync::Observer {
   void say(std::string what);
   void clear_progress();
 
-  LogFormat format_ = LogFormat::text;
+  Format format_ = Format::text;
   Level lowest_ = Level::info;
   bool to_journal_;
   Screen screen_;

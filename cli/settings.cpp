@@ -8,7 +8,6 @@
 #include <random>
 #include <utility>
 
-#include "config_file.hpp"
 #include "environment.hpp"
 #include "options.hpp"
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <variant>
 
+#include "domain/error.hpp"
 #include "show/screen.hpp"
 #include "sync/options.hpp"
 #include "version.hpp"
@@ -15,24 +16,23 @@ namespace tickstock::cli {
 
 struct Options;
 
-enum class OutputFormat : unsigned char { text, json };
-enum class LogFormat : unsigned char { text, json };
+enum class Format : unsigned char { text, json };
 /// What is logged: errors alone, what an operator wants to know, or more.
 enum class LogLevel : unsigned char { quiet, normal, verbose };
 
 /// How the result and the log look.
 struct Output {
-  OutputFormat format = OutputFormat::text;
+  Format format = Format::text;
   bool full = false;
   bool detailed_exitcode = false;
-  LogFormat log_format = LogFormat::text;
+  Format log_format = Format::text;
   When color = When::automatic;
   When progress = When::automatic;
   LogLevel log_level = LogLevel::normal;
   std::string metrics_file;  ///< empty for none
 
   [[nodiscard]] bool quiet() const { return log_level == LogLevel::quiet; }
-  [[nodiscard]] bool json() const { return format == OutputFormat::json; }
+  [[nodiscard]] bool json() const { return format == Format::json; }
   /// What standard output can show.
   [[nodiscard]] Screen screen() const { return screen_of(1, color); }
 };
@@ -65,12 +65,11 @@ struct Origin {
 
 /// The field that a setting is kept in; its type says what kind of value it takes. A double is a
 /// percentage, and a server is an address.
-using Field =
-    std::variant<bool*, int*, std::int64_t*, std::size_t*, double*, std::string*,
-                 std::vector<std::string>*, std::chrono::milliseconds*, std::optional<int>*,
-                 std::optional<std::int64_t>*, std::optional<std::string>*, std::optional<Day>*,
-                 CapSource*, OutputFormat*, LogFormat*, LogLevel*, When*,
-                 postgres::ConnectionSettings*, redis::RedisSettings*>;
+using Field = std::variant<bool*, int*, std::int64_t*, std::size_t*, double*, std::string*,
+                           std::vector<std::string>*, std::chrono::milliseconds*,
+                           std::optional<int>*, std::optional<std::int64_t>*,
+                           std::optional<std::string>*, std::optional<Day>*, CapSource*, Format*,
+                           LogLevel*, When*, postgres::ConnectionSettings*, redis::RedisSettings*>;
 
 /// What values a setting takes, of those that its field can hold.
 struct Accepts {
@@ -177,6 +176,24 @@ std::string toml_text(const Value& value);
 /// for a slip of the pen.
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates);
+
+/// What a configuration file sets. A file with a problem is not used, but what is sound in it still
+/// settles how the failure looks and whom it is announced to.
+struct Config {
+  std::vector<Given> given = {};
+  DeclaredUniverses universes = {};
+  /// The first thing that is wrong (config): it names the file, and the line or key.
+  std::optional<Error> problem = {};
+
+  /// Whether an address in it has a password.
+  [[nodiscard]] bool holds_password() const;
+};
+
+/// Reads the text of a file in TOML. A key that is not known is a problem.
+Config parse_config(const std::string& text, const std::string& path);
+
+/// Reads and parses a file, which must be private where it holds a password.
+Config read_config_file(const std::string& path);
 
 /// Puts every setting that is sound into `settings`, so that a failure is shown and announced as
 /// they say. \param default_file the configuration file where none is named; it need not exist

@@ -1,4 +1,4 @@
-#include "config_file.hpp"
+#include "settings.hpp"
 #include "domain/error.hpp"
 #include "fuzz/targets.hpp"
 

@@ -4,7 +4,6 @@
 #include <fstream>
 #include <map>
 
-#include "config_file.hpp"
 #include "domain/error.hpp"
 #include "environment.hpp"
 #include "options.hpp"
