@@ -9,7 +9,6 @@
 #include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
-#include "metrics.hpp"
 #include "options.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
@@ -24,16 +23,13 @@ using namespace tickstock::cli;
 /// One line on standard error, and with `--format json` the document on standard output too.
 int report_failure(const Error& error, Log& log, const Output& output) {
   const int status = status_of(error.kind(), caught_signal());
-  const std::string message =
-      std::string(error.what()) +
-      (error.kind() == ErrorKind::interrupted ? "; nothing was changed" : "");
+  std::string message = error.what();
+  if (error.kind() == ErrorKind::interrupted) message += "; nothing was changed";
   log.error(message);
-  if (output.json()) {
-    try {
-      print(json_failure(message, status));
-    } catch (const Error&) {
-      // The status of the failure itself counts more than that of its document.
-    }
+  try {
+    if (output.json()) print(json_failure(message, status));
+  } catch (const Error&) {
+    // The status of the failure itself counts more than that of its document.
   }
   return status;
 }

@@ -13,17 +13,12 @@ namespace {
 /// How wide lines may get before what follows a value moves on.
 constexpr std::size_t widest_value = 40;
 
-std::string_view name_of(Origin::Kind kind) {
-  constexpr std::array<std::string_view, 4> names{"default", "file", "environment", "flag"};
-  return names[static_cast<std::size_t>(kind)];
-}
-
 /// The first line: which file was read.
 std::string title_of(const Settings& settings) {
   if (!settings.config_file.empty()) return "# " + printable(settings.config_file) + "\n";
-  if (settings.missing_config_file.empty()) return "# no configuration file\n";
-  return "# no configuration file: " + printable(settings.missing_config_file) +
-         " does not exist\n";
+  const std::string& missing = settings.missing_config_file;
+  return "# no configuration file" +
+         (missing.empty() ? "\n" : ": " + printable(missing) + " does not exist\n");
 }
 
 /// What can be given instead of the key: `--lock-wait`, `DATABASE_URL`.
@@ -33,24 +28,25 @@ std::string other_ways(const Setting& setting) {
   return ways;
 }
 
-void write_settings(json::Writer& json, Settings settings) {
-  const auto write_setting = [&settings](json::Writer& rows, const Setting& each) {
-    const Origin origin = settings.origin(each);
-    rows.object("section", each.section, "key", each.key, "value", each.value(), "origin",
-                name_of(origin.kind), "given_by", json::null_if_empty(origin.name));
-  };
-  json.put("exit_code", 0, "success", true, "config_file",
-           json::null_if_empty(settings.config_file), "settings",
-           json::list(rows_of(settings), write_setting));
-  if (!settings.declared.json.empty()) json.put("universes", json::Raw{settings.declared.json});
-}
-
 }  // namespace
 
 std::string show_config(const Settings& settings) {
-  if (settings.output.json())
-    return document([&](json::Writer& json) { write_settings(json, settings); });
   Settings shown = settings;
+  if (settings.output.json()) {
+    constexpr std::array<std::string_view, 4> kinds{"default", "file", "environment", "flag"};
+    const auto write_setting = [&](json::Writer& json, const Setting& each) {
+      const Origin origin = settings.origin(each);
+      json.object("section", each.section, "key", each.key, "value", each.value(), "origin",
+                  kinds[static_cast<std::size_t>(origin.kind)], "given_by",
+                  json::null_if_empty(origin.name));
+    };
+    return document("exit_code", 0, "success", true, "config_file",
+                    json::null_if_empty(settings.config_file), "settings",
+                    json::list(rows_of(shown), write_setting), [&](json::Writer& json) {
+                      const std::string& universes = settings.declared.json;
+                      if (!universes.empty()) json.put("universes", json::Raw{universes});
+                    });
+  }
   std::string text = title_of(settings);
   std::string section;
   for (const Setting& each : rows_of(shown)) {

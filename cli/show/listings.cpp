@@ -27,31 +27,36 @@ std::string part_of(const Items& shown, std::int64_t total, const std::string& o
   return fmt::format("{} of {}\n", shown.size(), counted(total, one, one + "s"));
 }
 
+std::int64_t published(const tables::RunView& view) {
+  return view.record.events - view.pending - view.given_up;
+}
+
+void write_progress(json::Writer& json, int step) {
+  if (step == 0) {
+    json.value(std::nullopt);
+  } else {
+    json.object("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
+                "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
+  }
+}
+
+/// What documents tell of a run.
 void write_run(json::Writer& json, const tables::RunView& view) {
   const RunRecord& run = view.record;
-  const auto write_progress = [step = view.step](json::Writer& progress) {
-    if (step == 0) {
-      progress.value(std::nullopt);
-      return;
-    }
-    progress.object("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
-                    "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
-  };
   json.put("run_id", run.run_id, "job_id", run.run_id, "mode", run.mode, "status",
            application_status(run.status), "sync_status", to_string(run.status), "triggered_by",
            run.triggered_by, "as_of", to_string(run.as_of), "start_time", run.started_at,
-           "end_time", run.finished_at, "duration_seconds", run.duration_seconds, "progress",
-           write_progress, "approved", run.approved, "plan_digest", run.plan_digest, "guards",
-           json::Raw{run.guards}, "task_results", json::Raw{run.task_results}, "symbols",
-           run.symbols, "eligible", run.eligible, "total_changes", run.total_changes,
-           "universes_changed", run.universes_changed, "members",
-           json::object("added", run.members_added, "removed", run.members_removed, "moved",
-                        run.members_moved),
-           "events",
-           json::object("enabled", run.events_enabled, "published",
-                        run.events - view.pending - view.given_up, "pending", view.pending,
-                        "given_up", view.given_up),
-           "error", run.error);
+           "end_time", run.finished_at, "duration_seconds", run.duration_seconds);
+  write_progress(json.key("progress"), view.step);
+  json.put("approved", run.approved, "plan_digest", run.plan_digest, "guards",
+           json::Raw{run.guards}, "task_results", json::Raw{run.task_results});
+  json.put("symbols", run.symbols, "eligible", run.eligible, "total_changes", run.total_changes,
+           "universes_changed", run.universes_changed);
+  json.put("members", json::object("added", run.members_added, "removed", run.members_removed,
+                                   "moved", run.members_moved));
+  json.put("events", json::object("enabled", run.events_enabled, "published", published(view),
+                                  "pending", view.pending, "given_up", view.given_up));
+  json.put("error", run.error);
 }
 
 Color color_of_status(RunStatus status) {
@@ -66,8 +71,7 @@ std::string took(const RunRecord& run) {
 
 std::string events_text(const tables::RunView& view) {
   if (!view.record.events_enabled) return "switched off";
-  return fmt::format("{} published, {} pending{}",
-                     view.record.events - view.pending - view.given_up, view.pending,
+  return fmt::format("{} published, {} pending{}", published(view), view.pending,
                      view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "");
 }
 
@@ -77,18 +81,6 @@ std::string to_the_second(const std::string& time) {
   return point == std::string::npos ? time : time.substr(0, point) + "Z";
 }
 
-/// How many came, went and moved, and why; of a symbol what became of it.
-void add_change(Table& table, const tables::ChangeView& change,
-                const std::optional<std::string>& symbol) {
-  const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
-  std::string what = fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved);
-  if (symbol) what = fmt::format("{} {}", sign, printable(*symbol));
-  std::string why = printable(change.why.value_or(change.reason));
-  if (change.change == "moved") why = "moved";
-  table.add({change.as_of, printable(change.universe), what, why, change.run_id},
-            symbol ? 2 : Table::nothing, color_of(sign));
-}
-
 struct LevelWords {
   std::string_view in_json;
   std::string_view in_text;
@@ -96,19 +88,12 @@ struct LevelWords {
 };
 
 LevelWords words_of(sync::Finding::Level level) {
-  constexpr std::array<LevelWords, 3> words{{{"ok", "ok", Color::green},
-                                             {"warning", "warning", Color::yellow},
-                                             {"failed", "FAILED", Color::bold_red}}};
-  return words[static_cast<std::size_t>(level)];
+  if (level == sync::Finding::Level::good) return {"ok", "ok", Color::green};
+  if (level == sync::Finding::Level::failure) return {"failed", "FAILED", Color::bold_red};
+  return {"warning", "warning", Color::yellow};
 }
 
 }  // namespace
-
-std::string document(const std::function<void(json::Writer&)>& fill) {
-  json::Writer json(json::BadText::escape);
-  fill(json.begin_object().put("schema_version", 1));
-  return json.end_object().text() + "\n";
-}
 
 std::string show_run(const tables::RunView& view, const Output& output) {
   if (output.json()) return document([&](json::Writer& json) { write_run(json, view); });
@@ -143,16 +128,14 @@ std::string show_run(const tables::RunView& view, const Output& output) {
 std::string show_history(const tables::History& history, const Output& output) {
   if (output.json()) {
     const auto write_one = [](json::Writer& json, const tables::RunView& view) {
-      write_run(json.begin_object(), view);
-      json.end_object();
+      json.object([&](json::Writer& object) { write_run(object, view); });
     };
-    return document([&](json::Writer& json) {
-      json.put("runs", json::list(history.runs, write_one), "total", history.total, "statistics",
-               json::object("completed", history.completed, "failed",
-                            history.total - history.completed - history.running, "running",
-                            history.running, "average_duration_seconds", history.average_duration),
-               "limit", history.page.limit, "offset", history.page.offset);
-    });
+    return document(
+        "runs", json::list(history.runs, write_one), "total", history.total, "statistics",
+        json::object("completed", history.completed, "failed",
+                     history.total - history.completed - history.running, "running",
+                     history.running, "average_duration_seconds", history.average_duration),
+        "limit", history.page.limit, "offset", history.page.offset);
   }
   Table table(
       {{"started"}, {"run", false, true}, {"mode"}, {"status"}, {"changes", true}, {"took", true}});
@@ -177,17 +160,25 @@ std::string show_changes(const tables::Changes& found, const Output& output) {
       });
       json.end_object();
     };
-    return document([&](json::Writer& json) {
-      json.put("changes", json::list(found.changes, write_one), "total", found.total, "limit",
-               found.page.limit, "offset", found.page.offset);
-    });
+    return document("changes", json::list(found.changes, write_one), "total", found.total, "limit",
+                    found.page.limit, "offset", found.page.offset);
   }
   Table table({{"as of"},
                {"universe", false, true},
                {"change"},
                {"reason", false, true},
                {"run", false, true}});
-  for (const tables::ChangeView& change : found.changes) add_change(table, change, symbol);
+  for (const tables::ChangeView& change : found.changes) {
+    // How many came, went and moved, and why; of a symbol what became of it.
+    const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
+    const std::string what =
+        symbol ? fmt::format("{} {}", sign, printable(*symbol))
+               : fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved);
+    const std::string why =
+        change.change == "moved" ? "moved" : printable(change.why.value_or(change.reason));
+    table.add({change.as_of, printable(change.universe), what, why, change.run_id},
+              symbol ? 2 : Table::nothing, color_of(sign));
+  }
   return table.text(output.screen()) + part_of(found.changes, found.total, "change");
 }
 
@@ -197,9 +188,7 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
       json.object("universe", entry.universe, "type", entry.type, "symbol_count", entry.symbols,
                   "last_updated", entry.updated_at);
     };
-    return document([&](json::Writer& json) {
-      json.put("exit_code", 0, "success", true, "universes", json::list(entries, write_one));
-    });
+    return document("exit_code", 0, "success", true, "universes", json::list(entries, write_one));
   }
   const auto shown = [](const std::optional<std::string>& text) {
     return text ? printable(*text) : "-";
@@ -220,10 +209,8 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
     const auto write_one = [](json::Writer& json, const sync::Finding& finding) {
       json.object("level", words_of(finding.level).in_json, "message", finding.sentence);
     };
-    return document([&](json::Writer& json) {
-      json.put("exit_code", exit_status, "success", exit_status == 0, "findings",
-               json::list(findings, write_one));
-    });
+    return document("exit_code", exit_status, "success", exit_status == 0, "findings",
+                    json::list(findings, write_one));
   }
   const Screen screen = output.screen();
   std::string text;
@@ -236,10 +223,8 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
 }
 
 std::string json_failure(const std::string& message, int exit_status) {
-  return document([&](json::Writer& json) {
-    json.put("exit_code", exit_status, "success", false, "errors", std::array{message}, "error",
-             message);
-  });
+  return document("exit_code", exit_status, "success", false, "errors", std::array{message},
+                  "error", message);
 }
 
 void print(const std::string& text, Tells tells) {

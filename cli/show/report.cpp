@@ -61,34 +61,36 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
   json.end_object();
 }
 
+void write_market_caps(json::Writer& json, const sync::Report& report) {
+  if (!report.snapshot) {
+    json.value(std::nullopt);
+  } else {
+    const Market& market = report.snapshot->market;
+    json.object("from_prices", market.caps_from_prices(), "from_column",
+                market.ranking().size() - market.caps_from_prices());
+  }
+}
+
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
-  const auto write_market_caps = [&report](json::Writer& caps) {
-    if (!report.snapshot) {
-      caps.value(std::nullopt);
-      return;
-    }
-    const Market& market = report.snapshot->market;
-    caps.object("from_prices", market.caps_from_prices(), "from_column",
-                market.ranking().size() - market.caps_from_prices());
-  };
+  const std::string as_of = report.as_of ? to_string(*report.as_of) : "";
+  json.put("exit_code", exit_status, "success", is_success(exit_status), "run_id",
+           json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run",
+           report.dry_run, "as_of", json::null_if_empty(as_of));
+  json.put("status", application_status(report.status), "sync_status", to_string(report.status),
+           "sync_start", report.started_at, "sync_end", report.finished_at, "duration_seconds",
+           report.duration_seconds, "plan_digest", json::null_if_empty(report.plan_digest));
+  write_market_caps(json.key("market_caps"), report);
+  sync::write_guards(json.key("guards"), report.guards);
+  json.put("total_changes", report.total_changes(), "changes", report.total_changes());
+  write_task_results(json.key("task_results"), report);
   const auto write_warning = [](json::Writer& warnings, const Warning& warning) {
-    warnings.string(warning.words(std::numeric_limits<std::size_t>::max()));
+    warnings.string(warning.words(warning.names.size()));
   };
-  json.put(
-      "exit_code", exit_status, "success", is_success(exit_status), "run_id",
-      json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run", report.dry_run,
-      "as_of", json::null_if_empty(report.as_of ? to_string(*report.as_of) : ""), "status",
-      application_status(report.status), "sync_status", to_string(report.status), "sync_start",
-      report.started_at, "sync_end", report.finished_at, "duration_seconds",
-      report.duration_seconds, "plan_digest", json::null_if_empty(report.plan_digest),
-      "market_caps", write_market_caps, "guards",
-      [&](json::Writer& guards) { sync::write_guards(guards, report.guards); }, "total_changes",
-      report.total_changes(), "changes", report.total_changes(), "task_results",
-      [&](json::Writer& results) { write_task_results(results, report); }, "errors", errors,
-      "warnings", json::list(report.warnings, write_warning), "error",
-      json::null_if_empty(errors.empty() ? "" : errors.front()), "events",
-      json::object("published", report.events_published, "pending", report.events_pending));
+  json.put("errors", errors, "warnings", json::list(report.warnings, write_warning), "error",
+           json::null_if_empty(errors.empty() ? "" : errors.front()));
+  json.put("events",
+           json::object("published", report.events_published, "pending", report.events_pending));
 }
 
 /// What is to be said of a write besides its numbers.
@@ -162,9 +164,9 @@ class ReportText {
          write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark_on(write));
     members('+', diff.added,
-            [&](const Placement& member) { return reasons.added(write, member.symbol); });
+            [&](const Placement& each) { return reasons.added(write, each.symbol); });
     members('-', diff.removed,
-            [&](const Placement& member) { return reasons.removed(write, member.symbol); });
+            [&](const Placement& each) { return reasons.removed(write, each.symbol); });
     members('~', diff.moved, MemberReasons::moved);
   }
 
@@ -187,14 +189,15 @@ class ReportText {
   }
 
   void closing() {
+    const Market& market = report_.snapshot->market;
     if (report_.looked_for_prices) {
-      const Market& market = report_.snapshot->market;
       line("market caps: {} from prices, {} from the column", market.caps_from_prices(),
            market.ranking().size() - market.caps_from_prices());
     }
-    line("{}as of {}; plan {}", report_.dry_run ? "" : "run " + report_.run_id + " ",
-         to_string(*report_.as_of), report_.plan_digest);
-    if (!report_.dry_run && !report_.committed) return;
+    const bool dry = report_.dry_run;
+    line("{}as of {}; plan {}", dry ? "" : "run " + report_.run_id + " ", to_string(*report_.as_of),
+         report_.plan_digest);
+    if (!dry && !report_.committed) return;
     const std::vector<const EntryWrite*> writes = report_.writes();
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
@@ -204,10 +207,10 @@ class ReportText {
     }
     const std::uint64_t unchanged =
         std::max<std::uint64_t>(considered(report_), writes.size()) - writes.size();
-    line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s",
-         report_.dry_run ? "dry run: " : "", counted(writes.size(), "universe", "universes"),
-         report_.dry_run ? "would be " : "", unchanged, counted(added, "member", "members"),
-         removed, report_.dry_run ? "" : events(), report_.duration_seconds);
+    line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s", dry ? "dry run: " : "",
+         counted(writes.size(), "universe", "universes"), dry ? "would be " : "", unchanged,
+         counted(added, "member", "members"), removed, dry ? "" : events(),
+         report_.duration_seconds);
   }
 
   [[nodiscard]] std::string events() const {

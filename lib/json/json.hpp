@@ -56,7 +56,8 @@ class Writer {
 
   Writer& string(std::string_view value);
   /// A value of any of these types, a number that is not finite as null; null for an optional that
-  /// holds none; what a variant holds; what a function makes of the writer, as object() and list() below return one.
+  /// holds none; what a variant holds; what a function makes of the writer, as object() and list()
+  /// below return one.
   template <typename Value>
   Writer& value(const Value& value) {
     if constexpr (std::same_as<Value, bool>) {
@@ -86,7 +87,11 @@ class Writer {
       return end_array();
     }
   }
-  /// Keys with their values, one after the other.
+  /// Keys with their values, one after the other; the last may be a function that writes more.
+  template <std::invocable<Writer&> Fill>
+  Writer& put(const Fill& fill) {
+    return value(fill);
+  }
   template <typename Value, typename... More>
   Writer& put(std::string_view name, const Value& value, const More&... more) {
     key(name).value(value);
