@@ -71,10 +71,8 @@ void trim_libpq_variables() {
 
 std::optional<std::string> variable(const char* name) {
   const char* value = std::getenv(name);
-  if (value == nullptr) return std::nullopt;
-  std::string text = without_line_end(value);
-  if (text.empty()) return std::nullopt;
-  return text;
+  std::string text = without_line_end(value == nullptr ? "" : value);
+  return text.empty() ? std::nullopt : std::optional(std::move(text));
 }
 
 FileContent read_file(const std::string& path) {
@@ -111,11 +109,10 @@ void require_private(const FileContent& content, const std::string& path) {
 std::string read_secret_file(const std::string& path) {
   const FileContent content = read_file(path);
   require_private(content, path);
-  std::string line = content.text.substr(0, content.text.find('\n'));
-  const std::size_t first = line.find_first_not_of(" \t\r");
-  const std::size_t last = line.find_last_not_of(" \t\r");
-  if (first == std::string::npos) unusable(path, "its first line is empty");
-  return line.substr(first, last - first + 1);
+  const std::string_view text = content.text;
+  const std::string_view line = trimmed(text.substr(0, text.find('\n')));
+  if (line.empty()) unusable(path, "its first line is empty");
+  return std::string(line);
 }
 
 io::Interrupt catch_signals() {

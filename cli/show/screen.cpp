@@ -28,12 +28,6 @@ constexpr char32_t no_character = 0xffffffff;
 
 bool is_dumb() { return variable("TERM").value_or("dumb") == "dumb"; }
 
-std::size_t width_of(int descriptor) {
-  winsize size{};
-  if (::ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual_width;
-  return size.ws_col;
-}
-
 struct Character {
   char32_t code;
   std::string_view bytes;
@@ -82,8 +76,11 @@ std::string Screen::paint(Color color_of_text, std::string_view text) const {
 Screen screen_of(int descriptor, When color) {
   const bool terminal = ::isatty(descriptor) == 1;
   const bool wanted = terminal && !is_dumb() && !variable("NO_COLOR");
-  return {color == When::always || (color == When::automatic && wanted),
-          terminal ? width_of(descriptor) : 0};
+  winsize size{};
+  const bool tells = ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
+  return {color == When::always || (color == When::automatic && wanted), !terminal ? 0
+                                                                         : tells   ? size.ws_col
+                                                                                   : usual_width};
 }
 
 bool can_redraw(When progress) {
@@ -95,14 +92,14 @@ std::string printable(std::string_view text) {
   std::string safe;
   safe.reserve(text.size());
   for (const auto& [code, bytes] : characters_of(text)) {
+    const bool is_byte = code < 0x80 || code == no_character;
     if (code == '\n') {
       safe += "\\n";
-    } else if (code == no_character || (code < 0x80 && commands_terminal(code))) {
-      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes.front()));
-    } else if (commands_terminal(code)) {
-      safe += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
-    } else {
+    } else if (code != no_character && !commands_terminal(code)) {
       safe += bytes;
+    } else {
+      safe += is_byte ? fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes.front()))
+                      : fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
     }
   }
   return safe;
