@@ -43,9 +43,9 @@ const Setting& find(const std::string& section, const std::string& key, std::uin
   // The right word in the wrong section is the other likely slip.
   std::optional<std::string> meant;
   for (const Setting& each : setting_table()) {
-    if (each.section == section && each.key == key) return each;
-    names.push_back(each.name());
-    if (each.key == key && !meant) meant = each.name();
+    if (each.name == section + "." + key) return each;
+    names.push_back(each.title());
+    if (each.key() == key && !meant) meant = each.title();
   }
   if (!meant) meant = nearest("[" + section + "] " + key, names);
   fail(fmt::format("line {}: there is no setting [{}] {}; {}", line, section, key,
@@ -69,13 +69,13 @@ Value take(const Setting& setting, const toml::node& node) {
     std::vector<std::string> texts;
     for (const toml::node& each : *list) {
       const auto text = each.value_exact<std::string>();
-      if (!text) fail(setting.name() + " must be a list of texts");
+      if (!text) fail(setting.title() + " must be a list of texts");
       texts.push_back(*text);
     }
     value = std::move(texts);
   }
   const std::string problem = problem_of(setting, value);
-  if (!problem.empty()) fail(setting.name() + " " + problem);
+  if (!problem.empty()) fail(setting.title() + " " + problem);
   return value;
 }
 

@@ -44,7 +44,7 @@ Accepts like(const char* pattern, const char* problem, const std::string& called
 std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
   const auto own = [](const char* flag, const Field& field, const char* meaning,
                       const Accepts& accepts = {}) {
-    return Setting{"", "", field, flag, meaning, accepts};
+    return Setting{"", field, flag, meaning, accepts};
   };
   const Accepts file = text(nullptr, "FILE");
   return {
@@ -260,7 +260,7 @@ class CommandLine {
 
   void take(const Setting& option, const Value& value) {
     flags_.insert(option.flag.substr(0, option.flag.find(',')));
-    if (option.section.empty()) {
+    if (option.name.empty()) {
       option.set(value);
     } else {
       give(option, value, option.flag);

@@ -19,24 +19,17 @@ constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
 
-/// Whether a text is one to so many visible characters of ASCII, none of them forbidden.
-bool is_plain(std::string_view text, std::size_t longest, std::string_view forbidden = "") {
-  return !text.empty() && text.size() <= longest &&
-         std::all_of(text.begin(), text.end(), [forbidden](char c) {
-           return c > ' ' && c < 0x7f && forbidden.find(c) == std::string_view::npos;
-         });
-}
-
-/// Only PostgreSQL knows the names; what can't be one would garble its answer.
-std::string check_zone(const std::string& value) {
-  return is_plain(value, 64) ? "" : "must be a time zone such as America/New_York";
-}
-
-/// No character that an access list of Redis could take for more than itself.
-std::string check_list(const std::string& value) {
-  return is_plain(value, 256, "*?[]\\\"'")
-             ? ""
-             : "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '";
+/// A text of one to so many visible characters of ASCII, none of them forbidden.
+Accepts plain(std::size_t longest, const std::string& forbidden, const std::string& problem,
+              const std::string& called = "") {
+  const auto check = [=](const std::string& text) {
+    const bool fits = !text.empty() && text.size() <= longest &&
+                      std::all_of(text.begin(), text.end(), [&forbidden](char c) {
+                        return c > ' ' && c < 0x7f && forbidden.find(c) == std::string::npos;
+                      });
+    return fits ? "" : problem;
+  };
+  return text(check, called);
 }
 
 std::string check_type(const std::string& value) {
@@ -89,14 +82,6 @@ Accepts one_of(const std::vector<std::string>& words) {
   return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
 }
 
-/// \param name `run.timezone`
-Setting row(const std::string& name, const Field& field, const std::string& flag,
-            const std::string& meaning, const Accepts& accepts = {},
-            const std::optional<Value>& example = {}) {
-  const std::size_t point = name.find('.');
-  return {name.substr(0, point), name.substr(point + 1), field, flag, meaning, accepts, example};
-}
-
 }  // namespace
 
 Accepts within(std::int64_t lowest, std::int64_t highest) { return {"N", lowest, highest}; }
@@ -113,98 +98,100 @@ std::vector<Setting> rows_of(Settings& s) {
   GuardLimits& guards = policy.guards;
   Output& output = s.output;
   return {
-      row("database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
-          text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"),
-      row("database.connections", &database.connections, "",
-          "Connections to read with; where not set, two if both tables are large", within(1, 2),
-          std::int64_t{1}),
-      row("redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
-          text(check_redis, "URL")),
-      row("redis.ca_file", &redis.ca_file, "",
-          "Certificates to trust with rediss://; if empty, the system's", {},
-          "/etc/ssl/redis-ca.pem"),
-      row("security.require_tls", &database.require_tls, "",
-          "Refuse a server on another machine whose certificate is not verified"),
-      row("tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"),
-      row("tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"),
-      row("tables.prices", &s.tables.prices, "", "Table or view of the daily prices"),
-      row("tables.entries", &s.tables.entries, "", "Table of the universes"),
-      row("run.timezone", &s.environment.timezone, "--timezone", "Zone of the as-of day",
-          text(check_zone, "ZONE")),
-      row("run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what started the run",
-          text(check_word, "WORD")),
-      row("run.lock_wait", &s.run.lock_wait, "--lock-wait",
-          "Seconds to wait for another run to end", within(0, longest_time)),
-      row("run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
-          seconds()),
-      row("run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
-          "End with 2 where there are changes"),
-      row("market_cap.from", &policy.market_cap_from, "--market-cap-from",
-          "Where market caps come from: the column market_cap, or close times shares",
-          one_of({"column", "prices"})),
-      row("market_cap.max_price_age_days", &policy.max_price_age_days, "",
-          "With prices: how many days before the as-of day the latest close may lie", days(0)),
-      row("market.issuer", &policy.issuer, "",
-          "Column of symbols that tells the company, for universes with lines = \"primary\""),
-      row("universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"),
-      row("delisted.types", &policy.cleaned_types, "",
-          "Types of the entries that are cleaned of delisted symbols", text(check_type)),
-      row("ipo.days", &policy.ipo_days, "",
-          "Days in which a listing is recent, the as-of day included", days(1)),
-      row("eod.wait", &s.run.eod.wait, "--wait-for-eod",
-          "Seconds to wait for the import of the day to be complete, 0 for not at all",
-          within(0, longest_time)),
-      row("eod.timeout", &s.run.eod.required, "--eod-timeout",
-          "What happens when it is not complete by then", one_of({"continue", "fail"})),
-      row("eod.lists", &s.run.eod.lists, "",
-          "Lists of Redis on which the import tells that it is complete", text(check_list)),
-      row("guards.max_vanished_percent", &guards.max_vanished_percent, "",
-          "Percent of the symbols in the categories that may stop being eligible at once"),
-      row("guards.max_appeared_percent", &guards.max_appeared_percent, "",
-          "Percent of that number that may be new in them at once"),
-      row("guards.max_removed_percent", &guards.max_removed_percent, "",
-          "Percent of its members that a universe may lose at once"),
-      row("guards.max_data_age_days", &guards.max_data_age_days, "",
-          "Refuse a run without a price in so many days; where not set, prices are not asked",
-          days(1), std::int64_t{4}),
-      row("events.enabled", &s.run.events, "--no-events", "Store and send events"),
-      row("events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
-          "Announce the first N universes of a task, 0 for all", within(0, most_rows)),
-      row("outbox.max_age", &retention.outbox_max_age, "",
-          "Days after which a pending event is given up, 0 for never", days(0)),
-      row("outbox.keep_days", &retention.outbox_days, "",
-          "Days for which a published event is kept, 0 for ever", days(0)),
-      row("journal.keep_days", &retention.journal_days, "",
-          "Days for which a run is kept, 0 for ever", days(0)),
-      row("journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
-          within(0, most_rows)),
-      row("timeouts.connect", &database.connect_timeout, "",
-          "Seconds to reach one address of PostgreSQL", seconds()),
-      row("timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
-          seconds()),
-      row("timeouts.lock", &database.lock_timeout, "",
-          "Seconds to wait for a row that another program has locked", seconds()),
-      row("timeouts.commit", &database.commit_timeout, "",
-          "Seconds for COMMIT, and for finding out what came of it", seconds()),
-      row("timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds()),
-      row("timeouts.publish", &redis.publish_timeout, "",
-          "Seconds for publishing the events of a run", seconds()),
-      row("output.format", &output.format, "--format", "Format of the result",
-          one_of({"text", "json"})),
-      row("output.full", &output.full, "--full", "Name every member that came, went or moved"),
-      row("output.color", &output.color, "--color",
-          "Colour in result and log: auto for on a terminal, without NO_COLOR",
-          one_of({"auto", "always", "never"})),
-      row("output.progress", &output.progress, "--progress",
-          "A line on the terminal that says what a run is at", one_of({"auto", "always", "never"})),
-      row("log.format", &output.log_format, "--log-format", "Format of the log on standard error",
-          one_of({"text", "json"})),
-      row("log.level", &output.log_level, "",
-          "How much is logged: quiet as with -q, verbose as with -v",
-          one_of({"quiet", "normal", "verbose"})),
-      row("metrics.file", &output.metrics_file, "--metrics-file",
-          "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
-          "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
+      {"database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
+       text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"},
+      {"database.connections", &database.connections, "",
+       "Connections to read with; where not set, two if both tables are large", within(1, 2),
+       std::int64_t{1}},
+      {"redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
+       text(check_redis, "URL")},
+      {"redis.ca_file", &redis.ca_file, "",
+       "Certificates to trust with rediss://; if empty, the system's", Accepts(),
+       "/etc/ssl/redis-ca.pem"},
+      {"security.require_tls", &database.require_tls, "",
+       "Refuse a server on another machine whose certificate is not verified"},
+      {"tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"},
+      {"tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"},
+      {"tables.prices", &s.tables.prices, "", "Table or view of the daily prices"},
+      {"tables.entries", &s.tables.entries, "", "Table of the universes"},
+      {"run.timezone", &s.environment.timezone, "--timezone", "Zone of the as-of day",
+       plain(64, "", "must be a time zone such as America/New_York", "ZONE")},
+      {"run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what started the run",
+       text(check_word, "WORD")},
+      {"run.lock_wait", &s.run.lock_wait, "--lock-wait", "Seconds to wait for another run to end",
+       within(0, longest_time)},
+      {"run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
+       seconds()},
+      {"run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
+       "End with 2 where there are changes"},
+      {"market_cap.from", &policy.market_cap_from, "--market-cap-from",
+       "Where market caps come from: the column market_cap, or close times shares",
+       one_of({"column", "prices"})},
+      {"market_cap.max_price_age_days", &policy.max_price_age_days, "",
+       "With prices: how many days before the as-of day the latest close may lie", days(0)},
+      {"market.issuer", &policy.issuer, "",
+       "Column of symbols that tells the company, for universes with lines = \"primary\""},
+      {"universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"},
+      {"delisted.types", &policy.cleaned_types, "",
+       "Types of the entries that are cleaned of delisted symbols", text(check_type)},
+      {"ipo.days", &policy.ipo_days, "",
+       "Days in which a listing is recent, the as-of day included", days(1)},
+      {"eod.wait", &s.run.eod.wait, "--wait-for-eod",
+       "Seconds to wait for the import of the day to be complete, 0 for not at all",
+       within(0, longest_time)},
+      {"eod.timeout", &s.run.eod.required, "--eod-timeout",
+       "What happens when it is not complete by then", one_of({"continue", "fail"})},
+      {"eod.lists", &s.run.eod.lists, "",
+       "Lists of Redis on which the import tells that it is complete",
+       plain(256, "*?[]\\\"'",
+             "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '")},
+      {"guards.max_vanished_percent", &guards.max_vanished_percent, "",
+       "Percent of the symbols in the categories that may stop being eligible at once"},
+      {"guards.max_appeared_percent", &guards.max_appeared_percent, "",
+       "Percent of that number that may be new in them at once"},
+      {"guards.max_removed_percent", &guards.max_removed_percent, "",
+       "Percent of its members that a universe may lose at once"},
+      {"guards.max_data_age_days", &guards.max_data_age_days, "",
+       "Refuse a run without a price in so many days; where not set, prices are not asked", days(1),
+       std::int64_t{4}},
+      {"events.enabled", &s.run.events, "--no-events", "Store and send events"},
+      {"events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
+       "Announce the first N universes of a task, 0 for all", within(0, most_rows)},
+      {"outbox.max_age", &retention.outbox_max_age, "",
+       "Days after which a pending event is given up, 0 for never", days(0)},
+      {"outbox.keep_days", &retention.outbox_days, "",
+       "Days for which a published event is kept, 0 for ever", days(0)},
+      {"journal.keep_days", &retention.journal_days, "", "Days for which a run is kept, 0 for ever",
+       days(0)},
+      {"journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
+       within(0, most_rows)},
+      {"timeouts.connect", &database.connect_timeout, "",
+       "Seconds to reach one address of PostgreSQL", seconds()},
+      {"timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
+       seconds()},
+      {"timeouts.lock", &database.lock_timeout, "",
+       "Seconds to wait for a row that another program has locked", seconds()},
+      {"timeouts.commit", &database.commit_timeout, "",
+       "Seconds for COMMIT, and for finding out what came of it", seconds()},
+      {"timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds()},
+      {"timeouts.publish", &redis.publish_timeout, "", "Seconds for publishing the events of a run",
+       seconds()},
+      {"output.format", &output.format, "--format", "Format of the result",
+       one_of({"text", "json"})},
+      {"output.full", &output.full, "--full", "Name every member that came, went or moved"},
+      {"output.color", &output.color, "--color",
+       "Colour in result and log: auto for on a terminal, without NO_COLOR",
+       one_of({"auto", "always", "never"})},
+      {"output.progress", &output.progress, "--progress",
+       "A line on the terminal that says what a run is at", one_of({"auto", "always", "never"})},
+      {"log.format", &output.log_format, "--log-format", "Format of the log on standard error",
+       one_of({"text", "json"})},
+      {"log.level", &output.log_level, "",
+       "How much is logged: quiet as with -q, verbose as with -v",
+       one_of({"quiet", "normal", "verbose"})},
+      {"metrics.file", &output.metrics_file, "--metrics-file",
+       "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
+       "/var/lib/prometheus/node-exporter/tickstock-cache.prom"},
   };
 }
 
@@ -216,7 +203,7 @@ const std::vector<Setting>& setting_table() {
 
 const Setting& setting(std::string_view name) {
   for (const Setting& each : setting_table()) {
-    if (each.section + "." + each.key == name) return each;
+    if (each.name == name) return each;
   }
   throw std::out_of_range("there is no setting " + std::string(name));
 }
@@ -354,8 +341,8 @@ std::string toml_text(const Value& value) {
 }
 
 std::string check_word(const std::string& text) {
-  constexpr std::string_view other_signs = "!\"#$%&'()*+,/;<=>?@[\\]^`{|}~";
-  return is_plain(text, 64, other_signs) ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+  constexpr const char* other_signs = "!\"#$%&'()*+,/;<=>?@[\\]^`{|}~";
+  return plain(64, other_signs, "must be 1 to 64 of A-Z a-z 0-9 . _ : -").check(text);
 }
 
 }  // namespace tickstock::cli

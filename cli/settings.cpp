@@ -105,7 +105,7 @@ void apply_database(Settings& settings, const Options& options) {
   const std::string parts =
       set_among({"PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"});
   if (!parts.empty()) {
-    settings.origins.try_emplace(database.name(), Origin{Origin::Kind::environment, parts});
+    settings.origins.try_emplace(database.name, Origin{Origin::Kind::environment, parts});
   }
 }
 
@@ -186,11 +186,11 @@ void require_transport(const Settings& settings, const Options& options) {
 void Settings::apply(const Given& given) {
   const auto row = given.setting - setting_table().data();
   rows_of(*this)[static_cast<std::size_t>(row)].set(given.value);
-  origins[given.setting->name()] = given.origin;
+  origins[given.setting->name] = given.origin;
 }
 
 Origin Settings::origin(const Setting& setting) const {
-  const auto found = origins.find(setting.name());
+  const auto found = origins.find(setting.name);
   return found == origins.end() ? Origin() : found->second;
 }
 

@@ -89,18 +89,19 @@ Accepts text(const Accepts::Check& check, const std::string& called = "");
 
 /// One setting: what it takes, and every way to give it. Flags, the configuration file, its
 /// example, the help and the listing of `config` are all made from these; so are the options that
-/// belong to a command alone, which have no section.
+/// belong to a command alone, which have no name.
 struct Setting {
-  std::string section;
-  std::string key;
+  std::string name;  ///< `run.lock_wait`
   Field field;
   std::string flag;     ///< `--lock-wait`; empty where there is none
   std::string meaning;  ///< what it does, for the help and the example
   Accepts accepts = {};
   std::optional<Value> example = {};  ///< where the default is no value, or none that tells much
 
+  [[nodiscard]] std::string section() const { return name.substr(0, name.find('.')); }
+  [[nodiscard]] std::string key() const { return name.substr(name.find('.') + 1); }
   /// `[section] key`
-  [[nodiscard]] std::string name() const { return "[" + section + "] " + key; }
+  [[nodiscard]] std::string title() const { return "[" + section() + "] " + key(); }
   /// An address may hold a password, without which it is shown.
   [[nodiscard]] bool is_address() const { return !variable().empty(); }
   /// The variable of the environment; empty where there is none.

@@ -36,7 +36,7 @@ std::string show_config(const Settings& settings) {
     constexpr std::array<std::string_view, 4> kinds{"default", "file", "environment", "flag"};
     const auto write_setting = [&](json::Writer& json, const Setting& each) {
       const Origin origin = settings.origin(each);
-      json.object("section", each.section, "key", each.key, "value", each.value(), "origin",
+      json.object("section", each.section(), "key", each.key(), "value", each.value(), "origin",
                   kinds[static_cast<std::size_t>(origin.kind)], "given_by",
                   json::null_if_empty(origin.name));
     };
@@ -50,13 +50,14 @@ std::string show_config(const Settings& settings) {
   std::string text = title_of(settings);
   std::string section;
   for (const Setting& each : rows_of(shown)) {
-    if (each.section != section) text += "\n[" + (section = each.section) + "]\n";
+    if (each.section() != section) text += "\n[" + (section = each.section()) + "]\n";
     const std::optional<Value> value = each.value();
     const Origin origin = settings.origin(each);
     const std::string from = origin.kind == Origin::Kind::fallback ? "default" : origin.name;
-    text += fmt::format("{:<{}}  # {}\n",
-                        printable(value ? each.key + " = " + toml_text(*value) : "# " + each.key),
-                        widest_value, value ? printable(from) : "not set");
+    text +=
+        fmt::format("{:<{}}  # {}\n",
+                    printable(value ? each.key() + " = " + toml_text(*value) : "# " + each.key()),
+                    widest_value, value ? printable(from) : "not set");
   }
   return text + settings.declared.toml;
 }
@@ -76,11 +77,11 @@ std::string config_example() {
   }
   std::string section;
   for (const Setting& each : setting_table()) {
-    if (each.section != section) text += "\n[" + (section = each.section) + "]\n";
+    if (each.section() != section) text += "\n[" + (section = each.section()) + "]\n";
     const std::string ways = other_ways(each);
     text += "\n# " + each.meaning + "." + (ways.empty() ? "" : " Also: " + ways) + "\n";
     const std::optional<Value> value = each.example ? each.example : each.value();
-    text += "#" + each.key + " = " + toml_text(*value) + "\n";
+    text += "#" + each.key() + " = " + toml_text(*value) + "\n";
   }
   return text + R"(
 # Universes besides the ten; see tickstock-cache-universes(7). Without them sector and theme entries

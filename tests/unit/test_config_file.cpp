@@ -77,7 +77,7 @@ max_data_age_days = 4
   std::map<std::string, std::string> found;
   for (const Given& each : config) {
     CHECK(each.origin.kind == Origin::Kind::file);
-    found[each.setting->section + "." + each.setting->key] = toml_text(each.value);
+    found[each.setting->name] = toml_text(each.value);
   }
   CHECK(found == std::map<std::string, std::string>{{"database.url", "\"postgresql://host/db\""},
                                                     {"database.connections", "2"},

@@ -24,7 +24,7 @@ std::set<std::string> given(const Options& options) {
   std::set<std::string> lines;
   for (const Given& each : options.given) {
     CHECK(each.origin.kind == Origin::Kind::flag);
-    lines.insert(each.setting->name() + " = " + toml_text(each.value));
+    lines.insert(each.setting->title() + " = " + toml_text(each.value));
   }
   return lines;
 }
