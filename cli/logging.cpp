@@ -20,10 +20,9 @@ constexpr std::size_t bar_width = 20;
 constexpr std::chrono::milliseconds moment{300};
 constexpr std::chrono::milliseconds pause_between_drawings{100};
 
-std::string_view word_of(Log::Level level) {
-  constexpr std::array<std::string_view, 4> words{"debug", "info", "warning", "error"};
-  return words[static_cast<std::size_t>(level)];
-}
+/// The word for each level, and the priority of syslog as systemd's journal reads it.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> levels{
+    {{"debug", "<7>"}, {"info", "<6>"}, {"warning", "<4>"}, {"error", "<3>"}}};
 
 /// Whether standard error is what systemd made for its journal, and not a file or a pipe that
 /// somebody put in its place (systemd.exec(5), JOURNAL_STREAM).
@@ -60,24 +59,22 @@ void Log::configure(const Output& output) {
 void Log::write(Level level, std::string_view message, int step) {
   if (level < lowest_) return;
   clear_progress();
-  // The priority of syslog as systemd's journal reads it.
-  constexpr std::array<std::string_view, 4> priorities{"<7>", "<6>", "<4>", "<3>"};
-  put(fmt::format("{}{}\n", to_journal_ ? priorities[static_cast<std::size_t>(level)] : "",
+  put(fmt::format("{}{}\n", to_journal_ ? levels[static_cast<std::size_t>(level)].second : "",
                   line(level, message, step)));
 }
 
 std::string Log::line(Level level, std::string_view message, int step) const {
+  std::string word(levels[static_cast<std::size_t>(level)].first);
   if (format_ == Format::text) {
-    std::string word(level == Level::info ? "" : word_of(level));
+    if (level == Level::info) return "tickstock-cache: " + printable(message);
     if (level == Level::error) word = screen_.paint(Color::bold_red, word);
     if (level == Level::warning) word = screen_.paint(Color::yellow, word);
-    return fmt::format("tickstock-cache: {}{}{}", word, word.empty() ? "" : ": ",
-                       printable(message));
+    return fmt::format("tickstock-cache: {}: {}", word, printable(message));
   }
   const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_);
   json::Writer json(json::BadText::escape);
-  json.begin_object().put("level", word_of(level), "run_id", json::null_if_empty(run_id_),
-                          "message", message);
+  json.begin_object().put("level", word, "run_id", json::null_if_empty(run_id_), "message",
+                          message);
   if (step > 0) json.put("step", step, "total_steps", 5);
   json.put("elapsed_ms", elapsed.count()).end_object();
   return json.text();

@@ -6,7 +6,6 @@
 #include <initializer_list>
 #include <numeric>
 #include <random>
-#include <utility>
 
 #include "environment.hpp"
 #include "options.hpp"
@@ -114,7 +113,7 @@ void take_connect_timeout(Settings& settings) {
   const auto seconds = postgres::connect_timeout_of(settings.environment.database.conninfo);
   if (!seconds) return;
   const Setting& timeout = setting("timeouts.connect");
-  Origin origin = settings.origin(setting("database.url"));
+  Origin origin = settings.origin("database.url");
   if (origin.kind == Origin::Kind::fallback) origin = {Origin::Kind::environment, "libpq's own"};
   origin.name = "connect_timeout of " + origin.name;
   settings.apply(
@@ -189,8 +188,8 @@ void Settings::apply(const Given& given) {
   origins[given.setting->name] = given.origin;
 }
 
-Origin Settings::origin(const Setting& setting) const {
-  const auto found = origins.find(setting.name);
+Origin Settings::origin(const std::string& setting) const {
+  const auto found = origins.find(setting);
   return found == origins.end() ? Origin() : found->second;
 }
 
@@ -226,13 +225,13 @@ void resolve_settings(const Options& options, Settings& settings, const std::str
   for (const Given& each : options.given) settings.apply(each);
   attempt([&] { take_connect_timeout(settings); });
   attempt([&] { name_tables(settings); });
-  if (settings.origin(setting("run.timezone")).kind == Origin::Kind::flag) {
+  if (settings.origin("run.timezone").kind == Origin::Kind::flag) {
     settings.environment.unknown_timezone = ErrorKind::usage;
   }
   settings.run.measure = !settings.output.metrics_file.empty();
   const bool may_talk = attempt([&] { require_transport(settings, options); });
   // A file that could not be used may have named another Redis than the default one.
-  const bool is_default = settings.origin(setting("redis.url")).kind == Origin::Kind::fallback;
+  const bool is_default = settings.origin("redis.url").kind == Origin::Kind::fallback;
   settings.can_announce = knows_redis && may_talk && settings.run.events &&
                           !(problem && !settings.config_file.empty() && is_default);
   if (problem) throw Error(*problem);

@@ -145,7 +145,7 @@ struct Settings {
 
   /// Puts a value into its place, and remembers where it came from.
   void apply(const Given& given);
-  [[nodiscard]] Origin origin(const Setting& setting) const;
+  [[nodiscard]] Origin origin(const std::string& setting) const;
 };
 
 /// Returns all there are, in the order in which the example shows them, with the fields of

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "domain/text.hpp"
@@ -114,44 +113,43 @@ std::uint64_t considered(const sync::Report& report) {
 }
 
 /// Writes the lines of one report.
-class ReportText {
- public:
-  ReportText(const sync::Report& report, int ipo_days, const Output& output)
-      : report_(report), ipo_days_(ipo_days), output_(output), screen_(output.screen()) {}
+struct ReportText {
+  const sync::Report& report;
+  int ipo_days;
+  const Output& output;
+  Screen screen = output.screen();
+  std::string text = {};
 
-  std::string text() {
-    if (report_.snapshot && (report_.dry_run || report_.committed)) changes();
-    for (const GuardResult& guard : report_.guards) {
-      if (guard.refused) line("{}: {}", alarm("refused by a guard"), printable(guard.sentence));
+  std::string write() {
+    if (report.snapshot && (report.dry_run || report.committed)) changes();
+    for (const GuardResult& guard : report.guards) {
+      if (guard.refused)
+        line("{}: {}", screen.paint(Color::bold_red, "refused by a guard"),
+             printable(guard.sentence));
     }
-    if (report_.snapshot) closing();
-    return std::move(text_);
+    if (report.snapshot) closing();
+    return std::move(text);
   }
 
- private:
   template <typename... Values>
   void line(fmt::format_string<Values...> format, Values&&... values) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Values>(values)...);
-    text_ += '\n';
-  }
-
-  [[nodiscard]] std::string alarm(std::string_view words) const {
-    return screen_.paint(Color::bold_red, words);
+    fmt::format_to(std::back_inserter(text), format, std::forward<Values>(values)...);
+    text += '\n';
   }
 
   void changes() {
-    const sync::Snapshot& snapshot = *report_.snapshot;
+    const sync::Snapshot& snapshot = *report.snapshot;
     const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
-                                ipo_days_);
+                                ipo_days);
     std::size_t width = 0;
-    for (const EntryWrite* write : report_.writes())
-      width = std::max(width, columns_of(printable(write->universe)));
-    if (screen_.width > 0) width = std::min(width, screen_.width / 2);
-    for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
+    for (const EntryWrite* each : report.writes())
+      width = std::max(width, columns_of(printable(each->universe)));
+    if (screen.width > 0) width = std::min(width, screen.width / 2);
+    for (std::size_t i = 0; i < report.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
-      if (report_.tasks[i].error) {
-        line("{}: {}, rolled back alone: {}", to_string(task.task), alarm("failed"),
-             printable(*report_.tasks[i].error));
+      if (report.tasks[i].error) {
+        line("{}: {}, rolled back alone: {}", to_string(task.task),
+             screen.paint(Color::bold_red, "failed"), printable(*report.tasks[i].error));
         continue;
       }
       for (const EntryWrite& write : task.writes) universe(write, reasons, width);
@@ -172,15 +170,15 @@ class ReportText {
 
   template <typename Why>
   void members(char sign, const std::vector<Placement>& list, const Why& why) {
-    const Market& market = report_.snapshot->market;
-    const std::size_t shown = output_.full ? list.size() : std::min(list.size(), names_shown);
+    const Market& market = report.snapshot->market;
+    const std::size_t shown = output.full ? list.size() : std::min(list.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
       const SymbolId symbol = list[i].symbol;
       const auto listing = market.find(symbol);
       const std::size_t rank = market.rank_of(symbol);
       const std::string reason = why(list[i]);
       const std::string name = printable(market.name(symbol));
-      line("  {} {} {:>10} {:>7}{}{}", screen_.paint(color_of(sign), std::string(1, sign)),
+      line("  {} {} {:>10} {:>7}{}{}", screen.paint(color_of(sign), std::string(1, sign)),
            fitted(name, std::max<std::size_t>(columns_of(name), 8)),
            !listing ? "-" : dollars(listing->market_cap),
            rank == 0 ? "-" : fmt::format("#{}", rank), reason.empty() ? "" : "  ", reason);
@@ -189,16 +187,16 @@ class ReportText {
   }
 
   void closing() {
-    const Market& market = report_.snapshot->market;
-    if (report_.looked_for_prices) {
+    const Market& market = report.snapshot->market;
+    if (report.looked_for_prices) {
       line("market caps: {} from prices, {} from the column", market.caps_from_prices(),
            market.ranking().size() - market.caps_from_prices());
     }
-    const bool dry = report_.dry_run;
-    line("{}as of {}; plan {}", dry ? "" : "run " + report_.run_id + " ", to_string(*report_.as_of),
-         report_.plan_digest);
-    if (!dry && !report_.committed) return;
-    const std::vector<const EntryWrite*> writes = report_.writes();
+    const bool dry = report.dry_run;
+    line("{}as of {}; plan {}", dry ? "" : "run " + report.run_id + " ", to_string(*report.as_of),
+         report.plan_digest);
+    if (!dry && !report.committed) return;
+    const std::vector<const EntryWrite*> writes = report.writes();
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
     for (const EntryWrite* write : writes) {
@@ -206,32 +204,26 @@ class ReportText {
       removed += write->diff.removed.size();
     }
     const std::uint64_t unchanged =
-        std::max<std::uint64_t>(considered(report_), writes.size()) - writes.size();
+        std::max<std::uint64_t>(considered(report), writes.size()) - writes.size();
     line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s", dry ? "dry run: " : "",
          counted(writes.size(), "universe", "universes"), dry ? "would be " : "", unchanged,
          counted(added, "member", "members"), removed, dry ? "" : events(),
-         report_.duration_seconds);
+         report.duration_seconds);
   }
 
   [[nodiscard]] std::string events() const {
-    const std::string published = counted(report_.events_published, "event", "events");
-    if (report_.events_pending == 0) return fmt::format("; {} published", published);
-    return fmt::format("; {} published, {} {}", published, report_.events_pending,
-                       report_.has_outbox ? "pending" : "lost");
+    const std::string published = counted(report.events_published, "event", "events");
+    if (report.events_pending == 0) return fmt::format("; {} published", published);
+    return fmt::format("; {} published, {} {}", published, report.events_pending,
+                       report.has_outbox ? "pending" : "lost");
   }
-
-  const sync::Report& report_;
-  int ipo_days_;
-  const Output& output_;
-  Screen screen_;
-  std::string text_;
 };
 
 }  // namespace
 
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
                         const Output& output) {
-  if (!output.json()) return ReportText(report, ipo_days, output).text();
+  if (!output.json()) return ReportText{report, ipo_days, output}.write();
   return document([&](json::Writer& json) { write_report(json, report, exit_status); });
 }
 

@@ -136,11 +136,11 @@ std::string fitted(std::string_view text, std::size_t width, bool right) {
 }
 
 std::vector<std::size_t> Table::widths(std::size_t limit) const {
-  std::vector<std::size_t> widths;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = cli::columns_of(columns_[i].title);
-    for (const Row& row : rows_) width = std::max(width, cli::columns_of(row.cells[i]));
-    widths.push_back(width);
+  std::vector<std::size_t> widths(columns_.size());
+  for (const Row& row : rows_) {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], cli::columns_of(row.cells[i]));
+    }
   }
   if (limit == 0) return widths;
   const std::size_t gaps = gap.size() * (columns_.size() - 1);
@@ -159,12 +159,10 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
 }
 
 std::string Table::text(const Screen& screen) const {
-  if (rows_.empty()) return "";
+  if (rows_.size() == 1) return "";
   const std::vector<std::size_t> wide = widths(screen.width);
-  Row titles;
-  for (const Column& column : columns_) titles.cells.push_back(column.title);
   std::string text;
-  const auto line = [&](const Row& row) {
+  for (const Row& row : rows_) {
     for (std::size_t i = 0; i < wide.size(); ++i) {
       // Nothing is filled up behind the last one.
       const bool last = i + 1 == wide.size() && !columns_[i].right;
@@ -173,9 +171,7 @@ std::string Table::text(const Screen& screen) const {
       text += row.painted == i ? screen.paint(row.color, cell) : cell;
       text += i + 1 == wide.size() ? "\n" : gap;
     }
-  };
-  line(titles);
-  for (const Row& row : rows_) line(row);
+  }
   return text;
 }
 

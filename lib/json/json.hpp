@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <concepts>
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
