@@ -139,13 +139,10 @@ struct Run {
 
   int history() {
     tables::Database database = open({tables::Need::read_own_tables});
-    const tables::JournalPage page{options.days, options.limit, options.offset};
-    if (options.universe || options.symbol) {
-      const tables::ChangeFilter filter{options.universe, options.symbol};
-      print(show_changes(tables::read_changes(database, filter, page), output));
-    } else {
-      print(show_history(tables::read_history(database, page), output));
-    }
+    const auto& [universe, symbol] = options.changes;
+    print(universe || symbol
+              ? show_changes(tables::read_changes(database, options.changes, options.page), output)
+              : show_history(tables::read_history(database, options.page), output));
     return status_done;
   }
 

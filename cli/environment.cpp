@@ -24,12 +24,10 @@ constexpr std::size_t largest_file = 1024UL * 1024;
   throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why);
 }
 
-/// Closes a descriptor.
+/// Closes a descriptor, which harms nothing where it could not be opened.
 struct Descriptor {
   int number;
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
+  ~Descriptor() { ::close(number); }
 };
 
 /// Only the owner can read it; or it is root's and can't be written, and read by a group of this

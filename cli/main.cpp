@@ -60,17 +60,14 @@ int run(int argc, const char* const* argv) {
     }
     options = std::get<Options>(std::move(parsed));
     is_read = true;
-    resolve_settings(options, settings);
+    if (const auto problem = resolve_settings(options, settings)) throw Error(*problem);
     log.configure(settings.output);
     return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
     if (!is_read) {
       options = salvage_command_line(argc, argv);
-      try {
-        resolve_settings(options, settings);
-      } catch (const Error&) {
-        // The problem of the command line came first.
-      }
+      // The problem of the command line came first.
+      resolve_settings(options, settings);
     }
     log.configure(settings.output);
     const int status = report_failure(error, log, settings.output);

@@ -4,6 +4,7 @@
 #include "io/wait.hpp"
 #include "rules/plan.hpp"
 #include "settings.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::cli {
 
@@ -52,11 +53,8 @@ struct Options {
   // deliver
   std::optional<std::string> discard;
   // history
-  std::optional<std::string> universe;
-  std::optional<std::string> symbol;
-  std::optional<std::int64_t> days;
-  std::int64_t limit = 20;
-  std::int64_t offset = 0;
+  tables::ChangeFilter changes;
+  tables::JournalPage page{{}, 20, 0};
 };
 
 /// A text that answers the command line by itself: help or version.

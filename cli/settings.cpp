@@ -206,7 +206,8 @@ std::optional<std::string> nearest(std::string_view word,
   return *best;
 }
 
-void resolve_settings(const Options& options, Settings& settings, const std::string& default_file) {
+std::optional<Error> resolve_settings(const Options& options, Settings& settings,
+                                      const std::string& default_file) {
   std::optional<Error> problem = apply_config_file(settings, options, default_file);
   const auto attempt = [&problem](const auto& step) {
     try {
@@ -234,7 +235,7 @@ void resolve_settings(const Options& options, Settings& settings, const std::str
   const bool is_default = settings.origin("redis.url").kind == Origin::Kind::fallback;
   settings.can_announce = knows_redis && may_talk && settings.run.events &&
                           !(problem && !settings.config_file.empty() && is_default);
-  if (problem) throw Error(*problem);
+  return problem;
 }
 
 }  // namespace tickstock::cli

@@ -198,9 +198,9 @@ Config read_config_file(const std::string& path);
 
 /// Puts every setting that is sound into `settings`, so that a failure is shown and announced as
 /// they say. \param default_file the configuration file where none is named; it need not exist
-/// \throws Error, the first problem: (config) for an environment or a file that can't be used,
-/// (usage) for a flag.
-void resolve_settings(const Options& options, Settings& settings,
-                      const std::string& default_file = default_config_file);
+/// \return the first problem: (config) for an environment or a file that can't be used, (usage) for
+/// a flag.
+std::optional<Error> resolve_settings(const Options& options, Settings& settings,
+                                      const std::string& default_file = default_config_file);
 
 }  // namespace tickstock::cli

@@ -185,7 +185,7 @@ namespace {
 
 Settings resolved(const Options& options, const std::string& default_file) {
   Settings settings;
-  resolve_settings(options, settings, default_file);
+  if (const auto problem = resolve_settings(options, settings, default_file)) throw Error(*problem);
   return settings;
 }
 
