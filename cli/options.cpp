@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <regex>
 #include <set>
 
@@ -86,39 +87,35 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
   };
 }
 
-using Flags = std::vector<std::string_view>;
-
 /// What the program itself and every command take, besides help and version.
-const Flags everywhere{"--log-format", "--color", "--progress", "-v,--verbose", "-q,--quiet"};
+constexpr const char* everywhere = "--log-format --color --progress -v,--verbose -q,--quiet";
 
 /// What every command takes.
-const Flags connecting{"--database-url", "--database-url-file", "--redis-url", "--redis-url-file",
-                       "--config",       "--timezone",          "--timeout"};
+constexpr const char* connecting =
+    "--database-url --database-url-file --redis-url --redis-url-file --config --timezone --timeout";
 
 /// The settings of a run.
-const Flags run_settings{"--triggered-by", "--lock-wait",         "--market-cap-from",
-                         "--wait-for-eod", "--eod-timeout",       "--max-universe-events",
-                         "--no-events",    "--detailed-exitcode", "--full",
-                         "--format",       "--metrics-file"};
+constexpr const char* run_settings =
+    "--triggered-by --lock-wait --market-cap-from --wait-for-eod --eod-timeout "
+    "--max-universe-events --no-events --detailed-exitcode --full --format --metrics-file";
 
-const Flags task{"--dry-run", "--as-of", "--run-id", "--approve-plan"};
+constexpr const char* task = "--dry-run --as-of --run-id --approve-plan";
 
 /// Flags of which only one may be given.
-const std::vector<Flags> exclusive{{"-v", "-q"},
-                                   {"--database-url", "--database-url-file"},
-                                   {"--redis-url", "--redis-url-file"},
-                                   {"--print-sql", "--print-grants", "--print-redis-acl"}};
+constexpr std::array exclusive{"-v -q", "--database-url --database-url-file",
+                               "--redis-url --redis-url-file",
+                               "--print-sql --print-grants --print-redis-acl"};
 
 struct CommandRow {
   const char* name;
   const char* description;
   Command command;
-  Flags flags;  ///< that it has for itself
+  const char* flags;  ///< that it has for itself
   Mode mode = Mode::full;
   bool dry_run = false;
 };
 
-const std::vector<CommandRow> command_table{
+constexpr std::array<CommandRow, 13> command_table{{
     {"sync", "Bring all universes in line: the three tasks", Command::task, task},
     {"market-cap", "Only the categories by market cap and the top lists", Command::task, task,
      Mode::market_cap},
@@ -127,25 +124,18 @@ const std::vector<CommandRow> command_table{
      Mode::themes},
     {"delisted", "Only take delisted symbols out", Command::task, task, Mode::delisted},
     {"dry-run", "Show what sync would change", Command::task, task, Mode::full, true},
-    {"init",
-     "Create the program's own tables, and cache_entries where it is missing",
-     Command::init,
-     {"--print-sql", "--print-grants", "--print-redis-acl"}},
-    {"status", "Show the record of a run", Command::status, {"RUN_ID", "--format"}},
-    {"history",
-     "List the last runs, or the changes of a universe or a symbol",
-     Command::history,
-     {"--universe", "--symbol", "--days", "--limit", "--offset", "--format"}},
-    {"universes",
-     "List the entries with type, count and last change",
-     Command::universes,
-     {"--format"}},
-    {"check", "Look at everything that a run needs; write nothing", Command::check, {"--format"}},
-    {"deliver", "Publish the events that are still pending", Command::deliver, {"--discard"}},
-    {"config",
-     "Show the settings that hold, and where each comes from",
-     Command::config,
-     {"--example"}}};
+    {"init", "Create the program's own tables, and cache_entries where it is missing",
+     Command::init, "--print-sql --print-grants --print-redis-acl"},
+    {"status", "Show the record of a run", Command::status, "RUN_ID --format"},
+    {"history", "List the last runs, or the changes of a universe or a symbol", Command::history,
+     "--universe --symbol --days --limit --offset --format"},
+    {"universes", "List the entries with type, count and last change", Command::universes,
+     "--format"},
+    {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
+    {"deliver", "Publish the events that are still pending", Command::deliver, "--discard"},
+    {"config", "Show the settings that hold, and where each comes from", Command::config,
+     "--example"},
+}};
 
 std::vector<std::string> names_of_commands() {
   std::vector<std::string> names;
@@ -189,8 +179,9 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    for (Flags given : exclusive) {
-      std::erase_if(given, [this](std::string_view flag) { return !flags_.contains(flag); });
+    for (const char* flags : exclusive) {
+      std::vector<std::string> given = CLI::detail::split(flags, ' ');
+      std::erase_if(given, [this](const std::string& flag) { return !flags_.contains(flag); });
       if (given.size() < 2) continue;
       throw Error(ErrorKind::usage,
                   fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'",
@@ -267,19 +258,19 @@ class CommandLine {
     }
   }
 
-  [[nodiscard]] const Setting& option_of(std::string_view flag) const {
+  [[nodiscard]] const Setting& option_of(const std::string& flag) const {
     for (const std::vector<Setting>* table : {&own_, &setting_table()}) {
       for (const Setting& each : *table) {
         if (each.flag == flag) return each;
       }
     }
-    throw std::out_of_range("there is no option " + std::string(flag));
+    throw std::out_of_range("there is no option " + flag);
   }
 
   /// Adds options, each to be given at most once. A value that looks like the next option is
   /// refused, which CLI11 would swallow.
-  void add(CLI::App& app, const Flags& flags) {
-    for (const std::string_view flag : flags) {
+  void add(CLI::App& app, const char* flags) {
+    for (const std::string& flag : CLI::detail::split(flags, ' ')) {
       const Setting& option = option_of(flag);
       if (option.is_switch()) {
         app.add_flag_callback(option.flag, [&] { take(option, option.switches_on()); })
@@ -313,7 +304,7 @@ class CommandLine {
   bool verbose_ = false;
   bool quiet_ = false;
   std::vector<Setting> own_ = own_options(options_, verbose_, quiet_);
-  std::set<std::string, std::less<>> flags_;  ///< that were given
+  std::set<std::string> flags_;  ///< that were given
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
 };
@@ -334,30 +325,22 @@ Options salvage_command_line(int argc, const char* const* argv) {
     given.try_emplace(words[i].substr(0, equals),
                       equals == std::string::npos ? next : words[i].substr(equals + 1));
   }
-  const auto value_of = [&given](const std::string& flag) -> std::optional<std::string> {
-    const auto found = given.find(flag);
-    if (found == given.end() || found->second.empty()) return std::nullopt;
-    return found->second;
-  };
   const std::vector<std::string> commands = names_of_commands();
   const auto command =
       std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
   Options options;
   const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
   options.command = is_sync ? Command::task : Command::config;
-  options.config_file = value_of("--config");
-  options.redis_url_file = value_of("--redis-url-file");
-  if (const auto id = value_of("--run-id"); id && check_word(*id).empty()) options.run_id = id;
-  for (const char* name : {"output.format", "log.format", "redis.url"}) {
+  for (const char* name : {"output.format", "log.format", "redis.url", "events.enabled"}) {
     const Setting& asked = setting(name);
-    const auto text = value_of(asked.flag);
-    if (!text || !problem_of(asked, *text).empty()) continue;
-    options.given.push_back({&asked, *text, {Origin::Kind::flag, asked.flag}});
+    if (!given.contains(asked.flag)) continue;
+    const Value value = asked.is_switch() ? Value(asked.switches_on()) : Value(given[asked.flag]);
+    if (!problem_of(asked, value).empty()) continue;
+    options.given.push_back({&asked, value, {Origin::Kind::flag, asked.flag}});
   }
-  if (given.contains("--no-events")) {
-    options.given.push_back(
-        {&setting("events.enabled"), false, {Origin::Kind::flag, "--no-events"}});
-  }
+  if (!given["--config"].empty()) options.config_file = given["--config"];
+  if (!given["--redis-url-file"].empty()) options.redis_url_file = given["--redis-url-file"];
+  if (check_word(given["--run-id"]).empty()) options.run_id = given["--run-id"];
   return options;
 }
 

@@ -78,9 +78,8 @@ Screen screen_of(int descriptor, When color) {
   const bool wanted = terminal && !is_dumb() && !variable("NO_COLOR");
   winsize size{};
   const bool tells = ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
-  return {color == When::always || (color == When::automatic && wanted), !terminal ? 0
-                                                                         : tells   ? size.ws_col
-                                                                                   : usual_width};
+  const std::size_t width = !terminal ? 0 : tells ? size.ws_col : usual_width;
+  return {color == When::always || (color == When::automatic && wanted), width};
 }
 
 bool can_redraw(When progress) {
