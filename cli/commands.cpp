@@ -35,16 +35,14 @@ struct Run {
     switch (options.command) {
       case Command::task: return task();
       case Command::init: return init();
-      case Command::status: return status();
-      case Command::history: return history();
-      case Command::universes: return universes();
       case Command::check: return check();
       case Command::deliver: return deliver();
-      case Command::config:
-        print(options.example ? config_example() : show_config(settings));
-        return status_done;
+      case Command::status: print(status()); break;
+      case Command::history: print(history()); break;
+      case Command::universes: print(universes()); break;
+      case Command::config: print(options.example ? config_example() : show_config(settings));
     }
-    return status_failed;
+    return status_done;
   }
 
   /// Whether nothing is to be printed of a success.
@@ -125,31 +123,27 @@ struct Run {
     return status_done;
   }
 
-  int status() {
+  [[nodiscard]] std::string status() const {
     tables::Database database = open({tables::Need::read_own_tables});
-    const auto view = tables::read_run(database, options.run_id);
-    if (view) {
-      print(show_run(*view, output));
-      return status_done;
+    if (const auto view = tables::read_run(database, options.run_id)) {
+      return show_run(*view, output);
     }
     if (!options.run_id) throw Error(ErrorKind::failed, "no run is on record yet");
     throw Error(ErrorKind::failed, "there is no record of run '" + *options.run_id +
                                        "'; 'tickstock-cache history' lists those that are");
   }
 
-  int history() {
+  [[nodiscard]] std::string history() const {
     tables::Database database = open({tables::Need::read_own_tables});
     const auto& [universe, symbol] = options.changes;
-    print(universe || symbol
-              ? show_changes(tables::read_changes(database, options.changes, options.page), output)
-              : show_history(tables::read_history(database, options.page), output));
-    return status_done;
+    return universe || symbol
+               ? show_changes(tables::read_changes(database, options.changes, options.page), output)
+               : show_history(tables::read_history(database, options.page), output);
   }
 
-  int universes() {
+  [[nodiscard]] std::string universes() const {
     tables::Database database = open({tables::Need::list_entries});
-    print(show_universes(tables::list_entries(database), output));
-    return status_done;
+    return show_universes(tables::list_entries(database), output);
   }
 
   int check() {

@@ -33,13 +33,6 @@ bool is_journal() {
          stream == fmt::format("{}:{}", facts.st_dev, facts.st_ino);
 }
 
-/// `1,234,567`
-std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
-
 /// A line that can't be written is no reason to fail.
 void put(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
@@ -129,8 +122,8 @@ std::string progress_text(std::string_view what, const tables::Reading& reading,
       text += fmt::format("  [{:.<{}}] {:3.0f} %", std::string(full, '#'), bar_width, part * 100);
     }
     const double rate = seconds > 0 ? static_cast<double>(reading.rows) / seconds : 0;
-    text += fmt::format("  {} rows, {}/s", grouped(reading.rows),
-                        grouped(static_cast<std::uint64_t>(rate)));
+    text += fmt::format("  {} rows, {}/s", fmt::group_digits(reading.rows),
+                        fmt::group_digits(static_cast<std::uint64_t>(rate)));
   }
   const auto whole = static_cast<std::int64_t>(seconds);
   text += fmt::format("  {}:{:02}", whole / 60, whole % 60);

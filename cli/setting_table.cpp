@@ -74,9 +74,6 @@ std::string toml_quoted(const std::string& text) {
   return '"' + result + '"';
 }
 
-Accepts seconds() { return within(1, longest_time); }
-Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
-
 /// One of these words, in the order of the values of the field.
 Accepts one_of(const std::vector<std::string>& words) {
   return {fmt::format("{}", fmt::join(words, "|")), 0, 0, words};
@@ -97,6 +94,10 @@ std::vector<Setting> rows_of(Settings& s) {
   Policy& policy = s.run.policy;
   GuardLimits& guards = policy.guards;
   Output& output = s.output;
+  const Accepts seconds = within(1, longest_time);
+  const Accepts days = within(0, most_days);
+  const Accepts format = one_of({"text", "json"});
+  const Accepts when = one_of({"auto", "always", "never"});
   return {
       {"database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
        text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"},
@@ -121,21 +122,21 @@ std::vector<Setting> rows_of(Settings& s) {
       {"run.lock_wait", &s.run.lock_wait, "--lock-wait", "Seconds to wait for another run to end",
        within(0, longest_time)},
       {"run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
-       seconds()},
+       seconds},
       {"run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
        "End with 2 where there are changes"},
       {"market_cap.from", &policy.market_cap_from, "--market-cap-from",
        "Where market caps come from: the column market_cap, or close times shares",
        one_of({"column", "prices"})},
       {"market_cap.max_price_age_days", &policy.max_price_age_days, "",
-       "With prices: how many days before the as-of day the latest close may lie", days(0)},
+       "With prices: how many days before the as-of day the latest close may lie", days},
       {"market.issuer", &policy.issuer, "",
        "Column of symbols that tells the company, for universes with lines = \"primary\""},
       {"universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"},
       {"delisted.types", &policy.cleaned_types, "",
        "Types of the entries that are cleaned of delisted symbols", text(check_type)},
       {"ipo.days", &policy.ipo_days, "",
-       "Days in which a listing is recent, the as-of day included", days(1)},
+       "Days in which a listing is recent, the as-of day included", within(1, most_days)},
       {"eod.wait", &s.run.eod.wait, "--wait-for-eod",
        "Seconds to wait for the import of the day to be complete, 0 for not at all",
        within(0, longest_time)},
@@ -152,40 +153,37 @@ std::vector<Setting> rows_of(Settings& s) {
       {"guards.max_removed_percent", &guards.max_removed_percent, "",
        "Percent of its members that a universe may lose at once"},
       {"guards.max_data_age_days", &guards.max_data_age_days, "",
-       "Refuse a run without a price in so many days; where not set, prices are not asked", days(1),
-       std::int64_t{4}},
+       "Refuse a run without a price in so many days; where not set, prices are not asked",
+       within(1, most_days), std::int64_t{4}},
       {"events.enabled", &s.run.events, "--no-events", "Store and send events"},
       {"events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
        "Announce the first N universes of a task, 0 for all", within(0, most_rows)},
       {"outbox.max_age", &retention.outbox_max_age, "",
-       "Days after which a pending event is given up, 0 for never", days(0)},
+       "Days after which a pending event is given up, 0 for never", days},
       {"outbox.keep_days", &retention.outbox_days, "",
-       "Days for which a published event is kept, 0 for ever", days(0)},
+       "Days for which a published event is kept, 0 for ever", days},
       {"journal.keep_days", &retention.journal_days, "", "Days for which a run is kept, 0 for ever",
-       days(0)},
+       days},
       {"journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
        within(0, most_rows)},
       {"timeouts.connect", &database.connect_timeout, "",
-       "Seconds to reach one address of PostgreSQL", seconds()},
-      {"timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
-       seconds()},
+       "Seconds to reach one address of PostgreSQL", seconds},
+      {"timeouts.statement", &database.statement_timeout, "", "Seconds for one statement", seconds},
       {"timeouts.lock", &database.lock_timeout, "",
-       "Seconds to wait for a row that another program has locked", seconds()},
+       "Seconds to wait for a row that another program has locked", seconds},
       {"timeouts.commit", &database.commit_timeout, "",
-       "Seconds for COMMIT, and for finding out what came of it", seconds()},
-      {"timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds()},
+       "Seconds for COMMIT, and for finding out what came of it", seconds},
+      {"timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds},
       {"timeouts.publish", &redis.publish_timeout, "", "Seconds for publishing the events of a run",
-       seconds()},
-      {"output.format", &output.format, "--format", "Format of the result",
-       one_of({"text", "json"})},
+       seconds},
+      {"output.format", &output.format, "--format", "Format of the result", format},
       {"output.full", &output.full, "--full", "Name every member that came, went or moved"},
       {"output.color", &output.color, "--color",
-       "Colour in result and log: auto for on a terminal, without NO_COLOR",
-       one_of({"auto", "always", "never"})},
+       "Colour in result and log: auto for on a terminal, without NO_COLOR", when},
       {"output.progress", &output.progress, "--progress",
-       "A line on the terminal that says what a run is at", one_of({"auto", "always", "never"})},
+       "A line on the terminal that says what a run is at", when},
       {"log.format", &output.log_format, "--log-format", "Format of the log on standard error",
-       one_of({"text", "json"})},
+       format},
       {"log.level", &output.log_level, "",
        "How much is logged: quiet as with -q, verbose as with -v",
        one_of({"quiet", "normal", "verbose"})},

@@ -59,6 +59,10 @@ void write_run(json::Writer& json, const tables::RunView& view) {
   json.put("error", run.error);
 }
 
+/// A column whose cells may be cut, and one of numbers.
+Table::Column cut(const char* title) { return {title, false, true}; }
+Table::Column number(const char* title) { return {title, true}; }
+
 Color color_of_status(RunStatus status) {
   if (status == RunStatus::completed) return Color::green;
   const bool is_open = status == RunStatus::running || status == RunStatus::completed_with_errors;
@@ -155,8 +159,7 @@ std::string show_history(const tables::History& history, const Output& output) {
                      history.running, "average_duration_seconds", history.average_duration),
         "limit", history.page.limit, "offset", history.page.offset);
   }
-  Table table(
-      {{"started"}, {"run", false, true}, {"mode"}, {"status"}, {"changes", true}, {"took", true}});
+  Table table({{"started"}, cut("run"), {"mode"}, {"status"}, number("changes"), number("took")});
   for (const tables::RunView& view : history.runs) {
     const RunRecord& run = view.record;
     table.add({to_the_second(run.started_at), run.run_id, run.mode,
@@ -181,11 +184,7 @@ std::string show_changes(const tables::Changes& found, const Output& output) {
     return document("changes", json::list(found.changes, write_one), "total", found.total, "limit",
                     found.page.limit, "offset", found.page.offset);
   }
-  Table table({{"as of"},
-               {"universe", false, true},
-               {"change"},
-               {"reason", false, true},
-               {"run", false, true}});
+  Table table({{"as of"}, cut("universe"), {"change"}, cut("reason"), cut("run")});
   for (const tables::ChangeView& change : found.changes) {
     // How many came, went and moved, and why; of a symbol what became of it.
     const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
@@ -211,8 +210,7 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
   const auto shown = [](const std::optional<std::string>& text) {
     return text ? printable(*text) : "-";
   };
-  Table table(
-      {{"universe", false, true}, {"type", false, true}, {"symbols", true}, {"last updated"}});
+  Table table({cut("universe"), cut("type"), number("symbols"), {"last updated"}});
   for (const tables::EntrySummary& entry : entries) {
     table.add({shown(entry.universe), shown(entry.type),
                entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at)});
