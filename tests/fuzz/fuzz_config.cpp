@@ -1,6 +1,6 @@
-#include "settings.hpp"
 #include "domain/error.hpp"
 #include "fuzz/targets.hpp"
+#include "settings.hpp"
 
 namespace tickstock::fuzz {
 
