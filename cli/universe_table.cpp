@@ -85,7 +85,7 @@ struct UniverseReader {
     const toml::node& node = *table.get(key);
     // A number of dollars may be a whole one.
     const bool fits = std::same_as<Value, double> ? node.is_number() : node.is<Value>();
-    const auto value = node.value<Value>();
+    auto value = node.value<Value>();
     if (!fits || !is_good(*value)) fail(key, "must be " + demand);
     return value;
   }
