@@ -1,14 +1,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <limits>
+#include <algorithm>
+#include <array>
 
 #include "domain/text.hpp"
 #include "environment.hpp"
 #include "events/messages.hpp"
 #include "events/publisher.hpp"
 #include "exit_status.hpp"
-#include "metrics.hpp"
+#include "logging.hpp"
 #include "options.hpp"
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
@@ -34,17 +35,15 @@ struct Run {
     switch (options.command) {
       case Command::task: return task();
       case Command::init: return init();
-      case Command::status: return status();
-      case Command::history: return history();
-      case Command::universes: return universes();
       case Command::check: return check();
       case Command::deliver: return deliver();
-      case Command::config:
-        print(options.example ? config_example() : show_config(settings));
-        return status_done;
-      case Command::replay: return replay();
+      case Command::status: print(status()); break;
+      case Command::history: print(history()); break;
+      case Command::universes: print(universes()); break;
+      case Command::replay: print(replay()); break;
+      case Command::config: print(options.example ? config_example() : show_config(settings));
     }
-    return status_failed;
+    return status_done;
   }
 
   /// Whether nothing is to be printed of a success.
@@ -64,10 +63,13 @@ struct Run {
     return status;
   }
 
+  [[nodiscard]] tables::Database connect() const {
+    return {postgres::Connection::open(environment.database, patience), environment.tables};
+  }
+
   /// Connects, and requires what the command needs.
   [[nodiscard]] tables::Database open(const std::vector<tables::Need>& needs) const {
-    tables::Database database{postgres::Connection::open(environment.database, patience),
-                              environment.tables};
+    tables::Database database = connect();
     database.look_around(environment.timezone, environment.unknown_timezone);
     tables::require(database, needs);
     return database;
@@ -81,10 +83,10 @@ struct Run {
     const sync::Report report = sync::run(settings.run, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
-    const std::size_t most_names = output.log_level == LogLevel::verbose
-                                       ? std::numeric_limits<std::size_t>::max()
-                                       : names_of_a_warning;
-    for (const Warning& warning : report.warnings) log.warning(warning.words(most_names));
+    const bool names_all = output.log_level == LogLevel::verbose;
+    for (const Warning& warning : report.warnings) {
+      log.warning(warning.words(names_all ? warning.names.size() : names_of_a_warning));
+    }
     for (const std::string& error : report.errors()) log.error(error);
 
     int status = status_of(report, output.detailed_exitcode, caught_signal());
@@ -101,89 +103,53 @@ struct Run {
 
   int init() {
     const tables::TableNames& tables = environment.tables;
-    const sync::EodOptions& eod = settings.run.eod;
-    std::string text;
     if (options.print_grants) {
-      const bool reads_prices = settings.run.policy.price_days().has_value();
-      text = tables::grants_sql(tables, *options.print_grants, reads_prices,
-                                settings.run.policy.columns());
+      const Policy& policy = settings.run.policy;
+      print(tables::grants_sql(tables, *options.print_grants, policy.price_days().has_value(),
+                               policy.columns()));
     } else if (options.print_redis_acl) {
-      text = events::redis_acl(*options.print_redis_acl,
-                               eod.wait.count() > 0 ? eod.lists : std::vector<std::string>());
+      const sync::EodOptions& eod = settings.run.eod;
+      print(events::redis_acl(*options.print_redis_acl,
+                              eod.wait.count() > 0 ? eod.lists : std::vector<std::string>()));
     } else if (options.print_sql) {
-      text = fmt::format("{};\n", fmt::join(tables::schema_sql(tables), ";\n"));
-    }
-    if (!text.empty()) {
-      print(text);
-      return status_done;
-    }
-    tables::Database database{postgres::Connection::open(environment.database, patience), tables};
-    const std::vector<std::string> created = tables::create_schema(database);
-    if (output.quiet()) return status_done;
-    if (created.empty()) {
-      print("nothing to create: all tables are there\n");
+      print(fmt::format("{};\n", fmt::join(tables::schema_sql(tables), ";\n")));
     } else {
-      print(fmt::format("{}\n", fmt::join(created, "\n")), Tells::what_was_done);
+      tables::Database database = connect();
+      const std::vector<std::string> created = tables::create_schema(database);
+      if (output.quiet()) return status_done;
+      print(created.empty() ? "nothing to create: all tables are there\n"
+                            : fmt::format("{}\n", fmt::join(created, "\n")),
+            created.empty() ? Tells::what_is : Tells::what_was_done);
     }
     return status_done;
   }
 
-  int status() {
+  [[nodiscard]] std::string status() const {
     tables::Database database = open({tables::Need::read_own_tables});
-    const auto view = tables::read_run(database, options.run_id);
-    if (!view) {
-      throw Error(ErrorKind::failed, options.run_id
-                                         ? "there is no record of run '" + *options.run_id +
-                                               "'; 'tickstock-cache history' lists those that are"
-                                         : "no run is on record yet");
+    if (const auto view = tables::read_run(database, options.run_id)) {
+      return show_run(*view, output);
     }
-    print(show_run(*view, output));
-    return status_done;
+    if (!options.run_id) throw Error(ErrorKind::failed, "no run is on record yet");
+    throw Error(ErrorKind::failed, "there is no record of run '" + *options.run_id +
+                                       "'; 'tickstock-cache history' lists those that are");
   }
 
-  int history() {
+  [[nodiscard]] std::string history() const {
     tables::Database database = open({tables::Need::read_own_tables});
-    const tables::JournalPage page{options.days, options.limit, options.offset};
-    if (options.universe || options.symbol) {
-      const tables::ChangeFilter filter{options.universe, options.symbol};
-      print(show_changes(tables::read_changes(database, filter, page), output));
-    } else {
-      print(show_history(tables::read_history(database, page), output));
-    }
-    return status_done;
+    const auto& [universe, symbol] = options.changes;
+    return universe || symbol
+               ? show_changes(tables::read_changes(database, options.changes, options.page), output)
+               : show_history(tables::read_history(database, options.page), output);
   }
 
-  int universes() {
-    tables::Database database = open({tables::Need::list_entries});
-    print(show_universes(tables::list_entries(database), output));
-    return status_done;
-  }
-
-  int check() {
-    const auto findings = sync::check(environment, settings.run, patience);
-    int status = status_done;
-    // The first of these that applies.
-    for (const int each :
-         {status_usage, status_config, status_unavailable, status_failed, status_undelivered}) {
-      const bool applies =
-          std::any_of(findings.begin(), findings.end(), [each](const auto& finding) {
-            return finding.kind && status_of(*finding.kind, caught_signal()) == each;
-          });
-      if (status == status_done && applies) status = each;
-    }
-    const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
-    if (!output.json() && is_silent(status)) return outcome;
-    return finish(show_findings(findings, status, output), Tells::what_is, outcome);
-  }
-
-  int replay() {
+  [[nodiscard]] std::string replay() const {
     sync::ReplayOptions days{*options.from, *options.to, {settings.run.policy}};
     std::vector<std::string> files{settings.config_file};
     if (options.against) {
       Options other = options;
       other.config_file = options.against;
       Settings of_other;
-      resolve_settings(other, of_other);
+      if (const auto problem = resolve_settings(other, of_other)) throw Error(*problem);
       days.policies.push_back(of_other.run.policy);
       files.push_back(of_other.config_file);
     }
@@ -191,8 +157,28 @@ struct Run {
     const sync::ReplayReport report = sync::replay(days, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
-    print(show_replay(report, files, options.listing, output));
-    return status_done;
+    return show_replay(report, files, options.listing, output);
+  }
+
+  [[nodiscard]] std::string universes() const {
+    tables::Database database = open({tables::Need::list_entries});
+    return show_universes(tables::list_entries(database), output);
+  }
+
+  int check() {
+    const auto findings = sync::check(environment, settings.run, patience);
+    // The first of these that applies.
+    constexpr std::array statuses{status_usage, status_config, status_unavailable, status_failed,
+                                  status_undelivered};
+    const auto* const first = std::find_first_of(
+        statuses.begin(), statuses.end(), findings.begin(), findings.end(),
+        [](int status, const sync::Finding& finding) {
+          return finding.kind && status_of(*finding.kind, caught_signal()) == status;
+        });
+    const int status = first == statuses.end() ? status_done : *first;
+    const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
+    if (!output.json() && is_silent(status)) return outcome;
+    return finish(show_findings(findings, status, output), Tells::what_is, outcome);
   }
 
   int deliver() {
@@ -201,16 +187,12 @@ struct Run {
         open({Need::writable_server, Need::read_own_tables, Need::own_tables});
     const std::string name = "tickstock-cache deliver";
     const std::chrono::milliseconds time = environment.redis.publish_timeout;
-    std::uint64_t given_up = 0;
-    if (options.discard) {
-      sync::discard_event(database, name, *options.discard, time, patience);
-      ++given_up;
-    }
+    if (options.discard) sync::discard_event(database, name, *options.discard, time, patience);
     const sync::OldEvents old =
         sync::give_up_old_events(database, name, environment.retention.outbox_max_age);
     // Nothing more is to be had of a connection that is gone.
     if (old.failure && !database.connection.usable()) throw Error(*old.failure);
-    given_up += old.given_up;
+    const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);
     events::Publisher publisher(environment.redis);
     const sync::Delivery delivery =

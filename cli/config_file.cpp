@@ -1,11 +1,10 @@
-#include "config_file.hpp"
-
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 
 #include "environment.hpp"
+#include "settings.hpp"
 #include "universe_table.hpp"
 
 namespace tickstock::cli {
@@ -14,124 +13,71 @@ namespace {
 
 constexpr std::size_t longest_line = 4096;
 
-/// Takes the settings out of a text in TOML.
-class ConfigReader {
- public:
-  ConfigReader(std::string path, const std::string& text) : path_(std::move(path)) {
-    refuse_long_lines(text);
-    try {
-      table_ = toml::parse(text);
-    } catch (const toml::parse_error& error) {
-      // The parser's words can repeat what stands in the file, a password among it.
-      fail("line " + std::to_string(error.source().begin.line) + " is not TOML");
-    }
-  }
+[[noreturn]] void fail(const std::string& why) { throw Error(ErrorKind::config, why); }
 
-  [[nodiscard]] Config read() const {
-    Config config;
-    const auto attempt = [&config](const auto& step) {
-      try {
-        step();
-      } catch (const Error& error) {
-        if (!config.problem) config.problem = error;
-      }
-    };
-    for (const auto& section : table_) {
-      const std::string name(section.first.str());
-      if (name == "universe") {
-        attempt([&] { take_universes(config); });
-        continue;
-      }
-      const toml::table* keys = section.second.as_table();
-      attempt([&] {
-        if (keys == nullptr) fail("the key " + name + " stands outside a section");
-      });
-      if (keys == nullptr) continue;
-      for (const auto& key : *keys) {
-        attempt([&] {
-          const int line = static_cast<int>(key.second.source().begin.line);
-          const Setting& setting = find(name, std::string(key.first.str()), line);
-          config.given.push_back({&setting,
-                                  take(setting, key.second),
-                                  {Origin::Kind::file, path_ + ":" + std::to_string(line)}});
-        });
-      }
+/// A key with a hundred thousand dots would be a table as deep, and toml++ takes one down by
+/// recursion.
+void refuse_long_lines(std::string_view text) {
+  for (int line = 1; !text.empty(); ++line) {
+    const std::size_t size = std::min(text.find('\n'), text.size());
+    if (size > longest_line) {
+      fail(fmt::format("line {} is longer than {} bytes; break it into several lines", line,
+                       longest_line));
     }
-    return config;
+    text.remove_prefix(std::min(size + 1, text.size()));
   }
+}
 
- private:
-  [[noreturn]] void fail(const std::string& why) const {
-    throw Error(ErrorKind::config, "the configuration file " + path_ + ": " + why);
+toml::table table_of(const std::string& text) {
+  refuse_long_lines(text);
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    // The parser's words can repeat what stands in the file, a password among it.
+    fail(fmt::format("line {} is not TOML", error.source().begin.line));
   }
+}
 
-  void take_universes(Config& config) const {
-    try {
-      config.universes = read_universes(table_);
-    } catch (const Error& error) {
-      fail(error.what());
-    }
+const Setting& find(const std::string& section, const std::string& key, std::uint32_t line) {
+  std::vector<std::string> names;
+  // The right word in the wrong section is the other likely slip.
+  std::optional<std::string> meant;
+  for (const Setting& each : setting_table()) {
+    if (each.name == section + "." + key) return each;
+    names.push_back(each.title());
+    if (each.key() == key && !meant) meant = each.title();
   }
+  if (!meant) meant = nearest("[" + section + "] " + key, names);
+  fail(fmt::format("line {}: there is no setting [{}] {}; {}", line, section, key,
+                   meant ? "did you mean " + *meant + "?"
+                         : "'tickstock-cache config --example' shows those that are"));
+}
 
-  [[nodiscard]] const Setting& find(const std::string& section, const std::string& key,
-                                    int line) const {
-    std::vector<std::string> names;
-    // The right word in the wrong section is the other likely slip.
-    std::optional<std::string> meant;
-    for (const Setting& each : setting_table()) {
-      if (each.section == section && each.key == key) return each;
-      names.push_back(each.name());
-      if (each.key == key && !meant) meant = each.name();
-    }
-    if (!meant) meant = nearest("[" + section + "] " + key, names);
-    fail(fmt::format("line {}: there is no setting [{}] {}; {}", line, section, key,
-                     meant ? "did you mean " + *meant + "?"
-                           : "'tickstock-cache config --example' shows those that are"));
+Value take(const Setting& setting, const toml::node& node) {
+  // An empty list is of no setting's type, as what TOML has besides.
+  Value value = std::vector<std::string>();
+  if (const auto text = node.value_exact<std::string>()) {
+    value = setting.is_address() ? without_line_end(*text) : *text;
   }
-
-  [[nodiscard]] Value take(const Setting& setting, const toml::node& node) const {
-    // An empty list is of no setting's type, as what TOML has besides.
-    Value value = std::vector<std::string>();
-    if (const auto text = node.value_exact<std::string>()) {
-      value = setting.is_address() ? without_line_end(*text) : *text;
-    }
-    if (const auto number = node.value_exact<std::int64_t>()) {
-      value = *number;
-      if (std::holds_alternative<double*>(setting.field)) value = static_cast<double>(*number);
-    }
-    if (const auto number = node.value_exact<double>()) value = *number;
-    if (const auto truth = node.value_exact<bool>()) value = *truth;
-    if (const toml::array* list = node.as_array()) {
-      std::vector<std::string> texts;
-      for (const toml::node& each : *list) {
-        const auto text = each.value_exact<std::string>();
-        if (!text) fail(setting.name() + " must be a list of texts");
-        texts.push_back(*text);
-      }
-      value = std::move(texts);
-    }
-    if (const std::string problem = problem_of(setting, value); !problem.empty()) {
-      fail(setting.name() + " " + problem);
-    }
-    return value;
+  if (const auto number = node.value_exact<std::int64_t>()) {
+    value = *number;
+    if (std::holds_alternative<double*>(setting.field)) value = static_cast<double>(*number);
   }
-
-  /// A key with a hundred thousand dots would be a table as deep, and toml++ takes one down by
-  /// recursion.
-  void refuse_long_lines(std::string_view text) const {
-    for (int line = 1; !text.empty(); ++line) {
-      const std::size_t size = std::min(text.find('\n'), text.size());
-      if (size > longest_line) {
-        fail(fmt::format("line {} is longer than {} bytes; break it into several lines", line,
-                         longest_line));
-      }
-      text.remove_prefix(std::min(size + 1, text.size()));
+  if (const auto number = node.value_exact<double>()) value = *number;
+  if (const auto truth = node.value_exact<bool>()) value = *truth;
+  if (const toml::array* list = node.as_array()) {
+    std::vector<std::string> texts;
+    for (const toml::node& each : *list) {
+      const auto text = each.value_exact<std::string>();
+      if (!text) fail(setting.title() + " must be a list of texts");
+      texts.push_back(*text);
     }
+    value = std::move(texts);
   }
-
-  std::string path_;
-  toml::table table_;
-};
+  const std::string problem = problem_of(setting, value);
+  if (!problem.empty()) fail(setting.title() + " " + problem);
+  return value;
+}
 
 }  // namespace
 
@@ -143,11 +89,37 @@ bool Config::holds_password() const {
 }
 
 Config parse_config(const std::string& text, const std::string& path) {
-  try {
-    return ConfigReader(path, text).read();
-  } catch (const Error& error) {
-    return {.problem = error};
+  Config config;
+  const auto attempt = [&](const auto& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      const std::string words = "the configuration file " + path + ": " + error.what();
+      if (!config.problem) config.problem = Error(ErrorKind::config, words);
+    }
+  };
+  toml::table table;
+  attempt([&] { table = table_of(text); });
+  for (const auto& section : table) {
+    const std::string name(section.first.str());
+    const toml::table* keys = section.second.as_table();
+    if (name == "universe") {
+      attempt([&] { config.universes = read_universes(table); });
+    } else if (keys == nullptr) {
+      attempt([&] { fail("the key " + name + " stands outside a section"); });
+    } else {
+      for (const auto& key : *keys) {
+        attempt([&] {
+          const auto line = key.second.source().begin.line;
+          const Setting& setting = find(name, std::string(key.first.str()), line);
+          config.given.push_back({&setting,
+                                  take(setting, key.second),
+                                  {Origin::Kind::file, fmt::format("{}:{}", path, line)}});
+        });
+      }
+    }
   }
+  return config;
 }
 
 Config read_config_file(const std::string& path) {

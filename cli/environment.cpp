@@ -24,12 +24,10 @@ constexpr std::size_t largest_file = 1024UL * 1024;
   throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why);
 }
 
-/// Closes a descriptor.
+/// Closes a descriptor, which harms nothing where it could not be opened.
 struct Descriptor {
   int number;
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
+  ~Descriptor() { ::close(number); }
 };
 
 /// Only the owner can read it; or it is root's and can't be written, and read by a group of this
@@ -71,10 +69,8 @@ void trim_libpq_variables() {
 
 std::optional<std::string> variable(const char* name) {
   const char* value = std::getenv(name);
-  if (value == nullptr) return std::nullopt;
-  std::string text = without_line_end(value);
-  if (text.empty()) return std::nullopt;
-  return text;
+  std::string text = without_line_end(value == nullptr ? "" : value);
+  return text.empty() ? std::nullopt : std::optional(std::move(text));
 }
 
 FileContent read_file(const std::string& path) {
@@ -111,11 +107,10 @@ void require_private(const FileContent& content, const std::string& path) {
 std::string read_secret_file(const std::string& path) {
   const FileContent content = read_file(path);
   require_private(content, path);
-  std::string line = content.text.substr(0, content.text.find('\n'));
-  const std::size_t first = line.find_first_not_of(" \t\r");
-  const std::size_t last = line.find_last_not_of(" \t\r");
-  if (first == std::string::npos) unusable(path, "its first line is empty");
-  return line.substr(first, last - first + 1);
+  const std::string_view text = content.text;
+  const std::string_view line = trimmed(text.substr(0, text.find('\n')));
+  if (line.empty()) unusable(path, "its first line is empty");
+  return std::string(line);
 }
 
 io::Interrupt catch_signals() {

@@ -33,7 +33,7 @@ inline bool is_success(int status) {
 /// that came, if one did.
 inline int status_of(ErrorKind kind, int signal) {
   switch (kind) {
-    case ErrorKind::failed: return status_failed;
+    case ErrorKind::failed: break;
     case ErrorKind::unavailable:
     case ErrorKind::retryable: return status_unavailable;
     case ErrorKind::outcome_unknown: return status_outcome_unknown;

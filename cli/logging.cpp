@@ -1,13 +1,12 @@
 #include "logging.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
 #include "environment.hpp"
@@ -21,21 +20,9 @@ constexpr std::size_t bar_width = 20;
 constexpr std::chrono::milliseconds moment{300};
 constexpr std::chrono::milliseconds pause_between_drawings{100};
 
-spdlog::level::level_enum spdlog_level(Log::Level level) {
-  static_assert(static_cast<int>(Log::Level::debug) == spdlog::level::debug &&
-                static_cast<int>(Log::Level::error) == spdlog::level::err);
-  return static_cast<spdlog::level::level_enum>(level);
-}
-
-std::string_view word_of(Log::Level level) {
-  const auto word = spdlog::level::to_string_view(spdlog_level(level));
-  return {word.data(), word.size()};
-}
-
-Log::Level lowest_of(LogLevel level) {
-  if (level == LogLevel::quiet) return Log::Level::error;
-  return level == LogLevel::verbose ? Log::Level::debug : Log::Level::info;
-}
+/// The word for each level, and the priority of syslog as systemd's journal reads it.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> levels{
+    {{"debug", "<7>"}, {"info", "<6>"}, {"warning", "<4>"}, {"error", "<3>"}}};
 
 /// Whether standard error is what systemd made for its journal, and not a file or a pipe that
 /// somebody put in its place (systemd.exec(5), JOURNAL_STREAM).
@@ -46,71 +33,49 @@ bool is_journal() {
          stream == fmt::format("{}:{}", facts.st_dev, facts.st_ino);
 }
 
-/// `1,234,567`
-std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
-
 /// `1:05`
 std::string clock_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-/// The terminal is the user's; a line that can't be drawn is no reason to fail.
-void put(std::string_view text) {
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-}
+/// A line that can't be written is no reason to fail.
+void put(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 }  // namespace
 
-Log::Log()
-    : to_journal_(is_journal()),
-      logger_(std::make_unique<spdlog::logger>("tickstock-cache",
-                                               std::make_shared<spdlog::sinks::stderr_sink_st>())) {
-  logger_->set_pattern("%v");
-  logger_->flush_on(spdlog::level::trace);
-}
-
-Log::~Log() { clear_progress(); }
+Log::Log() : to_journal_(is_journal()) {}
 
 void Log::configure(const Output& output) {
   format_ = output.log_format;
   screen_ = screen_of(STDERR_FILENO, output.color);
-  logger_->set_level(spdlog_level(lowest_of(output.log_level)));
-  can_draw_ = format_ == LogFormat::text && output.log_level == LogLevel::normal &&
+  lowest_ = output.quiet() ? Level::error : Level::info;
+  if (output.log_level == LogLevel::verbose) lowest_ = Level::debug;
+  can_draw_ = format_ == Format::text && output.log_level == LogLevel::normal &&
               can_redraw(output.progress);
 }
 
 void Log::write(Level level, std::string_view message, int step) {
-  if (!logger_->should_log(spdlog_level(level))) return;
+  if (level < lowest_) return;
   clear_progress();
-  // The priority of syslog as systemd's journal reads it.
-  constexpr std::array<std::string_view, 4> priorities{"<7>", "<6>", "<4>", "<3>"};
-  const std::string_view priority =
-      to_journal_ ? priorities[static_cast<std::size_t>(level) - 1] : "";
-  logger_->log(spdlog_level(level), fmt::format("{}{}", priority, line(level, message, step)));
+  put(fmt::format("{}{}\n", to_journal_ ? levels[static_cast<std::size_t>(level)].second : "",
+                  line(level, message, step)));
 }
 
 std::string Log::line(Level level, std::string_view message, int step) const {
-  if (format_ == LogFormat::text) {
-    std::string word(level == Level::info ? "" : word_of(level));
+  std::string word(levels[static_cast<std::size_t>(level)].first);
+  if (format_ == Format::text) {
+    if (level == Level::info) return "tickstock-cache: " + printable(message);
     if (level == Level::error) word = screen_.paint(Color::bold_red, word);
     if (level == Level::warning) word = screen_.paint(Color::yellow, word);
-    return fmt::format("tickstock-cache: {}{}{}", word, word.empty() ? "" : ": ",
-                       printable(message));
+    return fmt::format("tickstock-cache: {}: {}", word, printable(message));
   }
   const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_);
   json::Writer json(json::BadText::escape);
-  json.begin_object();
-  json.key("level").string(word_of(level));
-  json.put("run_id", json::null_if_empty(run_id_));
-  json.key("message").string(message);
-  if (step > 0) json.key("step").number(step).key("total_steps").number(5);
-  json.key("elapsed_ms").number(std::int64_t{elapsed.count()});
-  json.end_object();
+  json.begin_object().put("level", word, "run_id", json::null_if_empty(run_id_), "message",
+                          message);
+  if (step > 0) json.put("step", step, "total_steps", 5);
+  json.put("elapsed_ms", elapsed.count()).end_object();
   return json.text();
 }
 
@@ -149,8 +114,7 @@ void Log::draw_progress() {
 }
 
 void Log::clear_progress() {
-  if (!std::exchange(drawn_, false)) return;
-  put("\r\x1b[K");
+  if (std::exchange(drawn_, false)) put("\r\x1b[K");
 }
 
 void Log::end_progress() {
@@ -177,12 +141,13 @@ std::string progress_text(std::string_view what, const tables::Reading& reading,
   }
   if (reading.rows > 0) {
     const double rate = seconds > 0 ? static_cast<double>(reading.rows) / seconds : 0;
-    numbers += fmt::format("  {} rows, {}/s", grouped(reading.rows),
-                           grouped(static_cast<std::uint64_t>(rate)));
+    numbers += fmt::format("  {} rows, {}/s", fmt::group_digits(reading.rows),
+                           fmt::group_digits(static_cast<std::uint64_t>(rate)));
   }
   numbers += "  " + clock_text(seconds);
-  if (part > 0 && part < 1)
+  if (part > 0 && part < 1) {
     numbers += fmt::format(", {} left", clock_text(seconds / part - seconds));
+  }
   // The bar goes before a number does.
   if (columns_of(text) + columns_of(bar) + columns_of(numbers) > width) bar.clear();
   text += bar + numbers;

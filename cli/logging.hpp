@@ -1,14 +1,8 @@
 #pragma once
 
-#include <memory>
-
 #include "settings.hpp"
 #include "show/screen.hpp"
 #include "sync/run.hpp"
-
-namespace spdlog {
-class logger;
-}
 
 namespace tickstock::cli {
 
@@ -21,11 +15,10 @@ namespace tickstock::cli {
 /// over again, and is gone when the run is over or something else is to be written.
 class Log final : public sync::Observer {
  public:
-  /// As spdlog counts them.
-  enum class Level : unsigned char { debug = 1, info, warning, error };
+  enum class Level : unsigned char { debug, info, warning, error };
 
   Log();
-  ~Log() override;
+  ~Log() override { clear_progress(); }
 
   /// From now on lines look like this; before, they are text of the normal level, without colour.
   void configure(const Output& output);
@@ -56,12 +49,12 @@ class Log final : public sync::Observer {
   void say(std::string what);
   void clear_progress();
 
-  LogFormat format_ = LogFormat::text;
+  Format format_ = Format::text;
+  Level lowest_ = Level::info;
   bool to_journal_;
   Screen screen_;
   std::string run_id_;
   Clock::time_point begin_ = Clock::now();
-  std::unique_ptr<spdlog::logger> logger_;
 
   // The line of progress
   bool can_draw_ = false;

@@ -9,7 +9,6 @@
 #include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
-#include "metrics.hpp"
 #include "options.hpp"
 #include "settings.hpp"
 #include "show/output.hpp"
@@ -24,16 +23,13 @@ using namespace tickstock::cli;
 /// One line on standard error, and with `--format json` the document on standard output too.
 int report_failure(const Error& error, Log& log, const Output& output) {
   const int status = status_of(error.kind(), caught_signal());
-  const std::string message =
-      std::string(error.what()) +
-      (error.kind() == ErrorKind::interrupted ? "; nothing was changed" : "");
+  std::string message = error.what();
+  if (error.kind() == ErrorKind::interrupted) message += "; nothing was changed";
   log.error(message);
-  if (output.json()) {
-    try {
-      print(json_failure(message, status));
-    } catch (const Error&) {
-      // The status of the failure itself counts more than that of its document.
-    }
+  try {
+    if (output.json()) print(json_failure(message, status));
+  } catch (const Error&) {
+    // The status of the failure itself counts more than that of its document.
   }
   return status;
 }
@@ -64,17 +60,14 @@ int run(int argc, const char* const* argv) {
     }
     options = std::get<Options>(std::move(parsed));
     is_read = true;
-    resolve_settings(options, settings);
+    if (const auto problem = resolve_settings(options, settings)) throw Error(*problem);
     log.configure(settings.output);
     return run_command(options, settings, log, catch_signals());
   } catch (const Error& error) {
     if (!is_read) {
       options = salvage_command_line(argc, argv);
-      try {
-        resolve_settings(options, settings);
-      } catch (const Error&) {
-        // The problem of the command line came first.
-      }
+      // The problem of the command line came first.
+      resolve_settings(options, settings);
     }
     log.configure(settings.output);
     const int status = report_failure(error, log, settings.output);

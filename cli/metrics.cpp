@@ -1,5 +1,3 @@
-#include "metrics.hpp"
-
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,17 +12,15 @@
 #include <utility>
 
 #include "exit_status.hpp"
+#include "logging.hpp"
+#include "show/output.hpp"
 
 namespace tickstock::cli {
 
 namespace {
 
-struct Family {
-  std::string_view name;
-  std::string_view help;
-};
-
-constexpr std::array<Family, 13> families{
+/// Name and help of each.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> families{
     {{"last_attempt_timestamp_seconds", "When the last run of this mode ended, however it did."},
      {"last_success_timestamp_seconds",
       "When the last run of this mode ended that committed or had nothing to do."},
@@ -70,13 +66,12 @@ Samples read(const std::string& path) {
 
 std::string text_of(const Samples& samples) {
   std::string text;
-  for (const Family& family : families) {
-    const auto found = samples.find(family.name);
+  for (const auto& [name, help] : families) {
+    const auto found = samples.find(name);
     if (found == samples.end() || found->second.empty()) continue;
-    text +=
-        fmt::format("# HELP {0}{1} {2}\n# TYPE {0}{1} gauge\n", prefix, family.name, family.help);
+    text += fmt::format("# HELP {0}{1} {2}\n# TYPE {0}{1} gauge\n", prefix, name, help);
     for (const auto& [labels, value] : found->second) {
-      text += fmt::format("{}{}{} {}\n", prefix, family.name, labels, value);
+      text += fmt::format("{}{}{} {}\n", prefix, name, labels, value);
     }
   }
   return text;
@@ -111,10 +106,9 @@ void change(const std::string& path, Log& log, const std::function<void(Samples&
 
 /// What became of each universe, whichever tasks wrote it.
 void take_universes(Samples& samples, const sync::Report& report) {
-  auto& members = samples["universe_members"];
-  auto& added = samples["universe_members_added"];
-  auto& removed = samples["universe_members_removed"];
-  for (auto* family : {&members, &added, &removed}) family->clear();
+  auto& members = samples["universe_members"] = {};
+  auto& added = samples["universe_members_added"] = {};
+  auto& removed = samples["universe_members_removed"] = {};
   const auto take = [&](const std::string& name, const Entry& entry, const MembershipDiff& diff) {
     const std::string labels = label("universe", name);
     members[labels] = static_cast<double>(distinct(entry.members.list()).size());
@@ -122,8 +116,9 @@ void take_universes(Samples& samples, const sync::Report& report) {
     removed[labels] += static_cast<double>(diff.removed.size());
   };
   for (const auto& universe : report.snapshot->plan.universes) {
-    const Entry* entry = find_entry(report.snapshot->entries, universe->name);
-    if (entry != nullptr) take(universe->name, *entry, {});
+    if (const Entry* entry = find_entry(report.snapshot->entries, universe->name)) {
+      take(universe->name, *entry, {});
+    }
   }
   for (const EntryWrite* write : report.writes()) take(write->universe, *write->after, write->diff);
 }
@@ -137,8 +132,7 @@ void take_report(Samples& samples, const sync::Report& report) {
   set("symbols", report.snapshot->market.size());
   set("eligible_symbols", report.snapshot->market.ranking().size());
   if (report.newest_prices) {
-    const std::chrono::seconds age = *report.as_of - *report.newest_prices;
-    set("data_age_seconds", age.count());
+    set("data_age_seconds", std::chrono::seconds(*report.as_of - *report.newest_prices).count());
   }
   if (!report.committed) return;
   const Plan& plan = report.snapshot->plan;
@@ -155,9 +149,7 @@ void record_run(const std::string& path, Log& log, Mode mode, int exit_status, d
   change(path, log, [&](Samples& samples) {
     const std::string labels = label("mode", to_string(mode));
     samples["last_attempt_timestamp_seconds"][labels] = ended_at;
-    if (is_success(exit_status)) {
-      samples["last_success_timestamp_seconds"][labels] = ended_at;
-    }
+    if (is_success(exit_status)) samples["last_success_timestamp_seconds"][labels] = ended_at;
     samples["last_exit_status"][labels] = exit_status;
     samples["last_duration_seconds"][labels] = duration;
     samples["build_info"] = {{label("version", version), 1}};

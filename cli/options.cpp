@@ -4,7 +4,9 @@
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <regex>
+#include <set>
 
 #include "domain/error.hpp"
 #include "tables/schema.hpp"
@@ -31,49 +33,146 @@ std::string check_day(const std::string& value) {
   return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
 }
 
-std::string check_digest(const std::string& value) {
-  static const std::regex digest("[0-9a-f]{64}");
-  return std::regex_match(value, digest)
-             ? ""
-             : "must be the 64 hexadecimal digits that a dry run prints";
+/// A text that this pattern matches as a whole.
+Accepts like(const char* pattern, const char* problem, const std::string& called) {
+  const auto check = [=](const std::string& value) {
+    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
+  };
+  return text(check, called);
 }
 
-std::string check_uuid(const std::string& value) {
-  static const std::regex uuid("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}");
-  return std::regex_match(value, uuid) ? "" : "must be the id of an event, a UUID";
+/// The options that are no settings, with the fields of `options`.
+std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
+  const auto own = [](const char* flag, const Field& field, const char* meaning,
+                      const Accepts& accepts = {}) {
+    return Setting{"", field, flag, meaning, accepts};
+  };
+  const Accepts file = text(nullptr, "FILE");
+  return {
+      own("-v,--verbose", &verbose, "Log more"),
+      own("-q,--quiet", &quiet, "Print nothing when the run succeeds; log errors only"),
+      own("--database-url-file", &options.database_url_file, "File of mode 0600 that holds it",
+          file),
+      own("--redis-url-file", &options.redis_url_file, "File of mode 0600 that holds it", file),
+      own("--config", &options.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)", file),
+      own("--dry-run", &options.dry_run, "Show what would change, and change nothing"),
+      own("--as-of", &options.as_of, "Day to compute for, YYYY-MM-DD (today)",
+          text(check_day, "DAY")),
+      own("--run-id", &options.run_id, "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
+          text(check_word, "ID")),
+      own("--approve-plan", &options.approve_plan,
+          "Run only if the plan has this digest, and then in spite of the guards",
+          like("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints",
+               "DIGEST")),
+      own("--print-sql", &options.print_sql, "Print the SQL instead of running it"),
+      own("--print-grants", &options.print_grants,
+          "Print the SQL that grants a role what the job needs",
+          text(tables::role_problem, "ROLE")),
+      own("--print-redis-acl", &options.print_redis_acl,
+          "Print the command that makes a user of Redis for it", text(check_redis_user, "USER")),
+      own("RUN_ID", &options.run_id, "The run; the last one where not given", text(check_word)),
+      own("--universe", &options.changes.universe, "List the changes of this universe",
+          text(nullptr, "NAME")),
+      own("--symbol", &options.changes.symbol,
+          "List the changes in which this symbol came, went or moved", text(nullptr, "SYMBOL")),
+      own("--days", &options.page.days, "Only what the last N days of 24 hours brought",
+          within(1, longest_past)),
+      own("--limit", &options.page.limit, "How many to list", within(1, largest_page)),
+      own("--offset", &options.page.offset, "How many to leave out first", within(0, largest_page)),
+      own("--discard", &options.discard, "Give this pending event up first, unpublished",
+          like("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
+               "must be the id of an event, a UUID", "EVENT_ID")),
+      own("--from", &options.from, "First day, YYYY-MM-DD", text(check_day, "DAY")),
+      own("--to", &options.to, "Last day, YYYY-MM-DD", text(check_day, "DAY")),
+      own("--against", &options.against, "Another configuration file, to compare with", file),
+      own("--format/csv", &options.listing, "Format of the result",
+          one_of({"text", "json", "csv"})),
+      own("--example", &options.example,
+          "Print a configuration file with all settings and their defaults"),
+  };
 }
 
-/// Builds the command line out of small blocks, each as the man page lists it.
+/// What the program itself and every command take, besides help and version.
+constexpr const char* everywhere = "--log-format --color --progress -v,--verbose -q,--quiet";
+
+/// What every command takes.
+constexpr const char* connecting =
+    "--database-url --database-url-file --redis-url --redis-url-file --config --timezone --timeout";
+
+/// The settings of a run.
+constexpr const char* run_settings =
+    "--triggered-by --lock-wait --market-cap-from --wait-for-eod --eod-timeout "
+    "--max-universe-events --no-events --detailed-exitcode --full --format --metrics-file";
+
+constexpr const char* task = "--dry-run --as-of --run-id --approve-plan";
+
+/// Flags of which only one may be given.
+constexpr std::array exclusive{"-v -q", "--database-url --database-url-file",
+                               "--redis-url --redis-url-file",
+                               "--print-sql --print-grants --print-redis-acl"};
+
+struct CommandRow {
+  const char* name;
+  const char* description;
+  Command command;
+  const char* flags;  ///< that it has for itself
+  Mode mode = Mode::full;
+  bool dry_run = false;
+};
+
+constexpr std::array<CommandRow, 14> command_table{{
+    {"sync", "Bring all universes in line: the three tasks", Command::task, task},
+    {"market-cap", "Only the categories by market cap and the top lists", Command::task, task,
+     Mode::market_cap},
+    {"ipo", "Only the recent listings", Command::task, task, Mode::ipos},
+    {"themes", "Only the universes that the configuration declares", Command::task, task,
+     Mode::themes},
+    {"delisted", "Only take delisted symbols out", Command::task, task, Mode::delisted},
+    {"dry-run", "Show what sync would change", Command::task, task, Mode::full, true},
+    {"init", "Create the program's own tables, and cache_entries where it is missing",
+     Command::init, "--print-sql --print-grants --print-redis-acl"},
+    {"status", "Show the record of a run", Command::status, "RUN_ID --format"},
+    {"history", "List the last runs, or the changes of a universe or a symbol", Command::history,
+     "--universe --symbol --days --limit --offset --format"},
+    {"universes", "List the entries with type, count and last change", Command::universes,
+     "--format"},
+    {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
+    {"deliver", "Publish the events that are still pending", Command::deliver, "--discard"},
+    {"replay", "Show how the universes would have changed over days of prices", Command::replay,
+     "--from --to --against --format/csv"},
+    {"config", "Show the settings that hold, and where each comes from", Command::config,
+     "--example"},
+}};
+
+std::vector<std::string> names_of_commands() {
+  std::vector<std::string> names;
+  for (const CommandRow& row : command_table) names.emplace_back(row.name);
+  return names;
+}
+
+/// Builds the command line out of these tables, as the man page lists them.
 class CommandLine {
  public:
   /// \param words those of a command line; a command that is not among them gets no options, which
   /// would take a millisecond to make. Without a list all commands get theirs.
-  explicit CommandLine(std::optional<std::vector<std::string_view>> words)
-      : words_(std::move(words)) {
+  explicit CommandLine(const std::optional<std::vector<std::string_view>>& words) {
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(36);
-    everywhere();
-    task("sync", "Bring all universes in line: the three tasks", Mode::full);
-    task("market-cap", "Only the categories by market cap and the top lists", Mode::market_cap);
-    task("ipo", "Only the recent listings", Mode::ipos);
-    task("themes", "Only the universes that the configuration declares", Mode::themes);
-    task("delisted", "Only take delisted symbols out", Mode::delisted);
-    task("dry-run", "Show what sync would change", Mode::full, true);
-    command("init", "Create the program's own tables, and cache_entries where it is missing",
-            Command::init, &CommandLine::init);
-    command("status", "Show the record of a run", Command::status, &CommandLine::status);
-    command("history", "List the last runs, or the changes of a universe or a symbol",
-            Command::history, &CommandLine::history);
-    command("universes", "List the entries with type, count and last change", Command::universes,
-            &CommandLine::looking);
-    command("check", "Look at everything that a run needs; write nothing", Command::check,
-            &CommandLine::looking);
-    command("deliver", "Publish the events that are still pending", Command::deliver,
-            &CommandLine::deliver);
-    command("replay", "Show how the universes would have changed over days of prices",
-            Command::replay, &CommandLine::replay);
-    command("config", "Show the settings that hold, and where each comes from", Command::config,
-            &CommandLine::config);
+    add_everywhere(app_);
+    for (const CommandRow& row : command_table) {
+      CLI::App& app = *app_.add_subcommand(row.name, row.description);
+      app.final_callback([this, &row] {
+        options_.command = row.command;
+        options_.mode = row.mode;
+        options_.dry_run = options_.dry_run || row.dry_run;
+      });
+      if (words && std::count(words->begin(), words->end(), row.name) == 0) continue;
+      add(app, row.flags);
+      const bool runs = row.command == Command::task || row.command == Command::config;
+      if (runs) add(app, run_settings);
+      add(app, connecting);
+      add_everywhere(app);
+    }
   }
 
   std::variant<Options, Answer> parse(int argc, const char* const* argv) {
@@ -87,17 +186,14 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorKind::usage, message_of(error));
     }
-    const bool prints_sql = options_.print_sql;
-    const bool prints_grants = options_.print_grants.has_value();
-    const bool prints_acl = options_.print_redis_acl.has_value();
-    exclude("-v", verbose_, "-q", quiet_);
-    const Setting& level = cli::setting("log.level");
-    if (verbose_) give(level, "verbose", "--verbose");
-    if (quiet_) give(level, "quiet", "--quiet");
-    exclude("--database-url", options_.gives(cli::setting("database.url")), "--database-url-file",
-            options_.database_url_file.has_value());
-    exclude("--redis-url", options_.gives(cli::setting("redis.url")), "--redis-url-file",
-            options_.redis_url_file.has_value());
+    for (const char* flags : exclusive) {
+      std::vector<std::string> given = CLI::detail::split(flags, ' ');
+      std::erase_if(given, [this](const std::string& flag) { return !flags_.contains(flag); });
+      if (given.size() < 2) continue;
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'",
+                              given[0], given[1]));
+    }
     if (options_.command == Command::replay && !(options_.from && options_.to)) {
       throw Error(ErrorKind::usage,
                   "replay needs --from and --to, the first and the last day; see "
@@ -106,9 +202,8 @@ class CommandLine {
     if (options_.from && *options_.from > *options_.to) {
       throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");
     }
-    exclude("--print-sql", prints_sql, "--print-grants", prints_grants);
-    exclude("--print-sql", prints_sql, "--print-redis-acl", prints_acl);
-    exclude("--print-grants", prints_grants, "--print-redis-acl", prints_acl);
+    if (verbose_) give(setting("log.level"), "verbose", "--verbose");
+    if (quiet_) give(setting("log.level"), "quiet", "--quiet");
     return options_;
   }
 
@@ -121,20 +216,7 @@ class CommandLine {
     return table;
   }
 
-  [[nodiscard]] std::vector<std::string> commands() const {
-    std::vector<std::string> names;
-    for (const CLI::App* each : app_.get_subcommands({})) names.push_back(each->get_name());
-    return names;
-  }
-
  private:
-  static void exclude(const char* one, bool is_given, const char* other, bool other_is_given) {
-    if (!is_given || !other_is_given) return;
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'", one, other));
-  }
-
   static std::string rows_of(const CLI::App& app, const std::string& command) {
     std::string rows;
     for (const CLI::Option* option : app.get_options({})) {
@@ -147,20 +229,12 @@ class CommandLine {
     return rows;
   }
 
-  static std::vector<std::string> options_of(const CLI::App& app) {
-    std::vector<std::string> names;
-    for (const CLI::Option* each : app.get_options()) {
-      for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
-    }
-    return names;
-  }
-
   /// What was wrong, without repeating a value: it could be a secret in the wrong place.
   [[nodiscard]] std::string message_of(const CLI::ParseError& error) const {
     const auto chosen = app_.get_subcommands();
-    const std::string help = "; see 'tickstock-cache " +
-                             (chosen.empty() ? std::string() : chosen.front()->get_name() + " ") +
-                             "--help'";
+    const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
+    const std::string help =
+        fmt::format("; see 'tickstock-cache {}--help'", chosen.empty() ? "" : app.get_name() + " ");
     const std::vector<std::string> extras = app_.remaining(true);
     const bool misses_command =
         error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
@@ -169,8 +243,11 @@ class CommandLine {
       const std::string first = extras.front().substr(0, extras.front().find('='));
       const bool is_option = first.starts_with('-');
       if (!is_option && !chosen.empty()) return "an argument too many" + help;
-      const std::vector<std::string> known =
-          is_option ? options_of(chosen.empty() ? app_ : *chosen.front()) : commands();
+      std::vector<std::string> known;
+      for (const CLI::Option* each : app.get_options()) {
+        for (const std::string& name : each->get_lnames()) known.push_back("--" + name);
+      }
+      if (!is_option) known = names_of_commands();
       if (is_option && std::count(known.begin(), known.end(), first) > 0) {
         return first + " stands behind the command" + help;
       }
@@ -183,169 +260,69 @@ class CommandLine {
     return text + help;
   }
 
-  /// An option, at most once. A value that looks like the next option is refused, which CLI11 would
-  /// swallow.
-  template <typename Take>
-  void add(const Setting& option, const Take& take) {
-    if (option.is_switch()) {
-      app_now_->add_flag_callback(option.flag, [&option, take] { take(option.switches_on()); })
-          ->description(option.help());
-      return;
-    }
-    const auto check_and_take = [&option, take](const std::string& text) {
-      const Value value = parse_value(option, text).value_or(Value());
-      const bool is_value = !text.empty() && !text.starts_with('-');
-      std::string problem = is_value ? problem_of(option, value) : "needs a value";
-      if (problem.empty() && option.is_address() && option.has_password(text)) {
-        problem = "holds a password, which everyone on this machine can read; put it into " +
-                  option.variable() + " or " + option.flag + "-file";
-      }
-      if (!problem.empty()) throw CLI::ValidationError(option.flag + " " + problem);
-      take(value);
-    };
-    app_now_->add_option_function<std::string>(option.flag, check_and_take)
-        ->description(option.help())
-        ->type_name(option.accepts.called);
-  }
-
-  /// The flag of a setting.
-  void setting(std::string_view name) {
-    const Setting& setting = cli::setting(name);
-    add(setting, [this, &setting](const Value& value) { give(setting, value, setting.flag); });
-  }
-
-  /// An option that is no setting.
-  void own(const char* flag, Field field, const char* meaning, const Accepts& accepts = {}) {
-    const Setting& option = own_.emplace_back(Setting{"", "", field, flag, meaning, accepts});
-    add(option, [&option](const Value& value) { option.set(value); });
-  }
-
   void give(const Setting& setting, const Value& value, const std::string& flag) {
     options_.given.push_back({&setting, value, {Origin::Kind::flag, flag}});
   }
 
-  void everywhere() {
-    app_now_->set_version_flag("--version", version_text(), "Print the version");
-    app_now_->set_help_flag("-h,--help", "Print this help");
-    setting("log.format");
-    setting("output.color");
-    setting("output.progress");
-    own("-v,--verbose", &verbose_, "Log more");
-    own("-q,--quiet", &quiet_, "Print nothing when the run succeeds; log errors only");
-  }
-
-  void connecting() {
-    setting("database.url");
-    own("--database-url-file", &options_.database_url_file, "File of mode 0600 that holds it",
-        text(nullptr, "FILE"));
-    setting("redis.url");
-    own("--redis-url-file", &options_.redis_url_file, "File of mode 0600 that holds it",
-        text(nullptr, "FILE"));
-    own("--config", &options_.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)",
-        text(nullptr, "FILE"));
-    setting("run.timezone");
-    setting("run.timeout");
-  }
-
-  void task_settings() {
-    for (const char* each :
-         {"run.triggered_by", "run.lock_wait", "market_cap.from", "eod.wait", "eod.timeout",
-          "events.max_universe_events", "events.enabled", "run.detailed_exitcode", "output.full",
-          "output.format", "metrics.file"}) {
-      setting(each);
+  void take(const Setting& option, const Value& value) {
+    flags_.insert(option.flag.substr(0, option.flag.find(',')));
+    if (option.name.empty()) {
+      option.set(value);
+    } else {
+      give(option, value, option.flag);
     }
   }
 
-  void command(const char* name, const char* description, Command command,
-               void (CommandLine::*add_options)(), Mode mode = Mode::full, bool dry_run = false) {
-    app_now_ = app_.add_subcommand(name, description);
-    app_now_->final_callback([this, command, mode, dry_run] {
-      options_.command = command;
-      options_.mode = mode;
-      options_.dry_run = options_.dry_run || dry_run;
-    });
-    if (!is_named(name)) return;
-    (this->*add_options)();
-    connecting();
-    everywhere();
+  [[nodiscard]] const Setting& option_of(const std::string& flag) const {
+    for (const std::vector<Setting>* table : {&own_, &setting_table()}) {
+      for (const Setting& each : *table) {
+        if (each.flag == flag) return each;
+      }
+    }
+    throw std::out_of_range("there is no option " + flag);
   }
 
-  void task(const char* name, const char* description, Mode mode, bool dry_run = false) {
-    command(name, description, Command::task, &CommandLine::run, mode, dry_run);
+  /// Adds options, each to be given at most once; what follows a slash tells two of one flag apart.
+  /// A value that looks like the next option is refused, which CLI11 would swallow.
+  void add(CLI::App& app, const char* flags) {
+    for (const std::string& flag : CLI::detail::split(flags, ' ')) {
+      const Setting& option = option_of(flag);
+      if (option.is_switch()) {
+        app.add_flag_callback(option.flag, [&] { take(option, option.switches_on()); })
+            ->description(option.help());
+        continue;
+      }
+      const std::string name = option.flag.substr(0, option.flag.find('/'));
+      const auto check_and_take = [this, &option, name](const std::string& text) {
+        const Value value = parse_value(option, text).value_or(Value());
+        const bool is_value = !text.empty() && !text.starts_with('-');
+        std::string problem = is_value ? problem_of(option, value) : "needs a value";
+        if (problem.empty() && option.is_address() && option.has_password(text)) {
+          problem = "holds a password, which everyone on this machine can read; put it into " +
+                    option.variable() + " or " + option.flag + "-file";
+        }
+        if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
+        take(option, value);
+      };
+      app.add_option_function<std::string>(name, check_and_take)
+          ->description(option.help())
+          ->type_name(option.accepts.called);
+    }
   }
 
-  void run() {
-    own("--dry-run", &options_.dry_run, "Show what would change, and change nothing");
-    own("--as-of", &options_.as_of, "Day to compute for, YYYY-MM-DD (today)",
-        text(check_day, "DAY"));
-    own("--run-id", &options_.run_id, "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
-        text(check_word, "ID"));
-    own("--approve-plan", &options_.approve_plan,
-        "Run only if the plan has this digest, and then in spite of the guards",
-        text(check_digest, "DIGEST"));
-    task_settings();
+  void add_everywhere(CLI::App& app) {
+    app.set_version_flag("--version", version_text(), "Print the version");
+    app.set_help_flag("-h,--help", "Print this help");
+    add(app, everywhere);
   }
 
-  void init() {
-    own("--print-sql", &options_.print_sql, "Print the SQL instead of running it");
-    own("--print-grants", &options_.print_grants,
-        "Print the SQL that grants a role what the job needs", text(tables::role_problem, "ROLE"));
-    own("--print-redis-acl", &options_.print_redis_acl,
-        "Print the command that makes a user of Redis for it", text(check_redis_user, "USER"));
-  }
-
-  /// What `universes` and `check` have.
-  void looking() { setting("output.format"); }
-
-  void status() {
-    own("RUN_ID", &options_.run_id, "The run; the last one where not given", text(check_word, ""));
-    looking();
-  }
-
-  void history() {
-    own("--universe", &options_.universe, "List the changes of this universe",
-        text(nullptr, "NAME"));
-    own("--symbol", &options_.symbol, "List the changes in which this symbol came, went or moved",
-        text(nullptr, "SYMBOL"));
-    own("--days", &options_.days, "Only what the last N days of 24 hours brought",
-        within(1, longest_past));
-    own("--limit", &options_.limit, "How many to list", within(1, largest_page));
-    own("--offset", &options_.offset, "How many to leave out first", within(0, largest_page));
-    looking();
-  }
-
-  void deliver() {
-    own("--discard", &options_.discard, "Give this pending event up first, unpublished",
-        text(check_uuid, "EVENT_ID"));
-  }
-
-  void replay() {
-    own("--from", &options_.from, "First day, YYYY-MM-DD", text(check_day, "DAY"));
-    own("--to", &options_.to, "Last day, YYYY-MM-DD", text(check_day, "DAY"));
-    own("--against", &options_.against, "Another configuration file, to compare with",
-        text(nullptr, "FILE"));
-    own("--format", &options_.listing, "Format of the result (text)",
-        one_of({"text", "json", "csv"}));
-  }
-
-  void config() {
-    own("--example", &options_.example,
-        "Print a configuration file with all settings and their defaults");
-    task_settings();
-  }
-
-  [[nodiscard]] bool is_named(const std::string& command) const {
-    return !words_ || std::count(words_->begin(), words_->end(), command) > 0;
-  }
-
-  std::optional<std::vector<std::string_view>> words_;
   Options options_;
-  std::deque<Setting> own_;  ///< the options that are no settings
   bool verbose_ = false;
   bool quiet_ = false;
+  std::vector<Setting> own_ = own_options(options_, verbose_, quiet_);
+  std::set<std::string> flags_;  ///< that were given
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
-  CLI::App* app_now_ = &app_;  ///< whose options are being added
 };
 
 }  // namespace
@@ -364,28 +341,22 @@ Options salvage_command_line(int argc, const char* const* argv) {
     given.try_emplace(words[i].substr(0, equals),
                       equals == std::string::npos ? next : words[i].substr(equals + 1));
   }
-  const auto value_of = [&given](const std::string& flag) -> std::optional<std::string> {
-    const auto found = given.find(flag);
-    if (found == given.end() || found->second.empty()) return std::nullopt;
-    return found->second;
-  };
-  const std::vector<std::string> commands = CommandLine(std::vector<std::string_view>()).commands();
+  const std::vector<std::string> commands = names_of_commands();
   const auto command =
       std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
   Options options;
   const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
   options.command = is_sync ? Command::task : Command::config;
-  options.config_file = value_of("--config");
-  options.redis_url_file = value_of("--redis-url-file");
-  if (const auto id = value_of("--run-id"); id && check_word(*id).empty()) options.run_id = id;
-  const auto give = [&options](const Setting& setting, const Value& value) {
-    if (!problem_of(setting, value).empty()) return;
-    options.given.push_back({&setting, value, {Origin::Kind::flag, setting.flag}});
-  };
-  for (const char* name : {"output.format", "log.format", "redis.url"}) {
-    if (const auto text = value_of(setting(name).flag)) give(setting(name), *text);
+  for (const char* name : {"output.format", "log.format", "redis.url", "events.enabled"}) {
+    const Setting& asked = setting(name);
+    if (!given.contains(asked.flag)) continue;
+    const Value value = asked.is_switch() ? Value(asked.switches_on()) : Value(given[asked.flag]);
+    if (!problem_of(asked, value).empty()) continue;
+    options.given.push_back({&asked, value, {Origin::Kind::flag, asked.flag}});
   }
-  if (given.contains("--no-events")) give(setting("events.enabled"), false);
+  if (!given["--config"].empty()) options.config_file = given["--config"];
+  if (!given["--redis-url-file"].empty()) options.redis_url_file = given["--redis-url-file"];
+  if (check_word(given["--run-id"]).empty()) options.run_id = given["--run-id"];
   return options;
 }
 

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <algorithm>
-
 #include "domain/day.hpp"
 #include "io/wait.hpp"
 #include "rules/plan.hpp"
 #include "settings.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::cli {
 
@@ -30,10 +29,6 @@ struct Options {
 
   /// The settings that a flag gave.
   std::vector<Given> given;
-  [[nodiscard]] bool gives(const Setting& setting) const {
-    return std::any_of(given.begin(), given.end(),
-                       [&setting](const Given& each) { return each.setting == &setting; });
-  }
 
   /// A run that writes.
   [[nodiscard]] bool is_run() const { return command == Command::task && !dry_run; }
@@ -64,11 +59,8 @@ struct Options {
   std::optional<std::string> against;  ///< another configuration file
   std::string listing = "text";        ///< or json, or csv
   // history
-  std::optional<std::string> universe;
-  std::optional<std::string> symbol;
-  std::optional<std::int64_t> days;
-  std::int64_t limit = 20;
-  std::int64_t offset = 0;
+  tables::ChangeFilter changes;
+  tables::JournalPage page{{}, 20, 0};
 };
 
 /// A text that answers the command line by itself: help or version.

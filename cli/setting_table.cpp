@@ -19,24 +19,17 @@ constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
 
-/// Whether a text is one to so many visible characters of ASCII, none of them forbidden.
-bool is_plain(std::string_view text, std::size_t longest, std::string_view forbidden = "") {
-  return !text.empty() && text.size() <= longest &&
-         std::all_of(text.begin(), text.end(), [forbidden](char c) {
-           return c > ' ' && c < 0x7f && forbidden.find(c) == std::string_view::npos;
-         });
-}
-
-/// Only PostgreSQL knows the names; what can't be one would garble its answer.
-std::string check_zone(const std::string& value) {
-  return is_plain(value, 64) ? "" : "must be a time zone such as America/New_York";
-}
-
-/// No character that an access list of Redis could take for more than itself.
-std::string check_list(const std::string& value) {
-  return is_plain(value, 256, "*?[]\\\"'")
-             ? ""
-             : "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '";
+/// A text of one to so many visible characters of ASCII, none of them forbidden.
+Accepts plain(std::size_t longest, const std::string& forbidden, const std::string& problem,
+              const std::string& called = "") {
+  const auto check = [=](const std::string& text) {
+    const bool fits = !text.empty() && text.size() <= longest &&
+                      std::all_of(text.begin(), text.end(), [&forbidden](char c) {
+                        return c > ' ' && c < 0x7f && forbidden.find(c) == std::string::npos;
+                      });
+    return fits ? "" : problem;
+  };
+  return text(check, called);
 }
 
 std::string check_type(const std::string& value) {
@@ -59,11 +52,10 @@ std::string check_redis(const std::string& value) {
 
 /// A new address leaves alone what else is set of Redis.
 void set_address(redis::RedisSettings& redis, const std::string& url) {
-  redis::RedisSettings parsed = redis::parse_redis_url(url);
-  parsed.ca_file = std::move(redis.ca_file);
-  parsed.connect_timeout = redis.connect_timeout;
-  parsed.publish_timeout = redis.publish_timeout;
-  redis = std::move(parsed);
+  const redis::RedisSettings before = std::exchange(redis, redis::parse_redis_url(url));
+  redis.ca_file = before.ca_file;
+  redis.connect_timeout = before.connect_timeout;
+  redis.publish_timeout = before.publish_timeout;
 }
 
 std::string shown_address(const redis::RedisSettings& redis) {
@@ -72,34 +64,14 @@ std::string shown_address(const redis::RedisSettings& redis) {
   return shown;
 }
 
-/// What is true or false, or one of some words.
-template <typename T>
-constexpr bool is_choice = std::same_as<T, bool> || std::is_enum_v<T>;
-std::string in_words(const std::vector<std::string>& choices) {
-  return fmt::format("{} or {}", fmt::join(choices.begin(), choices.end() - 1, ", "),
-                     choices.back());
-}
-
 std::string toml_quoted(const std::string& text) {
   std::string result;
   for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    const bool is_control = code < ' ' || code == 0x7f;
     if (c == '"' || c == '\\') result += '\\';
-    result += is_control ? fmt::format("\\u{:04x}", code) : std::string(1, c);
+    const bool is_control = (c >= 0 && c < ' ') || c == 0x7f;
+    result += is_control ? fmt::format("\\u{:04x}", c) : std::string(1, c);
   }
   return '"' + result + '"';
-}
-
-Accepts seconds() { return within(1, longest_time); }
-Accepts days(std::int64_t lowest) { return within(lowest, most_days); }
-
-/// \param name `run.timezone`
-Setting row(const std::string& name, const Field& field, const std::string& flag,
-            const std::string& meaning, const Accepts& accepts = {},
-            const std::optional<Value>& example = {}) {
-  const std::size_t point = name.find('.');
-  return {name.substr(0, point), name.substr(point + 1), field, flag, meaning, accepts, example};
 }
 
 }  // namespace
@@ -121,109 +93,112 @@ std::vector<Setting> rows_of(Settings& s) {
   Policy& policy = s.run.policy;
   GuardLimits& guards = policy.guards;
   Output& output = s.output;
+  const Accepts seconds = within(1, longest_time);
+  const Accepts days = within(0, most_days);
+  const Accepts format = one_of({"text", "json"});
+  const Accepts when = one_of({"auto", "always", "never"});
   return {
-      row("database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
-          text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"),
-      row("database.connections", &database.connections, "",
-          "Connections to read with; where not set, two if both tables are large", within(1, 2),
-          std::int64_t{1}),
-      row("redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
-          text(check_redis, "URL")),
-      row("redis.ca_file", &redis.ca_file, "",
-          "Certificates to trust with rediss://; if empty, the system's", {},
-          "/etc/ssl/redis-ca.pem"),
-      row("security.require_tls", &database.require_tls, "",
-          "Refuse a server on another machine whose certificate is not verified"),
-      row("tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"),
-      row("tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"),
-      row("tables.prices", &s.tables.prices, "", "Table or view of the daily prices"),
-      row("tables.entries", &s.tables.entries, "", "Table of the universes"),
-      row("run.timezone", &s.environment.timezone, "--timezone", "Zone of the as-of day",
-          text(check_zone, "ZONE")),
-      row("run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what started the run",
-          text(check_word, "WORD")),
-      row("run.lock_wait", &s.run.lock_wait, "--lock-wait",
-          "Seconds to wait for another run to end", within(0, longest_time)),
-      row("run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
-          seconds()),
-      row("run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
-          "End with 2 where there are changes"),
-      row("market_cap.from", &policy.market_cap_from, "--market-cap-from",
-          "Where market caps come from: the column market_cap, or close times shares",
-          one_of({"column", "prices"})),
-      row("market_cap.max_price_age_days", &policy.max_price_age_days, "",
-          "With prices: how many days before the as-of day the latest close may lie", days(0)),
-      row("market.issuer", &policy.issuer, "",
-          "Column of symbols that tells the company, for universes with lines = \"primary\""),
-      row("stability.band", &policy.stability.band, "",
-          "Percent by which a member may lie beyond its bounds of market cap; 10, with two nights, "
-          "leaves a quarter of the changes",
-          within(0, 99), std::int64_t{10}),
-      row("stability.nights", &policy.stability.nights, "",
-          "As-of days in a row outside its universe, on the last of which a member leaves",
-          within(1, 60), std::int64_t{2}),
-      row("stability.buffer", &policy.stability.buffer, "",
-          "Percent of first by which a member may rank beyond it; 10 leaves a fifth of the changes",
-          within(0, 99), std::int64_t{10}),
-      row("universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"),
-      row("delisted.types", &policy.cleaned_types, "",
-          "Types of the entries that are cleaned of delisted symbols", text(check_type)),
-      row("ipo.days", &policy.ipo_days, "",
-          "Days in which a listing is recent, the as-of day included", days(1)),
-      row("eod.wait", &s.run.eod.wait, "--wait-for-eod",
-          "Seconds to wait for the import of the day to be complete, 0 for not at all",
-          within(0, longest_time)),
-      row("eod.timeout", &s.run.eod.required, "--eod-timeout",
-          "What happens when it is not complete by then", one_of({"continue", "fail"})),
-      row("eod.lists", &s.run.eod.lists, "",
-          "Lists of Redis on which the import tells that it is complete", text(check_list)),
-      row("guards.max_vanished_percent", &guards.max_vanished_percent, "",
-          "Percent of the symbols in the categories that may stop being eligible at once"),
-      row("guards.max_appeared_percent", &guards.max_appeared_percent, "",
-          "Percent of that number that may be new in them at once"),
-      row("guards.max_removed_percent", &guards.max_removed_percent, "",
-          "Percent of its members that a universe may lose at once"),
-      row("guards.max_data_age_days", &guards.max_data_age_days, "",
-          "Refuse a run without a price in so many days; where not set, prices are not asked",
-          days(1), std::int64_t{4}),
-      row("events.enabled", &s.run.events, "--no-events", "Store and send events"),
-      row("events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
-          "Announce the first N universes of a task, 0 for all", within(0, most_rows)),
-      row("outbox.max_age", &retention.outbox_max_age, "",
-          "Days after which a pending event is given up, 0 for never", days(0)),
-      row("outbox.keep_days", &retention.outbox_days, "",
-          "Days for which a published event is kept, 0 for ever", days(0)),
-      row("journal.keep_days", &retention.journal_days, "",
-          "Days for which a run is kept, 0 for ever", days(0)),
-      row("journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
-          within(0, most_rows)),
-      row("timeouts.connect", &database.connect_timeout, "",
-          "Seconds to reach one address of PostgreSQL", seconds()),
-      row("timeouts.statement", &database.statement_timeout, "", "Seconds for one statement",
-          seconds()),
-      row("timeouts.lock", &database.lock_timeout, "",
-          "Seconds to wait for a row that another program has locked", seconds()),
-      row("timeouts.commit", &database.commit_timeout, "",
-          "Seconds for COMMIT, and for finding out what came of it", seconds()),
-      row("timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds()),
-      row("timeouts.publish", &redis.publish_timeout, "",
-          "Seconds for publishing the events of a run", seconds()),
-      row("output.format", &output.format, "--format", "Format of the result",
-          one_of({"text", "json"})),
-      row("output.full", &output.full, "--full", "Name every member that came, went or moved"),
-      row("output.color", &output.color, "--color",
-          "Colour in result and log: auto for on a terminal, without NO_COLOR",
-          one_of({"auto", "always", "never"})),
-      row("output.progress", &output.progress, "--progress",
-          "A line on the terminal that says what a run is at", one_of({"auto", "always", "never"})),
-      row("log.format", &output.log_format, "--log-format", "Format of the log on standard error",
-          one_of({"text", "json"})),
-      row("log.level", &output.log_level, "",
-          "How much is logged: quiet as with -q, verbose as with -v",
-          one_of({"quiet", "normal", "verbose"})),
-      row("metrics.file", &output.metrics_file, "--metrics-file",
-          "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
-          "/var/lib/prometheus/node-exporter/tickstock-cache.prom"),
+      {"database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
+       text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"},
+      {"database.connections", &database.connections, "",
+       "Connections to read with; where not set, two if both tables are large", within(1, 2),
+       std::int64_t{1}},
+      {"redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
+       text(check_redis, "URL")},
+      {"redis.ca_file", &redis.ca_file, "",
+       "Certificates to trust with rediss://; if empty, the system's", Accepts(),
+       "/etc/ssl/redis-ca.pem"},
+      {"security.require_tls", &database.require_tls, "",
+       "Refuse a server on another machine whose certificate is not verified"},
+      {"tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"},
+      {"tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"},
+      {"tables.prices", &s.tables.prices, "", "Table or view of the daily prices"},
+      {"tables.entries", &s.tables.entries, "", "Table of the universes"},
+      {"run.timezone", &s.environment.timezone, "--timezone", "Zone of the as-of day",
+       plain(64, "", "must be a time zone such as America/New_York", "ZONE")},
+      {"run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what started the run",
+       text(check_word, "WORD")},
+      {"run.lock_wait", &s.run.lock_wait, "--lock-wait", "Seconds to wait for another run to end",
+       within(0, longest_time)},
+      {"run.timeout", &s.environment.timeout, "--timeout", "Seconds for the command as a whole",
+       seconds},
+      {"run.detailed_exitcode", &output.detailed_exitcode, "--detailed-exitcode",
+       "End with 2 where there are changes"},
+      {"market_cap.from", &policy.market_cap_from, "--market-cap-from",
+       "Where market caps come from: the column market_cap, or close times shares",
+       one_of({"column", "prices"})},
+      {"market_cap.max_price_age_days", &policy.max_price_age_days, "",
+       "With prices: how many days before the as-of day the latest close may lie", days},
+      {"market.issuer", &policy.issuer, "",
+       "Column of symbols that tells the company, for universes with lines = \"primary\""},
+      {"stability.band", &policy.stability.band, "",
+       "Percent by which a member may lie beyond its bounds of market cap; 10, with two nights, "
+       "leaves a quarter of the changes",
+       within(0, 99), std::int64_t{10}},
+      {"stability.nights", &policy.stability.nights, "",
+       "As-of days in a row outside its universe, on the last of which a member leaves",
+       within(1, 60), std::int64_t{2}},
+      {"stability.buffer", &policy.stability.buffer, "",
+       "Percent of first by which a member may rank beyond it; 10 leaves a fifth of the changes",
+       within(0, 99), std::int64_t{10}},
+      {"universes.builtin", &policy.builtin, "", "Keep the ten built-in universes"},
+      {"delisted.types", &policy.cleaned_types, "",
+       "Types of the entries that are cleaned of delisted symbols", text(check_type)},
+      {"ipo.days", &policy.ipo_days, "",
+       "Days in which a listing is recent, the as-of day included", within(1, most_days)},
+      {"eod.wait", &s.run.eod.wait, "--wait-for-eod",
+       "Seconds to wait for the import of the day to be complete, 0 for not at all",
+       within(0, longest_time)},
+      {"eod.timeout", &s.run.eod.required, "--eod-timeout",
+       "What happens when it is not complete by then", one_of({"continue", "fail"})},
+      {"eod.lists", &s.run.eod.lists, "",
+       "Lists of Redis on which the import tells that it is complete",
+       plain(256, "*?[]\\\"'",
+             "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '")},
+      {"guards.max_vanished_percent", &guards.max_vanished_percent, "",
+       "Percent of the symbols in the categories that may stop being eligible at once"},
+      {"guards.max_appeared_percent", &guards.max_appeared_percent, "",
+       "Percent of that number that may be new in them at once"},
+      {"guards.max_removed_percent", &guards.max_removed_percent, "",
+       "Percent of its members that a universe may lose at once"},
+      {"guards.max_data_age_days", &guards.max_data_age_days, "",
+       "Refuse a run without a price in so many days; where not set, prices are not asked",
+       within(1, most_days), std::int64_t{4}},
+      {"events.enabled", &s.run.events, "--no-events", "Store and send events"},
+      {"events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
+       "Announce the first N universes of a task, 0 for all", within(0, most_rows)},
+      {"outbox.max_age", &retention.outbox_max_age, "",
+       "Days after which a pending event is given up, 0 for never", days},
+      {"outbox.keep_days", &retention.outbox_days, "",
+       "Days for which a published event is kept, 0 for ever", days},
+      {"journal.keep_days", &retention.journal_days, "", "Days for which a run is kept, 0 for ever",
+       days},
+      {"journal.keep_runs", &retention.journal_runs, "", "Runs that are kept whatever their age",
+       within(0, most_rows)},
+      {"timeouts.connect", &database.connect_timeout, "",
+       "Seconds to reach one address of PostgreSQL", seconds},
+      {"timeouts.statement", &database.statement_timeout, "", "Seconds for one statement", seconds},
+      {"timeouts.lock", &database.lock_timeout, "",
+       "Seconds to wait for a row that another program has locked", seconds},
+      {"timeouts.commit", &database.commit_timeout, "",
+       "Seconds for COMMIT, and for finding out what came of it", seconds},
+      {"timeouts.redis", &redis.connect_timeout, "", "Seconds to reach Redis", seconds},
+      {"timeouts.publish", &redis.publish_timeout, "", "Seconds for publishing the events of a run",
+       seconds},
+      {"output.format", &output.format, "--format", "Format of the result", format},
+      {"output.full", &output.full, "--full", "Name every member that came, went or moved"},
+      {"output.color", &output.color, "--color",
+       "Colour in result and log: auto for on a terminal, without NO_COLOR", when},
+      {"output.progress", &output.progress, "--progress",
+       "A line on the terminal that says what a run is at", when},
+      {"log.format", &output.log_format, "--log-format", "Format of the log on standard error",
+       format},
+      {"log.level", &output.log_level, "",
+       "How much is logged: quiet as with -q, verbose as with -v",
+       one_of({"quiet", "normal", "verbose"})},
+      {"metrics.file", &output.metrics_file, "--metrics-file",
+       "File for Prometheus' textfile collector; none where empty", text(nullptr, "FILE"),
+       "/var/lib/prometheus/node-exporter/tickstock-cache.prom"},
   };
 }
 
@@ -235,7 +210,7 @@ const std::vector<Setting>& setting_table() {
 
 const Setting& setting(std::string_view name) {
   for (const Setting& each : setting_table()) {
-    if (each.section + "." + each.key == name) return each;
+    if (each.name == name) return each;
   }
   throw std::out_of_range("there is no setting " + std::string(name));
 }
@@ -258,17 +233,16 @@ std::string Setting::help() const {
                        meaning.substr(1));
   }
   const std::optional<Value> fallback = value();
-  if (is_switch() || !fallback) return meaning;
+  if (is_switch() || !fallback || *fallback == Value("")) return meaning;
   const auto* text = std::get_if<std::string>(&*fallback);
-  if (text != nullptr && text->empty()) return meaning;
-  return meaning + " (" + (text != nullptr ? *text : toml_text(*fallback)) + ")";
+  return fmt::format("{} ({})", meaning, text != nullptr ? *text : toml_text(*fallback));
 }
 
 std::optional<Value> Setting::value() const {
   const auto value_in = [this](const auto* at) -> std::optional<Value> {
     using T = std::remove_cvref_t<decltype(*at)>;
-    if constexpr (is_choice<T>) {
-      if (accepts.words.empty()) return static_cast<bool>(*at);
+    if constexpr (std::same_as<T, bool> || std::is_enum_v<T>) {
+      if (is_switch()) return static_cast<bool>(*at);
       return accepts.words[static_cast<std::size_t>(*at)];
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       return std::chrono::duration_cast<std::chrono::seconds>(*at).count();
@@ -290,15 +264,14 @@ std::optional<Value> Setting::value() const {
 }
 
 void Setting::set(const Value& value) const {
-  const std::vector<std::string>& words = accepts.words;
   const auto set_in = [&](auto* at) {
     using T = std::remove_pointer_t<decltype(at)>;
-    if constexpr (is_choice<T>) {
+    if constexpr (std::same_as<T, bool> || std::is_enum_v<T>) {
       const auto* word = std::get_if<std::string>(&value);
-      const auto place = [&] {
-        return std::find(words.begin(), words.end(), *word) - words.begin();
-      };
-      *at = static_cast<T>(word != nullptr ? place() : std::get<bool>(value));
+      const auto& words = accepts.words;
+      *at = word == nullptr
+                ? static_cast<T>(std::get<bool>(value))
+                : static_cast<T>(std::find(words.begin(), words.end(), *word) - words.begin());
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       *at = std::chrono::seconds(std::get<std::int64_t>(value));
     } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
@@ -319,39 +292,35 @@ void Setting::set(const Value& value) const {
 }
 
 std::string problem_of(const Setting& setting, const Value& value) {
-  const Accepts& accepts = setting.accepts;
+  const auto& [called, lowest, highest, words, check] = setting.accepts;
   const auto* text = std::get_if<std::string>(&value);
-  if (!accepts.words.empty()) {
-    const auto& words = accepts.words;
-    const bool fits = text != nullptr && std::count(words.begin(), words.end(), *text) == 1;
-    return fits ? "" : "must be " + in_words(words);
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  const auto unless = [](bool fits, const std::string& demand) {
+    return fits ? "" : "must be " + demand;
+  };
+  if (!words.empty()) {
+    return unless(
+        text != nullptr && std::count(words.begin(), words.end(), *text) == 1,
+        fmt::format("{} or {}", fmt::join(words.begin(), words.end() - 1, ", "), words.back()));
   }
-  if (accepts.highest > 0) {
+  if (highest > 0) {
     const auto* number = std::get_if<std::int64_t>(&value);
-    const bool fits = number != nullptr && *number >= accepts.lowest && *number <= accepts.highest;
-    return fits ? ""
-                : fmt::format("must be a whole number from {} to {}", accepts.lowest,
-                              accepts.highest);
+    return unless(number != nullptr && *number >= lowest && *number <= highest,
+                  fmt::format("a whole number from {} to {}", lowest, highest));
   }
   if (std::holds_alternative<double*>(setting.field)) {
     const auto* percent = std::get_if<double>(&value);
-    const bool fits = percent != nullptr && *percent >= 0 && *percent <= 100;
-    return fits ? "" : "must be a number from 0 to 100";
+    return unless(percent != nullptr && *percent >= 0 && *percent <= 100, "a number from 0 to 100");
   }
-  if (std::holds_alternative<bool*>(setting.field)) {
-    return std::holds_alternative<bool>(value) ? "" : "must be true or false";
+  if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
+  const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
+  if (takes_list && (list == nullptr || list->empty())) return "must be a list of texts";
+  if (!takes_list && text == nullptr) return "must be a text";
+  std::string problem;
+  for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
+    if (check && problem.empty()) problem = check(each);
   }
-  if (std::holds_alternative<std::vector<std::string>*>(setting.field)) {
-    const auto* list = std::get_if<std::vector<std::string>>(&value);
-    if (list == nullptr || list->empty()) return "must be a list of texts";
-    for (const std::string& each : *list) {
-      std::string problem = accepts.check ? accepts.check(each) : "";
-      if (!problem.empty()) return problem;
-    }
-    return "";
-  }
-  if (text == nullptr) return "must be a text";
-  return accepts.check ? accepts.check(*text) : "";
+  return problem;
 }
 
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {
@@ -379,12 +348,8 @@ std::string toml_text(const Value& value) {
 }
 
 std::string check_word(const std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == ':' || c == '-';
-  });
-  const bool fits = plain && !text.empty() && text.size() <= 64;
-  return fits ? "" : "must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+  constexpr const char* other_signs = "!\"#$%&'()*+,/;<=>?@[\\]^`{|}~";
+  return plain(64, other_signs, "must be 1 to 64 of A-Z a-z 0-9 . _ : -").check(text);
 }
 
 }  // namespace tickstock::cli

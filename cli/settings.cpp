@@ -6,17 +6,13 @@
 #include <initializer_list>
 #include <numeric>
 #include <random>
-#include <utility>
 
-#include "config_file.hpp"
 #include "environment.hpp"
 #include "options.hpp"
 
 namespace tickstock::cli {
 
 namespace {
-
-using Text = std::optional<std::string>;
 
 /// In how many letters two words differ: one too many, one missing, one for another, or two that
 /// changed places.
@@ -47,9 +43,11 @@ std::string set_among(std::initializer_list<const char*> names) {
 
 /// Takes an address from its flag, its file or its variable. \return whether there is one.
 bool apply_address(Settings& settings, const Options& options, const Setting& setting,
-                   const Text& file) {
-  if (options.gives(setting)) return true;
-  const Text url = file ? read_secret_file(*file) : variable(setting.variable().c_str());
+                   const std::optional<std::string>& file) {
+  for (const Given& each : options.given) {
+    if (each.setting == &setting) return true;
+  }
+  const auto url = file ? read_secret_file(*file) : variable(setting.variable().c_str());
   if (!url) return false;
   if (const std::string problem = problem_of(setting, *url); !problem.empty()) {
     const std::string where = file ? "the address in " + *file : setting.variable();
@@ -79,7 +77,7 @@ std::string redis_from_parts() {
     return problem_of(setting("redis.url"), url).empty();
   };
   const auto is_number = [](const std::string& text) {
-    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    return text.find_first_not_of("0123456789") == std::string::npos;
   };
   require(
       address.find_first_of("@/?#,&;=") == std::string::npos && makes_address("redis://" + address),
@@ -106,7 +104,7 @@ void apply_database(Settings& settings, const Options& options) {
   const std::string parts =
       set_among({"PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"});
   if (!parts.empty()) {
-    settings.origins.try_emplace(database.name(), Origin{Origin::Kind::environment, parts});
+    settings.origins.try_emplace(database.name, Origin{Origin::Kind::environment, parts});
   }
 }
 
@@ -115,7 +113,7 @@ void take_connect_timeout(Settings& settings) {
   const auto seconds = postgres::connect_timeout_of(settings.environment.database.conninfo);
   if (!seconds) return;
   const Setting& timeout = setting("timeouts.connect");
-  Origin origin = settings.origin(setting("database.url"));
+  Origin origin = settings.origin("database.url");
   if (origin.kind == Origin::Kind::fallback) origin = {Origin::Kind::environment, "libpq's own"};
   origin.name = "connect_timeout of " + origin.name;
   settings.apply(
@@ -127,7 +125,7 @@ void take_connect_timeout(Settings& settings) {
 /// \return what is wrong with it.
 std::optional<Error> apply_config_file(Settings& settings, const Options& options,
                                        const std::string& default_file) {
-  Text path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
+  auto path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
   if (!path && !default_file.empty()) {
     std::error_code unknown;
     if (std::filesystem::status(default_file, unknown).type() ==
@@ -147,13 +145,13 @@ std::optional<Error> apply_config_file(Settings& settings, const Options& option
 }
 
 void name_tables(Settings& settings) {
-  const TableSettings& tables = settings.tables;
   // The schema goes through the same check as every other name.
-  const auto named = [&tables](const std::string& text, const char* key) {
-    return tables::parse_table_name(text, tables.schema, "[tables] " + std::string(key));
+  const auto named = [&settings](const std::string& text, const std::string& key) {
+    return tables::parse_table_name(text, settings.tables.schema, "[tables] " + key);
   };
-  settings.environment.tables = {named(tables.symbols, "symbols"), named(tables.prices, "prices"),
-                                 named(tables.entries, "entries")};
+  const auto& [schema, symbols, prices, entries] = settings.tables;
+  settings.environment.tables = {named(symbols, "symbols"), named(prices, "prices"),
+                                 named(entries, "entries")};
 }
 
 void take_run(const Options& options, sync::RunOptions& run) {
@@ -187,11 +185,11 @@ void require_transport(const Settings& settings, const Options& options) {
 void Settings::apply(const Given& given) {
   const auto row = given.setting - setting_table().data();
   rows_of(*this)[static_cast<std::size_t>(row)].set(given.value);
-  origins[given.setting->name()] = given.origin;
+  origins[given.setting->name] = given.origin;
 }
 
-Origin Settings::origin(const Setting& setting) const {
-  const auto found = origins.find(setting.name());
+Origin Settings::origin(const std::string& setting) const {
+  const auto found = origins.find(setting);
   return found == origins.end() ? Origin() : found->second;
 }
 
@@ -208,7 +206,8 @@ std::optional<std::string> nearest(std::string_view word,
   return *best;
 }
 
-void resolve_settings(const Options& options, Settings& settings, const std::string& default_file) {
+std::optional<Error> resolve_settings(const Options& options, Settings& settings,
+                                      const std::string& default_file) {
   std::optional<Error> problem = apply_config_file(settings, options, default_file);
   const auto attempt = [&problem](const auto& step) {
     try {
@@ -227,16 +226,16 @@ void resolve_settings(const Options& options, Settings& settings, const std::str
   for (const Given& each : options.given) settings.apply(each);
   attempt([&] { take_connect_timeout(settings); });
   attempt([&] { name_tables(settings); });
-  if (settings.origin(setting("run.timezone")).kind == Origin::Kind::flag) {
+  if (settings.origin("run.timezone").kind == Origin::Kind::flag) {
     settings.environment.unknown_timezone = ErrorKind::usage;
   }
   settings.run.measure = !settings.output.metrics_file.empty();
   const bool may_talk = attempt([&] { require_transport(settings, options); });
   // A file that could not be used may have named another Redis than the default one.
-  const bool is_default = settings.origin(setting("redis.url")).kind == Origin::Kind::fallback;
+  const bool is_default = settings.origin("redis.url").kind == Origin::Kind::fallback;
   settings.can_announce = knows_redis && may_talk && settings.run.events &&
                           !(problem && !settings.config_file.empty() && is_default);
-  if (problem) throw Error(*problem);
+  return problem;
 }
 
 }  // namespace tickstock::cli

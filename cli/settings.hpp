@@ -7,6 +7,7 @@
 #include <optional>
 #include <variant>
 
+#include "domain/error.hpp"
 #include "show/screen.hpp"
 #include "sync/options.hpp"
 #include "version.hpp"
@@ -15,24 +16,23 @@ namespace tickstock::cli {
 
 struct Options;
 
-enum class OutputFormat : unsigned char { text, json };
-enum class LogFormat : unsigned char { text, json };
+enum class Format : unsigned char { text, json };
 /// What is logged: errors alone, what an operator wants to know, or more.
 enum class LogLevel : unsigned char { quiet, normal, verbose };
 
 /// How the result and the log look.
 struct Output {
-  OutputFormat format = OutputFormat::text;
+  Format format = Format::text;
   bool full = false;
   bool detailed_exitcode = false;
-  LogFormat log_format = LogFormat::text;
+  Format log_format = Format::text;
   When color = When::automatic;
   When progress = When::automatic;
   LogLevel log_level = LogLevel::normal;
   std::string metrics_file;  ///< empty for none
 
   [[nodiscard]] bool quiet() const { return log_level == LogLevel::quiet; }
-  [[nodiscard]] bool json() const { return format == OutputFormat::json; }
+  [[nodiscard]] bool json() const { return format == Format::json; }
   /// What standard output can show.
   [[nodiscard]] Screen screen() const { return screen_of(1, color); }
 };
@@ -65,12 +65,11 @@ struct Origin {
 
 /// The field that a setting is kept in; its type says what kind of value it takes. A double is a
 /// percentage, and a server is an address.
-using Field =
-    std::variant<bool*, int*, std::int64_t*, std::size_t*, double*, std::string*,
-                 std::vector<std::string>*, std::chrono::milliseconds*, std::optional<int>*,
-                 std::optional<std::int64_t>*, std::optional<std::string>*, std::optional<Day>*,
-                 CapSource*, OutputFormat*, LogFormat*, LogLevel*, When*,
-                 postgres::ConnectionSettings*, redis::RedisSettings*>;
+using Field = std::variant<bool*, int*, std::int64_t*, std::size_t*, double*, std::string*,
+                           std::vector<std::string>*, std::chrono::milliseconds*,
+                           std::optional<int>*, std::optional<std::int64_t>*,
+                           std::optional<std::string>*, std::optional<Day>*, CapSource*, Format*,
+                           LogLevel*, When*, postgres::ConnectionSettings*, redis::RedisSettings*>;
 
 /// What values a setting takes, of those that its field can hold.
 struct Accepts {
@@ -92,18 +91,19 @@ Accepts text(const Accepts::Check& check, const std::string& called = "");
 
 /// One setting: what it takes, and every way to give it. Flags, the configuration file, its
 /// example, the help and the listing of `config` are all made from these; so are the options that
-/// belong to a command alone, which have no section.
+/// belong to a command alone, which have no name.
 struct Setting {
-  std::string section;
-  std::string key;
+  std::string name;  ///< `run.lock_wait`
   Field field;
   std::string flag;     ///< `--lock-wait`; empty where there is none
   std::string meaning;  ///< what it does, for the help and the example
   Accepts accepts = {};
   std::optional<Value> example = {};  ///< where the default is no value, or none that tells much
 
+  [[nodiscard]] std::string section() const { return name.substr(0, name.find('.')); }
+  [[nodiscard]] std::string key() const { return name.substr(name.find('.') + 1); }
   /// `[section] key`
-  [[nodiscard]] std::string name() const { return "[" + section + "] " + key; }
+  [[nodiscard]] std::string title() const { return "[" + section() + "] " + key(); }
   /// An address may hold a password, without which it is shown.
   [[nodiscard]] bool is_address() const { return !variable().empty(); }
   /// The variable of the environment; empty where there is none.
@@ -147,7 +147,7 @@ struct Settings {
 
   /// Puts a value into its place, and remembers where it came from.
   void apply(const Given& given);
-  [[nodiscard]] Origin origin(const Setting& setting) const;
+  [[nodiscard]] Origin origin(const std::string& setting) const;
 };
 
 /// Returns all there are, in the order in which the example shows them, with the fields of
@@ -180,11 +180,29 @@ std::string toml_text(const Value& value);
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates);
 
+/// What a configuration file sets. A file with a problem is not used, but what is sound in it still
+/// settles how the failure looks and whom it is announced to.
+struct Config {
+  std::vector<Given> given = {};
+  DeclaredUniverses universes = {};
+  /// The first thing that is wrong (config): it names the file, and the line or key.
+  std::optional<Error> problem = {};
+
+  /// Whether an address in it has a password.
+  [[nodiscard]] bool holds_password() const;
+};
+
+/// Reads the text of a file in TOML. A key that is not known is a problem.
+Config parse_config(const std::string& text, const std::string& path);
+
+/// Reads and parses a file, which must be private where it holds a password.
+Config read_config_file(const std::string& path);
+
 /// Puts every setting that is sound into `settings`, so that a failure is shown and announced as
 /// they say. \param default_file the configuration file where none is named; it need not exist
-/// \throws Error, the first problem: (config) for an environment or a file that can't be used,
-/// (usage) for a flag.
-void resolve_settings(const Options& options, Settings& settings,
-                      const std::string& default_file = default_config_file);
+/// \return the first problem: (config) for an environment or a file that can't be used, (usage) for
+/// a flag.
+std::optional<Error> resolve_settings(const Options& options, Settings& settings,
+                                      const std::string& default_file = default_config_file);
 
 }  // namespace tickstock::cli

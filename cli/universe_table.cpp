@@ -38,22 +38,26 @@ bool is_name(const std::string& text) {
 }
 
 /// Makes a universe of one table.
-class UniverseReader {
- public:
-  /// \param defaults what holds for a universe that says nothing else
-  UniverseReader(const toml::table& table, const Policy& defaults, const Universes& builtin)
-      : table_(table), issuer_(defaults.issuer), builtin_(builtin) {
-    universe_.stability = defaults.stability;
-  }
+struct UniverseReader {
+  const toml::table& table;
+  const Policy& defaults;  ///< what holds for a universe that says nothing else
+  const Universes& builtin;
+  Universe universe = {};
 
   Universe read() {
-    universe_.task = Task::themes;
-    universe_.name = name("name");
-    if (universe_.name.empty()) fail("name", "is missing; every universe needs one");
-    require_known_keys();
-    universe_.each = name("each");
-    universe_.group = name("group");
-    universe_.type = has("type") ? name("type") : "theme";
+    universe.task = Task::themes;
+    universe.name = name("name");
+    if (universe.name.empty()) fail("name", "is missing; every universe needs one");
+    for (const auto& [key, node] : table) {
+      const std::string word(key.str());
+      if (std::count(known_keys.begin(), known_keys.end(), word) > 0) continue;
+      const auto meant = nearest(word, known_keys);
+      fail(word, "is no key of a universe; " +
+                     (meant ? "did you mean " + *meant + "?" : "see tickstock-cache-universes(7)"));
+    }
+    universe.each = name("each");
+    universe.group = name("group");
+    universe.type = has("type") ? name("type") : "theme";
     require_placeholder();
     match("match", false);
     match("except", true);
@@ -62,28 +66,29 @@ class UniverseReader {
     read_upkeep();
     read_stability();
     require_what_is_inherited();
-    return universe_;
+    return universe;
   }
 
   [[noreturn]] void fail(std::string_view key, const std::string& problem) const {
-    const toml::node* node = table_.get(key);
+    const toml::node* node = table.get(key);
     throw Error(ErrorKind::config,
                 fmt::format("line {}: [[universe]]{}{}: {} {}",
-                            (node != nullptr ? node->source() : table_.source()).begin.line,
-                            universe_.name.empty() ? "" : " ", universe_.name, key, problem));
+                            (node != nullptr ? node->source() : table.source()).begin.line,
+                            universe.name.empty() ? "" : " ", universe.name, key, problem));
   }
 
- private:
-  [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
+  [[nodiscard]] bool has(std::string_view key) const { return table.contains(key); }
 
   /// The value of a key; nothing where it is not given. \throws Error where it is another one than
   /// the key demands.
   template <typename Value, typename IsGood>
   std::optional<Value> take(std::string_view key, const std::string& demand, IsGood is_good) const {
     if (!has(key)) return std::nullopt;
-    auto value = table_.get(key)->value<Value>();
-    const bool other_type = std::same_as<Value, std::string> && !table_.get(key)->is_string();
-    if (!value || other_type || !is_good(*value)) fail(key, "must be " + demand);
+    const toml::node& node = *table.get(key);
+    // A number of dollars may be a whole one.
+    const bool fits = std::same_as<Value, double> ? node.is_number() : node.is<Value>();
+    auto value = node.value<Value>();
+    if (!fits || !is_good(*value)) fail(key, "must be " + demand);
     return value;
   }
 
@@ -95,58 +100,55 @@ class UniverseReader {
 
   [[nodiscard]] std::optional<std::int64_t> whole(std::string_view key, std::int64_t most,
                                                   std::int64_t least = 1) const {
-    return take<std::int64_t>(
-        key, fmt::format("a whole number from {} to {}", least, most), [&](std::int64_t value) {
-          return table_.get(key)->is_integer() && value >= least && value <= most;
-        });
+    return take<std::int64_t>(key, fmt::format("a whole number from {} to {}", least, most),
+                              [&](std::int64_t value) { return value >= least && value <= most; });
   }
 
   [[nodiscard]] std::optional<double> dollars(std::string_view key) const {
-    return take<double>(key, "a number of US dollars, 0 or more", [&](double value) {
-      return table_.get(key)->is_number() && std::isfinite(value) && value >= 0;
-    });
+    return take<double>(key, "a number of US dollars, 0 or more",
+                        [](double value) { return std::isfinite(value) && value >= 0; });
   }
 
   /// The place of a word among those that a key takes; 0, the default, where it is not given.
-  [[nodiscard]] std::size_t choice(std::string_view key,
-                                   const std::vector<std::string>& words) const {
-    std::size_t place = 0;
-    take<std::string>(
-        key, fmt::format("{}", fmt::join(words, " or ")), [&](const std::string& word) {
-          place =
-              static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
-          return place < words.size();
-        });
-    return place;
+  [[nodiscard]] std::ptrdiff_t choice(std::string_view key,
+                                      const std::vector<std::string>& words) const {
+    const auto place = [&](const auto& word) {
+      return std::find(words.begin(), words.end(), word);
+    };
+    const auto word =
+        take<std::string>(key, fmt::format("{}", fmt::join(words, " or ")),
+                          [&](const std::string& each) { return place(each) != words.end(); });
+    return word ? place(*word) - words.begin() : 0;
   }
 
   /// Texts without the blanks around them, in byte order.
   [[nodiscard]] std::vector<std::string> list(std::string_view key, const toml::node* node,
                                               const std::string& of) const {
     std::set<std::string> values;
-    const toml::array* const array = node == nullptr ? nullptr : node->as_array();
-    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
-      const auto value = array->get(i)->value_exact<std::string>();
+    if (node == nullptr) return {};
+    const toml::array* const array = node->as_array();
+    if (array == nullptr || array->empty()) {
+      fail(key, "must be a list of texts" + of + ", at least one");
+    }
+    for (const toml::node& each : *array) {
+      const auto value = each.value_exact<std::string>();
       if (!value) fail(key, "must be a list of texts" + of + "; write \"true\", not true");
       // A blank one matches nothing.
       if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
-    }
-    if (node != nullptr && (array == nullptr || array->empty())) {
-      fail(key, "must be a list of texts" + of + ", at least one");
     }
     return {values.begin(), values.end()};
   }
 
   void match(std::string_view key, bool negated) {
     if (!has(key)) return;
-    const toml::table* columns = table_.get(key)->as_table();
+    const toml::table* columns = table.get(key)->as_table();
     if (columns == nullptr || columns->empty()) {
       fail(key,
            "must be a table of columns with lists of texts, such as { sector = [\"Energy\"] }");
     }
     for (const auto& [column, values] : *columns) {
       const std::string of(column.str());
-      universe_.conditions.emplace_back(Matches{of, list(key, &values, " for " + of), negated});
+      universe.conditions.emplace_back(Matches{of, list(key, &values, " for " + of), negated});
     }
   }
 
@@ -154,99 +156,82 @@ class UniverseReader {
     const auto from = dollars("cap_from");
     const auto below = dollars("cap_below");
     if (from && below && *below <= *from) fail("cap_below", "must be above cap_from");
-    if (from) universe_.conditions.emplace_back(CapFrom{*from});
-    if (below) universe_.conditions.emplace_back(CapBelow{*below});
+    if (from) universe.conditions.emplace_back(CapFrom{*from});
+    if (below) universe.conditions.emplace_back(CapBelow{*below});
     if (const auto days = whole("listed_within", most_days)) {
-      universe_.conditions.emplace_back(ListedWithin{static_cast<int>(*days)});
+      universe.conditions.emplace_back(ListedWithin{static_cast<int>(*days)});
     }
-    if (const auto first = whole("first", most_members)) {
-      universe_.first = static_cast<std::size_t>(*first);
-    }
+    universe.first = whole("first", most_members);
   }
 
   void read_names() {
-    universe_.include = list("include", table_.get("include"), "");
-    const std::vector<std::string> exclude = list("exclude", table_.get("exclude"), "");
+    universe.include = list("include", table.get("include"), "");
+    const std::vector<std::string> exclude = list("exclude", table.get("exclude"), "");
     if (has("include") && has("each")) {
       fail("include", "can't be combined with each, which makes more than one universe");
     }
     for (const std::string& symbol : exclude) {
-      if (std::count(universe_.include.begin(), universe_.include.end(), symbol) > 0) {
+      if (std::count(universe.include.begin(), universe.include.end(), symbol) > 0) {
         fail("exclude", "names " + symbol + ", which include names, too");
       }
     }
-    const bool has_condition = std::any_of(known_keys.begin(), known_keys.begin() + conditions,
-                                           [this](const std::string& key) { return has(key); });
+    const auto last = known_keys.begin() + conditions;
+    const bool has_condition =
+        std::any_of(known_keys.begin(), last, [this](const std::string& key) { return has(key); });
     if (!has_condition && !has("include")) {
-      fail("name",
-           fmt::format("has no condition beside it; give include or {}",
-                       fmt::join(known_keys.begin(), known_keys.begin() + conditions, " or ")));
+      fail("name", fmt::format("has no condition beside it; give include or {}",
+                               fmt::join(known_keys.begin(), last, " or ")));
     }
-    if (!exclude.empty()) universe_.conditions.emplace_back(Named{exclude, true});
-    if (!has_condition) universe_.conditions.emplace_back(Named{universe_.include, false});
+    if (!exclude.empty()) universe.conditions.emplace_back(Named{exclude, true});
+    if (!has_condition) universe.conditions.emplace_back(Named{universe.include, false});
   }
 
   void read_upkeep() {
-    universe_.order = static_cast<Order>(choice("order", {"market_cap", "newest", "symbol"}));
-    universe_.additions = choice("maintain", {"whole", "additions"}) == 1;
+    universe.order = static_cast<Order>(choice("order", {"market_cap", "newest", "symbol"}));
+    universe.additions = choice("maintain", {"whole", "additions"}) == 1;
     for (const char* const key : {"first", "group"}) {
-      if (universe_.additions && has(key)) fail(key, "can't be combined with maintain = additions");
+      if (universe.additions && has(key)) fail(key, "can't be combined with maintain = additions");
     }
     if (choice("lines", {"all", "primary"}) == 0) return;
-    if (issuer_.empty()) {
-      fail("lines", "is primary, which needs [market] issuer, the column that tells the company");
-    }
-    universe_.issuer = issuer_;
+    universe.issuer = defaults.issuer;
+    if (!universe.issuer.empty()) return;
+    fail("lines", "is primary, which needs [market] issuer, the column that tells the company");
   }
 
   void read_stability() {
-    Stability& stability = universe_.stability;
-    stability.band = static_cast<int>(whole("band", 99, 0).value_or(stability.band));
-    stability.nights = static_cast<int>(whole("nights", 60).value_or(stability.nights));
-    stability.buffer = static_cast<int>(whole("buffer", 99, 0).value_or(stability.buffer));
-  }
-
-  void require_known_keys() const {
-    for (const auto& [key, node] : table_) {
-      const std::string word(key.str());
-      if (std::count(known_keys.begin(), known_keys.end(), word) > 0) continue;
-      const auto meant = nearest(word, known_keys);
-      fail(word, "is no key of a universe; " +
-                     (meant ? "did you mean " + *meant + "?" : "see tickstock-cache-universes(7)"));
-    }
+    universe.stability = defaults.stability;
+    auto& [band, nights, buffer] = universe.stability;
+    band = static_cast<int>(whole("band", 99, 0).value_or(band));
+    nights = static_cast<int>(whole("nights", 60).value_or(nights));
+    buffer = static_cast<int>(whole("buffer", 99, 0).value_or(buffer));
   }
 
   void require_placeholder() const {
-    const std::size_t open = universe_.name.find('{');
-    if (has("each") && universe_.name.find("{" + universe_.each + "}") == std::string::npos) {
-      fail("name", fmt::format("must hold {{{}}}, the column of each in braces", universe_.each));
+    const std::size_t open = universe.name.find('{');
+    if (has("each") && universe.name.find("{" + universe.each + "}") == std::string::npos) {
+      fail("name", fmt::format("must hold {{{}}}, the column of each in braces", universe.each));
     }
     if (!has("each") && open != std::string::npos &&
-        universe_.name.find('}', open) != std::string::npos) {
+        universe.name.find('}', open) != std::string::npos) {
       fail("name", "holds a column in braces; name that column in each, too");
     }
   }
 
   /// A universe that bears a built-in name replaces it, and can't say otherwise what it inherits.
   void require_what_is_inherited() const {
-    for (const auto& builtin : builtin_) {
-      if (builtin->name != universe_.name) continue;
-      if (has("type") && universe_.type != builtin->type) {
-        fail("type", "must be " + builtin->type + " or left out: it replaces a built-in universe");
+    for (const auto& each : builtin) {
+      if (each->name != universe.name) continue;
+      if (has("type") && universe.type != each->type) {
+        fail("type", "must be " + each->type + " or left out: it replaces a built-in universe");
       }
-      if (universe_.additions && !builtin->group.empty()) {
+      if (universe.additions && !each->group.empty()) {
         fail("maintain", "can't be additions: it replaces a universe of a group");
       }
-      if (has("group") && universe_.group != builtin->group) {
+      if (has("group") && universe.group != each->group) {
         fail("group", "must be left out: it replaces a built-in universe");
       }
     }
   }
-
-  const toml::table& table_;
-  std::string issuer_;
-  const Universes& builtin_;
-  Universe universe_;
 };
 
 }  // namespace
@@ -269,7 +254,7 @@ DeclaredUniverses read_universes(const toml::table& whole) {
                       whole["stability"]["buffer"].value_or(0)};
   std::set<std::string> names;
   for (const toml::node& node : *tables) {
-    UniverseReader reader(*node.as_table(), policy, builtin);
+    UniverseReader reader{*node.as_table(), policy, builtin};
     Universe universe = reader.read();
     if (!names.insert(universe.name).second) {
       reader.fail("name", "is given to another universe, too; use each name once");

@@ -27,21 +27,20 @@ std::string part_of(const Items& shown, std::int64_t total, const std::string& o
   return fmt::format("{} of {}\n", shown.size(), counted(total, one, one + "s"));
 }
 
-void write_page(json::Writer& json, const tables::JournalPage& page) {
-  json.put("limit", page.limit, "offset", page.offset);
+std::int64_t published(const tables::RunView& view) {
+  return view.record.events - view.pending - view.given_up;
 }
 
 void write_progress(json::Writer& json, int step) {
   if (step == 0) {
-    json.null();
-    return;
+    json.value(std::nullopt);
+  } else {
+    json.object("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
+                "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
   }
-  json.begin_object();
-  json.put("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
-           "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
-  json.end_object();
 }
 
+/// What documents tell of a run.
 void write_run(json::Writer& json, const tables::RunView& view) {
   const RunRecord& run = view.record;
   json.put("run_id", run.run_id, "job_id", run.run_id, "mode", run.mode, "status",
@@ -49,20 +48,20 @@ void write_run(json::Writer& json, const tables::RunView& view) {
            run.triggered_by, "as_of", to_string(run.as_of), "start_time", run.started_at,
            "end_time", run.finished_at, "duration_seconds", run.duration_seconds);
   write_progress(json.key("progress"), view.step);
-  json.put("approved", run.approved, "plan_digest", run.plan_digest);
-  json.key("guards").raw(run.guards);
-  json.key("task_results").raw(run.task_results);
+  json.put("approved", run.approved, "plan_digest", run.plan_digest, "guards",
+           json::Raw{run.guards}, "task_results", json::Raw{run.task_results});
   json.put("symbols", run.symbols, "eligible", run.eligible, "total_changes", run.total_changes,
            "universes_changed", run.universes_changed);
-  json.key("members").begin_object();
-  json.put("added", run.members_added, "removed", run.members_removed, "moved", run.members_moved);
-  json.end_object();
-  json.key("events").begin_object();
-  json.put("enabled", run.events_enabled, "published", run.events - view.pending - view.given_up,
-           "pending", view.pending, "given_up", view.given_up);
-  json.end_object();
-  json.key("error").value(run.error);
+  json.put("members", json::object("added", run.members_added, "removed", run.members_removed,
+                                   "moved", run.members_moved));
+  json.put("events", json::object("enabled", run.events_enabled, "published", published(view),
+                                  "pending", view.pending, "given_up", view.given_up));
+  json.put("error", run.error);
 }
+
+/// A column whose cells may be cut, and one of numbers.
+Table::Column cut(const char* title) { return {title, false, true}; }
+Table::Column number(const char* title) { return {title, true}; }
 
 Color color_of_status(RunStatus status) {
   if (status == RunStatus::completed) return Color::green;
@@ -76,8 +75,7 @@ std::string took(const RunRecord& run) {
 
 std::string events_text(const tables::RunView& view) {
   if (!view.record.events_enabled) return "switched off";
-  return fmt::format("{} published, {} pending{}",
-                     view.record.events - view.pending - view.given_up, view.pending,
+  return fmt::format("{} published, {} pending{}", published(view), view.pending,
                      view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "");
 }
 
@@ -87,27 +85,6 @@ std::string to_the_second(const std::string& time) {
   return point == std::string::npos ? time : time.substr(0, point) + "Z";
 }
 
-void write_journal(json::Writer& json, const tables::ChangeView& change,
-                   const std::optional<std::string>& symbol) {
-  tables::each_column(change, [&](std::string_view name, const auto& value) {
-    if (!symbol && (name == "change" || name == "why")) return;
-    if (name == "change") json.key("symbol").string(*symbol);
-    json.key(name).value(value);
-  });
-}
-
-/// How many came, went and moved, and why; of a symbol what became of it.
-void add_change(Table& table, const tables::ChangeView& change,
-                const std::optional<std::string>& symbol) {
-  const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
-  std::string what = fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved);
-  if (symbol) what = fmt::format("{} {}", sign, printable(*symbol));
-  std::string why = printable(change.why.value_or(change.reason));
-  if (change.change == "moved") why = "moved";
-  table.add({change.as_of, printable(change.universe), what, why, change.run_id},
-            symbol ? 2 : Table::nothing, color_of(sign));
-}
-
 struct LevelWords {
   std::string_view in_json;
   std::string_view in_text;
@@ -115,26 +92,30 @@ struct LevelWords {
 };
 
 LevelWords words_of(sync::Finding::Level level) {
-  constexpr std::array<LevelWords, 3> words{{{"ok", "ok", Color::green},
-                                             {"warning", "warning", Color::yellow},
-                                             {"failed", "FAILED", Color::bold_red}}};
-  return words[static_cast<std::size_t>(level)];
+  if (level == sync::Finding::Level::good) return {"ok", "ok", Color::green};
+  if (level == sync::Finding::Level::failure) return {"failed", "FAILED", Color::bold_red};
+  return {"warning", "warning", Color::yellow};
+}
+
+/// How wide lines may get before what follows a value moves on.
+constexpr std::size_t widest_value = 40;
+
+/// The first line: which file was read.
+std::string title_of(const Settings& settings) {
+  if (!settings.config_file.empty()) return "# " + printable(settings.config_file) + "\n";
+  const std::string& missing = settings.missing_config_file;
+  return "# no configuration file" +
+         (missing.empty() ? "\n" : ": " + printable(missing) + " does not exist\n");
+}
+
+/// What can be given instead of the key: `--lock-wait`, `DATABASE_URL`.
+std::string other_ways(const Setting& setting) {
+  std::string ways = setting.flag;
+  if (setting.is_address()) ways += ", " + setting.flag + "-file, " + setting.variable();
+  return ways;
 }
 
 }  // namespace
-
-std::string document(const std::function<void(json::Writer&)>& fill) {
-  json::Writer json(json::BadText::escape);
-  json.begin_object();
-  json.key("schema_version").number(1);
-  fill(json);
-  json.end_object();
-  return json.text() + "\n";
-}
-
-void write_outcome(json::Writer& json, int exit_status, bool success) {
-  json.put("exit_code", exit_status, "success", success);
-}
 
 std::string show_run(const tables::RunView& view, const Output& output) {
   if (output.json()) return document([&](json::Writer& json) { write_run(json, view); });
@@ -168,20 +149,17 @@ std::string show_run(const tables::RunView& view, const Output& output) {
 
 std::string show_history(const tables::History& history, const Output& output) {
   if (output.json()) {
-    return document([&](json::Writer& json) {
-      objects_of(json.key("runs"), history.runs,
-                 [&](const tables::RunView& view) { write_run(json, view); });
-      json.key("total").number(history.total);
-      json.key("statistics").begin_object();
-      json.put("completed", history.completed, "failed",
-               history.total - history.completed - history.running, "running", history.running,
-               "average_duration_seconds", history.average_duration);
-      json.end_object();
-      write_page(json, history.page);
-    });
+    const auto write_one = [](json::Writer& json, const tables::RunView& view) {
+      json.object([&](json::Writer& object) { write_run(object, view); });
+    };
+    return document(
+        "runs", json::list(history.runs, write_one), "total", history.total, "statistics",
+        json::object("completed", history.completed, "failed",
+                     history.total - history.completed - history.running, "running",
+                     history.running, "average_duration_seconds", history.average_duration),
+        "limit", history.page.limit, "offset", history.page.offset);
   }
-  Table table(
-      {{"started"}, {"run", false, true}, {"mode"}, {"status"}, {"changes", true}, {"took", true}});
+  Table table({{"started"}, cut("run"), {"mode"}, {"status"}, number("changes"), number("took")});
   for (const tables::RunView& view : history.runs) {
     const RunRecord& run = view.record;
     table.add({to_the_second(run.started_at), run.run_id, run.mode,
@@ -194,37 +172,45 @@ std::string show_history(const tables::History& history, const Output& output) {
 std::string show_changes(const tables::Changes& found, const Output& output) {
   const std::optional<std::string>& symbol = found.filter.symbol;
   if (output.json()) {
-    return document([&](json::Writer& json) {
-      objects_of(json.key("changes"), found.changes,
-                 [&](const tables::ChangeView& change) { write_journal(json, change, symbol); });
-      json.key("total").number(found.total);
-      write_page(json, found.page);
-    });
+    const auto write_one = [&symbol](json::Writer& json, const tables::ChangeView& change) {
+      json.begin_object();
+      tables::each_column(change, [&](std::string_view name, const auto& value) {
+        if (!symbol && (name == "change" || name == "why")) return;
+        if (name == "change") json.put("symbol", *symbol);
+        json.put(name, value);
+      });
+      json.end_object();
+    };
+    return document("changes", json::list(found.changes, write_one), "total", found.total, "limit",
+                    found.page.limit, "offset", found.page.offset);
   }
-  Table table({{"as of"},
-               {"universe", false, true},
-               {"change"},
-               {"reason", false, true},
-               {"run", false, true}});
-  for (const tables::ChangeView& change : found.changes) add_change(table, change, symbol);
+  Table table({{"as of"}, cut("universe"), {"change"}, cut("reason"), cut("run")});
+  for (const tables::ChangeView& change : found.changes) {
+    // How many came, went and moved, and why; of a symbol what became of it.
+    const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
+    const std::string what =
+        symbol ? fmt::format("{} {}", sign, printable(*symbol))
+               : fmt::format("+{} −{} ~{}", change.added, change.removed, change.moved);
+    const std::string why =
+        change.change == "moved" ? "moved" : printable(change.why.value_or(change.reason));
+    table.add({change.as_of, printable(change.universe), what, why, change.run_id},
+              symbol ? 2 : Table::nothing, color_of(sign));
+  }
   return table.text(output.screen()) + part_of(found.changes, found.total, "change");
 }
 
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output) {
   if (output.json()) {
-    return document([&](json::Writer& json) {
-      write_outcome(json, 0, true);
-      objects_of(json.key("universes"), entries, [&](const tables::EntrySummary& entry) {
-        json.put("universe", entry.universe, "type", entry.type, "symbol_count", entry.symbols,
-                 "last_updated", entry.updated_at);
-      });
-    });
+    const auto write_one = [](json::Writer& json, const tables::EntrySummary& entry) {
+      json.object("universe", entry.universe, "type", entry.type, "symbol_count", entry.symbols,
+                  "last_updated", entry.updated_at);
+    };
+    return document("exit_code", 0, "success", true, "universes", json::list(entries, write_one));
   }
   const auto shown = [](const std::optional<std::string>& text) {
     return text ? printable(*text) : "-";
   };
-  Table table(
-      {{"universe", false, true}, {"type", false, true}, {"symbols", true}, {"last updated"}});
+  Table table({cut("universe"), cut("type"), number("symbols"), {"last updated"}});
   for (const tables::EntrySummary& entry : entries) {
     table.add({shown(entry.universe), shown(entry.type),
                entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at)});
@@ -236,12 +222,11 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output) {
   if (output.json()) {
-    return document([&](json::Writer& json) {
-      write_outcome(json, exit_status, exit_status == 0);
-      objects_of(json.key("findings"), findings, [&](const sync::Finding& finding) {
-        json.put("level", words_of(finding.level).in_json, "message", finding.sentence);
-      });
-    });
+    const auto write_one = [](json::Writer& json, const sync::Finding& finding) {
+      json.object("level", words_of(finding.level).in_json, "message", finding.sentence);
+    };
+    return document("exit_code", exit_status, "success", exit_status == 0, "findings",
+                    json::list(findings, write_one));
   }
   const Screen screen = output.screen();
   std::string text;
@@ -253,12 +238,79 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
   return text;
 }
 
+std::string show_config(const Settings& settings) {
+  Settings shown = settings;
+  if (settings.output.json()) {
+    constexpr std::array<std::string_view, 4> kinds{"default", "file", "environment", "flag"};
+    const auto write_setting = [&](json::Writer& json, const Setting& each) {
+      const Origin origin = settings.origin(each.name);
+      json.object("section", each.section(), "key", each.key(), "value", each.value(), "origin",
+                  kinds[static_cast<std::size_t>(origin.kind)], "given_by",
+                  json::null_if_empty(origin.name));
+    };
+    return document("exit_code", 0, "success", true, "config_file",
+                    json::null_if_empty(settings.config_file), "settings",
+                    json::list(rows_of(shown), write_setting), [&](json::Writer& json) {
+                      const std::string& universes = settings.declared.json;
+                      if (!universes.empty()) json.put("universes", json::Raw{universes});
+                    });
+  }
+  std::string text = title_of(settings);
+  std::string section;
+  for (const Setting& each : rows_of(shown)) {
+    if (each.section() != section) text += "\n[" + (section = each.section()) + "]\n";
+    const std::optional<Value> value = each.value();
+    const Origin origin = settings.origin(each.name);
+    const std::string from = origin.kind == Origin::Kind::fallback ? "default" : origin.name;
+    text +=
+        fmt::format("{:<{}}  # {}\n",
+                    printable(value ? each.key() + " = " + toml_text(*value) : "# " + each.key()),
+                    widest_value, value ? printable(from) : "not set");
+  }
+  return text + settings.declared.toml;
+}
+
+std::string config_example() {
+  std::string text = R"(# Configuration of tickstock-cache; see tickstock-cache.toml(5).
+#
+# Everything in it is optional. What is commented out shows the default, or an example where
+# there is none. A flag counts more than the environment, and that more than this file; what
+# holds, and why, is shown by: tickstock-cache config
+#
+# The file is named by --config or TICKSTOCK_CACHE_CONFIG. One with a password must be its
+# owner's alone to read: chmod 600.
+)";
+  if (*default_config_file != '\0') {
+    text += fmt::format("# Where neither is given, {} is read.\n", default_config_file);
+  }
+  std::string section;
+  for (const Setting& each : setting_table()) {
+    if (each.section() != section) text += "\n[" + (section = each.section()) + "]\n";
+    const std::string ways = other_ways(each);
+    text += "\n# " + each.meaning + "." + (ways.empty() ? "" : " Also: " + ways) + "\n";
+    const std::optional<Value> value = each.example ? each.example : each.value();
+    text += "#" + each.key() + " = " + toml_text(*value) + "\n";
+  }
+  return text + R"(
+# Universes besides the ten; see tickstock-cache-universes(7). Without them sector and theme entries
+# only lose members. Remove the # to keep one universe for each sector, and its ten largest.
+
+#[[universe]]
+#name = "sector_{sector}"
+#each = "sector"
+#type = "sector"
+
+#[[universe]]
+#name = "top_10_{sector}"
+#each = "sector"
+#type = "sector_leader"
+#first = 10
+)";
+}
+
 std::string json_failure(const std::string& message, int exit_status) {
-  return document([&](json::Writer& json) {
-    write_outcome(json, exit_status, false);
-    json.key("errors").begin_array().string(message).end_array();
-    json.key("error").string(message);
-  });
+  return document("exit_code", exit_status, "success", false, "errors", std::array{message},
+                  "error", message);
 }
 
 void print(const std::string& text, Tells tells) {

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <optional>
 
 #include "json/json.hpp"
 #include "settings.hpp"
@@ -15,6 +13,8 @@
 
 // What the commands print: each as one JSON document, or as text for a person.
 namespace tickstock::cli {
+
+class Log;
 
 /// The report of a run; as text a line per changed universe with its members and why, and one
 /// closing line.
@@ -43,28 +43,10 @@ std::string config_example();
 /// A failure of a command that has no report, as a document.
 std::string json_failure(const std::string& message, int exit_status);
 
-/// A document of one line with the version of its schema and what `fill` writes.
-std::string document(const std::function<void(json::Writer&)>& fill);
-
-/// Writes the exit status, and whether that is a success.
-void write_outcome(json::Writer& json, int exit_status, bool success);
-
-/// Writes an array of what `write_one` writes of each item.
-template <typename Items, typename Write>
-void array_of(json::Writer& json, const Items& items, const Write& write_one) {
-  json.begin_array();
-  for (const auto& item : items) write_one(item);
-  json.end_array();
-}
-
-/// The same with objects of what `write_fields` writes.
-template <typename Items, typename Write>
-void objects_of(json::Writer& json, const Items& items, const Write& write_fields) {
-  array_of(json, items, [&](const auto& item) {
-    json.begin_object();
-    write_fields(item);
-    json.end_object();
-  });
+/// A document of one line with the version of its schema and these fields.
+template <typename... Fields>
+std::string document(const Fields&... fields) {
+  return json::Writer(json::BadText::escape).object("schema_version", 1, fields...).text() + "\n";
 }
 
 /// The color of what came (+), went (-) or moved (~).
@@ -78,5 +60,17 @@ enum class Tells : unsigned char { what_is, what_was_done };
 /// Writes to standard output. A reader that is gone, as `head` goes once it has enough, is a
 /// failure only where it missed what was done. \throws Error (output) when it can't be written.
 void print(const std::string& text, Tells tells = Tells::what_is);
+
+// What node_exporter's textfile collector reads: a file in Prometheus' text format (version 0.0.4).
+// A run replaces what it knows and keeps the rest, such as the time of the last success. Each does
+// nothing without a path, and never throws an Error: what goes wrong is a warning.
+
+/// Writes how a run of this mode ended, seconds since 1970, and how long it took; with a report
+/// what the run found and did, as far as it came.
+void record_run(const std::string& path, Log& log, Mode mode, int exit_status, double ended_at,
+                double duration, const sync::Report* report = nullptr);
+
+/// Writes how many events wait in the outbox.
+void record_pending(const std::string& path, Log& log, std::uint64_t events);
 
 }  // namespace tickstock::cli

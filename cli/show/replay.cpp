@@ -41,17 +41,11 @@ void write_changes(json::Writer& json, const ReplaySum& sum) {
            "undone", sum.undone);
 }
 
-void write_side(json::Writer& json, const sync::ReplayReport::Side& side, const std::string& file) {
-  json.put("config", json::null_if_empty(file));
-  objects_of(json.key("universes"), side.universes, [&](const ReplayUniverse& universe) {
-    const ReplaySum sum = sum_of(universe.nights);
-    json.put("universe", universe.name);
-    write_changes(json, sum);
-    json.put("memberships", sum.memberships, "off_rule", sum.off_rule, "final_size",
-             sum.final_size);
-  });
-  json.key("total").begin_object();
-  write_changes(json, sum_of(side.total));
+void write_universe(json::Writer& json, const ReplayUniverse& universe) {
+  const ReplaySum sum = sum_of(universe.nights);
+  json.begin_object().put("universe", universe.name);
+  write_changes(json, sum);
+  json.put("memberships", sum.memberships, "off_rule", sum.off_rule, "final_size", sum.final_size);
   json.end_object();
 }
 
@@ -143,17 +137,15 @@ std::string show_replay(const sync::ReplayReport& report, const std::vector<std:
                         const std::string& format, const Output& output) {
   if (format == "csv") return as_csv(report, files);
   if (format == "text") return as_text(report, files, output.screen());
-  return document([&](json::Writer& json) {
-    json.put("from", to_string(report.first), "to", to_string(report.last), "days",
-             std::uint64_t{report.days.size()});
-    json.key("policies").begin_array();
-    for (std::size_t i = 0; i < report.sides.size(); ++i) {
-      json.begin_object();
-      write_side(json, report.sides[i], files[i]);
-      json.end_object();
-    }
-    json.end_array();
-  });
+  const auto write_side = [&](json::Writer& json, const sync::ReplayReport::Side& side) {
+    const std::string& file = files[static_cast<std::size_t>(&side - report.sides.data())];
+    json.object(
+        "config", json::null_if_empty(file), "universes",
+        json::list(side.universes, write_universe), "total",
+        json::object([&](json::Writer& total) { write_changes(total, sum_of(side.total)); }));
+  };
+  return document("from", to_string(report.first), "to", to_string(report.last), "days",
+                  report.days.size(), "policies", json::list(report.sides, write_side));
 }
 
 }  // namespace tickstock::cli

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "domain/text.hpp"
@@ -18,98 +17,93 @@ namespace {
 
 constexpr std::size_t names_shown = 10;
 
-void write_names(json::Writer& json, const std::vector<Placement>& members, const Market& market) {
-  array_of(json, members,
-           [&](const Placement& member) { json.string(market.name(member.symbol)); });
+/// The array of their names, as a value in JSON.
+auto names_of(const std::vector<Placement>& members, const Market& market) {
+  return json::list(members, [&market](json::Writer& json, const Placement& member) {
+    json.string(market.name(member.symbol));
+  });
 }
 
 void write_metadata(json::Writer& json, const Change& change, Task task, const Market& market) {
   const EntryWrite& write = *change.write;
-  json.begin_object();
+  const auto removed = names_of(write.diff.removed, market);
   if (task == Task::delisted) {
-    json.key("removed_count").number(std::uint64_t{write.diff.removed.size()});
-    write_names(json.key("removed_symbols"), write.diff.removed, market);
+    json.object("removed_count", write.diff.removed.size(), "removed_symbols", removed);
   } else if (task == Task::ipo && change.symbol) {
     const auto listing = market.find(*change.symbol);
-    json.put("listing_date",
-             json::null_if_empty(listing && listing->listed ? to_string(*listing->listed) : ""));
-    json.key("sector").value(market.company(*change.symbol).sector);
+    const std::string listed = listing && listing->listed ? to_string(*listing->listed) : "";
+    json.object("listing_date", json::null_if_empty(listed), "sector",
+                market.company(*change.symbol).sector);
   } else {
-    json.put("count", std::uint64_t{write.after->members.size()}, "previous_count",
-             std::uint64_t{write.previous_count()});
-    write_names(json.key("added_symbols"), write.diff.added, market);
-    write_names(json.key("removed_symbols"), write.diff.removed, market);
-    json.key("moved").number(std::uint64_t{write.diff.moved.size()});
+    json.object("count", write.after->members.size(), "previous_count", write.previous_count(),
+                "added_symbols", names_of(write.diff.added, market), "removed_symbols", removed,
+                "moved", write.diff.moved.size());
   }
-  json.end_object();
-}
-
-void write_change(json::Writer& json, const Change& change, Task task, const sync::Report& report) {
-  const Market& market = report.snapshot->market;
-  json.put("change_type", change.change_type, "universe", change.universe);
-  json.put("symbol", json::null_if_empty(change.symbol ? market.name(*change.symbol) : ""));
-  json.put("action", change.action, "reason", change.reason, "timestamp", report.written_at);
-  write_metadata(json.key("metadata"), change, task, market);
 }
 
 void write_task_results(json::Writer& json, const sync::Report& report) {
   json.begin_object();
   for (const sync::TaskReport& task : report.tasks) {
-    json.key(to_string(task.task)).begin_object();
-    json.put("status", task.error ? "failed" : "success", "changes_count",
-             std::uint64_t{task.changes.size()});
-    objects_of(json.key("changes"), task.changes,
-               [&](const Change& change) { write_change(json, change, task.task, report); });
-    json.key("error").value(task.error);
-    json.end_object();
+    const auto write_change = [&](json::Writer& each, const Change& change) {
+      const Market& market = report.snapshot->market;
+      each.object(
+          "change_type", change.change_type, "universe", change.universe, "symbol",
+          json::null_if_empty(change.symbol ? market.name(*change.symbol) : ""), "action",
+          change.action, "reason", change.reason, "timestamp", report.written_at, "metadata",
+          [&](json::Writer& metadata) { write_metadata(metadata, change, task.task, market); });
+    };
+    json.put(to_string(task.task),
+             json::object("status", task.error ? "failed" : "success", "changes_count",
+                          task.changes.size(), "changes", json::list(task.changes, write_change),
+                          "error", task.error));
   }
   json.end_object();
 }
 
-void write_waiting(json::Writer& json, const sync::Snapshot& snapshot) {
-  objects_of(json.key("waiting"), snapshot.plan.waiting, [&](const Waiting& waiting) {
-    const Universe& rule = *snapshot.plan.find(waiting.universe);
-    json.put("group", waiting.group, "symbol", snapshot.market.name(waiting.symbol), "universe",
-             waiting.universe, "nights", waiting.nights, "of", rule.stability.nights, "reason",
-             waiting_reason(rule, snapshot.market, waiting));
-  });
+void write_waiting(json::Writer& json, const sync::Report& report) {
+  if (!report.snapshot || !report.snapshot->plan.lets_wait()) return;
+  const sync::Snapshot& snapshot = *report.snapshot;
+  json.put("waiting",
+           json::list(snapshot.plan.waiting, [&](json::Writer& each, const Waiting& waiting) {
+             const Universe& rule = *snapshot.plan.find(waiting.universe);
+             each.object("group", waiting.group, "symbol", snapshot.market.name(waiting.symbol),
+                         "universe", waiting.universe, "nights", waiting.nights, "of",
+                         rule.stability.nights, "reason",
+                         waiting_reason(rule, snapshot.market, waiting));
+           }));
 }
 
 void write_market_caps(json::Writer& json, const sync::Report& report) {
   if (!report.snapshot) {
-    json.null();
-    return;
+    json.value(std::nullopt);
+  } else {
+    const Market& market = report.snapshot->market;
+    json.object("from_prices", market.caps_from_prices(), "from_column",
+                market.ranking().size() - market.caps_from_prices());
   }
-  const Market& market = report.snapshot->market;
-  const std::uint64_t from_prices = market.caps_from_prices();
-  json.begin_object();
-  json.put("from_prices", from_prices, "from_column", market.ranking().size() - from_prices);
-  json.end_object();
 }
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
-  write_outcome(json, exit_status, is_success(exit_status));
-  json.put("run_id", json::null_if_empty(report.run_id));
-  json.put("mode", to_string(report.mode), "dry_run", report.dry_run);
-  json.put("as_of", json::null_if_empty(report.as_of ? to_string(*report.as_of) : ""));
+  const std::string as_of = report.as_of ? to_string(*report.as_of) : "";
+  json.put("exit_code", exit_status, "success", is_success(exit_status), "run_id",
+           json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run",
+           report.dry_run, "as_of", json::null_if_empty(as_of));
   json.put("status", application_status(report.status), "sync_status", to_string(report.status),
            "sync_start", report.started_at, "sync_end", report.finished_at, "duration_seconds",
-           report.duration_seconds);
-  json.put("plan_digest", json::null_if_empty(report.plan_digest));
+           report.duration_seconds, "plan_digest", json::null_if_empty(report.plan_digest));
   write_market_caps(json.key("market_caps"), report);
   sync::write_guards(json.key("guards"), report.guards);
   json.put("total_changes", report.total_changes(), "changes", report.total_changes());
   write_task_results(json.key("task_results"), report);
-  if (report.snapshot && report.snapshot->plan.lets_wait()) write_waiting(json, *report.snapshot);
-  json.key("errors").value(errors);
-  array_of(json.key("warnings"), report.warnings, [&](const Warning& warning) {
-    json.string(warning.words(std::numeric_limits<std::size_t>::max()));
-  });
-  json.put("error", json::null_if_empty(errors.empty() ? "" : errors.front()));
-  json.key("events").begin_object();
-  json.put("published", report.events_published, "pending", report.events_pending);
-  json.end_object();
+  write_waiting(json, report);
+  const auto write_warning = [](json::Writer& warnings, const Warning& warning) {
+    warnings.string(warning.words(warning.names.size()));
+  };
+  json.put("errors", errors, "warnings", json::list(report.warnings, write_warning), "error",
+           json::null_if_empty(errors.empty() ? "" : errors.front()));
+  json.put("events",
+           json::object("published", report.events_published, "pending", report.events_pending));
 }
 
 /// What is to be said of a write besides its numbers.
@@ -133,44 +127,43 @@ std::uint64_t considered(const sync::Report& report) {
 }
 
 /// Writes the lines of one report.
-class ReportText {
- public:
-  ReportText(const sync::Report& report, int ipo_days, const Output& output)
-      : report_(report), ipo_days_(ipo_days), output_(output), screen_(output.screen()) {}
+struct ReportText {
+  const sync::Report& report;
+  int ipo_days;
+  const Output& output;
+  Screen screen = output.screen();
+  std::string text = {};
 
-  std::string text() {
-    if (report_.snapshot && (report_.dry_run || report_.committed)) changes();
-    for (const GuardResult& guard : report_.guards) {
-      if (guard.refused) line("{}: {}", alarm("refused by a guard"), printable(guard.sentence));
+  std::string write() {
+    if (report.snapshot && (report.dry_run || report.committed)) changes();
+    for (const GuardResult& guard : report.guards) {
+      if (guard.refused)
+        line("{}: {}", screen.paint(Color::bold_red, "refused by a guard"),
+             printable(guard.sentence));
     }
-    if (report_.snapshot) closing();
-    return std::move(text_);
+    if (report.snapshot) closing();
+    return std::move(text);
   }
 
- private:
   template <typename... Values>
   void line(fmt::format_string<Values...> format, Values&&... values) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Values>(values)...);
-    text_ += '\n';
-  }
-
-  [[nodiscard]] std::string alarm(std::string_view words) const {
-    return screen_.paint(Color::bold_red, words);
+    fmt::format_to(std::back_inserter(text), format, std::forward<Values>(values)...);
+    text += '\n';
   }
 
   void changes() {
-    const sync::Snapshot& snapshot = *report_.snapshot;
+    const sync::Snapshot& snapshot = *report.snapshot;
     const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
-                                ipo_days_);
+                                ipo_days);
     std::size_t width = 0;
-    for (const EntryWrite* write : report_.writes())
-      width = std::max(width, columns_of(printable(write->universe)));
-    if (screen_.width > 0) width = std::min(width, screen_.width / 2);
-    for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
+    for (const EntryWrite* each : report.writes())
+      width = std::max(width, columns_of(printable(each->universe)));
+    if (screen.width > 0) width = std::min(width, screen.width / 2);
+    for (std::size_t i = 0; i < report.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
-      if (report_.tasks[i].error) {
-        line("{}: {}, rolled back alone: {}", to_string(task.task), alarm("failed"),
-             printable(*report_.tasks[i].error));
+      if (report.tasks[i].error) {
+        line("{}: {}, rolled back alone: {}", to_string(task.task),
+             screen.paint(Color::bold_red, "failed"), printable(*report.tasks[i].error));
         continue;
       }
       for (const EntryWrite& write : task.writes) universe(write, reasons, width);
@@ -179,31 +172,29 @@ class ReportText {
   }
 
   void waiting() {
-    const sync::Snapshot& snapshot = *report_.snapshot;
+    const sync::Snapshot& snapshot = *report.snapshot;
     const std::vector<Waiting>& all = snapshot.plan.waiting;
     if (all.empty()) return;
     line("waiting  {} any more", counted(all.size(), "member that its universe does not hold for",
                                          "members that their universes do not hold for"));
-    const std::size_t shown = output_.full ? all.size() : std::min(all.size(), names_shown);
+    const std::size_t shown = output.full ? all.size() : std::min(all.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
       const Universe& rule = *snapshot.plan.find(all[i].universe);
-      line("{}  {}, in {}", member(' ', all[i].symbol),
+      line("{}  {}, in {}", member(" ", all[i].symbol),
            waiting_reason(rule, snapshot.market, all[i]), printable(rule.name));
     }
     if (shown < all.size()) line("    … and {} more", all.size() - shown);
   }
 
   /// A symbol with its market cap and rank.
-  [[nodiscard]] std::string member(char sign, SymbolId symbol) const {
-    const Market& market = report_.snapshot->market;
+  [[nodiscard]] std::string member(const std::string& sign, SymbolId symbol) const {
+    const Market& market = report.snapshot->market;
     const auto listing = market.find(symbol);
     const std::size_t rank = market.rank_of(symbol);
     const std::string name = printable(market.name(symbol));
-    return fmt::format("  {} {} {:>10} {:>7}",
-                       sign == ' ' ? " " : screen_.paint(color_of(sign), std::string(1, sign)),
-                       fitted(name, std::max<std::size_t>(columns_of(name), 8)),
-                       !listing ? "-" : dollars(listing->market_cap),
-                       rank == 0 ? "-" : fmt::format("#{}", rank));
+    return fmt::format(
+        "  {} {} {:>10} {:>7}", sign, fitted(name, std::max<std::size_t>(columns_of(name), 8)),
+        !listing ? "-" : dollars(listing->market_cap), rank == 0 ? "-" : fmt::format("#{}", rank));
   }
 
   void universe(const EntryWrite& write, const MemberReasons& reasons, std::size_t width) {
@@ -212,32 +203,34 @@ class ReportText {
          write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark_on(write));
     members('+', diff.added,
-            [&](const Placement& member) { return reasons.added(write, member.symbol); });
+            [&](const Placement& each) { return reasons.added(write, each.symbol); });
     members('-', diff.removed,
-            [&](const Placement& member) { return reasons.removed(write, member.symbol); });
+            [&](const Placement& each) { return reasons.removed(write, each.symbol); });
     members('~', diff.moved, MemberReasons::moved);
   }
 
   template <typename Why>
   void members(char sign, const std::vector<Placement>& list, const Why& why) {
-    const std::size_t shown = output_.full ? list.size() : std::min(list.size(), names_shown);
+    const std::size_t shown = output.full ? list.size() : std::min(list.size(), names_shown);
+    const std::string painted = screen.paint(color_of(sign), std::string(1, sign));
     for (std::size_t i = 0; i < shown; ++i) {
       const std::string reason = why(list[i]);
-      line("{}{}{}", member(sign, list[i].symbol), reason.empty() ? "" : "  ", reason);
+      line("{}{}{}", member(painted, list[i].symbol), reason.empty() ? "" : "  ", reason);
     }
     if (shown < list.size()) line("  {} … and {} more", sign, list.size() - shown);
   }
 
   void closing() {
-    if (report_.looked_for_prices) {
-      const Market& market = report_.snapshot->market;
+    const Market& market = report.snapshot->market;
+    if (report.looked_for_prices) {
       line("market caps: {} from prices, {} from the column", market.caps_from_prices(),
            market.ranking().size() - market.caps_from_prices());
     }
-    line("{}as of {}; plan {}", report_.dry_run ? "" : "run " + report_.run_id + " ",
-         to_string(*report_.as_of), report_.plan_digest);
-    if (!report_.dry_run && !report_.committed) return;
-    const std::vector<const EntryWrite*> writes = report_.writes();
+    const bool dry = report.dry_run;
+    line("{}as of {}; plan {}", dry ? "" : "run " + report.run_id + " ", to_string(*report.as_of),
+         report.plan_digest);
+    if (!dry && !report.committed) return;
+    const std::vector<const EntryWrite*> writes = report.writes();
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
     for (const EntryWrite* write : writes) {
@@ -245,32 +238,26 @@ class ReportText {
       removed += write->diff.removed.size();
     }
     const std::uint64_t unchanged =
-        std::max<std::uint64_t>(considered(report_), writes.size()) - writes.size();
-    line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s",
-         report_.dry_run ? "dry run: " : "", counted(writes.size(), "universe", "universes"),
-         report_.dry_run ? "would be " : "", unchanged, counted(added, "member", "members"),
-         removed, report_.dry_run ? "" : events(), report_.duration_seconds);
+        std::max<std::uint64_t>(considered(report), writes.size()) - writes.size();
+    line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s", dry ? "dry run: " : "",
+         counted(writes.size(), "universe", "universes"), dry ? "would be " : "", unchanged,
+         counted(added, "member", "members"), removed, dry ? "" : events(),
+         report.duration_seconds);
   }
 
   [[nodiscard]] std::string events() const {
-    const std::string published = counted(report_.events_published, "event", "events");
-    if (report_.events_pending == 0) return fmt::format("; {} published", published);
-    return fmt::format("; {} published, {} {}", published, report_.events_pending,
-                       report_.has_outbox ? "pending" : "lost");
+    const std::string published = counted(report.events_published, "event", "events");
+    if (report.events_pending == 0) return fmt::format("; {} published", published);
+    return fmt::format("; {} published, {} {}", published, report.events_pending,
+                       report.has_outbox ? "pending" : "lost");
   }
-
-  const sync::Report& report_;
-  int ipo_days_;
-  const Output& output_;
-  Screen screen_;
-  std::string text_;
 };
 
 }  // namespace
 
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
                         const Output& output) {
-  if (!output.json()) return ReportText(report, ipo_days, output).text();
+  if (!output.json()) return ReportText{report, ipo_days, output}.write();
   return document([&](json::Writer& json) { write_report(json, report, exit_status); });
 }
 

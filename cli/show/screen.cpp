@@ -28,12 +28,6 @@ constexpr char32_t no_character = 0xffffffff;
 
 bool is_dumb() { return variable("TERM").value_or("dumb") == "dumb"; }
 
-std::size_t width_of(int descriptor) {
-  winsize size{};
-  if (::ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual_width;
-  return size.ws_col;
-}
-
 struct Character {
   char32_t code;
   std::string_view bytes;
@@ -82,8 +76,10 @@ std::string Screen::paint(Color color_of_text, std::string_view text) const {
 Screen screen_of(int descriptor, When color) {
   const bool terminal = ::isatty(descriptor) == 1;
   const bool wanted = terminal && !is_dumb() && !variable("NO_COLOR");
-  return {color == When::always || (color == When::automatic && wanted),
-          terminal ? width_of(descriptor) : 0};
+  winsize size{};
+  const bool tells = ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
+  const std::size_t width = !terminal ? 0 : tells ? size.ws_col : usual_width;
+  return {color == When::always || (color == When::automatic && wanted), width};
 }
 
 bool can_redraw(When progress) {
@@ -95,14 +91,14 @@ std::string printable(std::string_view text) {
   std::string safe;
   safe.reserve(text.size());
   for (const auto& [code, bytes] : characters_of(text)) {
+    const bool is_byte = code < 0x80 || code == no_character;
     if (code == '\n') {
       safe += "\\n";
-    } else if (code == no_character || (code < 0x80 && commands_terminal(code))) {
-      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes.front()));
-    } else if (commands_terminal(code)) {
-      safe += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
-    } else {
+    } else if (code != no_character && !commands_terminal(code)) {
       safe += bytes;
+    } else {
+      safe += is_byte ? fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes.front()))
+                      : fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
     }
   }
   return safe;
@@ -139,11 +135,11 @@ std::string fitted(std::string_view text, std::size_t width, bool right) {
 }
 
 std::vector<std::size_t> Table::widths(std::size_t limit) const {
-  std::vector<std::size_t> widths;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = cli::columns_of(columns_[i].title);
-    for (const Row& row : rows_) width = std::max(width, cli::columns_of(row.cells[i]));
-    widths.push_back(width);
+  std::vector<std::size_t> widths(columns_.size());
+  for (const Row& row : rows_) {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], cli::columns_of(row.cells[i]));
+    }
   }
   if (limit == 0) return widths;
   const std::size_t gaps = gap.size() * (columns_.size() - 1);
@@ -162,12 +158,10 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
 }
 
 std::string Table::text(const Screen& screen) const {
-  if (rows_.empty()) return "";
+  if (rows_.size() == 1) return "";
   const std::vector<std::size_t> wide = widths(screen.width);
-  Row titles;
-  for (const Column& column : columns_) titles.cells.push_back(column.title);
   std::string text;
-  const auto line = [&](const Row& row) {
+  for (const Row& row : rows_) {
     for (std::size_t i = 0; i < wide.size(); ++i) {
       // Nothing is filled up behind the last one.
       const bool last = i + 1 == wide.size() && !columns_[i].right;
@@ -176,9 +170,7 @@ std::string Table::text(const Screen& screen) const {
       text += row.painted == i ? screen.paint(row.color, cell) : cell;
       text += i + 1 == wide.size() ? "\n" : gap;
     }
-  };
-  line(titles);
-  for (const Row& row : rows_) line(row);
+  }
   return text;
 }
 

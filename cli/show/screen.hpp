@@ -58,7 +58,9 @@ class Table {
   /// The number of no cell.
   static constexpr std::size_t nothing = std::string::npos;
 
-  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)), rows_(1) {
+    for (const Column& column : columns_) rows_[0].cells.push_back(column.title);
+  }
 
   /// A row of as many cells; they must be printable. \param painted the cell that says how it went
   void add(std::vector<std::string> cells, std::size_t painted = nothing,
@@ -79,7 +81,7 @@ class Table {
   [[nodiscard]] std::vector<std::size_t> widths(std::size_t limit) const;
 
   std::vector<Column> columns_;
-  std::vector<Row> rows_;
+  std::vector<Row> rows_;  ///< the first one is the heading
 };
 
 }  // namespace tickstock::cli

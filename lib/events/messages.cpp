@@ -14,72 +14,38 @@ namespace tickstock::events {
 
 namespace {
 
-using Fill = std::function<void(json::Writer&)>;
+/// What an envelope says besides its payload.
+struct Head {
+  const EventKind& kind;
+  std::string run_id;
+  std::string timestamp;
+  std::string event_id;
+  std::function<void(json::Writer&)> more = {};  ///< writes keys beside the payload
+};
 
-/// The envelope around a payload; `more` adds keys beside it.
-Message envelope(const EventKind& kind, const std::string& run_id, const std::string& timestamp,
-                 const std::string& event_id, const Fill& payload, const Fill& more = {}) {
+/// Of an event about a run; what a run has several of needs a universe or a position, too.
+Head head_of(const EventKind& kind, const RunRecord& run, const std::string& timestamp,
+             std::string_view universe = {}, std::uint64_t position = 0) {
+  return {kind, run.run_id, timestamp, uuid_of(run.run_id, kind.event, universe, {}, position)};
+}
+
+template <typename... Payload>
+Message envelope(const Head& head, const Payload&... payload) {
   json::Writer json;
-  json.begin_object().put("event", kind.event, "event_id", event_id, "timestamp", timestamp);
-  json.put("source", kind.source, "version", "1.0");
-  if (more) more(json);
-  json.key("payload").begin_object().put("run_id", run_id);
-  payload(json);
-  json.end_object().end_object();
-  return {event_id, std::string(kind.channel), std::string(kind.event), json.text()};
+  json.begin_object().put("event", head.kind.event, "event_id", head.event_id, "timestamp",
+                          head.timestamp, "source", head.kind.source, "version", "1.0");
+  if (head.more) head.more(json);
+  json.put("payload", json::object("run_id", head.run_id, payload...)).end_object();
+  return {head.event_id, std::string(head.kind.channel), std::string(head.kind.event), json.text()};
 }
 
-Message universe_updated(const std::string& run_id, const std::string& timestamp, Task task,
-                         const EntryWrite& write, const std::vector<Waiting>& waiting,
-                         std::uint64_t position) {
-  const MembershipDiff& diff = write.diff;
-  return envelope(
-      kinds::universe_updated, run_id, timestamp,
-      uuid_of(run_id, to_string(task), write.universe, {}, position), [&](json::Writer& json) {
-        json.put("universe", write.universe, "action", write_action(write), "reason",
-                 write_reason(write));
-        json.key("metadata").begin_object();
-        json.put("count", write.after->members.size(), "previous_count", write.previous_count());
-        json.put("added", diff.added.size(), "removed", diff.removed.size(), "moved",
-                 diff.moved.size());
-        if (write.rule && write.rule->stability.nights > 1) {
-          json.put("waiting",
-                   std::count_if(waiting.begin(), waiting.end(), [&](const Waiting& each) {
-                     return each.universe == write.universe;
-                   }));
-        }
-        json.end_object();
-      });
-}
-
-Message ipo_assigned(const std::string& run_id, const std::string& timestamp, Task task,
-                     const EntryWrite& write, SymbolId id, const Market& market,
-                     std::uint64_t position) {
-  const std::string_view symbol = market.name(id);
-  const Company& company = market.company(id);
-  return envelope(
-      kinds::ipo_assigned, run_id, timestamp,
-      uuid_of(run_id, to_string(task), write.universe, symbol, position), [&](json::Writer& json) {
-        json.put("symbol", symbol, "universe", write.universe, "company_name", company.name,
-                 "listing_date", to_string(*market.listed(id)), "sector", company.sector);
-      });
-}
-
-Message delisting_cleanup(const std::string& run_id, const std::string& timestamp,
-                          const TaskPlan& task, const Market& market, std::uint64_t position) {
-  std::uint64_t memberships = 0;
-  std::vector<std::string_view> universes;
-  std::set<std::string_view> symbols;
-  for (const EntryWrite& write : task.writes) {
-    memberships += write.diff.removed.size();
-    universes.push_back(write.universe);
-    for (const Placement& member : write.diff.removed) symbols.insert(market.name(member.symbol));
-  }
-  return envelope(
-      kinds::delisting_cleanup, run_id, timestamp,
-      uuid_of(run_id, to_string(Task::delisted), {}, {}, position), [&](json::Writer& json) {
-        json.put("removed_count", memberships, "universes", universes, "symbols", symbols);
-      });
+/// How many wait in a universe that lets members wait.
+void write_waiting(json::Writer& json, const EntryWrite& write,
+                   const std::vector<Waiting>& waiting) {
+  if (!write.rule || write.rule->stability.nights == 1) return;
+  json.put("waiting", std::count_if(waiting.begin(), waiting.end(), [&](const Waiting& each) {
+             return each.universe == write.universe;
+           }));
 }
 
 std::string_view category_of(ErrorKind kind) {
@@ -122,11 +88,8 @@ std::string uuid_of(std::string_view run_id, std::string_view task, std::string_
 }
 
 Message sync_triggered(const RunRecord& run, const std::string& timestamp) {
-  return envelope(kinds::sync_triggered, run.run_id, timestamp,
-                  uuid_of(run.run_id, "cache_sync_triggered"), [&](json::Writer& json) {
-                    json.put("job_id", run.run_id, "mode", run.mode, "force", run.approved,
-                             "triggered_by", run.triggered_by);
-                  });
+  return envelope(head_of(kinds::sync_triggered, run, timestamp), "job_id", run.run_id, "mode",
+                  run.mode, "force", run.approved, "triggered_by", run.triggered_by);
 }
 
 std::vector<Message> task_events(const std::string& run_id, const std::string& timestamp,
@@ -134,85 +97,96 @@ std::vector<Message> task_events(const std::string& run_id, const std::string& t
                                  const Market& market, int ipo_days, std::size_t max_universes,
                                  std::size_t& omitted) {
   std::vector<Message> messages;
-  std::size_t universes = 0;
-  const bool limits = task.task != Task::themes;
+  // What tells the events of a task apart is their place among them.
+  const auto head = [&](const EventKind& kind, std::string_view universe, std::string_view symbol) {
+    return Head{kind, run_id, timestamp,
+                uuid_of(run_id, to_string(task.task), universe, symbol, messages.size())};
+  };
+  const bool limits = max_universes != 0 && task.task != Task::themes;
   for (const EntryWrite& write : task.writes) {
-    if (limits && max_universes != 0 && universes == max_universes) {
+    if (limits && messages.size() == max_universes) {
       ++omitted;
       continue;
     }
-    messages.push_back(universe_updated(run_id, timestamp, task.task, write, waiting, universes++));
-  }
-  for_each_listing(task, market, ipo_days, [&](const EntryWrite& write, SymbolId symbol) {
+    const MembershipDiff& diff = write.diff;
     messages.push_back(
-        ipo_assigned(run_id, timestamp, task.task, write, symbol, market, messages.size()));
+        envelope(head(kinds::universe_updated, write.universe, {}), "universe", write.universe,
+                 "action", write_action(write), "reason", write_reason(write), "metadata",
+                 json::object("count", write.after->members.size(), "previous_count",
+                              write.previous_count(), "added", diff.added.size(), "removed",
+                              diff.removed.size(), "moved", diff.moved.size(),
+                              [&](json::Writer& json) { write_waiting(json, write, waiting); })));
+  }
+  for_each_listing(task, market, ipo_days, [&](const EntryWrite& write, SymbolId id) {
+    const std::string_view symbol = market.name(id);
+    const Company& company = market.company(id);
+    messages.push_back(envelope(head(kinds::ipo_assigned, write.universe, symbol), "symbol", symbol,
+                                "universe", write.universe, "company_name", company.name,
+                                "listing_date", to_string(*market.listed(id)), "sector",
+                                company.sector));
   });
   if (task.task == Task::delisted && !task.writes.empty()) {
-    messages.push_back(delisting_cleanup(run_id, timestamp, task, market, messages.size()));
+    std::uint64_t memberships = 0;
+    std::vector<std::string_view> universes;
+    std::set<std::string_view> symbols;
+    for (const EntryWrite& write : task.writes) {
+      memberships += write.diff.removed.size();
+      universes.push_back(write.universe);
+      for (const Placement& member : write.diff.removed) symbols.insert(market.name(member.symbol));
+    }
+    messages.push_back(envelope(head(kinds::delisting_cleanup, {}, {}), "removed_count",
+                                memberships, "universes", universes, "symbols", symbols));
   }
   return messages;
 }
 
 Message sync_completed(const RunRecord& run, const std::string& timestamp) {
-  return envelope(
-      kinds::sync_completed, run.run_id, timestamp, uuid_of(run.run_id, "cache_sync_completed"),
-      [&](json::Writer& json) {
-        json.put("job_id", run.run_id, "mode", run.mode, "status", application_status(run.status),
-                 "sync_status", to_string(run.status), "total_changes", run.total_changes,
-                 "universes_updated", run.universes_updated, "universe_events_omitted",
-                 run.universe_events_omitted, "duration_seconds", run.duration_seconds);
-        json.key("task_results").begin_object();
-        for (const TaskOutcome& task : run.tasks) {
-          json.key(task.task).begin_object();
-          json.put("status", task.error ? "failed" : "success", "changes", task.changes);
-          json.end_object();
-        }
-        json.end_object().put("error", run.error);
-      });
+  const auto write_tasks = [&run](json::Writer& json) {
+    json.begin_object();
+    for (const TaskOutcome& task : run.tasks) {
+      json.put(task.task,
+               json::object("status", task.error ? "failed" : "success", "changes", task.changes));
+    }
+    json.end_object();
+  };
+  return envelope(head_of(kinds::sync_completed, run, timestamp), "job_id", run.run_id, "mode",
+                  run.mode, "status", application_status(run.status), "sync_status",
+                  to_string(run.status), "total_changes", run.total_changes, "universes_updated",
+                  run.universes_updated, "universe_events_omitted", run.universe_events_omitted,
+                  "duration_seconds", run.duration_seconds, "task_results", write_tasks, "error",
+                  run.error);
 }
 
 Message phase_completed(const RunRecord& run, const std::string& timestamp) {
   const std::string_view status = application_status(run.status);
-  return envelope(kinds::phase_completed, run.run_id, timestamp,
-                  uuid_of(run.run_id, "phase_completed"), [&](json::Writer& json) {
-                    json.put("phase", "cache_sync", "status", status);
-                    json.key("stats").begin_object();
-                    json.put("success", status == "completed", "run_id", run.run_id,
-                             "duration_seconds", run.duration_seconds, "changes",
-                             run.total_changes);
-                    json.end_object().put("error", run.error);
-                  });
+  return envelope(
+      head_of(kinds::phase_completed, run, timestamp), "phase", "cache_sync", "status", status,
+      "stats",
+      json::object("success", status == "completed", "run_id", run.run_id, "duration_seconds",
+                   run.duration_seconds, "changes", run.total_changes),
+      "error", run.error);
 }
 
 Message progress(const RunRecord& run, const std::string& timestamp, int step,
                  int completed_steps) {
-  return envelope(kinds::progress, run.run_id, timestamp,
-                  uuid_of(run.run_id, "job_progress_update", {}, {},
-                          static_cast<std::uint64_t>(completed_steps)),
-                  [&](json::Writer& json) {
-                    json.put("phase", "cache_sync", "current_step",
-                             step_names[static_cast<std::size_t>(step - 1)], "completed_steps",
-                             completed_steps, "total_steps", 5, "percentage", completed_steps * 20);
-                  });
+  const auto position = static_cast<std::uint64_t>(completed_steps);
+  return envelope(head_of(kinds::progress, run, timestamp, {}, position), "phase", "cache_sync",
+                  "current_step", step_names[static_cast<std::size_t>(step - 1)], "completed_steps",
+                  completed_steps, "total_steps", 5, "percentage", completed_steps * 20);
 }
 
 Message sync_error(const RunRecord& run, const std::string& timestamp, ErrorKind kind,
                    const std::string& message) {
   constexpr std::string_view component = "cache_sync_processing";
   const char* severity = kind == ErrorKind::outcome_unknown ? "critical" : "error";
-  const std::string event_id = uuid_of(run.run_id, "cache_sync_error", message);
-  return envelope(
-      kinds::sync_error, run.run_id, timestamp, event_id,
-      [&](json::Writer& json) {
-        json.put("component", component, "severity", severity, "message", message, "error_message",
-                 message);
-      },
-      [&](json::Writer& json) {
-        json.put("error_id", event_id, "severity", severity, "category", category_of(kind),
-                 "message", message, "component", component);
-        json.key("context").begin_object().put("run_id", run.run_id, "mode", run.mode);
-        json.end_object();
-      });
+  Head head = head_of(kinds::sync_error, run, timestamp, message);
+  head.more = [&](json::Writer& json) {
+    json.put("error_id", head.event_id, "severity", severity, "category", category_of(kind),
+             "message", message, "component", component, "context",
+             json::object("run_id", run.run_id, "mode", run.mode));
+  };
+  return envelope(head, "component", component, "severity", severity, "message", message,
+                  "error_message", message);
 }
 
 void require_sendable(const std::vector<Message>& messages) {

@@ -2,8 +2,6 @@
 
 #include <rapidjson/reader.h>
 
-#include <cmath>
-
 #include "domain/text.hpp"
 
 namespace tickstock::json {
@@ -55,14 +53,6 @@ Writer& Writer::string(std::string_view value) {
   }
   require(value.find('\0') == std::string_view::npos);
   return require(json_.String(value.empty() ? "" : value.data(), length_of(value)));
-}
-
-Writer& Writer::real(double value) {
-  return std::isfinite(value) ? require(json_.Double(value)) : null();
-}
-
-Writer& Writer::raw(std::string_view json) {
-  return require(json_.RawValue(json.data(), json.size(), rapidjson::kObjectType));
 }
 
 std::string Writer::text() const {

@@ -1,11 +1,12 @@
 #pragma once
 
+#include <cmath>
 #include <concepts>
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "domain/error.hpp"
@@ -28,6 +29,11 @@ inline std::optional<std::string_view> null_if_empty(std::string_view text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
+/// A complete JSON text that comes from PostgreSQL or another Writer.
+struct Raw {
+  std::string_view text;
+};
+
 /// What a Writer does with a text that JSON can't hold: bytes that are not UTF-8, or a NUL byte.
 enum class BadText : unsigned char {
   refuse,  ///< what is stored must be exactly what was meant
@@ -48,42 +54,53 @@ class Writer {
   Writer& key(std::string_view name) { return require(json_.Key(name.data(), length_of(name))); }
 
   Writer& string(std::string_view value);
-  Writer& number(std::int64_t value) { return require(json_.Int64(value)); }
-  Writer& number(std::uint64_t value) { return require(json_.Uint64(value)); }
-  Writer& number(int value) { return require(json_.Int(value)); }
-  /// Numbers that are not finite become null.
-  Writer& real(double value);
-  Writer& boolean(bool value) { return require(json_.Bool(value)); }
-  Writer& null() { return require(json_.Null()); }
-  /// A complete JSON text that comes from PostgreSQL or another Writer.
-  Writer& raw(std::string_view json);
-  /// A value of any of these types; null for an optional that holds none.
+  /// A value of any of these types, a number that is not finite as null; null for an optional that
+  /// holds none; what a variant holds; what a function makes of the writer, as object() and list()
+  /// below return one.
   template <typename Value>
   Writer& value(const Value& value) {
     if constexpr (std::same_as<Value, bool>) {
-      return boolean(value);
+      return require(json_.Bool(value));
     } else if constexpr (std::floating_point<Value>) {
-      return real(value);
+      return require(std::isfinite(value) ? json_.Double(value) : json_.Null());
     } else if constexpr (std::unsigned_integral<Value>) {
-      return number(std::uint64_t{value});
+      return require(json_.Uint64(value));
     } else if constexpr (std::integral<Value>) {
-      return number(std::int64_t{value});
+      return require(json_.Int64(value));
+    } else if constexpr (std::same_as<Value, Raw>) {
+      return require(json_.RawValue(value.text.data(), value.text.size(), rapidjson::kObjectType));
     } else if constexpr (std::convertible_to<Value, std::string_view>) {
       return string(value);
+    } else if constexpr (std::same_as<Value, std::nullopt_t>) {
+      return require(json_.Null());
     } else if constexpr (requires { value.has_value(); }) {
-      return value ? this->value(*value) : null();
+      return value ? this->value(*value) : this->value(std::nullopt);
+    } else if constexpr (requires { value.valueless_by_exception(); }) {
+      return std::visit([this](const auto& held) -> Writer& { return this->value(held); }, value);
+    } else if constexpr (std::invocable<const Value&, Writer&>) {
+      value(*this);
+      return *this;
     } else {
       begin_array();
       for (const auto& each : value) this->value(each);
       return end_array();
     }
   }
-  /// Keys with their values, one after the other.
+  /// Keys with their values, one after the other; the last may be a function that writes more.
+  template <std::invocable<Writer&> Fill>
+  Writer& put(const Fill& fill) {
+    return value(fill);
+  }
   template <typename Value, typename... More>
   Writer& put(std::string_view name, const Value& value, const More&... more) {
     key(name).value(value);
     if constexpr (sizeof...(more) > 0) put(more...);
     return *this;
+  }
+  /// An object of keys with their values.
+  template <typename... Fields>
+  Writer& object(const Fields&... fields) {
+    return begin_object().put(fields...).end_object();
   }
 
   /// Returns the finished text.
@@ -101,6 +118,22 @@ class Writer {
                     rapidjson::CrtAllocator, rapidjson::kWriteValidateEncodingFlag>
       json_{buffer_};
 };
+
+/// An object of keys with their values, as a value within the same statement.
+template <typename... Fields>
+auto object(const Fields&... fields) {
+  return [&](Writer& json) { json.object(fields...); };
+}
+
+/// An array of what `write(json, item)` writes of each item, as a value.
+template <typename Items, typename Write>
+auto list(const Items& items, Write write) {
+  return [&items, write](Writer& json) {
+    json.begin_array();
+    for (const auto& item : items) write(json, item);
+    json.end_array();
+  };
+}
 
 /// Reads JSON arrays of strings, without building a document. The memory for one is used again for
 /// the next.

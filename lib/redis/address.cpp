@@ -21,24 +21,21 @@ namespace {
 std::string percent_decoded(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded += text[i];
-      continue;
-    }
+    decoded += text[i];
+    if (text[i] != '%') continue;
     const std::string_view hex = text.substr(i + 1, 2);
-    const unsigned value = number_of<unsigned>(hex, 16).value_or(0);
-    if (hex.size() != 2 || value == 0) {
+    decoded.back() = static_cast<char>(number_of<unsigned char>(hex, 16).value_or(0));
+    if (hex.size() != 2 || decoded.back() == '\0') {
       unusable("a percent sign is not followed by two hexadecimal digits");
     }
-    decoded += static_cast<char>(value);
     i += 2;
   }
   return decoded;
 }
 
 int number_in(std::string_view text, int lowest, int highest, std::string_view what) {
-  const std::optional<int> number = number_of<int>(text);
-  if (number && *number >= lowest && *number <= highest) return *number;
+  const int number = number_of<int>(text).value_or(lowest - 1);
+  if (number >= lowest && number <= highest) return number;
   unusable(fmt::format("{} is not a number from {} to {}", what, lowest, highest));
 }
 
@@ -141,17 +138,20 @@ void take_host(std::string_view& text, RedisSettings& settings) {
   }
 }
 
+/// Takes a sign off the front, and what stands behind it; nothing where another one is there.
+std::optional<std::string_view> take_part(char sign, std::string_view& text) {
+  if (!text.starts_with(sign)) return std::nullopt;
+  text.remove_prefix(1);
+  return take_before(ends, text);
+}
+
 /// `host[:port][/database]`, and nothing behind it.
 void take_address(std::string_view text, RedisSettings& settings) {
   take_host(text, settings);
-  if (text.starts_with(':')) {
-    text.remove_prefix(1);
-    settings.port = std::to_string(number_in(take_before(ends, text), 1, 65535, "the port"));
+  if (const auto port = take_part(':', text)) {
+    settings.port = std::to_string(number_in(*port, 1, 65535, "the port"));
   }
-  if (text.starts_with('/')) {
-    text.remove_prefix(1);
-    settings.database = database_of(take_before(ends, text));
-  }
+  if (const auto database = take_part('/', text)) settings.database = database_of(*database);
   if (text.empty()) return;
   if (signs.find(text.front()) != std::string_view::npos) refuse_rest(text);
   unusable("what follows the host is neither a port nor a database");
@@ -203,17 +203,15 @@ RedisSettings parse_redis_url(const std::string& url) {
   const std::string_view scheme = rest.substr(0, rest.find("://"));
   if (scheme.size() == rest.size()) unusable("it has no scheme");
   rest.remove_prefix(scheme.size() + 3);
+  if (scheme == "rediss") settings.transport = RedisSettings::Transport::tls;
   if (scheme == "unix") {
     settings.transport = RedisSettings::Transport::unix_socket;
     take_unix(rest, settings);
-    return settings;
-  }
-  if (scheme == "rediss") {
-    settings.transport = RedisSettings::Transport::tls;
-  } else if (scheme != "redis") {
+  } else if (scheme == "redis" || scheme == "rediss") {
+    take_address(take_login(rest, settings), settings);
+  } else {
     unusable("its scheme is not redis, rediss or unix");
   }
-  take_address(take_login(rest, settings), settings);
   return settings;
 }
 

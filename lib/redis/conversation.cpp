@@ -51,7 +51,7 @@ Conversation::Conversation(RedisSettings settings)
   reader_->fn = limited(*reader_);
   if (!settings_.password.empty()) {
     std::vector<std::string> login{"AUTH", settings_.user, settings_.password};
-    if (settings_.user.empty()) login.erase(login.begin() + 1);
+    if (settings_.user.empty()) login = {"AUTH", settings_.password};
     command(login, [this](const Answer& answer) { take_login(answer); });
   }
   if (settings_.database != 0) {
@@ -69,20 +69,20 @@ void Conversation::announce(const Message& message) {
 void Conversation::publish(const Message& message) {
   if (answered() == asked()) refusal_.reset();
   ++unanswered_;
-  const auto take = [this, id = message.event_id, channel = message.channel](const Answer& answer) {
-    --unanswered_;
-    if (!answer.refusal && answer.reply.type != REDIS_REPLY_INTEGER) {
-      throw settings_.failure("its answer to PUBLISH is not a number");
-    }
-    if (refusal_) return;
-    if (!answer.refusal) {
-      ++taken_;
-      return;
-    }
-    refusal_ = settings_.failure(fmt::format("event {} on channel {} is refused: {}; allow it", id,
-                                             channel, *answer.refusal));
-  };
-  command({"PUBLISH", message.channel, message.body}, take);
+  command({"PUBLISH", message.channel, message.body},
+          [this, id = message.event_id, channel = message.channel](const Answer& answer) {
+            --unanswered_;
+            if (!answer.refusal && answer.reply.type != REDIS_REPLY_INTEGER) {
+              throw settings_.failure("its answer to PUBLISH is not a number");
+            }
+            if (refusal_) return;
+            if (!answer.refusal) {
+              ++taken_;
+            } else {
+              refusal_ = settings_.failure(fmt::format(
+                  "event {} on channel {} is refused: {}; allow it", id, channel, *answer.refusal));
+            }
+          });
 }
 
 void Conversation::pop(const std::string& list) {
@@ -160,8 +160,8 @@ void Conversation::take_login(const Answer& answer) const {
   std::string words = refusal.substr(0, refusal.find(", with args"));
   constexpr std::string_view mask = "********";
   const std::string& password = settings_.password;
-  for (std::size_t at = words.find(password); at != std::string::npos;
-       at = words.find(password, at + mask.size())) {
+  for (std::size_t at = 0; (at = words.find(password, at)) != std::string::npos;
+       at += mask.size()) {
     words.replace(at, password.size(), mask);
   }
   const bool is_old = words.find("wrong number of arguments") != std::string::npos;

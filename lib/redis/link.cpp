@@ -48,14 +48,14 @@ void Link::advance(std::size_t (Conversation::*wanted)() const, Deadline deadlin
   bool late = false;
   try {
     while (conversation_.answered() < (conversation_.*wanted)()) {
-      const Progress progress = step();
+      const Progress progress = (this->*step_)();
       if (progress == Progress::done) continue;
       const auto events = static_cast<short>(progress == Progress::wants_write ? POLLOUT : POLLIN);
       Deadline until = deadline;
       // A look-up has no descriptor to wait on, and an address only its share of the time.
       if (progress == Progress::wants_time) {
         until = until.earlier(Deadline::after(std::chrono::milliseconds{5}));
-      } else if (state_ != State::open && next_address_ != nullptr) {
+      } else if (step_ != &Link::talk && next_address_ != nullptr) {
         until = until.earlier(end_of_address_);
       }
       const Readiness readiness = patience.wait(fd_, events, until);
@@ -74,13 +74,7 @@ void Link::advance(std::size_t (Conversation::*wanted)() const, Deadline deadlin
   }
 }
 
-Link::Progress Link::step() {
-  switch (state_) {
-    case State::looking_up: return look_up();
-    case State::connecting: return check_connected();
-    case State::shaking_hands: return shake_hands();
-    case State::open: break;
-  }
+Link::Progress Link::talk() {
   try {
     const Progress sent = send();
     if (sent != Progress::done) return sent;
@@ -100,7 +94,7 @@ Link::Progress Link::look_up() {
     unix_address_.ai_addr = reinterpret_cast<sockaddr*>(&unix_path_);
     unix_address_.ai_addrlen = sizeof unix_path_;
     next_address_ = &unix_address_;
-    return try_next_address();
+    return try_next_address("");
   }
   if (!lookup_) lookup_.emplace(settings_.host, settings_.port);
   if (!lookup_->done()) return Progress::wants_time;
@@ -110,12 +104,12 @@ Link::Progress Link::look_up() {
   int count = 0;
   for (const addrinfo* each = next_address_; each != nullptr; each = each->ai_next) ++count;
   time_of_address_ = settings_.connect_timeout / count;
-  return try_next_address();
+  return try_next_address("");
 }
 
-Link::Progress Link::try_next_address() {
-  state_ = State::connecting;
-  if (next_address_ == nullptr) throw settings_.failure(last_failure_);
+Link::Progress Link::try_next_address(const std::string& why_not_last) {
+  step_ = &Link::check_connected;
+  if (next_address_ == nullptr) throw settings_.failure(why_not_last);
   const addrinfo& address = *std::exchange(next_address_, next_address_->ai_next);
   end_of_address_ = Deadline::after(time_of_address_);
   close_socket();
@@ -124,30 +118,23 @@ Link::Progress Link::try_next_address() {
   const int on = 1;
   if (lookup_) ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::connect(fd_, address.ai_addr, address.ai_addrlen) == 0) return begin_tls();
-  return errno == EINPROGRESS ? Progress::wants_write : give_up_address(error_text(errno));
-}
-
-Link::Progress Link::give_up_address(std::string why) {
-  last_failure_ = std::move(why);
-  return try_next_address();
+  return errno == EINPROGRESS ? Progress::wants_write : try_next_address(error_text(errno));
 }
 
 Link::Progress Link::check_connected() {
   pollfd ready{fd_, POLLOUT, 0};
   if (::poll(&ready, 1, 0) == 0) {
-    return is_late() ? give_up_address("no answer in time") : Progress::wants_write;
+    return is_late() ? try_next_address("no answer in time") : Progress::wants_write;
   }
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  return error == 0 ? begin_tls() : give_up_address(error_text(error));
+  return error == 0 ? begin_tls() : try_next_address(error_text(error));
 }
 
 Link::Progress Link::begin_tls() {
-  if (settings_.transport != RedisSettings::Transport::tls) {
-    state_ = State::open;
-    return Progress::done;
-  }
+  step_ = settings_.transport == RedisSettings::Transport::tls ? &Link::shake_hands : &Link::talk;
+  if (step_ == &Link::talk) return Progress::done;
   const auto require = [this](bool success, const std::string& what = "") {
     if (!success) throw settings_.failure(what + tls_error_text());
   };
@@ -174,15 +161,14 @@ Link::Progress Link::begin_tls() {
     require(SSL_set1_host(tls, host) == 1);
   }
   require(SSL_set_fd(tls, fd_) == 1);
-  state_ = State::shaking_hands;
   return shake_hands();
 }
 
 Link::Progress Link::shake_hands() {
-  if (is_late()) return give_up_address("no answer in time");
+  if (is_late()) return try_next_address("no answer in time");
   const int result = SSL_connect(tls_.get());
   if (result == 1) {
-    state_ = State::open;
+    step_ = &Link::talk;
     return Progress::done;
   }
   if (const long verdict = SSL_get_verify_result(tls_.get()); verdict != X509_V_OK) {

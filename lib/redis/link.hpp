@@ -47,22 +47,20 @@ class Link {
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
 
  private:
-  enum class State { looking_up, connecting, shaking_hands, open };
   /// What a step needs before the next one. It wants time while a name is being looked up.
   enum class Progress { done, wants_read, wants_write, wants_time };
 
   /// Waits until as many commands are answered as `wanted` says, which an answer may raise.
   void advance(std::size_t (Conversation::*wanted)() const, io::Deadline deadline,
                io::Patience& patience);
-  /// Does what can be done at once. \throws Error (redis).
-  Progress step();
+  // Each does what can be done at once, and says what comes next. \throws Error (redis).
   Progress look_up();
-  Progress try_next_address();
   /// Turns to the next address.
-  Progress give_up_address(std::string why);
+  Progress try_next_address(const std::string& why_not_last);
   Progress check_connected();
   Progress begin_tls();
   Progress shake_hands();
+  Progress talk();
   Progress send();
   Progress receive();
   /// Returns what a call that moved no bytes waits for. \throws Error (redis) if it failed.
@@ -75,14 +73,13 @@ class Link {
   std::string doing_;
   Conversation conversation_;
   std::optional<Error> failure_;
-  State state_ = State::looking_up;
+  Progress (Link::*step_)() = &Link::look_up;
   std::optional<io::Lookup> lookup_;
   sockaddr_un unix_path_{};
   addrinfo unix_address_{};
   const addrinfo* next_address_ = nullptr;
   std::chrono::milliseconds time_of_address_{0};
   io::Deadline end_of_address_ = io::Deadline::never();
-  std::string last_failure_;
   int fd_ = -1;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> tls_context_{nullptr, &SSL_CTX_free};
   std::unique_ptr<SSL, decltype(&SSL_free)> tls_{nullptr, &SSL_free};

@@ -213,7 +213,9 @@ bool Catalog::has_own_tables() const {
 
 bool Catalog::has_any_own_table() const {
   return std::any_of(all_tables().begin(), all_tables().end(), [this](const Table& table) {
-    return table.is_own() && (this->*table.relation).exists();
+    // Who waits is no record of anything.
+    const bool keeps_records = table.is_own() && table.relation != &Catalog::waiting;
+    return keeps_records && (this->*table.relation).exists();
   });
 }
 

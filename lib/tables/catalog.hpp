@@ -109,6 +109,7 @@ struct Catalog {
 
   /// All of the program's own tables exist.
   [[nodiscard]] bool has_own_tables() const;
+  /// Any of those exists that keep records of runs.
   [[nodiscard]] bool has_any_own_table() const;
 };
 

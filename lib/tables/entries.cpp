@@ -75,9 +75,8 @@ std::string content_json(const Entry& entry, const WriteContext& context, bool w
   json.begin_object().key("symbols").begin_array();
   context.market.each_name(entry.members.list(),
                            [&json](std::string_view name) { json.string(name); });
-  json.end_array().key("count").raw(entry.count);
-  json.key("last_updated").string(context.written_at);
-  if (with_metadata) json.key("metadata").raw(entry.metadata);
+  json.end_array().put("count", json::Raw{entry.count}, "last_updated", context.written_at);
+  if (with_metadata) json.put("metadata", json::Raw{entry.metadata});
   json.end_object();
   return json.text();
 }

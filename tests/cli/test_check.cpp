@@ -116,7 +116,7 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
                                  "WHERE published_at IS NULL") == "3");
   fixture.database().execute(
       "UPDATE symbols SET market_cap = NULL; DROP TABLE ohlcv_daily, "
-      "cache_sync_runs, cache_sync_changes, cache_sync_outbox, cache_sync_waiting");
+      "cache_sync_runs, cache_sync_changes, cache_sync_outbox");
   const std::string more = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
   CHECK_THAT(more, contains("0 are eligible; a run would be refused") &&
                        contains("public.ohlcv_daily") && contains("run 'tickstock-cache init'"));

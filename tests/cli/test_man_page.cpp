@@ -187,7 +187,7 @@ TEST_CASE("the page of events has exactly the events, each with its channel") {
 
 TEST_CASE("the man pages document the fields of documents and log, and those of events") {
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
-  const std::string output = read_file(source_root / "cli/show/config.cpp") +
+  const std::string output = read_file(source_root / "cli/show/output.hpp") +
                              read_file(source_root / "cli/show/listings.cpp") +
                              read_file(source_root / "cli/show/report.cpp") +
                              read_file(source_root / "cli/show/replay.cpp") +
@@ -202,7 +202,7 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
                                    std::pair(documents, output)}) {
     const Strings words = set_of(matches(text, "\\b(\\w+)\\b"));
     Strings fields = set_of(matches(code, "(?:key|column)\\(\"(\\w+)\""));
-    for (const std::string& pairs : matches(code, "put\\(([^;]*);")) {
+    for (const std::string& pairs : matches(code, "(?:put|object|document|envelope)\\(([^;]*);")) {
       fields.merge(set_of(matches(pairs, "\"(\\w+)\"")));
     }
     REQUIRE(fields.size() >= 40);

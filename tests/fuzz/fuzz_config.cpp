@@ -1,6 +1,6 @@
-#include "config_file.hpp"
 #include "domain/error.hpp"
 #include "fuzz/targets.hpp"
+#include "settings.hpp"
 
 namespace tickstock::fuzz {
 

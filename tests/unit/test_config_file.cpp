@@ -4,7 +4,6 @@
 #include <fstream>
 #include <map>
 
-#include "config_file.hpp"
 #include "domain/error.hpp"
 #include "environment.hpp"
 #include "options.hpp"
@@ -78,7 +77,7 @@ max_data_age_days = 4
   std::map<std::string, std::string> found;
   for (const Given& each : config) {
     CHECK(each.origin.kind == Origin::Kind::file);
-    found[each.setting->section + "." + each.setting->key] = toml_text(each.value);
+    found[each.setting->name] = toml_text(each.value);
   }
   CHECK(found == std::map<std::string, std::string>{{"database.url", "\"postgresql://host/db\""},
                                                     {"database.connections", "2"},
@@ -186,7 +185,7 @@ namespace {
 
 Settings resolved(const Options& options, const std::string& default_file) {
   Settings settings;
-  resolve_settings(options, settings, default_file);
+  if (const auto problem = resolve_settings(options, settings, default_file)) throw Error(*problem);
   return settings;
 }
 

@@ -20,22 +20,10 @@ using Values = std::vector<std::string>;
 
 TEST_CASE("a writer makes one line of JSON") {
   json::Writer json;
-  json.begin_object()
-      .key("a")
-      .number(1)
-      .key("b")
-      .begin_array()
-      .string("x\"y")
-      .null()
-      .boolean(true)
-      .real(0.5)
-      .end_array();
-  json.key("c")
-      .raw("{\"d\": 2}")
-      .key("e")
-      .real(std::numeric_limits<double>::quiet_NaN())
-      .put("f", json::null_if_empty(""), "g", std::vector<std::string>{"h"}, "i", 7U)
-      .end_object();
+  json.begin_object().key("a").value(1).key("b").begin_array().string("x\"y");
+  json.value(std::nullopt).value(true).value(0.5).end_array();
+  json.put("c", json::Raw{"{\"d\": 2}"}, "e", std::numeric_limits<double>::quiet_NaN());
+  json.put("f", json::null_if_empty(""), "g", std::vector<std::string>{"h"}, "i", 7U).end_object();
   CHECK(json.text() ==
         R"({"a":1,"b":["x\"y",null,true,0.5],"c":{"d": 2},"e":null,"f":null,"g":["h"],"i":7})");
 }
@@ -54,7 +42,7 @@ TEST_CASE("a writer refuses what a strict reader would refuse") {
   CHECK_THROWS_AS(unfinished.text(), Error);
   json::Writer disordered;
   disordered.begin_object();
-  CHECK_THROWS_AS(disordered.number(1), Error);
+  CHECK_THROWS_AS(disordered.value(1), Error);
 }
 
 TEST_CASE("an array of strings is read, and nothing else") {

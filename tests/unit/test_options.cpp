@@ -24,7 +24,7 @@ std::set<std::string> given(const Options& options) {
   std::set<std::string> lines;
   for (const Given& each : options.given) {
     CHECK(each.origin.kind == Origin::Kind::flag);
-    lines.insert(each.setting->name() + " = " + toml_text(each.value));
+    lines.insert(each.setting->title() + " = " + toml_text(each.value));
   }
   return lines;
 }
@@ -51,10 +51,10 @@ TEST_CASE("each command is known") {
   CHECK_FALSE(parse({"sync"}).dry_run);
   CHECK(parse({"init"}).command == Command::init);
   CHECK(parse({"status", "run-1"}).run_id == "run-1");
-  CHECK(parse({"history", "--limit", "5", "--offset", "10"}).offset == 10);
-  CHECK(parse({"history", "--universe", "top_100"}).universe == "top_100");
-  CHECK(parse({"history", "--symbol", "BRK.B"}).symbol == "BRK.B");
-  CHECK(parse({"history", "--days", "7"}).days == 7);
+  CHECK(parse({"history", "--limit", "5", "--offset", "10"}).page.offset == 10);
+  CHECK(parse({"history", "--universe", "top_100"}).changes.universe == "top_100");
+  CHECK(parse({"history", "--symbol", "BRK.B"}).changes.symbol == "BRK.B");
+  CHECK(parse({"history", "--days", "7"}).page.days == 7);
   CHECK(parse({"universes"}).command == Command::universes);
   CHECK(parse({"check"}).command == Command::check);
   CHECK(parse({"deliver"}).command == Command::deliver);
