@@ -5,7 +5,8 @@
 \pset tuples_only on
 \pset format unaligned
 BEGIN;
-TRUNCATE ohlcv_daily;
+CREATE TABLE ohlcv_daily (symbol text, date date, close numeric, volume bigint, PRIMARY KEY (symbol, date));
+ALTER TABLE symbols ADD COLUMN IF NOT EXISTS shares_outstanding bigint;
 UPDATE symbols SET shares_outstanding = 1000000 WHERE shares_outstanding IS NULL OR shares_outstanding = 0;
 INSERT INTO ohlcv_daily (symbol, date, close)
 SELECT s.symbol, date '2026-08-20' - d,

@@ -29,7 +29,6 @@ match = {{ industry = ["{industry}"] }}
 cap_from = {cap}
 """
 STABILITY = "[stability]\nband = 10\nnights = 2\nbuffer = 10\n"
-REPLAYED_DAYS = 600
 REPLAYED_SYMBOLS = 12_000
 
 
@@ -126,13 +125,13 @@ def ready_copy(database: Database, template: Database) -> None:
     database.copy_of(template).ready()
 
 
-def replays(servers: Servers, program: str, market: Market, pairs: int) -> list[Duel]:
-    """A replay of years of prices beside a COPY of the same rows, and with a hundred universes more."""
+def replays(servers: Servers, program: str, market: Market, pairs: int, days: int) -> list[Duel]:
+    """A replay of so many days of prices beside a COPY of the same rows, and with a hundred universes more."""
     database = servers.database("replay").copy_of(market.base)
-    rows = int(database.script(LIB / "bench-prices.sql", {"symbols": REPLAYED_SYMBOLS, "days": REPLAYED_DAYS}))
+    rows = int(database.script(LIB / "bench-prices.sql", {"symbols": REPLAYED_SYMBOLS, "days": days}))
     database.settle()
     first, last = database.query("SELECT min(date) || ' ' || max(date) FROM ohlcv_daily").split()
-    what = f"replay of {rows:,} prices, {REPLAYED_DAYS} days"
+    what = f"replay of {rows:,} prices, {days} days"
     say(what)
 
     def replay(*options: str) -> Command:
