@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "domain/text.hpp"
 #include "environment.hpp"
@@ -126,9 +127,12 @@ struct Run {
 
   [[nodiscard]] std::string status() const {
     tables::Database database = open({tables::Need::read_own_tables});
-    if (const auto view = tables::read_run(database, options.run_id)) {
-      return show_run(*view, output);
-    }
+    return show_run(run_of(database), output);
+  }
+
+  /// The run that is asked for. \throws Error (failed) where there is none.
+  [[nodiscard]] tables::RunView run_of(tables::Database& database) const {
+    if (auto view = tables::read_run(database, options.run_id)) return *std::move(view);
     if (!options.run_id) throw Error(ErrorKind::failed, "no run is on record yet");
     throw Error(ErrorKind::failed, "there is no record of run '" + *options.run_id +
                                        "'; 'tickstock-cache history' lists those that are");
@@ -136,10 +140,38 @@ struct Run {
 
   [[nodiscard]] std::string history() const {
     tables::Database database = open({tables::Need::read_own_tables});
-    const auto& [universe, symbol] = options.changes;
-    return universe || symbol
-               ? show_changes(tables::read_changes(database, options.changes, options.page), output)
-               : show_history(tables::read_history(database, options.page), output);
+    tables::ChangeFilter filter = options.changes;
+    if (options.run_id) filter.run_id = run_of(database).record.run_id;
+    if (!filter.universe && !filter.symbol && !filter.run_id) {
+      return show_history(tables::read_history(database, options.page), output);
+    }
+    filter.with_names = output.json();
+    const tables::Changes found = tables::read_changes(database, filter, options.page);
+    if (found.total == 0 && filter.universe) {
+      require_known("universe", *filter.universe, tables::known_universes(database));
+    }
+    if (found.total == 0 && filter.symbol && !tables::journal_names(database, *filter.symbol)) {
+      require_known("symbol", *filter.symbol, tables::known_symbols(database));
+    }
+    return show_changes(found, output);
+  }
+
+  /// \throws Error (failed) for a name that is not among those known, with the one that was meant;
+  /// where none is known nothing can be said.
+  static void require_known(const char* what, const std::string& name,
+                            const std::vector<std::string>& known) {
+    if (known.empty() || std::count(known.begin(), known.end(), name) > 0) return;
+    const auto same = [](char a, char b) {
+      return std::tolower(static_cast<unsigned char>(a)) ==
+             std::tolower(static_cast<unsigned char>(b));
+    };
+    const auto found = std::find_if(known.begin(), known.end(), [&](const std::string& each) {
+      return std::equal(each.begin(), each.end(), name.begin(), name.end(), same);
+    });
+    const auto meant = found == known.end() ? nearest(name, known) : std::optional(*found);
+    throw Error(ErrorKind::failed, fmt::format("no {} '{}' is known; {}", what, name,
+                                               meant ? fmt::format("did you mean '{}'?", *meant)
+                                                     : std::string("look at the spelling")));
   }
 
   [[nodiscard]] std::string replay() const {

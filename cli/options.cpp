@@ -64,6 +64,9 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
           "Run only if the plan has this digest, and then in spite of the guards",
           like("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints",
                "DIGEST")),
+      own("--summary", &options.summary, "A line for each universe, without names"),
+      own("--format/run", &options.listing, "Format of the result; markdown of a dry run",
+          one_of({"text", "json", "markdown"})),
       own("--print-sql", &options.print_sql, "Print the SQL instead of running it"),
       own("--print-grants", &options.print_grants,
           "Print the SQL that grants a role what the job needs",
@@ -75,6 +78,8 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
           text(nullptr, "NAME")),
       own("--symbol", &options.changes.symbol,
           "List the changes in which this symbol came, went or moved", text(nullptr, "SYMBOL")),
+      own("--of-run", &options.run_id,
+          "List the changes of this run, named by the beginning of its id", text(check_word, "ID")),
       own("--days", &options.page.days, "Only what the last N days of 24 hours brought",
           within(1, longest_past)),
       own("--limit", &options.page.limit, "How many to list", within(1, largest_page)),
@@ -102,13 +107,13 @@ constexpr const char* connecting =
 /// The settings of a run.
 constexpr const char* run_settings =
     "--triggered-by --lock-wait --market-cap-from --wait-for-eod --eod-timeout "
-    "--max-universe-events --no-events --detailed-exitcode --full --format --metrics-file";
+    "--max-universe-events --no-events --detailed-exitcode --full --metrics-file";
 
-constexpr const char* task = "--dry-run --as-of --run-id --approve-plan";
+constexpr const char* task = "--dry-run --as-of --run-id --approve-plan --summary --format/run";
 
 /// Flags of which only one may be given.
 constexpr std::array exclusive{"-v -q", "--database-url --database-url-file",
-                               "--redis-url --redis-url-file",
+                               "--redis-url --redis-url-file", "--summary --full",
                                "--print-sql --print-grants --print-redis-acl"};
 
 struct CommandRow {
@@ -133,7 +138,7 @@ constexpr std::array<CommandRow, 14> command_table{{
      Command::init, "--print-sql --print-grants --print-redis-acl"},
     {"status", "Show the record of a run", Command::status, "RUN_ID --format"},
     {"history", "List the last runs, or the changes of a universe or a symbol", Command::history,
-     "--universe --symbol --days --limit --offset --format"},
+     "--universe --symbol --of-run --days --limit --offset --format"},
     {"universes", "List the entries with type, count and last change", Command::universes,
      "--format"},
     {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
@@ -141,7 +146,7 @@ constexpr std::array<CommandRow, 14> command_table{{
     {"replay", "Show how the universes would have changed over days of prices", Command::replay,
      "--from --to --against --format/csv"},
     {"config", "Show the settings that hold, and where each comes from", Command::config,
-     "--example"},
+     "--example --format"},
 }};
 
 std::vector<std::string> names_of_commands() {
@@ -201,6 +206,12 @@ class CommandLine {
     }
     if (options_.from && *options_.from > *options_.to) {
       throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");
+    }
+    if (flags_.contains("--format/run") && options_.listing != "markdown") {
+      give(setting("output.format"), options_.listing, "--format");
+    } else if (flags_.contains("--format/run") && !options_.dry_run) {
+      throw Error(ErrorKind::usage,
+                  "--format markdown is of a dry run; add --dry-run, or use text or json");
     }
     if (verbose_) give(setting("log.level"), "verbose", "--verbose");
     if (quiet_) give(setting("log.level"), "quiet", "--quiet");

@@ -44,6 +44,7 @@ struct Options {
   std::optional<Day> as_of;
   std::optional<std::string> run_id;
   std::optional<std::string> approve_plan;
+  bool summary = false;
 
   // init
   bool print_sql = false;
@@ -53,11 +54,12 @@ struct Options {
   bool example = false;
   // deliver
   std::optional<std::string> discard;
+  // Of dry runs and replay
+  std::string listing = "text";  ///< or json; of a dry run markdown, of a replay csv
   // replay
   std::optional<Day> from;
   std::optional<Day> to;
   std::optional<std::string> against;  ///< another configuration file
-  std::string listing = "text";        ///< or json, or csv
   // history
   tables::ChangeFilter changes;
   tables::JournalPage page{{}, 20, 0};

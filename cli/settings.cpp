@@ -1,7 +1,9 @@
 #include "settings.hpp"
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <initializer_list>
 #include <numeric>
@@ -154,12 +156,32 @@ void name_tables(Settings& settings) {
                                  named(entries, "entries")};
 }
 
-void take_run(const Options& options, sync::RunOptions& run) {
+/// The day that it is in a zone by this machine's clock: good enough for a name.
+std::string day_in(const std::string& timezone) {
+  // Nothing else here shows a local time.
+  ::setenv("TZ", (":" + timezone).c_str(), 1);
+  const std::time_t now = std::time(nullptr);
+  std::tm day{};
+  ::localtime_r(&now, &day);
+  ::unsetenv("TZ");
+  return fmt::format("{:%Y-%m-%d}", day);
+}
+
+/// A name that no run had: one that sorts, where a machine starts a run every night.
+std::string new_run_id(const sync::RunOptions& run, const std::string& timezone) {
+  const bool is_scheduled = run.triggered_by == "timer" || run.triggered_by == "cron";
+  const std::string head = !is_scheduled
+                               ? "manual-cache-sync"
+                               : fmt::format("{}-{}", run.triggered_by,
+                                             run.as_of ? to_string(*run.as_of) : day_in(timezone));
+  return fmt::format("{}-{:08x}", head, std::random_device()());
+}
+
+void take_run(const Options& options, const std::string& timezone, sync::RunOptions& run) {
   run.mode = options.mode;
   run.dry_run = options.dry_run;
   run.as_of = options.as_of;
-  run.run_id =
-      options.run_id.value_or(fmt::format("manual-cache-sync-{:08x}", std::random_device()()));
+  run.run_id = options.run_id.value_or(new_run_id(run, timezone));
   run.approve_plan = options.approve_plan;
 }
 
@@ -218,12 +240,14 @@ std::optional<Error> resolve_settings(const Options& options, Settings& settings
       return false;
     }
   };
-  take_run(options, settings.run);
   settings.environment.program_version = version;
   settings.environment.database.home = variable("HOME").value_or("");
   const bool knows_redis = attempt([&] { apply_redis(settings, options); });
   attempt([&] { apply_database(settings, options); });
   for (const Given& each : options.given) settings.apply(each);
+  take_run(options, settings.environment.timezone, settings.run);
+  settings.output.summary = options.summary;
+  settings.output.markdown = options.listing == "markdown";
   attempt([&] { take_connect_timeout(settings); });
   attempt([&] { name_tables(settings); });
   if (settings.origin("run.timezone").kind == Origin::Kind::flag) {

@@ -24,6 +24,8 @@ enum class LogLevel : unsigned char { quiet, normal, verbose };
 struct Output {
   Format format = Format::text;
   bool full = false;
+  bool summary = false;   ///< no names
+  bool markdown = false;  ///< instead of text
   bool detailed_exitcode = false;
   Format log_format = Format::text;
   When color = When::automatic;

@@ -177,6 +177,10 @@ std::string show_changes(const tables::Changes& found, const Output& output) {
       tables::each_column(change, [&](std::string_view name, const auto& value) {
         if (!symbol && (name == "change" || name == "why")) return;
         if (name == "change") json.put("symbol", *symbol);
+        using Kind = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::same_as<Kind, std::optional<std::string>>) {
+          if (name != "why") return void(json.put(name, json::Raw{value ? *value : "null"}));
+        }
         json.put(name, value);
       });
       json.end_object();

@@ -177,6 +177,7 @@ struct ReportText {
     if (all.empty()) return;
     line("waiting  {} any more", counted(all.size(), "member that its universe does not hold for",
                                          "members that their universes do not hold for"));
+    if (output.summary) return;
     const std::size_t shown = output.full ? all.size() : std::min(all.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
       const Universe& rule = *snapshot.plan.find(all[i].universe);
@@ -211,6 +212,7 @@ struct ReportText {
 
   template <typename Why>
   void members(char sign, const std::vector<Placement>& list, const Why& why) {
+    if (output.summary) return;
     const std::size_t shown = output.full ? list.size() : std::min(list.size(), names_shown);
     const std::string painted = screen.paint(color_of(sign), std::string(1, sign));
     for (std::size_t i = 0; i < shown; ++i) {
@@ -253,10 +255,72 @@ struct ReportText {
   }
 };
 
+/// A text from outside within Markdown, which takes neither its signs nor HTML for its own.
+std::string escaped(const std::string& text) {
+  std::string plain;
+  for (const char c : printable(text)) {
+    if (c == '<') {
+      plain += "&lt;";
+    } else {
+      if (std::string_view("\\|`*_[]#~").find(c) != std::string_view::npos) plain += '\\';
+      plain += c;
+    }
+  }
+  return plain;
+}
+
+/// A table of the universes, the names folded away, and how to run exactly this.
+std::string as_markdown(const sync::Report& report, int ipo_days, const Output& output) {
+  std::string text;
+  std::string names;
+  const auto add = [&](char sign, const EntryWrite& write, const std::vector<Placement>& members,
+                       const auto& why) {
+    const std::size_t shown = output.full ? members.size() : std::min(members.size(), names_shown);
+    for (std::size_t i = 0; i < shown; ++i) {
+      const std::string reason = why(members[i].symbol);
+      const std::string_view symbol = report.snapshot->market.name(members[i].symbol);
+      names +=
+          fmt::format("- {}: {} {}{}{}\n", escaped(write.universe), sign,
+                      escaped(std::string(symbol)), reason.empty() ? "" : ", ", escaped(reason));
+    }
+    if (shown < members.size()) {
+      names += fmt::format("- {}: {} … and {} more\n", escaped(write.universe), sign,
+                           members.size() - shown);
+    }
+  };
+  if (report.snapshot) {
+    const sync::Snapshot& snapshot = *report.snapshot;
+    const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
+                                ipo_days);
+    text =
+        "| universe | before | after | added | removed | moved |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |\n";
+    for (const EntryWrite* write : report.writes()) {
+      const MembershipDiff& diff = write->diff;
+      text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", escaped(write->universe),
+                          write->previous_count(), distinct(write->after->members.list()).size(),
+                          diff.added.size(), diff.removed.size(), diff.moved.size());
+      add('+', *write, diff.added, [&](SymbolId id) { return reasons.added(*write, id); });
+      add('-', *write, diff.removed, [&](SymbolId id) { return reasons.removed(*write, id); });
+    }
+    text += '\n';
+  }
+  if (!names.empty() && !output.summary) {
+    text += "<details><summary>Who comes, and who goes</summary>\n\n" + names + "\n</details>\n\n";
+  }
+  for (const GuardResult& guard : report.guards) {
+    if (guard.refused) text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";
+  }
+  ReportText closing{report, ipo_days, output};
+  if (report.snapshot) closing.closing();
+  return text + closing.text;
+}
+
 }  // namespace
 
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
                         const Output& output) {
+  if (!output.json() && output.markdown) return as_markdown(report, ipo_days, output);
   if (!output.json()) return ReportText{report, ipo_days, output}.write();
   return document([&](json::Writer& json) { write_report(json, report, exit_status); });
 }

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "domain/text.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::tables {
 
@@ -54,6 +55,7 @@ SELECT c.id FROM {changes} c JOIN {runs} r USING (run_id)
    AND ($2::text IS NULL OR c.universe = $2)
    AND ($3::text IS NULL OR $3 = ANY (c.added) OR $3 = ANY (c.removed) OR $3 = ANY (c.moved))
    AND ($4::int IS NULL OR c.changed_at > now() - make_interval(hours => 24 * $4))
+   AND ($5::text IS NULL OR c.run_id = $5)
  ORDER BY c.changed_at DESC, c.id)";
 
 // The columns of a ChangeView, in the order of each_column.
@@ -65,7 +67,10 @@ SELECT c.run_id, r.as_of::text,
        CASE WHEN $2::text = ANY (c.added) THEN 'added' WHEN $2 = ANY (c.removed) THEN 'removed'
             WHEN $2 = ANY (c.moved) THEN 'moved' ELSE '' END,
        nullif(coalesce(c.added_why[array_position(c.added, $2)],
-                       c.removed_why[array_position(c.removed, $2)]), '')
+                       c.removed_why[array_position(c.removed, $2)]), ''),
+       CASE WHEN $3::boolean THEN to_jsonb(c.added) END, CASE WHEN $3 THEN to_jsonb(c.removed) END,
+       CASE WHEN $3 THEN to_jsonb(c.moved) END, CASE WHEN $3 THEN to_jsonb(c.added_why) END,
+       CASE WHEN $3 THEN to_jsonb(c.removed_why) END
   FROM unnest($1::bigint[]) WITH ORDINALITY AS page(id, place)
   JOIN {changes} c USING (id) JOIN {runs} r USING (run_id)
  ORDER BY page.place)";
@@ -252,11 +257,17 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
       database.connection, {.read_only = true},
       {locks_statement(database),
        names.statement("reading {runs}",
-                       view_sql() + " WHERE r.entries = $1 AND ($2::text IS NULL OR r.run_id = $2) "
-                                    "ORDER BY r.started_at DESC LIMIT 1",
+                       view_sql() + " WHERE r.entries = $1 AND ($2::text IS NULL OR "
+                                    "left(r.run_id, length($2)) = $2) "
+                                    "ORDER BY r.run_id = $2 DESC, r.started_at DESC LIMIT 2",
                        {names.entries.shown(), run_id})});
   const Result& rows = transaction.first_results()[1];
   if (rows.rows() == 0) return std::nullopt;
+  if (run_id && rows.rows() == 2 && rows.view(0, 0) != *run_id) {
+    throw Error(ErrorKind::failed,
+                fmt::format("more than one run id begins with '{}', {} and {}; write more of it",
+                            *run_id, rows.view(0, 0), rows.view(1, 0)));
+  }
   RunView view = view_of(rows, 0, transaction.first_results()[0], database.catalog);
   const Result changed = transaction.run(names.statement(
       "reading {changes}",
@@ -297,7 +308,7 @@ Changes read_changes(Database& database, const ChangeFilter& filter, const Journ
   Transaction transaction(database.connection, {.read_only = true},
                           {names.statement(doing, matching_sql,
                                            {names.entries.shown(), filter.universe, filter.symbol,
-                                            param_of(page.days)})});
+                                            param_of(page.days), filter.run_id})});
   const Result& matching = transaction.first_results().front();
   Changes found{.page = page, .filter = filter, .total = matching.rows()};
   std::vector<std::string> ids;
@@ -306,14 +317,42 @@ Changes read_changes(Database& database, const ChangeFilter& filter, const Journ
     ids.push_back(matching.text(static_cast<int>(row), 0));
   }
   if (ids.empty()) return found;
-  const Result rows =
-      transaction.run(names.statement(doing, page_sql, {array_literal(ids), filter.symbol}));
+  const Result rows = transaction.run(names.statement(
+      doing, page_sql, {array_literal(ids), filter.symbol, param_of(filter.with_names)}));
   for (int row = 0; row < rows.rows(); ++row) {
     int column = 0;
     each_column(found.changes.emplace_back(),
                 [&](const char*, auto& field) { rows.get(row, column++, field); });
   }
   return found;
+}
+
+namespace {
+
+std::vector<std::string> column_of(const Result& rows) {
+  std::vector<std::string> values;
+  for (int row = 0; row < rows.rows(); ++row) values.push_back(rows.text(row, 0));
+  return values;
+}
+
+}  // namespace
+
+std::vector<std::string> known_universes(Database& database) {
+  std::string sql = "SELECT universe FROM {changes}";
+  if (has(database, Need::list_entries)) sql += " UNION SELECT universe::text FROM {entries}";
+  return column_of(database.read("reading the names of universes", sql));
+}
+
+std::vector<std::string> known_symbols(Database& database) {
+  if (!has(database, Need::read_market)) return {};
+  return column_of(database.read("reading {symbols}", "SELECT symbol::text FROM {symbols}"));
+}
+
+bool journal_names(Database& database, const std::string& symbol) {
+  constexpr std::string_view sql =
+      "SELECT FROM {changes} WHERE $1 = ANY (added) OR $1 = ANY (removed) OR $1 = ANY (moved) "
+      "LIMIT 1";
+  return database.read("reading {changes}", sql, {symbol}).rows() > 0;
 }
 
 }  // namespace tickstock::tables

@@ -48,7 +48,8 @@ struct RunView {
   std::int64_t given_up = 0;           ///< its events that were never published, and won't be
 };
 
-/// The run of that id, or the last one. Nothing where there is none.
+/// The run of that id, or the one whose id alone begins so, or the last one. Nothing where there is
+/// none. \throws Error (failed) where more than one id begins so.
 std::optional<RunView> read_run(Database& database, const std::optional<std::string>& run_id);
 
 /// Which part of the journal is asked for.
@@ -71,10 +72,12 @@ struct History {
 History read_history(Database& database, const JournalPage& page);
 
 /// Which changes of the journal are asked for: those of a universe, those in which a symbol came,
-/// went or moved, or both. Names are matched exactly.
+/// went or moved, those of a run. Names are matched exactly.
 struct ChangeFilter {
-  std::optional<std::string> universe;
-  std::optional<std::string> symbol;
+  std::optional<std::string> universe = {};
+  std::optional<std::string> symbol = {};
+  std::optional<std::string> run_id = {};
+  bool with_names = false;  ///< whether the members are named
 };
 
 /// What a reader sees of one universe that a run changed.
@@ -93,6 +96,12 @@ struct ChangeView {
   /// it has a reason of its own.
   std::string change;
   std::optional<std::string> why;
+  // Arrays in JSON, where the members are to be named: their names, and why each came or went.
+  std::optional<std::string> added_symbols;
+  std::optional<std::string> removed_symbols;
+  std::optional<std::string> moved_symbols;
+  std::optional<std::string> added_why;
+  std::optional<std::string> removed_why;
 };
 
 /// Shows each column of a change, by the name that documents have for it.
@@ -110,6 +119,11 @@ void each_column(View& change, const Visit& column) {
   column("moved", change.moved);
   column("change", change.change);
   column("why", change.why);
+  column("added_symbols", change.added_symbols);
+  column("removed_symbols", change.removed_symbols);
+  column("moved_symbols", change.moved_symbols);
+  column("added_why", change.added_why);
+  column("removed_why", change.removed_why);
 }
 
 struct Changes {
@@ -120,6 +134,13 @@ struct Changes {
 };
 
 Changes read_changes(Database& database, const ChangeFilter& filter, const JournalPage& page);
+
+/// Every universe that has an entry or a change, and every symbol that has a row; what the role may
+/// not read is left out.
+std::vector<std::string> known_universes(Database& database);
+std::vector<std::string> known_symbols(Database& database);
+/// Whether the journal names a symbol anywhere.
+bool journal_names(Database& database, const std::string& symbol);
 
 // The outbox holds the events of runs until they are published.
 

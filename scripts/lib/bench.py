@@ -24,8 +24,8 @@ SIZES = {
 WITH_DECLARED = (10_000, 100_000)
 """The numbers of symbols at which declared universes are measured: the smallest, as a smoke test, and a large one."""
 WITH_STABILITY = (10_000, REAL_SYMBOLS, 1_000_000)
-REPLAYED_DAYS = {10_000: 60, 100_000: 600}
-"""How many days are replayed, by the number of symbols of the market that has prices."""
+WITH_REPLAY = 10_000
+REPLAYED_DAYS = 700
 
 COUNTED = (Size(10_000, 30), Size(100_000, 40))
 PLOTTED = "1000x40,3000x40,10000x40,30000x40,100000x40,300000x40,1000000x40"
@@ -100,8 +100,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], 
                 duels.append(declared(servers, program, market, options.pairs))
             if size.symbols in WITH_STABILITY and not options.plot:
                 duels.append(stable(servers, program, market, options.pairs))
-            if size.symbols in REPLAYED_DAYS and not options.plot:
-                duels += replays(servers, program, market, options.pairs, REPLAYED_DAYS[size.symbols])
+            if size.symbols == WITH_REPLAY and not options.plot:
+                duels += replays(servers, program, market, options.pairs, 60 if options.smoke else REPLAYED_DAYS)
             if size in COUNTED and not (options.plot or options.smoke):
                 counted.append(count(servers, program, market))
         return machine(servers), results, counted, duels

@@ -125,7 +125,9 @@ TEST_CASE("shells complete the values of options") {
   for (const Shell& shell : shells()) {
     INFO(shell.name);
     CHECK(offered(shell, "sync --for") == Strings{"--format"});
-    CHECK(offered(shell, "sync --format ") == Strings{"json", "text"});
+    CHECK(offered(shell, "sync --format ") == Strings{"json", "markdown", "text"});
+    CHECK(offered(shell, "replay --format ") == Strings{"csv", "json", "text"});
+    CHECK(offered(shell, "check --format ") == Strings{"json", "text"});
     CHECK(offered(shell, "sync --format=j") == Strings{"json"});
     CHECK(offered(shell, "-q --log-format=json history --format t") == Strings{"text"});
     CHECK(offered(shell, "check --config no") == Strings{"note.toml"});

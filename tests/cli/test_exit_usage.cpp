@@ -42,7 +42,7 @@ TEST_CASE("an unusable command line ends with 64 and says where to look") {
   check_usage(fixture, {"sync", "--as-of"}, "--as-of");
   check_usage(fixture, {"sync", "--as-of", "2024-02-30"}, "--as-of must be a day");
   check_usage(fixture, {"sync", "--as-of", "yesterday"}, "--as-of must be a day");
-  check_usage(fixture, {"sync", "--format", "xml"}, "--format must be text or json");
+  check_usage(fixture, {"sync", "--format", "xml"}, "--format must be text, json or markdown");
   check_usage(fixture, {"sync", "--lock-wait", "-1"}, "--lock-wait");
   check_usage(fixture, {"sync", "--lock-wait", "soon"}, "--lock-wait must be a whole number");
   check_usage(fixture, {"sync", "--approve-plan", "abc"}, "--approve-plan must be the 64");

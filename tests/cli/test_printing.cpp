@@ -247,3 +247,26 @@ TEST_CASE("the format of the configuration file counts for every failure after i
       directory.write("w.toml", "[output]\nformat = 'json'\n[run]\nno_such_key = 1\n");
   check_failure_document(scene.fixture.run({"sync", "--config", wrong}), 78, "no_such_key");
 }
+
+TEST_CASE("a summary has a line for each universe, and markdown a table with the names below") {
+  Fixture fixture;
+  add_small_market(fixture);
+  fixture.set_entry("a|b<c>", "theme", R"({"symbols": ["GONE"], "count": 1})");
+  const Names summary = lines_of(run_task(fixture, {"dry-run", "--summary"}).out);
+  REQUIRE(summary.size() == 14);
+  for (std::size_t i = 0; i < 12; ++i) CHECK_FALSE(summary[i].starts_with(" "));
+  const std::string text = run_task(fixture, {"sync", "--dry-run", "--format", "markdown"}).out;
+  CHECK_THAT(text, starts_with("| universe | before | after | added | removed | moved |\n"
+                               "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+                               "| mega\\_cap | 0 | 1 | 1 | 0 | 0 |\n"));
+  CHECK_THAT(text, contains("\n| a\\|b&lt;c> | 1 | 0 | 0 | 1 | 0 |\n"));
+  CHECK_THAT(text, contains("<details><summary>Who comes, and who goes</summary>\n\n"));
+  CHECK_THAT(text, contains("\n- tech: - GONE, delisted 2024-06-27\n"));
+  CHECK_THAT(text, contains("\n</details>\n\nas of 2024-06-28; plan "));
+  CHECK_THAT(run_task(fixture, {"dry-run", "--format", "markdown", "--summary"}).out,
+             !contains("<details>"));
+  check_failure(run_task(fixture, {"sync", "--format", "markdown"}), 64,
+                "--format markdown is of a dry run");
+  check_failure(run_task(fixture, {"dry-run", "--summary", "--full"}), 64,
+                "--summary and --full exclude each other");
+}

@@ -107,6 +107,21 @@ TEST_CASE("a run without an id of its own gets one, and each task has its mode")
     ids.push_back(done.at("run_id").str());
     CHECK(std::regex_match(ids.back(), std::regex("manual-cache-sync-[0-9a-f]{8}")));
   }
+  // What starts by itself gets one that sorts, and tells its day.
+  const std::regex scheduled("(timer|cron)-2024-06-28-[0-9a-f]{8}");
+  for (const std::string word : {"timer", "cron"}) {
+    ids.push_back(run_json(fixture, {"sync", "--triggered-by", word}).at("run_id").str());
+    CHECK(ids.back().starts_with(word));
+    CHECK(std::regex_match(ids.back(), scheduled));
+  }
+  const std::string today = Json::parse(fixture
+                                            .run({"sync", "--triggered-by", "cron", "--timezone",
+                                                  "Asia/Tokyo", "--format", "json"})
+                                            .out)
+                                .at("run_id")
+                                .str();
+  CHECK(today.substr(0, 15) ==
+        "cron-" + fixture.database().value("SELECT (now() AT TIME ZONE 'Asia/Tokyo')::date"));
   std::sort(ids.begin(), ids.end());
   CHECK(std::unique(ids.begin(), ids.end()) == ids.end());
 }

@@ -128,7 +128,7 @@ TEST_CASE("a bad command line is refused in one line that names what is wrong") 
       {{"sync", "--lock-wait", "010x"}, "--lock-wait must be"},
       {{"sync", "--lock-wait", "-1"}, "--lock-wait needs a value"},
       {{"sync", "--lock-wait", "1.5"}, "--lock-wait must be"},
-      {{"sync", "--format", "yaml"}, "--format must be text or json"},
+      {{"sync", "--format", "yaml"}, "--format must be text, json or markdown"},
       {{"sync", "--approve-plan", "abc"}, "--approve-plan must be"},
       {{"sync", "-q", "-v"}, "-v and -q"},
       {{"sync", "--as-of", "2026-08-21", "--as-of", "2026-08-22"}, "--as-of"},
