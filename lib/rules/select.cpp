@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <set>
 #include <unordered_map>
 
 namespace tickstock {
@@ -229,10 +228,13 @@ std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* b
   Ids held;
   if (universe.group.empty()) {
     // A list that somebody else wrote may name a symbol twice.
-    std::set<SymbolId> taken;
+    std::vector<bool> taken(universe.keeps_seats() ? market_.symbols().size() : 0);
+    if (universe.keeps_seats()) {
+      for (const SymbolId id : included(universe)) taken[id] = true;
+    }
     held = this->held(
-        universe, [&taken](SymbolId id) { return taken.contains(id); },
-        [&taken](SymbolId id) { taken.insert(id); });
+        universe, [&taken](SymbolId id) { return taken[id]; },
+        [&taken](SymbolId id) { taken[id] = true; });
   } else {
     Seats& seats = seats_[universe.group];
     for (std::uint32_t i = static_cast<std::uint32_t>(seats.held.size());
@@ -323,6 +325,18 @@ void Selection::keep_primary_lines(Ids& members, const Universe& universe,
   });
 }
 
+void Selection::forget_who_left(const Universe& universe, const Ids& members) {
+  std::vector<bool> stays;
+  std::erase_if(waiting_, [&](const Waiting& each) {
+    if (each.universe != universe.name) return false;
+    if (stays.empty()) {
+      stays.resize(market_.symbols().size());
+      for (const SymbolId id : members) stays[id] = true;
+    }
+    return !stays[each.symbol];
+  });
+}
+
 std::vector<SymbolId> Selection::members(const Universe& universe) {
   const Entry* before = find_entry(before_, universe.name);
   const bool looks_back =
@@ -340,6 +354,7 @@ std::vector<SymbolId> Selection::members(const Universe& universe) {
     chosen.resize(std::min(chosen.size(), *universe.first));
     keep_first(members, chosen, universe, stands);
   }
+  if (universe.first || !universe.issuer.empty()) forget_who_left(universe, members);
   if (!chosen.empty()) {
     members.insert(members.end(), chosen.begin(), chosen.end());
     sort(members, universe.order);

@@ -75,6 +75,8 @@ class Selection {
   /// order, as those chosen are
   void keep_first(Ids& members, const Ids& chosen, const Universe& universe,
                   const std::vector<bool>& stands) const;
+  /// Takes from those who wait whoever lost its place to others: by rank, or to another line.
+  void forget_who_left(const Universe& universe, const Ids& members);
   [[nodiscard]] Ids included(const Universe& universe) const;
 
   const Market& market_;

@@ -275,6 +275,70 @@ TEST_CASE("the buffer lets members stay in while it holds, and always as many as
   CHECK(nights.in("ten") == Names{"A", "Z"});
 }
 
+TEST_CASE("who is kept is ranked with the others, and waits only while it is in") {
+  Policy policy = stable({});
+  policy.builtin = false;
+  policy.declared = {{.name = "two",
+                      .type = "theme",
+                      .task = Task::themes,
+                      .conditions = {CapFrom{10e9}},
+                      .first = 2,
+                      .stability = {.nights = 3}}};
+  Nights nights(policy);
+  nights.to("2026-08-03", {{"A", 50e9}, {"B", 20e9}, {"C", 15e9}});
+  REQUIRE(nights.in("two") == Names{"A", "B"});
+  nights.to("2026-08-04", {{"A", 50e9}, {"B", 8e9}, {"C", 1e9}});
+  CHECK(nights.in("two") == Names{"A", "B"});
+  CHECK(nights.waits("B", "two") == 1);
+  nights.to("2026-08-05", {{"A", 50e9}, {"B", 8e9}, {"C", 15e9}});
+  CHECK(nights.in("two") == Names{"A", "C"});
+  CHECK(nights.waiting() == 0);
+}
+
+TEST_CASE("an included member does not wait, in a group and outside of one") {
+  for (const std::string group : {"", "sizes"}) {
+    Policy policy = stable({});
+    policy.builtin = false;
+    policy.declared = {{.name = "big",
+                        .type = "theme",
+                        .task = Task::themes,
+                        .group = group,
+                        .conditions = {CapFrom{10e9}},
+                        .include = {"A"},
+                        .stability = {.nights = 2}}};
+    Nights nights(policy);
+    nights.to("2026-08-03", {{"A", 50e9}, {"B", 20e9}});
+    nights.to("2026-08-04", {{"A", 1e9}, {"B", 2e9}});
+    CHECK(nights.in("big") == Names{"B", "A"});
+    CHECK(nights.waiting() == 1);
+    nights.to("2026-08-05", {{"A", 1e9}, {"B", 2e9}});
+    CHECK(nights.in("big") == Names{"A"});
+    CHECK(nights.waiting() == 0);
+  }
+}
+
+TEST_CASE("a line of a company gives way to one that is larger by more than the band") {
+  const std::vector<std::string_view> one{"acme"};
+  Universe primary{.name = "big",
+                   .type = "theme",
+                   .task = Task::themes,
+                   .conditions = {CapFrom{1e9}},
+                   .issuer = "issuer",
+                   .stability = {.band = 10}};
+  Policy policy;
+  policy.builtin = false;
+  policy.declared = {primary};
+  for (const auto& [cap, stays] : {std::pair(11e9, true), std::pair(11.01e9, false)}) {
+    Market lines(*parse_day("2026-08-04"), {"issuer"});
+    lines.add("OLD", {10e9, {}, {}, Activity::active}, one);
+    lines.add("NEW", {cap, {}, {}, Activity::active}, one);
+    lines.rank();
+    const Entries entries{{"big", entry_of(lines, "theme", {"OLD"}, R"({"type": "theme"})")}};
+    const Plan plan = make_plan(Mode::themes, lines, entries, policy);
+    CHECK(plan.empty() == stays);
+  }
+}
+
 TEST_CASE("reasons say which rule let a member go, and why one waits") {
   Nights nights(stable({.band = 10, .nights = 2}));
   nights.to("2026-08-03", {{"A", 20e9}, {"B", 3e9}});
