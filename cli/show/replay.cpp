@@ -63,7 +63,7 @@ std::string side_by_side(const Sums& sums, Number number, const char* unit = "")
   return text + unit;
 }
 
-void add_row(Table& table, const std::string& name, const Sums& sums) {
+void add_row(Table& table, const std::string& name, const Sums& sums, bool has_p95) {
   std::vector<std::string> cells{printable(name)};
   cells.push_back(
       side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.mean); }));
@@ -72,6 +72,10 @@ void add_row(Table& table, const std::string& name, const Sums& sums) {
     cells.push_back(
         comparable ? fmt::format("{:+.0f} %", percent_of(sums[1]->changes, sums[0]->changes) - 100)
                    : "-");
+  }
+  if (has_p95) {
+    cells.push_back(
+        side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.p95); }));
   }
   cells.push_back(side_by_side(
       sums,
@@ -96,6 +100,10 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
                     const Screen& screen) {
   std::vector<Table::Column> columns{{"universe", false, true}, {"changes a night", true}};
   if (report.sides.size() > 1) columns.push_back({"", true});
+  // Beside another policy it would not fit on a narrow screen.
+  constexpr std::size_t wide = 100;
+  const bool has_p95 = report.sides.size() == 1 || screen.width == 0 || screen.width >= wide;
+  if (has_p95) columns.push_back({"95 %", true});
   for (const char* title : {"undone", "largest", "off rule", "members"}) {
     columns.push_back({title, true});
   }
@@ -117,11 +125,11 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
       sums.push_back(found == side.universes.end() ? std::nullopt
                                                    : std::optional(sum_of(found->nights)));
     }
-    add_row(table, name, sums);
+    add_row(table, name, sums, has_p95);
   }
   Sums total;
   for (const auto& side : report.sides) total.emplace_back(sum_of(side.total));
-  add_row(table, "all", total);
+  add_row(table, "all", total, has_p95);
   std::string compared;
   for (const std::string& file : files) {
     compared += (compared.empty() ? "" : " → ") + (file.empty() ? "defaults" : printable(file));

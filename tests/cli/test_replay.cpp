@@ -274,12 +274,14 @@ TEST_CASE("text has a row for each universe, CSV a line for each night and unive
                     "2024-03-05,{0},\"a,b\",1,0,1,0\n",
                     none));
   const std::string text = scene.replay(with(days, {"--against", band})).out;
-  CHECK(text ==
-        fmt::format("universe  changes a night            undone  largest      off rule  members\n"
-                    "a,b             1.0 → 0.0  -100 %  50 → 0 %    1 → 0  0.0 → 33.3 %    1 → 1\n"
-                    "all             1.0 → 0.0  -100 %  50 → 0 %    1 → 0  0.0 → 33.3 %    1 → 1\n"
-                    "3 days from 2024-03-01 to 2024-03-05; {} → {}\n",
-                    none, band));
+  CHECK(
+      text ==
+      fmt::format(
+          "universe  changes a night               95 %    undone  largest      off rule  members\n"
+          "a,b             1.0 → 0.0  -100 %  1.0 → 0.0  50 → 0 %    1 → 0  0.0 → 33.3 %    1 → 1\n"
+          "all             1.0 → 0.0  -100 %  1.0 → 0.0  50 → 0 %    1 → 0  0.0 → 33.3 %    1 → 1\n"
+          "3 days from 2024-03-01 to 2024-03-05; {} → {}\n",
+          none, band));
 }
 
 TEST_CASE("a replay that can't be made says why", "[postgres]") {

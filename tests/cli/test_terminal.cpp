@@ -196,3 +196,23 @@ TEST_CASE("tables fit 80 columns, use 200, and are whole in a pipe") {
   CHECK_THAT(fixture.run({"history"}).out, contains(short_id));
   CHECK_THAT(fixture.run({"universes"}).out, contains(theme));
 }
+
+TEST_CASE("two policies side by side fit 80 columns, and tell more on 100") {
+  Fixture fixture;
+  fixture.add_symbol({.symbol = "A"});
+  fixture.database().execute(
+      "UPDATE symbols SET shares_outstanding = 1;"
+      "INSERT INTO ohlcv_daily (symbol, date, close) VALUES ('A', '2024-03-01', 3e9), "
+      "('A', '2024-03-04', 1e9)");
+  const TemporaryDirectory directory;
+  const std::string still = directory.write("still.toml", "[stability]\nband = 10\nnights = 2\n");
+  const Names command{"replay", "--from", "2024-03-01", "--to", "2024-03-31", "--against", still};
+  for (const std::string& line : screen_after(shown_on(fixture, command, 80))) {
+    if (line.find(" days from ") != std::string::npos || line.starts_with("tickstock-")) continue;
+    std::size_t width = 0;
+    for (const char c : line) width += (c & 0xc0) != 0x80 ? 1 : 0;
+    CHECK(width <= 80);
+    CHECK(line.find("95 %") == std::string::npos);
+  }
+  CHECK_THAT(shown_on(fixture, command, 100), contains("95 %"));
+}
