@@ -189,7 +189,9 @@ struct Run {
     const sync::ReplayReport report = sync::replay(days, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
-    return show_replay(report, files, options.listing, output);
+    const std::string by_settings = output.json() ? "json" : "text";
+    return show_replay(report, files, options.listing.empty() ? by_settings : options.listing,
+                       output);
   }
 
   [[nodiscard]] std::string universes() const {

@@ -55,7 +55,8 @@ struct Options {
   // deliver
   std::optional<std::string> discard;
   // Of dry runs and replay
-  std::string listing = "text";  ///< or json; of a dry run markdown, of a replay csv
+  /// text or json; of a dry run markdown, of a replay csv; as the settings say where empty
+  std::string listing;
   // replay
   std::optional<Day> from;
   std::optional<Day> to;

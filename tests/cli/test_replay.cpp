@@ -273,6 +273,11 @@ TEST_CASE("text has a row for each universe, CSV a line for each night and unive
                     "2024-03-04,{0},\"a,b\",1,1,0,0\n"
                     "2024-03-05,{0},\"a,b\",1,0,1,0\n",
                     none));
+  const std::string json = scene.config("[output]\nformat = \"json\"\n");
+  CHECK(Json::parse(
+            scene.replay({"--from", "2024-03-01", "--to", "2024-03-31", "--config", json}).out)
+            .at("days")
+            .integer() == 3);
   const std::string text = scene.replay(with(days, {"--against", band})).out;
   CHECK(
       text ==
