@@ -81,9 +81,10 @@ struct Run {
                           options.dry_run ? "dry run" : "run " + settings.run.run_id,
                           environment.redis.shown()));
     if (log.begin_progress()) patience.set_tick([this] { log.draw_progress(); });
-    const sync::Report report = sync::run(settings.run, environment, log, patience);
+    sync::Report report = sync::run(settings.run, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
+    report.approval += flags_of_plan();
     const bool names_all = output.log_level == LogLevel::verbose;
     for (const Warning& warning : report.warnings) {
       log.warning(warning.words(names_all ? warning.names.size() : names_of_a_warning));
@@ -100,6 +101,26 @@ struct Run {
                  report.duration_seconds, &report);
     }
     return status;
+  }
+
+  /// The flags on which a plan depends besides those of the run, as a shell takes them.
+  [[nodiscard]] std::string flags_of_plan() const {
+    std::string flags;
+    const auto add = [&flags](const std::string& flag, const std::string& value) {
+      constexpr std::string_view plain =
+          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-";
+      const bool is_plain = value.find_first_not_of(plain) == std::string::npos;
+      std::string quoted = is_plain ? value : "'";
+      for (const char c : is_plain ? "" : value) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+      flags += fmt::format(" {} {}{}", flag, quoted, is_plain ? "" : "'");
+    };
+    if (options.config_file) add("--config", *options.config_file);
+    for (const Given& each : options.given) {
+      const bool shapes_plan =
+          each.setting->name == "market_cap.from" || each.setting->name == "run.timezone";
+      if (shapes_plan) add(each.setting->flag, std::get<std::string>(each.value));
+    }
+    return flags;
   }
 
   int init() {

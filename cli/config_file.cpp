@@ -111,7 +111,8 @@ Config parse_config(const std::string& text, const std::string& path) {
       for (const auto& key : *keys) {
         attempt([&] {
           const auto line = key.second.source().begin.line;
-          const Setting& setting = find(name, std::string(key.first.str()), line);
+          const std::string word(key.first.str());
+          const Setting& setting = find(name, word, line);
           config.given.push_back({&setting,
                                   take(setting, key.second),
                                   {Origin::Kind::file, fmt::format("{}:{}", path, line)}});

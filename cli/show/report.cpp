@@ -158,6 +158,7 @@ struct ReportText {
     std::size_t width = 0;
     for (const EntryWrite* each : report.writes())
       width = std::max(width, columns_of(printable(each->universe)));
+    if (width > 0) line("+ added  − removed  ~ moved");
     if (screen.width > 0) width = std::min(width, screen.width / 2);
     for (std::size_t i = 0; i < report.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
@@ -203,11 +204,20 @@ struct ReportText {
     line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
          write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark_on(write));
+    // Largest first, as those that come stand in nearly every universe.
+    std::vector<Placement> removed = diff.removed;
+    const auto rank = [&](const Placement& each) {
+      // Rank 0 is none, and becomes the last.
+      return report.snapshot->market.rank_of(each.symbol) - 1;
+    };
+    std::stable_sort(removed.begin(), removed.end(),
+                     [&rank](const Placement& a, const Placement& b) { return rank(a) < rank(b); });
     members('+', diff.added,
             [&](const Placement& each) { return reasons.added(write, each.symbol); });
-    members('-', diff.removed,
+    members('-', removed,
             [&](const Placement& each) { return reasons.removed(write, each.symbol); });
-    members('~', diff.moved, MemberReasons::moved);
+    // Most nights most members move; how many is told above.
+    if (output.full) members('~', diff.moved, MemberReasons::moved);
   }
 
   template <typename Why>
@@ -245,6 +255,7 @@ struct ReportText {
          counted(writes.size(), "universe", "universes"), dry ? "would be " : "", unchanged,
          counted(added, "member", "members"), removed, dry ? "" : events(),
          report.duration_seconds);
+    if (dry && !writes.empty()) line("to run exactly this: {}", report.approval);
   }
 
   [[nodiscard]] std::string events() const {

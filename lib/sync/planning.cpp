@@ -71,13 +71,6 @@ std::string_view command_of(Mode mode) {
   return "";
 }
 
-/// The command that runs a plan which was refused, ready to paste.
-std::string approval(const RunOptions& options, const std::string& digest) {
-  std::string command(command_of(options.mode));
-  if (options.as_of) command += " --as-of " + to_string(*options.as_of);
-  return command + " --approve-plan " + digest;
-}
-
 struct Sides {
   const Entry* before;
   const Entry* after;
@@ -179,6 +172,12 @@ std::string plan_digest(const Plan& plan, const Market& market) {
   return hash.hex();
 }
 
+std::string approval(const RunOptions& options, const std::string& digest) {
+  std::string command = fmt::format("tickstock-cache {}", command_of(options.mode));
+  if (options.as_of) command += " --as-of " + to_string(*options.as_of);
+  return command + " --approve-plan " + digest;
+}
+
 std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days) {
   std::vector<SymbolId> symbols;
   for (const TaskPlan& task : plan.tasks) {
@@ -206,11 +205,10 @@ void require_approval(const Attempt& attempt, const RunOptions& options) {
   const auto refusing = std::find_if(attempt.guards.begin(), attempt.guards.end(),
                                      [](const GuardResult& guard) { return guard.refused; });
   if (refusing == attempt.guards.end()) return;
-  throw Error(
-      ErrorKind::refused,
-      "refused by a guard: " + refusing->sentence +
-          "; fix the data, or read a dry run and approve exactly this plan: tickstock-cache " +
-          approval(options, attempt.plan_digest));
+  throw Error(ErrorKind::refused,
+              "refused by a guard: " + refusing->sentence +
+                  "; fix the data, or read a dry run and approve exactly this plan: " +
+                  approval(options, attempt.plan_digest));
 }
 
 }  // namespace tickstock::sync

@@ -38,6 +38,9 @@ std::string plan_digest(const Plan& plan, const Market& market);
 /// new listings that come into a declared universe.
 std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days);
 
+/// The command that runs exactly the plan of a dry run, ready to paste.
+std::string approval(const RunOptions& options, const std::string& digest);
+
 /// \throws Error (refused) where a guard refuses the plan, (not_approved) where another one was
 /// approved.
 void require_approval(const Attempt& attempt, const RunOptions& options);

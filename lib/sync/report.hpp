@@ -65,6 +65,7 @@ struct Attempt {
   bool looked_for_prices = false;    ///< market caps come from prices, where there are any
   std::optional<Day> newest_prices;  ///< of the largest symbols, where the run was to measure
   std::string plan_digest;
+  std::string approval;  ///< of a dry run: the command that runs exactly its plan
   std::vector<GuardResult> guards;
   std::vector<TaskReport> tasks;
   std::vector<Warning> warnings;

@@ -244,6 +244,7 @@ void Run::attempt() {
         database_->connection, joinable({.read_only = true, .timezone = environment_.timezone}));
     make_plan(transaction);
     report_.status = RunStatus::completed;
+    report_.approval = approval(options_, report_.plan_digest);
     require_approval(report_, options_);
     return;
   }
