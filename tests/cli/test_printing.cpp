@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
+#include <filesystem>
 
 #include "cli/scene.hpp"
 
@@ -253,8 +255,9 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
   add_small_market(fixture);
   fixture.set_entry("a|b<c>", "theme", R"({"symbols": ["GONE"], "count": 1})");
   const Names summary = lines_of(run_task(fixture, {"dry-run", "--summary"}).out);
-  REQUIRE(summary.size() == 14);
-  for (std::size_t i = 0; i < 12; ++i) CHECK_FALSE(summary[i].starts_with(" "));
+  REQUIRE(summary.size() == 16);
+  CHECK(summary.front() == "+ added  − removed  ~ moved");
+  for (const std::string& line : summary) CHECK_FALSE(line.starts_with(" "));
   const std::string text = run_task(fixture, {"sync", "--dry-run", "--format", "markdown"}).out;
   CHECK_THAT(text, starts_with("| universe | before | after | added | removed | moved |\n"
                                "| --- | ---: | ---: | ---: | ---: | ---: |\n"
@@ -269,4 +272,24 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
                 "--format markdown is of a dry run");
   check_failure(run_task(fixture, {"dry-run", "--summary", "--full"}), 64,
                 "--summary and --full exclude each other");
+}
+
+TEST_CASE("the last line of a dry run is a command that runs exactly its plan") {
+  Fixture fixture;
+  add_small_market(fixture);
+  const TemporaryDirectory directory;
+  const std::string config =
+      directory.write("it's mine.toml", "[[universe]]\nname = 'all'\ncap_from = 1\n");
+  const std::string last =
+      lines_of(run_task(fixture, {"dry-run", "--config", config, "--timezone", "UTC"}).out).back();
+  const std::string words = "to run exactly this: ";
+  REQUIRE(last.starts_with(words + "tickstock-cache sync --as-of 2024-06-28 --approve-plan "));
+  RunOptions options = fixture.options();
+  options.environment["PATH"] =
+      std::filesystem::path(program_path()).parent_path().string() + ":" + std::getenv("PATH");
+  const ProcessResult result = run_process({"sh", "-c", last.substr(words.size())}, options);
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK(fixture.members("all").size() == 7);
+  CHECK_THAT(run_task(fixture, {"dry-run", "--config", config}).out, !contains(words));
 }
