@@ -58,8 +58,8 @@ class Selection {
   Ids candidates(const Universe& universe, const Entry* before);
   /// The candidates that find a seat, and the members that keep one without being candidates.
   Ids seated(const Universe& universe, const Entry* before);
-  /// The members that keep a seat without being candidates. \param taken tells of each symbol
-  /// whether it is taken, and is told \param take takes it
+  /// The members that keep a seat without being candidates, in rank order. \param is_taken tells
+  /// whether a symbol has a seat already \param take is told of each member that keeps one
   template <typename IsTaken, typename Take>
   Ids held(const Universe& universe, IsTaken is_taken, Take take);
   /// Decides on a member for which its universe does not hold. \return whether it keeps its seat
