@@ -30,7 +30,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> families
      {"eligible_symbols", "Symbols that are active and have a market cap."},
      {"data_age_seconds", "From the newest day of prices to the as-of day."},
      {"pending_events", "Events in the outbox that are not published."},
-     {"waiting", "Members that keep their seats though their universe does not hold for them."},
+     {"waiting", "Members that wait outside of their universe before they leave it."},
      {"universe_members", "Members of a universe that the last run wrote, or owns."},
      {"universe_members_added", "Members that the last run added to it."},
      {"universe_members_removed", "Members that the last run removed from it."},
@@ -136,7 +136,7 @@ void take_report(Samples& samples, const sync::Report& report) {
   }
   if (!report.committed) return;
   const Plan& plan = report.snapshot->plan;
-  if (plan.lets_wait() || samples.contains("waiting")) {
+  if (lets_wait(plan.universes) || samples.contains("waiting")) {
     set("waiting", plan.waiting.size() + plan.waiting_elsewhere);
   }
   take_universes(samples, report);

@@ -15,10 +15,8 @@ namespace {
 using Sums = std::vector<std::optional<ReplaySum>>;  ///< of each policy that has the universe
 
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
-  return quoted + '"';
+  const bool is_plain = text.find_first_of(",\"\r\n") == std::string::npos;
+  return is_plain ? text : postgres::in_quotes(text, '"', '"');
 }
 
 std::string as_csv(const sync::ReplayReport& report, const std::vector<std::string>& files) {
@@ -53,61 +51,65 @@ double percent_of(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-/// `142.6 → 43.3`, where one number of each policy is to be shown.
-template <typename Number>
-std::string side_by_side(const Sums& sums, Number number, const char* unit = "") {
+/// One column of numbers.
+struct Measure {
+  const char* title;
+  std::string (*text)(const ReplaySum& sum);
+  const char* unit = "";
+  /// Left out where two policies would not fit on a narrow screen.
+  bool takes_room = false;
+};
+
+const std::vector<Measure> measures{
+    {"changes a night", [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.mean); }},
+    {"95 %", [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.p95); }, "", true},
+    {"undone",
+     [](const ReplaySum& sum) {
+       return fmt::format("{:.0f}", percent_of(sum.undone, sum.changes));
+     },
+     " %"},
+    {"largest", [](const ReplaySum& sum) { return std::to_string(sum.largest); }},
+    {"off rule",
+     [](const ReplaySum& sum) {
+       return fmt::format("{:.1f}", percent_of(sum.off_rule, sum.memberships));
+     },
+     " %"},
+    {"members", [](const ReplaySum& sum) { return std::to_string(sum.final_size); }}};
+
+/// `142.6 → 43.3`, a number of each policy.
+std::string side_by_side(const Sums& sums, const Measure& measure) {
   std::string text;
   for (const auto& sum : sums) {
-    text += (text.empty() ? "" : " → ") + (sum ? number(*sum) : std::string("-"));
+    text += (text.empty() ? "" : " → ") + (sum ? measure.text(*sum) : std::string("-"));
   }
-  return text + unit;
+  return text + measure.unit;
 }
 
-void add_row(Table& table, const std::string& name, const Sums& sums, bool has_p95) {
-  std::vector<std::string> cells{printable(name)};
-  cells.push_back(
-      side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.mean); }));
-  if (sums.size() > 1) {
-    const bool comparable = sums[0] && sums[1] && sums[0]->changes > 0;
-    cells.push_back(
-        comparable ? fmt::format("{:+.0f} %", percent_of(sums[1]->changes, sums[0]->changes) - 100)
-                   : "-");
-  }
-  if (has_p95) {
-    cells.push_back(
-        side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{:.1f}", sum.p95); }));
-  }
-  cells.push_back(side_by_side(
-      sums,
-      [](const ReplaySum& sum) {
-        return fmt::format("{:.0f}", percent_of(sum.undone, sum.changes));
-      },
-      " %"));
-  cells.push_back(
-      side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{}", sum.largest); }));
-  cells.push_back(side_by_side(
-      sums,
-      [](const ReplaySum& sum) {
-        return fmt::format("{:.1f}", percent_of(sum.off_rule, sum.memberships));
-      },
-      " %"));
-  cells.push_back(
-      side_by_side(sums, [](const ReplaySum& sum) { return fmt::format("{}", sum.final_size); }));
-  table.add(std::move(cells));
+/// By how much the second policy changes less.
+std::string saving(const Sums& sums) {
+  if (!sums[0] || !sums[1] || sums[0]->changes == 0) return "-";
+  return fmt::format("{:+.0f} %", percent_of(sums[1]->changes, sums[0]->changes) - 100);
 }
 
 std::string as_text(const sync::ReplayReport& report, const std::vector<std::string>& files,
                     const Screen& screen) {
-  std::vector<Table::Column> columns{{"universe", false, true}, {"changes a night", true}};
-  if (report.sides.size() > 1) columns.push_back({"", true});
-  // Beside another policy it would not fit on a narrow screen.
   constexpr std::size_t wide = 100;
-  const bool has_p95 = report.sides.size() == 1 || screen.width == 0 || screen.width >= wide;
-  if (has_p95) columns.push_back({"95 %", true});
-  for (const char* title : {"undone", "largest", "off rule", "members"}) {
-    columns.push_back({title, true});
+  const bool compares = report.sides.size() > 1;
+  const bool has_room = !compares || screen.width == 0 || screen.width >= wide;
+  std::vector<Table::Column> columns{{"universe", false, true}};
+  for (const Measure& measure : measures) {
+    if (has_room || !measure.takes_room) columns.push_back({measure.title, true});
+    if (compares && &measure == &measures.front()) columns.push_back({"", true});
   }
   Table table(columns);
+  const auto add_row = [&](const std::string& name, const Sums& sums) {
+    std::vector<std::string> cells{printable(name)};
+    for (const Measure& measure : measures) {
+      if (has_room || !measure.takes_room) cells.push_back(side_by_side(sums, measure));
+      if (compares && &measure == &measures.front()) cells.push_back(saving(sums));
+    }
+    table.add(std::move(cells));
+  };
   std::vector<std::string> names;
   for (const auto& side : report.sides) {
     for (const ReplayUniverse& universe : side.universes) {
@@ -125,11 +127,11 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
       sums.push_back(found == side.universes.end() ? std::nullopt
                                                    : std::optional(sum_of(found->nights)));
     }
-    add_row(table, name, sums, has_p95);
+    add_row(name, sums);
   }
   Sums total;
   for (const auto& side : report.sides) total.emplace_back(sum_of(side.total));
-  add_row(table, "all", total, has_p95);
+  add_row("all", total);
   std::string compared;
   for (const std::string& file : files) {
     compared += (compared.empty() ? "" : " → ") + (file.empty() ? "defaults" : printable(file));

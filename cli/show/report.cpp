@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "domain/text.hpp"
@@ -61,7 +62,7 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
 }
 
 void write_waiting(json::Writer& json, const sync::Report& report) {
-  if (!report.snapshot || !report.snapshot->plan.lets_wait()) return;
+  if (!report.snapshot || !lets_wait(report.snapshot->plan.universes)) return;
   const sync::Snapshot& snapshot = *report.snapshot;
   json.put("waiting",
            json::list(snapshot.plan.waiting, [&](json::Writer& each, const Waiting& waiting) {
@@ -126,6 +127,15 @@ std::uint64_t considered(const sync::Report& report) {
   return count;
 }
 
+/// Largest first, as those that come stand in nearly every universe.
+std::vector<Placement> in_rank_order(std::vector<Placement> members, const Market& market) {
+  // Rank 0 is none, and becomes the last.
+  const auto rank = [&market](const Placement& each) { return market.rank_of(each.symbol) - 1; };
+  std::stable_sort(members.begin(), members.end(),
+                   [&rank](const Placement& a, const Placement& b) { return rank(a) < rank(b); });
+  return members;
+}
+
 /// Writes the lines of one report.
 struct ReportText {
   const sync::Report& report;
@@ -176,8 +186,8 @@ struct ReportText {
     const sync::Snapshot& snapshot = *report.snapshot;
     const std::vector<Waiting>& all = snapshot.plan.waiting;
     if (all.empty()) return;
-    line("waiting  {} any more", counted(all.size(), "member that its universe does not hold for",
-                                         "members that their universes do not hold for"));
+    line("waiting  {}",
+         counted(all.size(), "member outside its universe", "members outside their universes"));
     if (output.summary) return;
     const std::size_t shown = output.full ? all.size() : std::min(all.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
@@ -204,17 +214,9 @@ struct ReportText {
     line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
          write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
          diff.removed.size(), diff.moved.size(), remark_on(write));
-    // Largest first, as those that come stand in nearly every universe.
-    std::vector<Placement> removed = diff.removed;
-    const auto rank = [&](const Placement& each) {
-      // Rank 0 is none, and becomes the last.
-      return report.snapshot->market.rank_of(each.symbol) - 1;
-    };
-    std::stable_sort(removed.begin(), removed.end(),
-                     [&rank](const Placement& a, const Placement& b) { return rank(a) < rank(b); });
     members('+', diff.added,
             [&](const Placement& each) { return reasons.added(write, each.symbol); });
-    members('-', removed,
+    members('-', in_rank_order(diff.removed, report.snapshot->market),
             [&](const Placement& each) { return reasons.removed(write, each.symbol); });
     // Most nights most members move; how many is told above.
     if (output.full) members('~', diff.moved, MemberReasons::moved);
@@ -312,7 +314,8 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
                           write->previous_count(), distinct(write->after->members.list()).size(),
                           diff.added.size(), diff.removed.size(), diff.moved.size());
       add('+', *write, diff.added, [&](SymbolId id) { return reasons.added(*write, id); });
-      add('-', *write, diff.removed, [&](SymbolId id) { return reasons.removed(*write, id); });
+      add('-', *write, in_rank_order(diff.removed, snapshot.market),
+          [&](SymbolId id) { return reasons.removed(*write, id); });
     }
     text += '\n';
   }
@@ -322,9 +325,14 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
   for (const GuardResult& guard : report.guards) {
     if (guard.refused) text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";
   }
-  ReportText closing{report, ipo_days, output};
-  if (report.snapshot) closing.closing();
-  return text + closing.text;
+  if (!report.snapshot) return text;
+  // A block by its indent, which no text can end.
+  ReportText rest{report, ipo_days, output, {}};
+  rest.waiting();
+  rest.closing();
+  std::istringstream lines(rest.text);
+  for (std::string line; std::getline(lines, line);) text += "    " + line + "\n";
+  return text;
 }
 
 }  // namespace

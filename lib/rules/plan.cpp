@@ -197,11 +197,6 @@ bool Plan::empty() const {
                      [](const TaskPlan& task) { return task.writes.empty(); });
 }
 
-bool Plan::lets_wait() const {
-  return std::any_of(universes.begin(), universes.end(),
-                     [](const auto& universe) { return universe->stability.nights > 1; });
-}
-
 const Universe* Plan::find(std::string_view universe) const {
   const auto found = std::find_if(universes.begin(), universes.end(),
                                   [&](const auto& each) { return each->name == universe; });

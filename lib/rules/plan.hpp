@@ -63,8 +63,6 @@ struct Plan {
   std::size_t waiting_elsewhere = 0;  ///< those that universes of other tasks keep
 
   [[nodiscard]] bool empty() const;
-  /// Whether any universe lets members wait.
-  [[nodiscard]] bool lets_wait() const;
   /// The universe of that name, or null.
   [[nodiscard]] const Universe* find(std::string_view universe) const;
   /// How many of the entries a task of this plan looks after.

@@ -164,12 +164,6 @@ std::vector<std::string> Policy::columns() const {
   return {columns.begin(), columns.end()};
 }
 
-bool Policy::lets_wait() const {
-  const Universes all = universes();
-  return std::any_of(all.begin(), all.end(),
-                     [](const auto& universe) { return universe->stability.nights > 1; });
-}
-
 bool Policy::cleans(const std::string& type) const {
   return std::find(cleaned_types.begin(), cleaned_types.end(), type) != cleaned_types.end();
 }

@@ -49,9 +49,6 @@ struct Policy {
   /// The columns of the symbols table that declarations name, each once.
   [[nodiscard]] std::vector<std::string> columns() const;
 
-  /// Whether a universe lets members wait, so that who waits must be kept from night to night.
-  [[nodiscard]] bool lets_wait() const;
-
   /// Whether entries of this type are cleaned.
   [[nodiscard]] bool cleans(const std::string& type) const;
 

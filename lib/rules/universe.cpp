@@ -69,6 +69,11 @@ bool Universe::excludes(const Market& market, SymbolId symbol) const {
   });
 }
 
+bool lets_wait(const Universes& universes) {
+  return std::any_of(universes.begin(), universes.end(),
+                     [](const auto& universe) { return universe->stability.nights > 1; });
+}
+
 Universes group_of(const Universes& universes, const std::string& group) {
   Universes found;
   for (const auto& universe : universes) {

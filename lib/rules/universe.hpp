@@ -118,6 +118,9 @@ const Kind* find_condition(const Universe& universe) {
   return nullptr;
 }
 
+/// Whether one of them lets members wait, so that who waits must be kept from night to night.
+bool lets_wait(const Universes& universes);
+
 /// The universes of a group, in the order in which they are declared.
 Universes group_of(const Universes& universes, const std::string& group);
 

@@ -92,7 +92,7 @@ class Preflight {
                             Need::own_tables};
     if (policy_.guards.max_data_age_days) needs.push_back(Need::read_prices);
     if (policy_.price_days()) needs.push_back(Need::price_market);
-    if (policy_.lets_wait() && !catalog.has_any_own_table()) {
+    if (lets_wait(policy_.universes()) && !catalog.has_any_own_table()) {
       needs.push_back(Need::read_own_tables);
     }
     const std::vector<Error> problems = tables::find_problems(database, needs, policy_.columns());

@@ -116,7 +116,7 @@ void Run::look_around() {
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
   // A run that writes has looked at them, where there are any.
   const bool has_looked = !options_.dry_run && database_->catalog.has_any_own_table();
-  if (options_.policy.lets_wait() && !has_looked) needs.push_back(Need::read_own_tables);
+  if (lets_wait(options_.policy.universes()) && !has_looked) needs.push_back(Need::read_own_tables);
   tables::require(*database_, needs, options_.policy.columns());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ = tables::has(*database_, Need::read_own_tables);

@@ -240,6 +240,9 @@ class Runs:
         if not WORD.fullmatch(run_id) or run_id.startswith("-"):
             raise unknown(run_id)
         status, document = self._ask("status", run_id)
+        if status == DONE and document["run_id"] != run_id:
+            # The program takes the beginning of an id, too.
+            status = FAILED
         if status == DONE:
             return job(document, launch)
         if launch is not None and (status == FAILED or not launch.running):

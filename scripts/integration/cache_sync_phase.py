@@ -175,7 +175,8 @@ def _record(run_id: str, program: str, environment: Mapping[str, str], options: 
                              max(deadline - time.monotonic(), 1.0))
     except subprocess.TimeoutExpired:
         return None
-    return record if status == DONE else None
+    # The program takes the beginning of an id, too, which would be that of another run.
+    return record if status == DONE and record["run_id"] == run_id else None
 
 
 def _connection_options(options: Sequence[str]) -> list[str]:

@@ -265,7 +265,7 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
   CHECK_THAT(text, contains("\n| a\\|b&lt;c> | 1 | 0 | 0 | 1 | 0 |\n"));
   CHECK_THAT(text, contains("<details><summary>Who comes, and who goes</summary>\n\n"));
   CHECK_THAT(text, contains("\n- tech: - GONE, delisted 2024-06-27\n"));
-  CHECK_THAT(text, contains("\n</details>\n\nas of 2024-06-28; plan "));
+  CHECK_THAT(text, contains("\n</details>\n\n    as of 2024-06-28; plan "));
   CHECK_THAT(run_task(fixture, {"dry-run", "--format", "markdown", "--summary"}).out,
              !contains("<details>"));
   check_failure(run_task(fixture, {"sync", "--format", "markdown"}), 64,

@@ -53,9 +53,11 @@ TEST_CASE("a member waits, is shown, and leaves on its last night") {
 
   const ProcessResult dry = scene.night("2024-06-26", {"dry-run"});
   CHECK(dry.status == 0);
-  CHECK_THAT(dry.out, contains("waiting  1 member that its universe does not hold for any more\n"));
+  CHECK_THAT(dry.out, contains("waiting  1 member outside its universe\n"));
   CHECK_THAT(dry.out, contains("    AIMA        $8.90 B      #2  below $10 B, night 1 of 2, in "
                                "large_cap\n"));
+  CHECK_THAT(scene.night("2024-06-26", {"dry-run", "--format", "markdown"}).out,
+             contains("\n    waiting  1 member outside its universe\n"));
   CHECK(scene.waiting().empty());
 
   TemporaryDirectory directory;

@@ -76,7 +76,8 @@ class Refusals(EndpointsTest):
 
     def test_a_run_that_nobody_knows(self) -> None:
         client = self.serve(Scene())
-        for name in ("nobody", "manual-cache-sync-00000000", job_id_of("manual-cache-sync-00000000"), "-h", "--help",
+        # The beginning of the id of another run is none.
+        for name in ("nobody", "first", "manual-cache-sync-00000000", job_id_of("manual-cache-sync-00000000"), "-h", "--help",
                      "%2e%2e", "a%20b", "x" * 200, "%C3%A9"):
             with self.subTest(name=name):
                 self.check_error(client.ask("/status/" + name), 404, "unknown_run", "there is no run")

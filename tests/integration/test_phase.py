@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import threading
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
@@ -13,7 +14,7 @@ from typing import Any
 
 from support import NOWHERE, PROGRAM, SECOND_DAY, Scene, new_folder, stub, wait_until
 
-from cache_sync_phase import CacheSyncFailed, CacheSyncResult, run_cache_sync, run_cache_sync_async
+from cache_sync_phase import CacheSyncFailed, CacheSyncResult, _record, run_cache_sync, run_cache_sync_async
 from cache_sync_program import ProgramMissing
 
 DAY = date.fromisoformat(SECOND_DAY)
@@ -268,6 +269,15 @@ class CalledAgain(PhaseTest):
                 again = [run(self.scene, run_id="night", options=options, more={"DATABASE_URL": NOWHERE})
                          for _ in range(2)]
                 self.assertTrue(again[1].recorded)
+
+    def test_a_run_is_not_taken_for_another_whose_id_begins_so(self) -> None:
+        def record(run_id: str) -> Any:
+            return _record(run_id, PROGRAM, self.scene.environment, [], time.monotonic() + 60)
+
+        found = record("first-night")
+        assert found is not None
+        self.assertEqual(found["run_id"], "first-night")
+        self.assertIsNone(record("first"))
 
     def test_without_own_tables_every_call_runs(self) -> None:
         self.scene.query("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs")

@@ -43,7 +43,6 @@ class Nights {
   }
 
   Names in(const std::string& universe) { return lists_[universe]; }
-  void put(const std::string& universe, const Names& members) { lists_[universe] = members; }
   /// Nights for which a symbol has waited; 0 where it does not.
   int waits(const std::string& symbol, const std::string& group = "categories") const {
     const auto found = rows_.find({group, symbol});
@@ -53,7 +52,6 @@ class Nights {
   Policy& policy() { return policy_; }
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] const Market& market() const { return *market_; }
-  void forget_waiting() { rows_.clear(); }
 
  private:
   [[nodiscard]] std::string name(const Waiting& each) const {
@@ -72,7 +70,6 @@ class Nights {
 Policy stable(Stability stability) {
   Policy policy;
   policy.stability = stability;
-  policy.guards.max_removed_percent = 100;
   return policy;
 }
 
