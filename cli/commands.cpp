@@ -41,6 +41,7 @@ struct Run {
       case Command::status: print(status()); break;
       case Command::history: print(history()); break;
       case Command::universes: print(universes()); break;
+      case Command::members: print(members()); break;
       case Command::replay: print(replay()); break;
       case Command::config: print(options.example ? config_example() : show_config(settings));
     }
@@ -148,21 +149,13 @@ struct Run {
 
   [[nodiscard]] std::string status() const {
     tables::Database database = open({tables::Need::read_own_tables});
-    return show_run(run_of(database), output);
-  }
-
-  /// The run that is asked for. \throws Error (failed) where there is none.
-  [[nodiscard]] tables::RunView run_of(tables::Database& database) const {
-    if (auto view = tables::read_run(database, options.run_id)) return *std::move(view);
-    if (!options.run_id) throw Error(ErrorKind::failed, "no run is on record yet");
-    throw Error(ErrorKind::failed, "there is no record of run '" + *options.run_id +
-                                       "'; 'tickstock-cache history' lists those that are");
+    return show_run(tables::require_run(database, options.run_id), output);
   }
 
   [[nodiscard]] std::string history() const {
     tables::Database database = open({tables::Need::read_own_tables});
     tables::ChangeFilter filter = options.changes;
-    if (options.run_id) filter.run_id = run_of(database).record.run_id;
+    if (options.run_id) filter.run_id = tables::require_run(database, options.run_id).record.run_id;
     if (!filter.universe && !filter.symbol && !filter.run_id) {
       return show_history(tables::read_history(database, options.page), output);
     }
@@ -210,9 +203,32 @@ struct Run {
     const sync::ReplayReport report = sync::replay(days, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
+    return show_replay(report, files, format(), output);
+  }
+
+  /// text, json or csv, of the commands that know the last.
+  [[nodiscard]] std::string format() const {
     const std::string by_settings = output.json() ? "json" : "text";
-    return show_replay(report, files, options.listing.empty() ? by_settings : options.listing,
-                       output);
+    return options.listing.empty() ? by_settings : options.listing;
+  }
+
+  [[nodiscard]] std::string members() const {
+    using tables::Need;
+    const Policy& policy = settings.run.policy;
+    std::vector<Need> needs{Need::read_entries};
+    needs.push_back(options.as_of ? Need::read_own_tables : Need::read_market);
+    if (!options.as_of && policy.price_days()) needs.push_back(Need::price_market);
+    tables::Database database = open(needs);
+    try {
+      return show_members(
+          sync::members(database, environment, policy, *options.universe, options.as_of), format(),
+          output);
+    } catch (const Error&) {
+      if (tables::has(database, Need::read_own_tables)) {
+        require_known("universe", *options.universe, tables::known_universes(database));
+      }
+      throw;
+    }
   }
 
   [[nodiscard]] std::string universes() const {

@@ -74,6 +74,11 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
       own("--print-redis-acl", &options.print_redis_acl,
           "Print the command that makes a user of Redis for it", text(check_redis_user, "USER")),
       own("RUN_ID", &options.run_id, "The run; the last one where not given", text(check_word)),
+      own("RUN_ID/undo", &options.undo, "The run, named by the beginning of its id",
+          text(check_word)),
+      own("UNIVERSE", &options.universe, "The universe", text(nullptr)),
+      own("--as-of/past", &options.as_of, "Day in the past, YYYY-MM-DD, by the journal",
+          text(check_day, "DAY")),
       own("--universe", &options.changes.universe, "List the changes of this universe",
           text(nullptr, "NAME")),
       own("--symbol", &options.changes.symbol,
@@ -125,7 +130,7 @@ struct CommandRow {
   bool dry_run = false;
 };
 
-constexpr std::array<CommandRow, 14> command_table{{
+constexpr std::array<CommandRow, 16> command_table{{
     {"sync", "Bring all universes in line: the three tasks", Command::task, task},
     {"market-cap", "Only the categories by market cap and the top lists", Command::task, task,
      Mode::market_cap},
@@ -133,6 +138,8 @@ constexpr std::array<CommandRow, 14> command_table{{
     {"themes", "Only the universes that the configuration declares", Command::task, task,
      Mode::themes},
     {"delisted", "Only take delisted symbols out", Command::task, task, Mode::delisted},
+    {"undo", "Put back what a run changed", Command::task,
+     "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run", Mode::undo},
     {"dry-run", "Show what sync would change", Command::task, task, Mode::full, true},
     {"init", "Create the program's own tables, and cache_entries where it is missing",
      Command::init, "--print-sql --print-grants --print-redis-acl"},
@@ -141,6 +148,8 @@ constexpr std::array<CommandRow, 14> command_table{{
      "--universe --symbol --of-run --days --limit --offset --format"},
     {"universes", "List the entries with type, count and last change", Command::universes,
      "--format"},
+    {"members", "List the members of a universe, today or on a day of the past", Command::members,
+     "UNIVERSE --as-of/past --format/csv"},
     {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
     {"deliver", "Publish the events that are still pending", Command::deliver, "--discard"},
     {"replay", "Show how the universes would have changed over days of prices", Command::replay,
@@ -203,6 +212,14 @@ class CommandLine {
       throw Error(ErrorKind::usage,
                   "replay needs --from and --to, the first and the last day; see "
                   "'tickstock-cache replay --help'");
+    }
+    if (options_.command == Command::task && options_.mode == Mode::undo && !options_.undo) {
+      throw Error(ErrorKind::usage,
+                  "undo needs the id of a run; 'tickstock-cache history' lists them");
+    }
+    if (options_.command == Command::members && !options_.universe) {
+      throw Error(ErrorKind::usage,
+                  "members needs the name of a universe; 'tickstock-cache universes' lists them");
     }
     if (options_.from && *options_.from > *options_.to) {
       throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");

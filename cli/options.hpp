@@ -16,6 +16,7 @@ enum class Command : unsigned char {
   status,
   history,
   universes,
+  members,
   check,
   deliver,
   config,
@@ -44,6 +45,7 @@ struct Options {
   std::optional<Day> as_of;
   std::optional<std::string> run_id;
   std::optional<std::string> approve_plan;
+  std::optional<std::string> undo;  ///< the run to undo
   bool summary = false;
 
   // init
@@ -61,6 +63,8 @@ struct Options {
   std::optional<Day> from;
   std::optional<Day> to;
   std::optional<std::string> against;  ///< another configuration file
+  // members
+  std::optional<std::string> universe;
   // history
   tables::ChangeFilter changes;
   tables::JournalPage page{{}, 20, 0};

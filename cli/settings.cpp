@@ -183,6 +183,7 @@ void take_run(const Options& options, const std::string& timezone, sync::RunOpti
   run.as_of = options.as_of;
   run.run_id = options.run_id.value_or(new_run_id(run, timezone));
   run.approve_plan = options.approve_plan;
+  run.undo = options.undo;
 }
 
 void require_transport(const Settings& settings, const Options& options) {

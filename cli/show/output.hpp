@@ -6,6 +6,7 @@
 #include "settings.hpp"
 #include "show/screen.hpp"
 #include "sync/check.hpp"
+#include "sync/members.hpp"
 #include "sync/replay.hpp"
 #include "sync/report.hpp"
 #include "tables/entries.hpp"
@@ -29,6 +30,10 @@ std::string show_changes(const tables::Changes& found, const Output& output);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output);
+
+/// \param format `text`, `json` or `csv`
+std::string show_members(const sync::MembersReport& report, const std::string& format,
+                         const Output& output);
 
 /// What policies would have come to. \param files the configuration of each, empty for none
 /// \param format `text`, `json` or `csv`, a line a night and universe

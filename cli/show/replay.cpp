@@ -14,11 +14,6 @@ namespace {
 
 using Sums = std::vector<std::optional<ReplaySum>>;  ///< of each policy that has the universe
 
-std::string csv_field(const std::string& text) {
-  const bool is_plain = text.find_first_of(",\"\r\n") == std::string::npos;
-  return is_plain ? text : postgres::in_quotes(text, '"', '"');
-}
-
 std::string as_csv(const sync::ReplayReport& report, const std::vector<std::string>& files) {
   std::string text = "day,config,universe,changes,undone,members,off_rule\n";
   for (std::size_t i = 0; i < report.sides.size(); ++i) {

@@ -14,6 +14,7 @@
 
 #include "domain/text.hpp"
 #include "environment.hpp"
+#include "postgres/connection.hpp"
 
 namespace tickstock::cli {
 
@@ -85,6 +86,11 @@ Screen screen_of(int descriptor, When color) {
 bool can_redraw(When progress) {
   if (progress == When::never || ::isatty(STDERR_FILENO) != 1) return false;
   return progress == When::always || !is_dumb();
+}
+
+std::string csv_field(const std::string& text) {
+  const bool is_plain = text.find_first_of(",\"\r\n") == std::string::npos;
+  return is_plain ? text : postgres::in_quotes(text, '"', '"');
 }
 
 std::string printable(std::string_view text) {

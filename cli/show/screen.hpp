@@ -36,6 +36,9 @@ bool can_redraw(When progress);
 /// line nor command the terminal. Letters of any script stay as they are.
 std::string printable(std::string_view text);
 
+/// A field of CSV: in quotes where it needs them.
+std::string csv_field(const std::string& text);
+
 /// `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`; `-` for what is no finite number.
 std::string dollars(double amount);
 

@@ -248,4 +248,11 @@ const Company& Market::company(SymbolId id) const {
   return found == companies_.end() ? unknown : found->second;
 }
 
+std::uint64_t fingerprint_of(const Entry& entry, const Market& market) {
+  Fingerprint fingerprint(entry);
+  market.each_name(entry.members.list(),
+                   [&fingerprint](std::string_view name) { fingerprint.add(name); });
+  return fingerprint.value();
+}
+
 }  // namespace tickstock

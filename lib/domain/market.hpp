@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "domain/day.hpp"
+#include "domain/members.hpp"
 #include "domain/symbol_table.hpp"
 
 namespace tickstock {
@@ -200,5 +201,8 @@ class Market {
   std::size_t not_finite_ = 0;
   std::size_t caps_from_prices_ = 0;
 };
+
+/// The fingerprint of an entry whose members have their names in a market.
+std::uint64_t fingerprint_of(const Entry& entry, const Market& market);
 
 }  // namespace tickstock

@@ -1,10 +1,12 @@
 #include "domain/members.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
-#include <optional>
+#include <unordered_set>
 
+#include "domain/error.hpp"
 #include "domain/text.hpp"
 
 namespace tickstock {
@@ -118,6 +120,61 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
   // They live as long as the plan.
   for (auto* members : {&diff.added, &diff.removed, &diff.moved}) members->shrink_to_fit();
   return diff;
+}
+
+std::string places_of(const MembershipDiff& diff, std::size_t size) {
+  std::string places;
+  places.reserve(size + diff.moved.size() + diff.added.size());
+  auto moved = diff.moved.begin();
+  auto added = diff.added.begin();
+  for (Place place = 0; place < size; ++place) {
+    if (moved != diff.moved.end() && moved->to == place) {
+      places += "10";
+      ++moved;
+    } else if (added != diff.added.end() && added->to == place) {
+      places += "11";
+      ++added;
+    } else {
+      places += '0';
+    }
+  }
+  return places;
+}
+
+std::vector<std::string> after_change(const std::vector<std::string>& before,
+                                      const NamedChange& change) {
+  std::unordered_set<std::string_view> left(change.removed.begin(), change.removed.end());
+  if (change.places) left.insert(change.moved.begin(), change.moved.end());
+  std::vector<std::string> rest;
+  for (const std::string& name : before) {
+    // With places, a name that is repeated counts once.
+    const bool stays = change.places ? left.insert(name).second : !left.contains(name);
+    if (stays) rest.push_back(name);
+  }
+  if (!change.places) return rest;
+  struct Source {
+    const std::vector<std::string>& names;
+    std::size_t next = 0;
+  };
+  std::array<Source, 3> sources{{{rest}, {change.moved}, {change.added}}};
+  std::vector<std::string> after;
+  for (std::size_t at = 0; at < change.places->size(); ++at) {
+    std::size_t source = 0;
+    if ((*change.places)[at] == '1') source = ++at < change.places->size() && (*change.places)[at] == '1' ? 2 : 1;
+    auto& [names, next] = sources.at(source);
+    if (next == names.size()) break;
+    after.push_back(names[next++]);
+  }
+  for (const auto& [names, next] : sources) {
+    if (next == names.size()) continue;
+    throw Error(ErrorKind::failed, "the places of a change in the journal don't fit its members");
+  }
+  return after;
+}
+
+Fingerprint::Fingerprint(const Entry& entry) {
+  for (const std::string* text : {&entry.cache_type, &entry.count, &entry.metadata}) add(*text);
+  if (!entry.readable) add("unreadable");
 }
 
 std::string_view unreadable_because(const Entry& entry) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -91,6 +92,23 @@ struct MembershipDiff {
   [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && moved.empty(); }
 };
 
+/// How the new list is put together, for each of its places a code in zeros and ones: `0` the next
+/// member that keeps its order, `10` the next that moved, `11` the next that is new.
+std::string places_of(const MembershipDiff& diff, std::size_t size);
+
+/// What the journal knows of a change of members, by name.
+struct NamedChange {
+  std::vector<std::string> added;
+  std::vector<std::string> removed;
+  std::vector<std::string> moved;
+  /// As by places_of(); nothing where the rest of the old list stays as it is.
+  std::optional<std::string> places;
+};
+
+/// Makes the new list out of the old one. \throws Error (failed) where the change does not fit it.
+std::vector<std::string> after_change(const std::vector<std::string>& before,
+                                      const NamedChange& change);
+
 /// `list` with each name once, at its first place.
 std::vector<SymbolId> distinct(const std::vector<SymbolId>& list);
 
@@ -113,6 +131,43 @@ struct Entry {
   /// missing.
   std::string count;
   std::string metadata;
+
+  /// Of all the above, as by Fingerprint: type, count, metadata and the members in order.
+  std::uint64_t fingerprint = 0;
+};
+
+/// A number that tells contents apart, 64 bits of it. It is stored: the same content has the same
+/// one for ever. No protection against someone who looks for two contents with one number.
+class Fingerprint {
+ public:
+  /// Of an entry's own text; its members are still to be added.
+  explicit Fingerprint(const Entry& entry);
+
+  void add(std::string_view text) {
+    std::size_t at = 0;
+    for (; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t)) {
+      mix(word(text.substr(at, sizeof(std::uint64_t))));
+    }
+    // The number of bytes keeps "a" "bc" from "ab" "c".
+    mix(word(text.substr(at)) ^ std::uint64_t{text.size()} << 56);
+  }
+  [[nodiscard]] std::uint64_t value() const { return state_ ^ state_ >> 32; }
+
+ private:
+  static std::uint64_t word(std::string_view bytes) {
+    std::uint64_t word = 0;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      word |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+    }
+    return word;
+  }
+  void mix(std::uint64_t word) {
+    // A multiplier of SplitMix64; the shift brings its high bits back to the low ones.
+    state_ = (state_ ^ word) * 0xbf58476d1ce4e5b9;
+    state_ ^= state_ >> 29;
+  }
+
+  std::uint64_t state_ = 0x9e3779b97f4a7c15;
 };
 
 /// Entries by name in byte order. A task hands on what it changed as new entries, so that a plan

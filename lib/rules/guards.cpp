@@ -142,7 +142,10 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
     append_categories(input, results);
   }
   append_removed(input, results);
-  if (input.limits.max_data_age_days) results.push_back(data_age(input));
+  for (const Plan::MovedOn& each : input.plan.moved_on) {
+    results.push_back({"changed_since", each.universe, 1, 0, "", true, each.why});
+  }
+  if (input.limits.max_data_age_days && input.mode != Mode::undo) results.push_back(data_age(input));
   return results;
 }
 

@@ -11,7 +11,8 @@ namespace tickstock {
 
 /// What a guard measured.
 struct GuardResult {
-  std::string name;      ///< no_eligible_symbols, vanished, appeared, removed, data_age
+  std::string name;      ///< no_eligible_symbols, vanished, appeared, removed, data_age,
+                         ///< changed_since
   std::string universe;  ///< empty where it is about all of them
   double value;          ///< what was measured, in the unit of the limit
   double limit;

@@ -162,6 +162,7 @@ std::string_view to_string(Task task) {
     case Task::ipo: return "ipo_assignment";
     case Task::themes: return "theme_rebalancing";
     case Task::delisted: return "delisted_cleanup";
+    case Task::undo: return "undo";
   }
   return "";
 }
@@ -173,6 +174,7 @@ std::string_view to_string(Mode mode) {
     case Mode::ipos: return "ipos";
     case Mode::themes: return "themes";
     case Mode::delisted: return "delisted";
+    case Mode::undo: return "undo";
   }
   return "";
 }
@@ -186,11 +188,14 @@ std::vector<Task> tasks_of(Mode mode, const Policy& policy) {
     case Mode::ipos: return {Task::ipo};
     case Mode::themes: return {Task::themes};
     case Mode::delisted: return {Task::delisted};
+    case Mode::undo: return {Task::undo};
   }
   return {};
 }
 
-bool has_categories(Mode mode) { return mode != Mode::ipos && mode != Mode::themes; }
+bool has_categories(Mode mode) {
+  return mode == Mode::full || mode == Mode::market_cap || mode == Mode::delisted;
+}
 
 bool Plan::empty() const {
   return std::all_of(tasks.begin(), tasks.end(),

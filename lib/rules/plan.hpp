@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +18,9 @@ namespace tickstock {
 std::string_view to_string(Task task);
 
 /// Which tasks a run does.
-enum class Mode : unsigned char { full, market_cap, ipos, themes, delisted };
+enum class Mode : unsigned char { full, market_cap, ipos, themes, delisted, undo };
 
-/// `full`, `market_cap`, `ipos`, `themes`, `delisted`.
+/// `full`, `market_cap`, `ipos`, `themes`, `delisted`, `undo`.
 std::string_view to_string(Mode mode);
 
 /// The tasks of a mode, in the order in which they run; that of declared universes is none of a
@@ -28,6 +30,13 @@ std::vector<Task> tasks_of(Mode mode, const Policy& policy);
 /// Whether guards about the categories belong to this mode.
 bool has_categories(Mode mode);
 
+/// What of the journal a write puts back.
+struct Restoration {
+  std::string run_id;             ///< that is undone
+  std::int64_t change;            ///< the line of the journal that holds what stood before
+  std::vector<std::string> keys;  ///< of the content; the others stay as they are
+};
+
 /// One entry that a task would write.
 struct EntryWrite {
   std::string universe;
@@ -35,6 +44,7 @@ struct EntryWrite {
   std::shared_ptr<const Entry> before;   ///< null where the row is missing
   std::shared_ptr<const Entry> after;
   MembershipDiff diff;
+  std::optional<Restoration> restoration = {};  ///< of what it follows instead of a rule
 
   /// The row belonged to another type, and changes it.
   [[nodiscard]] bool is_take_over() const {
@@ -61,6 +71,13 @@ struct Plan {
   std::vector<Waiting> waited;   ///< who waited so far, of the universes that this plan decides on
   std::vector<Waiting> waiting;  ///< who takes their place; by group, symbol and universe
   std::size_t waiting_elsewhere = 0;  ///< those that universes of other tasks keep
+
+  /// Of an undo: the universes that are not as the undone run left them, and why.
+  struct MovedOn {
+    std::string universe;
+    std::string why;
+  };
+  std::vector<MovedOn> moved_on = {};
 
   [[nodiscard]] bool empty() const;
   /// The universe of that name, or null.

@@ -220,6 +220,7 @@ bool MemberReasons::listed_lately(SymbolId symbol) const {
 }
 
 std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const {
+  if (write.restoration) return "";
   const Universe& rule = *write.rule;
   // In a new universe everyone is new.
   if (!write.before && !rule.listed_within()) return "";
@@ -252,6 +253,7 @@ std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const
 }
 
 std::string MemberReasons::removed(const EntryWrite& write, SymbolId symbol) const {
+  if (write.restoration) return "";
   static const Universe cleaned;
   const Universe& rule = write.rule ? *write.rule : cleaned;
   if (market_.active(symbol) && rule.excludes(market_, symbol)) return "excluded by name";
@@ -273,6 +275,7 @@ std::string MemberReasons::moved(const Placement& member) {
 }
 
 std::string write_reason(const EntryWrite& write) {
+  if (write.restoration) return "As before run " + write.restoration->run_id;
   if (!write.rule) {
     return "Removed " + std::to_string(write.diff.removed.size()) + " delisted symbols";
   }
@@ -289,7 +292,7 @@ std::string write_reason(const EntryWrite& write) {
 }
 
 std::string_view write_action(const EntryWrite& write) {
-  return write.rule ? "updated" : "cleaned";
+  return write.restoration ? "restored" : write.rule ? "updated" : "cleaned";
 }
 
 std::vector<Change> changes_of(const TaskPlan& task, const Market& market) {
@@ -299,7 +302,8 @@ std::vector<Change> changes_of(const TaskPlan& task, const Market& market) {
       append_ipo_changes(write, market, changes);
       continue;
     }
-    const std::string_view type = !write.rule                 ? "delisted_cleanup"
+    const std::string_view type = write.restoration           ? "undo"
+                                  : !write.rule               ? "delisted_cleanup"
                                   : task.task == Task::themes ? "theme_update"
                                   : is_leader(*write.rule)    ? "market_leader_update"
                                                               : "market_cap_update";

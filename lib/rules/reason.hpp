@@ -62,8 +62,8 @@ class MemberReasons {
 /// or went. A written entry is at least one change.
 struct Change {
   std::string_view change_type;  ///< market_cap_update, market_leader_update, ipo_assignment,
-                                 ///< theme_update, delisted_cleanup
-  std::string_view action;       ///< updated, added, removed, cleaned
+                                 ///< theme_update, delisted_cleanup, undo
+  std::string_view action;       ///< updated, added, removed, cleaned, restored
   std::string universe;
   std::optional<SymbolId> symbol;
   std::string reason;
@@ -88,7 +88,8 @@ void for_each_listing(const TaskPlan& task, const Market& market, int ipo_days, 
 /// Why a universe is written, in the words of its event and of the journal.
 std::string write_reason(const EntryWrite& write);
 
-/// What is done to a universe, in the word of its event and of the journal: `updated` or `cleaned`.
+/// What is done to a universe, in the word of its event and of the journal: `updated`, `cleaned` or
+/// `restored`.
 std::string_view write_action(const EntryWrite& write);
 
 }  // namespace tickstock

@@ -12,7 +12,7 @@
 
 namespace tickstock {
 
-enum class Task : unsigned char { market_cap, ipo, themes, delisted };
+enum class Task : unsigned char { market_cap, ipo, themes, delisted, undo };
 
 /// The symbol is eligible.
 struct HasCap {};

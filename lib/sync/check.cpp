@@ -124,7 +124,7 @@ class Preflight {
                                        .timezone = environment_.timezone,
                                        .settings = tables::wanted_entries(policy_)});
     tables::Reading reading;
-    const tables::Sources read = tables::read_sources(
+    tables::Sources read = tables::read_sources(
         transaction, nullptr, environment_.tables, catalog,
         {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
     const Market& market = read.market;
@@ -144,6 +144,9 @@ class Preflight {
         warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
       }
     }
+    if (tables::has(database, tables::Need::read_own_tables)) {
+      look_for_edits(transaction, read);
+    }
     if (!tables::has(database, tables::Need::read_prices)) {
       warn("the age of the data is not known: " + environment_.tables.prices.shown() +
            " can't be read");
@@ -158,6 +161,21 @@ class Preflight {
     const auto days = (catalog.today - *newest).count();
     say(is_fresh, fmt::format("the newest prices are of {}{}", to_string(*newest),
                               is_fresh ? "" : fmt::format(", {} days ago", days)));
+  }
+
+  /// Names the universes that another writer changed.
+  void look_for_edits(postgres::Transaction& transaction, tables::Sources& read) {
+    const tables::TableNames& names = environment_.tables;
+    const auto states =
+        tables::states_of(transaction.run(tables::ask_states(names, environment_.retention)));
+    const tables::Standing standing = tables::compare_states(transaction, names, states,
+                                                             read.entries, read.market.symbols());
+    for (const tables::Edit& edit : standing.edits) {
+      const MembershipDiff& diff = edit.write.diff;
+      warn(fmt::format("another writer {} universe '{}' since the last run: +{} −{} ~{}",
+                       edit.is_gone ? "deleted" : "changed", edit.write.universe,
+                       diff.added.size(), diff.removed.size(), diff.moved.size()));
+    }
   }
 
   /// What the declarations make of the data, and what looks wrong with them. \return the names of

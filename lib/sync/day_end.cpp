@@ -79,7 +79,7 @@ class DayEnd {
 
 bool Run::wait_for_day_end() {
   const EodOptions& eod = options_.eod;
-  if (eod.wait == milliseconds{0} || options_.dry_run) return false;
+  if (eod.wait == milliseconds{0} || options_.dry_run || options_.undo) return false;
   const auto problems = tables::find_problems(*database_, {tables::Need::read_prices});
   for (const Error& problem : problems) {
     observer_.note(std::string("the prices can't tell the end of the day: ") + problem.what());

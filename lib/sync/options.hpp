@@ -13,7 +13,7 @@
 #include "rules/plan.hpp"
 #include "rules/policy.hpp"
 #include "tables/catalog.hpp"
-#include "tables/runs.hpp"
+#include "tables/journal.hpp"
 
 namespace tickstock::sync {
 
@@ -47,6 +47,7 @@ struct RunOptions {
   std::string run_id;
   std::string triggered_by = "manual";
   std::optional<std::string> approve_plan;
+  std::optional<std::string> undo;  ///< how the id of the run to undo begins
   std::chrono::milliseconds lock_wait{0};
   bool events = true;
   std::size_t max_universe_events = 10;  ///< a task; 0 for all

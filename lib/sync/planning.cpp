@@ -67,6 +67,7 @@ std::string_view command_of(Mode mode) {
     case Mode::ipos: return "ipo";
     case Mode::themes: return "themes";
     case Mode::delisted: return "delisted";
+    case Mode::undo: return "undo";
   }
   return "";
 }
@@ -91,7 +92,8 @@ void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
 
 std::optional<int> price_days(const Policy& policy, Mode mode) {
   // The recent listings don't depend on a market cap, unless their rule was replaced.
-  return mode == Mode::ipos && policy.declared.empty() ? std::nullopt : policy.price_days();
+  const bool needs_no_cap = mode == Mode::undo || (mode == Mode::ipos && policy.declared.empty());
+  return needs_no_cap ? std::nullopt : policy.price_days();
 }
 
 std::vector<std::string> columns_with_decay(const Policy& policy, const tables::Catalog& catalog) {
@@ -172,10 +174,11 @@ std::string plan_digest(const Plan& plan, const Market& market) {
   return hash.hex();
 }
 
-std::string approval(const RunOptions& options, const std::string& digest) {
+std::string approval(const RunOptions& options, const Report& report) {
   std::string command = fmt::format("tickstock-cache {}", command_of(options.mode));
+  if (!report.undone.empty()) command += " " + report.undone;
   if (options.as_of) command += " --as-of " + to_string(*options.as_of);
-  return command + " --approve-plan " + digest;
+  return command + " --approve-plan " + report.plan_digest;
 }
 
 std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days) {
@@ -195,20 +198,20 @@ std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, 
   return symbols;
 }
 
-void require_approval(const Attempt& attempt, const RunOptions& options) {
+void require_approval(const Report& report, const RunOptions& options) {
   if (options.approve_plan) {
-    if (*options.approve_plan == attempt.plan_digest) return;
+    if (*options.approve_plan == report.plan_digest) return;
     throw Error(ErrorKind::not_approved,
-                "the plan has digest " + attempt.plan_digest +
+                "the plan has digest " + report.plan_digest +
                     ", which is not the approved one; read a new dry run and approve that");
   }
-  const auto refusing = std::find_if(attempt.guards.begin(), attempt.guards.end(),
+  const auto refusing = std::find_if(report.guards.begin(), report.guards.end(),
                                      [](const GuardResult& guard) { return guard.refused; });
-  if (refusing == attempt.guards.end()) return;
+  if (refusing == report.guards.end()) return;
   throw Error(ErrorKind::refused,
               "refused by a guard: " + refusing->sentence +
                   "; fix the data, or read a dry run and approve exactly this plan: " +
-                  approval(options, attempt.plan_digest));
+                  approval(options, report));
 }
 
 }  // namespace tickstock::sync

@@ -39,10 +39,10 @@ std::string plan_digest(const Plan& plan, const Market& market);
 std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days);
 
 /// The command that runs exactly the plan of a dry run, ready to paste.
-std::string approval(const RunOptions& options, const std::string& digest);
+std::string approval(const RunOptions& options, const Report& report);
 
 /// \throws Error (refused) where a guard refuses the plan, (not_approved) where another one was
 /// approved.
-void require_approval(const Attempt& attempt, const RunOptions& options);
+void require_approval(const Report& report, const RunOptions& options);
 
 }  // namespace tickstock::sync

@@ -78,6 +78,7 @@ struct Report : Attempt {
   Mode mode = Mode::full;
   bool dry_run = false;
   std::string run_id;  ///< empty in a dry run
+  std::string undone;  ///< the run that is undone; empty in every other mode
   std::optional<Day> as_of;
   RunStatus status = RunStatus::failed;
   bool committed = false;

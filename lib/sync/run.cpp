@@ -1,5 +1,7 @@
 #include "sync/run.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -7,6 +9,7 @@
 #include "sync/run_state.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
+#include "tables/undo.hpp"
 #include "tables/waiting.hpp"
 
 namespace tickstock::sync {
@@ -23,6 +26,14 @@ constexpr milliseconds patience_for_main_lock{10'000};
 /// From how many pages of 8 KB on, in each of the two tables, reading them at once saves more than
 /// a second connection costs.
 constexpr std::int64_t pages_worth_two_connections = 128;
+
+/// The universes of a run that is to be undone.
+std::vector<std::string> changed_by(const tables::RunView& run) {
+  if (application_status(run.record.status) == "completed") return run.universes;
+  throw Error(ErrorKind::failed,
+              fmt::format("run {} is {} and changed nothing; there is nothing to undo",
+                          run.record.run_id, to_string(run.record.status)));
+}
 
 /// What helps a run that did not get the lock. \param ran_out the time for the whole command was
 /// over before the wait was
@@ -90,6 +101,11 @@ void Run::prepare() {
   report_.as_of = options_.as_of.value_or(database_->catalog.today);
   // In hours of waiting, tables may have come, gone or been upgraded.
   if (wait_for_day_end()) look_around();
+  if (options_.undo) {
+    const tables::RunView run = tables::require_run(*database_, options_.undo);
+    to_undo_ = changed_by(run);
+    report_.undone = run.record.run_id;
+  }
   open_companion();
 
   if (*report_.as_of > database_->catalog.today) {
@@ -112,11 +128,14 @@ void Run::look_around() {
   if (!options_.dry_run) {
     needs = {Need::writable_server, Need::read_market, Need::write_entries, Need::own_tables};
   }
-  if (options_.policy.guards.max_data_age_days) needs.push_back(Need::read_prices);
+  if (options_.policy.guards.max_data_age_days && !options_.undo) {
+    needs.push_back(Need::read_prices);
+  }
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
   // A run that writes has looked at them, where there are any.
   const bool has_looked = !options_.dry_run && database_->catalog.has_any_own_table();
-  if (lets_wait(options_.policy.universes()) && !has_looked) needs.push_back(Need::read_own_tables);
+  const bool needs_journal = lets_wait(options_.policy.universes()) || options_.undo;
+  if (needs_journal && !has_looked) needs.push_back(Need::read_own_tables);
   tables::require(*database_, needs, options_.policy.columns());
   // A dry run may be made by someone who has no business with the history.
   can_read_history_ = tables::has(*database_, Need::read_own_tables);
@@ -133,7 +152,8 @@ void Run::open_companion() {
 
 postgres::TransactionOptions Run::joinable(postgres::TransactionOptions options) const {
   options.export_snapshot = companion_ != nullptr;
-  options.settings = tables::wanted_entries(options_.policy);
+  options.settings = options_.undo ? tables::wanted_entries(to_undo_)
+                                   : tables::wanted_entries(options_.policy);
   if (companion_) options.idle_time += postgres::Companion::idle_time;
   return options;
 }
@@ -244,7 +264,7 @@ void Run::attempt() {
         database_->connection, joinable({.read_only = true, .timezone = environment_.timezone}));
     make_plan(transaction);
     report_.status = RunStatus::completed;
-    report_.approval = approval(options_, report_.plan_digest);
+    report_.approval = approval(options_, report_);
     require_approval(report_, options_);
     return;
   }
@@ -271,26 +291,29 @@ void Run::make_plan(postgres::Transaction& transaction) {
       reading_);
   companion.reset();
   tables::Past past;
-  if (can_read_history_) past = tables::read_past(transaction, names, market.symbols());
-  if (past.last_as_of && *report_.as_of < *past.last_as_of) {
+  if (can_read_history_) {
+    past = tables::read_past(transaction, names, environment_.retention, market.symbols());
+  }
+  standing_ = {};
+  if (can_read_history_ && !options_.dry_run) {
+    standing_ =
+        tables::compare_states(transaction, names, past.states, entries, market.symbols());
+  }
+  if (past.last_as_of && *report_.as_of < *past.last_as_of && !options_.undo) {
     report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
                                " lies before that of the last completed run, which is " +
                                to_string(*past.last_as_of));
   }
   const GuardLimits& limits = options_.policy.guards;
   const bool fresh =
-      !limits.max_data_age_days ||
+      !limits.max_data_age_days || options_.undo ||
       tables::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
 
   if (options_.measure && tables::has(*database_, tables::Need::read_prices)) {
     report_.newest_prices = tables::newest_price_day(transaction, names, market);
   }
 
-  for (Warning& warning : data_warnings(transaction, environment_, database_->catalog,
-                                        options_.policy, options_.mode, market, entries)) {
-    report_.warnings.push_back(std::move(warning));
-  }
-  Plan plan = tickstock::make_plan(options_.mode, market, entries, options_.policy, past.waiting);
+  Plan plan = plan_of(transaction, market, entries, past);
   const auto described = described_symbols(plan, market, options_.policy.ipo_days);
   std::optional<postgres::Statement> asked;
   if (!described.empty()) asked = tables::ask_companies(transaction, names, market, described);
@@ -307,6 +330,26 @@ void Run::make_plan(postgres::Transaction& transaction) {
   for (const TaskPlan& task : report_.snapshot->plan.tasks) {
     report_.tasks.push_back({task.task, changes_of(task, report_.snapshot->market), std::nullopt});
   }
+}
+
+Plan Run::plan_of(postgres::Transaction& transaction, Market& market, const Entries& entries,
+                  const tables::Past& past) {
+  if (!options_.undo) {
+    for (Warning& warning : data_warnings(transaction, environment_, database_->catalog,
+                                          options_.policy, options_.mode, market, entries)) {
+      report_.warnings.push_back(std::move(warning));
+    }
+    return tickstock::make_plan(options_.mode, market, entries, options_.policy, past.waiting);
+  }
+  tables::UndoneRun undone = tables::read_undone(transaction, environment_.tables, report_.undone,
+                                                 past.waiting, market.symbols());
+  Plan plan = plan_undo(report_.undone, undone.universes, entries);
+  plan.waited = std::move(undone.waited);
+  plan.waiting = std::move(undone.waiting);
+  plan.waiting_elsewhere = past.waiting.size() - plan.waited.size();
+  report_.warnings.emplace_back("the next run on the same data makes the changes of run " +
+                                report_.undone + " again");
+  return plan;
 }
 
 void Run::begin_step(int step) {

@@ -21,6 +21,8 @@ int step_of(Task task) {
     case Task::ipo:
     case Task::themes: return 3;
     case Task::delisted: return 4;
+    // None of the five is about it.
+    case Task::undo: return 1;
   }
   return 0;
 }
@@ -42,7 +44,10 @@ void Run::apply(postgres::Transaction& transaction) {
                               options_.policy.ipo_days);
   const tables::WriteContext context{environment_.tables, snapshot.market,    reasons,
                                      options_.run_id,     report_.written_at, report_.has_outbox};
-  if (!snapshot.plan.empty()) tables::prepare_writing(transaction);
+  if (!snapshot.plan.empty() || !standing_.edits.empty()) tables::prepare_writing(transaction);
+  if (!standing_.edits.empty()) {
+    transaction.run_pipeline(tables::journal_edits(context, standing_.edits)).value();
+  }
   for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
     const TaskPlan& task = snapshot.plan.tasks[i];
     TaskReport& task_report = report_.tasks[i];
@@ -83,12 +88,20 @@ void Run::apply(postgres::Transaction& transaction) {
   std::erase_if(waited, stays);
   std::erase_if(waiting, stays);
   std::vector<postgres::Statement> closing =
-      tables::store_waiting(environment_.tables, snapshot.market, waited, waiting);
+      tables::store_waiting(environment_.tables, options_.run_id, snapshot.market, waited, waiting);
   if (options_.events) {
     closing.push_back(tables::store_messages(environment_.tables, options_.run_id,
                                              context.written_at, report_.messages));
   }
   closing.push_back(tables::finish_run(environment_.tables, record()));
+  std::set<std::string> changed;
+  for (const tables::Edit& edit : standing_.edits) changed.insert(edit.write.universe);
+  for (const EntryWrite* write : report_.writes()) changed.insert(write->universe);
+  std::erase_if(standing_.kept, [&](const auto& each) { return changed.contains(each.first); });
+  if (!changed.empty() || !standing_.kept.empty()) {
+    closing.push_back(tables::store_states(environment_.tables, options_.run_id,
+                                           {changed.begin(), changed.end()}, standing_.kept));
+  }
   transaction.run_pipeline(std::move(closing)).value();
 }
 

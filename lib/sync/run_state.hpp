@@ -11,7 +11,9 @@
 #include "postgres/transaction.hpp"
 #include "sync/run.hpp"
 #include "tables/catalog.hpp"
+#include "tables/journal.hpp"
 #include "tables/market_reader.hpp"
+#include "tables/waiting.hpp"
 
 namespace tickstock::sync {
 
@@ -38,6 +40,9 @@ class Run {
   void attempt_until_settled();
   void attempt();
   void make_plan(postgres::Transaction& transaction);
+  /// The plan of the mode. \param market gets the names that only the journal knows
+  [[nodiscard]] Plan plan_of(postgres::Transaction& transaction, Market& market,
+                             const Entries& entries, const tables::Past& past);
   /// \param reads whether the tables are read in it, which a companion may help with
   std::unique_ptr<postgres::Transaction> begin_locked(std::chrono::milliseconds lock_wait,
                                                       bool reads);
@@ -90,8 +95,10 @@ class Run {
   RunClock clock_;
   std::unique_ptr<events::Publisher> publisher_;  ///< null where events are switched off
   std::optional<tables::Database> database_;
+  std::vector<std::string> to_undo_;  ///< the universes that the run to undo changed
   std::unique_ptr<postgres::Companion> companion_;  ///< until the tables are read
   tables::Reading reading_;
+  tables::Standing standing_;  ///< what the journal is told besides the plan of this attempt
   Report report_;
   std::vector<Warning> early_warnings_;  ///< those that a retry does not find again
   int step_ = 0;

@@ -99,6 +99,7 @@ struct Catalog {
   Relation changes;
   Relation outbox;
   Relation waiting;
+  Relation states;
 
   Day today;                 ///< the calendar day of the server's clock in the asked zone
   double clock = 0;          ///< seconds since 1970 by the server's clock
@@ -130,7 +131,8 @@ struct Table {
   Relation Catalog::*relation;
   TableName TableNames::*configured;  ///< where its name is told; null for the program's own
   std::vector<Column> columns;
-  std::vector<std::string_view> indexes = {};
+  /// What is run once it is there, and may be run again: its indexes.
+  std::vector<std::string_view> further = {};
   std::string_view retired_index = {};  ///< of an older version
   bool changes = true;  ///< rows of an own table are updated, and deleted when they are old
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "json/json.hpp"
+#include "tables/undo.hpp"
 
 namespace tickstock::tables {
 
@@ -27,10 +28,39 @@ constexpr std::string_view clean_sql =
 // The image before is copied within the server.
 constexpr std::string_view journal_sql =
     "INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason, "
-    "added_why, removed_why, content_before, cache_type_before, changed_at) "
+    "added_why, removed_why, content_before, cache_type_before, changed_at, places, fingerprint, "
+    "cache_type_after, metadata_after, keys) "
     "SELECT $1, $2, $3, $4, $5::text[], $6::text[], $7::text[], $8, $9::text[], $10::text[], "
-    "e.content, e.cache_type, $11::timestamptz FROM (VALUES (1)) one LEFT JOIN {entries} e ON "
-    "e.universe = $3";
+    "e.content, e.cache_type, $11::timestamptz, $12::bit varying, $13::bigint, $14, $15::jsonb, "
+    "$16::text[] FROM (VALUES (1)) one LEFT JOIN {entries} e ON e.universe = $3";
+
+// What another writer changed: the content before is what the last run left, put together from what
+// the journal holds of it. Where that run replaced a content, no other keys were left in it.
+constexpr std::string_view edit_sql = R"(
+INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason,
+       content_before, cache_type_before, changed_at, places, fingerprint, cache_type_after,
+       metadata_after)
+SELECT $1, 'another_writer', s.universe, 'edited', $3::text[], $4::text[], $5::text[],
+       'Changed by another writer',
+       CASE WHEN s.fingerprint = 0 THEN NULL
+            WHEN s.content IS NOT NULL THEN s.content
+            ELSE CASE WHEN c.action = 'cleaned' OR c.keys IS NOT NULL
+                           AND jsonb_typeof(c.content_before) = 'object'
+                      THEN c.content_before ELSE '{}' END
+                 || CASE WHEN m.metadata IS NULL THEN '{}'
+                         ELSE jsonb_build_object('metadata', m.metadata) END
+                 || jsonb_build_object(
+                      'symbols', to_jsonb($6::text[]), 'count', cardinality($6::text[]),
+                      'last_updated', to_char(c.changed_at AT TIME ZONE 'UTC',
+                                              'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END,
+       CASE WHEN s.fingerprint <> 0
+            THEN coalesce(s.cache_type, c.cache_type_after, c.cache_type_before) END,
+       $7::timestamptz, $8::bit varying, $9::bigint, e.cache_type, e.content -> 'metadata'
+  FROM {states} s
+  LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL
+  LEFT JOIN {entries} e ON e.universe::text = s.universe
+ CROSS JOIN LATERAL (SELECT coalesce(c.metadata_after, c.content_before -> 'metadata')) m(metadata)
+ WHERE s.entries = $10 AND s.universe = $2)";
 
 constexpr std::string_view outbox_sql =
     "INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at) "
@@ -44,14 +74,27 @@ constexpr const char* compression_sql =
     "SELECT set_config(name, 'lz4', true) FROM pg_settings "
     "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
 
+std::string names_literal(const std::vector<SymbolId>& symbols, const Market& market) {
+  std::vector<std::string_view> names;
+  names.reserve(symbols.size());
+  market.each_name(symbols, [&names](std::string_view name) { names.push_back(name); });
+  return array_literal(names);
+}
+
 std::string names_literal(const std::vector<Placement>& members, const Market& market) {
   std::vector<SymbolId> symbols;
   symbols.reserve(members.size());
   for (const Placement& member : members) symbols.push_back(member.symbol);
-  std::vector<std::string_view> names;
-  names.reserve(members.size());
-  market.each_name(symbols, [&names](std::string_view name) { names.push_back(name); });
-  return array_literal(names);
+  return names_literal(symbols, market);
+}
+
+/// A fingerprint as the table holds it, which knows no numbers without a sign.
+std::string signed_text(std::uint64_t fingerprint) {
+  return std::to_string(static_cast<std::int64_t>(fingerprint));
+}
+
+std::string places_of(const EntryWrite& write) {
+  return tickstock::places_of(write.diff, distinct(write.after->members.list()).size());
 }
 
 /// Why each of these members came or went; NULL where none has a reason of its own, as in a whole
@@ -83,8 +126,20 @@ std::string content_json(const Entry& entry, const WriteContext& context, bool w
 
 std::string doing(const EntryWrite& write) { return "writing universe '" + write.universe + "'"; }
 
+/// Whether a write keeps all keys of a content but those of its list.
+bool merges(const EntryWrite& write) {
+  return write.before && (!write.rule || write.rule->additions);
+}
+
+/// Which keys a write set or removed besides; nothing where it replaced the content.
+std::optional<std::string> keys_of(const EntryWrite& write) {
+  if (write.restoration) return array_literal(write.restoration->keys);
+  return merges(write) ? std::optional<std::string>("{}") : std::nullopt;
+}
+
 Statement write_statement(const WriteContext& context, const EntryWrite& write) {
-  const bool adds = write.rule && write.rule->additions && write.before;
+  if (write.restoration) return restore_statement(context.names, write, context.written_at);
+  const bool adds = write.rule && merges(write);
   const std::string_view sql = !write.rule ? clean_sql : write.before ? update_sql : insert_sql;
   Params params{write.universe, content_json(*write.after, context, write.rule && !adds)};
   if (write.rule) params.emplace_back(write.after->cache_type);
@@ -96,6 +151,15 @@ Statement write_statement(const WriteContext& context, const EntryWrite& write) 
 Statement journal_statement(const WriteContext& context, Task task, const EntryWrite& write) {
   const MembershipDiff& diff = write.diff;
   const MemberReasons& reasons = context.reasons;
+  const Entry& after = *write.after;
+  // What stays as it was is not told, and the places of a cleaned list follow from who left.
+  const Entry* before = write.before.get();
+  std::optional<std::string> places;
+  std::optional<std::string> type;
+  std::optional<std::string> metadata;
+  if (write.rule || write.restoration) places = places_of(write);
+  if (before == nullptr || before->cache_type != after.cache_type) type = after.cache_type;
+  if (before == nullptr || before->metadata != after.metadata) metadata = after.metadata;
   return {"writing the journal of universe '" + write.universe + "'",
           context.names.in(journal_sql),
           {context.run_id, std::string(to_string(task)), write.universe,
@@ -104,7 +168,9 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
            write_reason(write),
            reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(write, id); }),
            reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(write, id); }),
-           context.written_at}};
+           context.written_at, std::move(places),
+           signed_text(fingerprint_of(after, context.market)), std::move(type), std::move(metadata),
+           keys_of(write)}};
 }
 
 // A time with a zone and one without, which is in UTC, show the same in the zone of this
@@ -123,6 +189,23 @@ void prepare_writing(Transaction& transaction) {
   // A `timestamp` column shows UTC, whatever the zone of the as-of day.
   const Statement zone{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"};
   transaction.run_pipeline({zone, {"choosing a compression", compression_sql}}).value();
+}
+
+std::vector<Statement> journal_edits(const WriteContext& context, const std::vector<Edit>& edits) {
+  std::vector<Statement> statements;
+  for (const Edit& edit : edits) {
+    const EntryWrite& write = edit.write;
+    const MembershipDiff& diff = write.diff;
+    statements.push_back(
+        {"writing the journal of universe '" + write.universe + "'",
+         context.names.in(edit_sql),
+         {context.run_id, write.universe, names_literal(diff.added, context.market),
+          names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
+          names_literal(write.before->members.list(), context.market), context.written_at,
+          places_of(write), signed_text(edit.is_gone ? 0 : write.after->fingerprint),
+          context.names.entries.shown()}});
+  }
+  return statements;
 }
 
 std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,

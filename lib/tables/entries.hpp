@@ -12,6 +12,7 @@
 #include "rules/plan.hpp"
 #include "rules/reason.hpp"
 #include "tables/catalog.hpp"
+#include "tables/journal.hpp"
 
 namespace tickstock::tables {
 
@@ -27,6 +28,9 @@ struct WriteContext {
 
 /// Settings of the transaction for what it writes: once, before the first task.
 void prepare_writing(Transaction& transaction);
+
+/// Writes into the journal what another writer changed, before the run changes anything itself.
+std::vector<Statement> journal_edits(const WriteContext& context, const std::vector<Edit>& edits);
 
 /// Writes the entries of one task in a savepoint of its own, each with its line in the journal, in
 /// one round trip. \return the error of an entry, after which the task alone is rolled back;

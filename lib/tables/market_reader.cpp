@@ -182,11 +182,14 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
     entry->metadata = *row[4];
     entry->too_large = row[2] && row[2]->empty();
     entry->readable = row[2] && members.read(*row[2]);
+    Fingerprint fingerprint(*entry);
     if (entry->readable) {
       std::vector<SymbolId> ids;
       symbols.intern(members.strings(), ids);
       entry->members = std::move(ids);
+      for (const std::string_view name : members.strings()) fingerprint.add(name);
     }
+    entry->fingerprint = fingerprint.value();
     entries.emplace(std::string(*row[0]), std::move(entry));
   });
   return {transaction.connection(), names.statement("reading {entries}", entries_sql),

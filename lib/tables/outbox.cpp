@@ -56,31 +56,6 @@ std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
   return given_up;
 }
 
-// Those before a moment: so many days ago, or when the oldest of so many runs began. Found through
-// the index on started_at, whatever the number of records.
-constexpr std::string_view old_runs_sql = R"(
-SELECT run_id FROM {runs} r
- WHERE entries = $1 AND status <> 'running'
-   AND started_at < greatest(
-         CASE WHEN $2::int > 0 THEN now() - make_interval(days => $2::int) END,
-         (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
-           ORDER BY started_at DESC LIMIT 1 OFFSET greatest($3::int - 1, 0)))
-   AND run_id IS DISTINCT FROM (
-         SELECT run_id FROM {runs}
-          WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
-          ORDER BY started_at DESC LIMIT 1)
-   AND NOT EXISTS (
-         SELECT FROM {outbox} o
-          WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
- ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
-
-constexpr std::string_view delete_events_sql = R"(
-DELETE FROM {outbox} WHERE id IN (
-  SELECT id FROM {outbox}
-   WHERE published_at < now() - make_interval(days => $1::int)
-      OR given_up_at < now() - make_interval(days => $1::int)
-   ORDER BY id LIMIT 20000 FOR UPDATE SKIP LOCKED))";
-
 }  // namespace
 
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
@@ -166,34 +141,6 @@ bool give_up_event(Database& database, const std::string& application_name,
   }
   transaction.commit();
   return true;
-}
-
-void prune(Database& database, const Retention& retention) {
-  const TableNames& names = database.names;
-  std::vector<Statement> statements;
-  if (retention.outbox_days > 0) {
-    statements.push_back(names.statement("deleting from {outbox}", delete_events_sql,
-                                         {std::to_string(retention.outbox_days)}));
-  }
-  const bool records_end = retention.journal_days > 0 || retention.journal_runs > 0;
-  if (records_end) {
-    statements.push_back(
-        names.statement("looking for old records in {runs}", old_runs_sql,
-                        {names.entries.shown(), std::to_string(retention.journal_days),
-                         std::to_string(retention.journal_runs)}));
-  }
-  if (statements.empty()) return;
-  Transaction transaction(database.connection, {.read_committed = true}, statements);
-  const Result& old = transaction.first_results().back();
-  std::vector<std::string> runs;
-  for (int row = 0; records_end && row < old.rows(); ++row) runs.push_back(old.text(row, 0));
-  if (!runs.empty()) {
-    // Its changes go with a record.
-    transaction.run(names.statement("deleting from {runs}",
-                                    "DELETE FROM {runs} WHERE run_id = ANY ($1::text[])",
-                                    {array_literal(runs)}));
-  }
-  transaction.commit();
 }
 
 }  // namespace tickstock::tables

@@ -209,6 +209,13 @@ Statement finish_run(const TableNames& names, const RunRecord& record) {
         changes.push_back(fmt::format("{} = ${}{}{}", name, params.size(),
                                       type == "text" ? "" : "::", type == "text" ? "" : type));
       });
+  // Runs that commit count up by one, while they hold the run lock.
+  if (application_status(record.status) == "completed") {
+    params.push_back(names.entries.shown());
+    changes.push_back(fmt::format(
+        "position = 1 + (SELECT coalesce(max(position), 0) FROM {{runs}} WHERE entries = ${})",
+        params.size()));
+  }
   return names.statement(
       "writing the record of the run",
       fmt::format("UPDATE {{runs}} SET {} WHERE run_id = $1", fmt::join(changes, ", ")),
@@ -271,10 +278,19 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
   RunView view = view_of(rows, 0, transaction.first_results()[0], database.catalog);
   const Result changed = transaction.run(names.statement(
       "reading {changes}",
-      "SELECT universe FROM {changes} WHERE run_id = $1 GROUP BY universe ORDER BY min(id)",
+      "SELECT universe FROM {changes} WHERE run_id = $1 AND task <> 'another_writer' "
+      "GROUP BY universe ORDER BY min(id)",
       {view.record.run_id}));
   for (int row = 0; row < changed.rows(); ++row) view.universes.push_back(changed.text(row, 0));
   return view;
+}
+
+RunView require_run(Database& database, const std::optional<std::string>& run_id) {
+  if (auto view = read_run(database, run_id)) return *std::move(view);
+  throw Error(ErrorKind::failed,
+              run_id ? "there is no record of run '" + *run_id +
+                           "'; 'tickstock-cache history' lists those that are"
+                     : "no run is on record yet");
 }
 
 History read_history(Database& database, const JournalPage& page) {

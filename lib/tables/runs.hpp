@@ -52,6 +52,9 @@ struct RunView {
 /// none. \throws Error (failed) where more than one id begins so.
 std::optional<RunView> read_run(Database& database, const std::optional<std::string>& run_id);
 
+/// The same. \throws Error (failed) also where there is none.
+RunView require_run(Database& database, const std::optional<std::string>& run_id);
+
 /// Which part of the journal is asked for.
 struct JournalPage {
   std::optional<std::int64_t> days;  ///< what the last so many brought, by the server's clock
@@ -187,19 +190,5 @@ std::optional<std::vector<GivenUp>> give_up_old(Database& database,
 /// \throws Error (failed) when the event is not pending, with the reason.
 bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id);
-
-/// How long the program's own tables keep what; 0 stands for ever.
-struct Retention {
-  int journal_days = 400;     ///< a record of a run and its changes
-  int journal_runs = 10'000;  ///< so many records, whatever their age
-  int outbox_days = 30;       ///< an event that was published or given up
-  int outbox_max_age = 7;     ///< days until a pending event is given up
-};
-
-/// Deletes the records of runs on these entries and the events that are kept long enough, the
-/// oldest first and so many at most that no night becomes slow, in one READ COMMITTED transaction
-/// that waits for no row. Running records, the newest that committed, and runs with pending events
-/// stay. \throws Error.
-void prune(Database& database, const Retention& retention);
 
 }  // namespace tickstock::tables

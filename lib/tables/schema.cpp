@@ -134,7 +134,7 @@ std::vector<std::string> schema_sql(const TableNames& names) {
       const TableName index{name.schema, std::string(table.retired_index)};
       statements.push_back("DROP INDEX IF EXISTS " + index.quoted());
     }
-    for (const std::string_view index : table.indexes) statements.push_back(names.in(index));
+    for (const std::string_view each : table.further) statements.push_back(names.in(each));
     if (!table.is_own()) continue;
     statements.push_back(
         fmt::format("COMMENT ON TABLE {} IS '{}'", name.quoted(), version_comment()));

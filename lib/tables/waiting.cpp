@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "domain/text.hpp"
+#include "json/json.hpp"
 
 namespace tickstock::tables {
 
@@ -52,10 +53,14 @@ struct Columns {
 
 }  // namespace
 
-Past read_past(Transaction& transaction, const TableNames& names, SymbolTable& symbols) {
-  const Result rows = transaction.run(
-      names.statement("reading the last run, and who waits", past_sql, {names.entries.shown()}));
+Past read_past(Transaction& transaction, const TableNames& names, const Retention& retention,
+               SymbolTable& symbols) {
+  PipelineOutcome outcome = transaction.run_pipeline(
+      {names.statement("reading the last run, and who waits", past_sql, {names.entries.shown()}),
+       ask_states(names, retention)});
+  const Result& rows = outcome.value()[0];
   Past past;
+  past.states = states_of(outcome.results[1]);
   past.last_as_of = parse_day(rows.view(0, 0));
   for (int row = 0; row < rows.rows(); ++row) {
     const auto as_of = parse_day(rows.view(row, 5));
@@ -66,7 +71,8 @@ Past read_past(Transaction& transaction, const TableNames& names, SymbolTable& s
   return past;
 }
 
-std::vector<Statement> store_waiting(const TableNames& names, const Market& market,
+std::vector<Statement> store_waiting(const TableNames& names, const std::string& run_id,
+                                     const Market& market,
                                      const std::vector<Waiting>& waited,
                                      const std::vector<Waiting>& waiting) {
   using Key = std::tuple<std::string_view, std::string_view, SymbolId>;
@@ -74,13 +80,27 @@ std::vector<Statement> store_waiting(const TableNames& names, const Market& mark
   std::map<Key, const Waiting*> gone;
   for (const Waiting& row : waited) gone.emplace(key(row), &row);
   Columns changed;
+  // How the rows were: a row that is new was none.
+  json::Writer before;
+  before.begin_array();
+  const auto note = [&](const Waiting& row, bool was_there) {
+    before.begin_array().value(row.group).value(market.name(row.symbol)).value(row.universe);
+    if (was_there) before.value(row.nights).value(to_string(row.as_of));
+    before.end_array();
+  };
   for (const Waiting& row : waiting) {
     const auto old = gone.find(key(row));
+    const bool was_there = old != gone.end();
     const bool is_same =
-        old != gone.end() && old->second->nights == row.nights && old->second->as_of == row.as_of;
-    if (!is_same) changed.add(row, market);
-    if (old != gone.end()) gone.erase(old);
+        was_there && old->second->nights == row.nights && old->second->as_of == row.as_of;
+    if (!is_same) {
+      changed.add(row, market);
+      note(was_there ? *old->second : row, was_there);
+    }
+    if (was_there) gone.erase(old);
   }
+  for (const auto& [ignored, row] : gone) note(*row, true);
+  before.end_array();
   std::vector<Statement> statements;
   if (!gone.empty()) {
     Columns deleted;
@@ -92,6 +112,11 @@ std::vector<Statement> store_waiting(const TableNames& names, const Market& mark
     params.emplace_back(array_literal(changed.nights));
     params.emplace_back(array_literal(changed.days));
     statements.push_back(names.statement("writing {waiting}", insert_sql, std::move(params)));
+  }
+  if (!statements.empty()) {
+    statements.push_back(names.statement("writing the record of the run",
+                                         "UPDATE {runs} SET waited = $2::jsonb WHERE run_id = $1",
+                                         {run_id, before.text()}));
   }
   return statements;
 }

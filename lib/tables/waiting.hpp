@@ -7,6 +7,7 @@
 #include "postgres/transaction.hpp"
 #include "rules/select.hpp"
 #include "tables/catalog.hpp"
+#include "tables/journal.hpp"
 
 namespace tickstock::tables {
 
@@ -14,13 +15,17 @@ namespace tickstock::tables {
 struct Past {
   std::optional<Day> last_as_of;  ///< of the last run that committed
   std::vector<Waiting> waiting;   ///< who waits so far
+  std::vector<State> states;      ///< what they left in the entries
 };
 
 /// Reads it. \param symbols gets the names of those who wait
-Past read_past(Transaction& transaction, const TableNames& names, SymbolTable& symbols);
+Past read_past(Transaction& transaction, const TableNames& names, const Retention& retention,
+               SymbolTable& symbols);
 
-/// What makes the rows of `waited` those of `waiting`; nothing where they are the same.
-std::vector<Statement> store_waiting(const TableNames& names, const Market& market,
+/// What makes the rows of `waited` those of `waiting`, and notes in the record of the run what they
+/// were; nothing where they are the same.
+std::vector<Statement> store_waiting(const TableNames& names, const std::string& run_id,
+                                     const Market& market,
                                      const std::vector<Waiting>& waited,
                                      const std::vector<Waiting>& waiting);
 

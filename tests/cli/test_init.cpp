@@ -7,7 +7,7 @@ using namespace tickstock::test;
 namespace {
 
 const Names own_tables{"cache_sync_changes", "cache_sync_outbox", "cache_sync_runs",
-                       "cache_sync_waiting"};
+                       "cache_sync_states", "cache_sync_waiting"};
 
 Names tables_in(Fixture& fixture, const std::string& schema = "public") {
   return fixture.database().column(
@@ -37,7 +37,8 @@ TEST_CASE("init creates its own tables, and a second one finds nothing to do") {
   CHECK(first.err.empty());
   CHECK(lines_of(first.out) ==
         Names{"created public.cache_sync_runs", "created public.cache_sync_changes",
-              "created public.cache_sync_outbox", "created public.cache_sync_waiting"});
+              "created public.cache_sync_outbox", "created public.cache_sync_waiting",
+              "created public.cache_sync_states"});
   const Rows made = shape(fixture);
   REQUIRE(run_task(fixture, {"sync"}).status == 0);
   const ProcessResult second = fixture.run({"init"});
@@ -127,7 +128,7 @@ TEST_CASE("init creates its tables beside the entries, wherever they are") {
   REQUIRE(fixture.run({"init", "--config", config}).status == 0);
   CHECK(tables_in(fixture, "market") == Names{"cache_entries", "cache_sync_changes",
                                               "cache_sync_outbox", "cache_sync_runs",
-                                              "cache_sync_waiting", "symbols"});
+                                              "cache_sync_states", "cache_sync_waiting", "symbols"});
   CHECK(tables_in(fixture) == Names{"ohlcv_daily"});
   fixture.database().execute("SET search_path = market");
   add_small_market(fixture);

@@ -69,6 +69,8 @@ TEST_CASE("own tables that can't be used are an error that names the GRANT") {
   scene.allow("GRANT DELETE ON cache_sync_outbox TO {0}");
   scene.check_missing("sync", "SELECT ON public.cache_sync_waiting");
   scene.allow("GRANT SELECT, INSERT, UPDATE, DELETE ON cache_sync_waiting TO {0}");
+  scene.check_missing("sync", "SELECT ON public.cache_sync_states");
+  scene.allow("GRANT SELECT, INSERT, UPDATE, DELETE ON cache_sync_states TO {0}");
   const Json done = run_json(scene.fixture, {"sync"}, 0, scene.environment);
   CHECK(done.at("total_changes").integer() == 11);
   CHECK(done.at("warnings").size() == 0);

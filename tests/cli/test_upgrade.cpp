@@ -56,10 +56,11 @@ const std::string rows_of_version_1 = R"(
          ('00000000-0000-8000-8000-000000000003', 'old-night', 'tickstock:cache:sync_complete',
           'cache_sync_completed', 'three', now() - interval '1 day', NULL);)";
 
-const Names upgraded{"upgraded public.cache_sync_runs to version 3",
-                     "upgraded public.cache_sync_changes to version 3",
-                     "upgraded public.cache_sync_outbox to version 3",
-                     "created public.cache_sync_waiting"};
+const Names upgraded{"upgraded public.cache_sync_runs to version 4",
+                     "upgraded public.cache_sync_changes to version 4",
+                     "upgraded public.cache_sync_outbox to version 4",
+                     "created public.cache_sync_waiting",
+                     "created public.cache_sync_states"};
 
 /// The small market with tables as version 1 left them.
 struct Old {
@@ -150,7 +151,7 @@ TEST_CASE("init upgrades version 2, which knew nobody who waits") {
   Fixture fresh;
   REQUIRE(fresh.run({"init"}).status == 0);
   fixture.database().execute(
-      "DROP TABLE cache_sync_waiting;"
+      "DROP TABLE cache_sync_waiting, cache_sync_states;"
       "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 2';"
       "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 2';"
       "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 2'");
@@ -179,7 +180,7 @@ TEST_CASE("an upgrade that was done by half is finished") {
   scene.fixture.database().execute(
       "ALTER TABLE cache_sync_changes DROP added_why, DROP removed_why;"
       "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 1'");
-  CHECK(scene.fixture.run({"init"}).out == "upgraded public.cache_sync_changes to version 3\n");
+  CHECK(scene.fixture.run({"init"}).out == "upgraded public.cache_sync_changes to version 4\n");
   CHECK(run_task(scene.fixture, {"sync"}).status == 0);
 }
 
@@ -187,13 +188,13 @@ TEST_CASE("own tables of a newer version are refused in words of their own") {
   Old scene;
   const Rows before = scene.rows();
   scene.fixture.database().execute(
-      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 4'");
+      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 5'");
   const std::string words =
       "the table public.cache_sync_outbox was made by a newer version of this program "
-      "('tickstock-cache schema 4', this one knows up to 'tickstock-cache schema 3')";
+      "('tickstock-cache schema 5', this one knows up to 'tickstock-cache schema 4')";
   check_failure(scene.fixture.run({"init"}), 1, words);
   scene.fixture.database().execute(
-      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 4'");
+      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 5'");
   check_failure(run_task(scene.fixture, {"sync"}), 1, "public.cache_sync_runs was made by a newer");
   CHECK(scene.rows() == before);
 }

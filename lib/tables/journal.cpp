@@ -1,0 +1,306 @@
+#include "tables/journal.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <set>
+
+#include "json/json.hpp"
+
+namespace tickstock::tables {
+
+namespace {
+
+// When the records began that are kept: so many days ago, or with the oldest of so many runs. Found
+// through the index on started_at, whatever the number of records.
+constexpr std::string_view kept_since_sql = R"(greatest(
+         CASE WHEN $2::int > 0 THEN now() - make_interval(days => $2::int) END,
+         (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
+           ORDER BY started_at DESC LIMIT 1 OFFSET greatest($3::int - 1, 0))))";
+
+constexpr std::string_view old_runs_sql = R"(
+SELECT run_id FROM {runs} r
+ WHERE entries = $1 AND status <> 'running'
+   AND started_at < {kept since}
+   AND run_id IS DISTINCT FROM (
+         SELECT run_id FROM {runs}
+          WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
+          ORDER BY started_at DESC LIMIT 1)
+   AND NOT EXISTS (
+         SELECT FROM {outbox} o
+          WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
+   AND NOT EXISTS (
+         SELECT FROM {states} s JOIN {changes} c ON c.id = s.change
+          WHERE c.run_id = r.run_id AND s.content IS NULL AND s.fingerprint <> 0)
+ ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+
+constexpr std::string_view delete_events_sql = R"(
+DELETE FROM {outbox} WHERE id IN (
+  SELECT id FROM {outbox}
+   WHERE published_at < now() - make_interval(days => $1::int)
+      OR given_up_at < now() - make_interval(days => $1::int)
+   ORDER BY id LIMIT 20000 FOR UPDATE SKIP LOCKED))";
+
+constexpr std::string_view delete_states_sql = R"(
+DELETE FROM {states} s
+ WHERE s.entries = $1 AND s.fingerprint = 0
+   AND NOT EXISTS (SELECT FROM {changes} c WHERE c.id = s.change))";
+
+constexpr std::string_view states_sql = R"(
+SELECT s.universe, s.fingerprint,
+       s.content IS NULL AND coalesce(r.started_at < {kept since}, c.id IS NULL)
+  FROM {states} s
+  LEFT JOIN {changes} c ON c.id = s.change
+  LEFT JOIN {runs} r ON r.run_id = c.run_id
+ WHERE s.entries = $1)";
+
+/// What a change left: the parts of a content, and what makes the list of symbols of the next one.
+constexpr std::string_view left_sql = R"(
+SELECT s.universe, EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe),
+       (coalesce(s.content, c.content_before) -> 'symbols')::text, to_jsonb(c.added)::text,
+       to_jsonb(c.removed)::text, to_jsonb(c.moved)::text, c.places::text,
+       coalesce(s.cache_type, c.cache_type_after, c.cache_type_before, '')
+  FROM {states} s
+  LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL
+ WHERE s.entries = $1 AND s.universe = ANY ($2::text[]))";
+
+// The keys of a content that a write keeps stand in the image before it, unless it took all others
+// away. The program writes times as strings.
+constexpr std::string_view store_states_sql = R"(
+WITH last AS (SELECT universe, max(id) AS id FROM {changes} WHERE run_id = $2 GROUP BY universe)
+INSERT INTO {states} (entries, universe, since, fingerprint, change, content, cache_type)
+SELECT $1, w.universe,
+       CASE WHEN EXISTS (SELECT FROM {changes} o JOIN {runs} b USING (run_id)
+                          WHERE o.universe = w.universe AND b.entries = $1 AND o.run_id <> $2)
+            THEN 0 ELSE r.position END,
+       coalesce(c.fingerprint, w.fingerprint), c.id,
+       CASE WHEN c.id IS NULL THEN e.content END, CASE WHEN c.id IS NULL THEN e.cache_type END
+  FROM unnest($3::text[], $4::bigint[]) AS w(universe, fingerprint)
+  JOIN {runs} r ON r.run_id = $2
+  LEFT JOIN last ON last.universe = w.universe
+  LEFT JOIN {changes} c ON c.id = last.id
+  LEFT JOIN {entries} e ON e.universe::text = w.universe
+ON CONFLICT (entries, universe) DO UPDATE
+   SET fingerprint = EXCLUDED.fingerprint, change = EXCLUDED.change, content = EXCLUDED.content,
+       cache_type = EXCLUDED.cache_type)";
+
+// Committed runs count up by one, so that a gap shows where records were deleted: only what lies
+// behind the last gap can be told. Those of older versions count 0, and follow each other by time.
+constexpr std::string_view run_of_day_sql = R"(
+WITH kept AS (
+  SELECT run_id, as_of, position, finished_at, max(position) OVER () AS top,
+         row_number() OVER (ORDER BY position DESC) AS place
+    FROM {runs} WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')),
+whole AS (SELECT * FROM kept WHERE position > 0 AND position = top - place + 1),
+usable AS (
+  SELECT * FROM whole
+   UNION ALL
+  SELECT * FROM kept
+   WHERE position = 0 AND (top = 0 OR EXISTS (SELECT FROM whole WHERE position = 1)))
+SELECT (SELECT min(as_of)::text FROM usable), u.run_id, u.as_of::text, u.position,
+       u.finished_at::text
+  FROM (VALUES (1)) one
+  LEFT JOIN LATERAL (
+       SELECT * FROM usable WHERE as_of <= $2::date
+        ORDER BY as_of DESC, position DESC, finished_at DESC LIMIT 1) u ON true)";
+
+constexpr std::string_view members_sql = R"(
+WITH mine AS (
+  SELECT c.id, (r.position, r.finished_at) > ($3::bigint, $4::timestamptz) AS later
+    FROM {changes} c JOIN {runs} r USING (run_id)
+   WHERE c.universe = $2 AND r.entries = $1),
+ends AS (SELECT (SELECT max(id) FROM mine WHERE NOT later) AS last,
+                (SELECT min(id) FROM mine WHERE later) AS next)
+SELECT ends.last IS NOT NULL OR s.since <= $3::bigint,
+       CASE WHEN n.id IS NOT NULL THEN n.content_before IS NOT NULL
+            WHEN s.universe IS NOT NULL THEN s.fingerprint <> 0
+            ELSE e.content IS NOT NULL END,
+       (CASE WHEN n.id IS NOT NULL THEN n.content_before
+             WHEN s.content IS NOT NULL THEN s.content
+             WHEN c.id IS NOT NULL THEN c.content_before
+             ELSE e.content END -> 'symbols')::text,
+       to_jsonb(c.added)::text, to_jsonb(c.removed)::text, to_jsonb(c.moved)::text, c.places::text
+  FROM ends
+  LEFT JOIN {changes} n ON n.id = ends.next
+  LEFT JOIN {states} s ON s.entries = $1 AND s.universe = $2
+  LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL AND ends.next IS NULL
+  LEFT JOIN {entries} e ON e.universe::text = $2 AND s.universe IS NULL AND ends.next IS NULL)";
+
+std::string sql_since(std::string_view sql, const TableNames& names) {
+  return names.in(sql, {{"kept since", names.in(kept_since_sql)}});
+}
+
+/// The strings of an array in JSON; nothing for anything else.
+std::optional<std::vector<std::string>> strings_of(const std::optional<std::string>& json) {
+  json::StringArrayReader reader;
+  if (!json || !reader.read(*json)) return std::nullopt;
+  return std::vector<std::string>(reader.strings().begin(), reader.strings().end());
+}
+
+/// Reads the list that a change left from six columns: that before it, who came, went and moved,
+/// and the places. \return nothing where the content can't be read.
+std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int column) {
+  std::array<std::optional<std::string>, 4> lists;
+  for (std::size_t i = 0; i < lists.size(); ++i) rows.get(row, column + static_cast<int>(i), lists[i]);
+  auto before = strings_of(lists[0]);
+  if (!lists[1]) return before;
+  NamedChange change{strings_of(lists[1]).value(), strings_of(lists[2]).value(),
+                     strings_of(lists[3]).value(), {}};
+  rows.get(row, column + 4, change.places);
+  // A list that could not be read was replaced as a whole.
+  return after_change(before.value_or(std::vector<std::string>()), change);
+}
+
+}  // namespace
+
+Statement ask_states(const TableNames& names, const Retention& retention) {
+  return {"reading " + names.of(table_of(&Catalog::states)).shown(), sql_since(states_sql, names),
+          {names.entries.shown(), std::to_string(retention.journal_days),
+           std::to_string(retention.journal_runs)}};
+}
+
+std::vector<State> states_of(const Result& rows) {
+  std::vector<State> states;
+  for (int row = 0; row < rows.rows(); ++row) {
+    states.push_back({rows.text(row, 0), static_cast<std::uint64_t>(rows.integer(row, 1)),
+                      rows.boolean(row, 2)});
+  }
+  return states;
+}
+
+Standing compare_states(Transaction& transaction, const TableNames& names,
+                        const std::vector<State>& states, const Entries& entries,
+                        SymbolTable& symbols) {
+  Standing standing;
+  std::vector<std::string> differ;
+  std::set<std::string_view> known;
+  for (const State& state : states) {
+    known.insert(state.universe);
+    const Entry* entry = find_entry(entries, state.universe);
+    if ((entry == nullptr ? 0 : entry->fingerprint) != state.fingerprint) {
+      differ.push_back(state.universe);
+    } else if (state.is_old && entry != nullptr) {
+      standing.kept.emplace_back(state.universe, state.fingerprint);
+    }
+  }
+  for (const auto& [universe, entry] : entries) {
+    if (!known.contains(universe)) standing.kept.emplace_back(universe, entry->fingerprint);
+  }
+  if (differ.empty()) return standing;
+  const Result rows =
+      transaction.run(names.statement("reading what the last run left", left_sql,
+                                      {names.entries.shown(), array_literal(differ)}));
+  for (int row = 0; row < rows.rows(); ++row) {
+    const std::string universe = rows.text(row, 0);
+    const auto found = entries.find(universe);
+    const bool is_gone = !rows.boolean(row, 1);
+    // What nobody asks for any more was not read.
+    if (found == entries.end() && !is_gone) continue;
+    Entry before;
+    before.cache_type = rows.text(row, 7);
+    std::vector<SymbolId> stood;
+    for (const std::string& name : list_of(rows, row, 2).value_or(std::vector<std::string>())) {
+      stood.push_back(symbols.intern(name));
+    }
+    before.members = std::move(stood);
+    Edit edit;
+    edit.is_gone = is_gone;
+    edit.write.universe = universe;
+    edit.write.before = std::make_shared<const Entry>(std::move(before));
+    edit.write.after = is_gone ? std::make_shared<const Entry>() : found->second;
+    edit.write.diff =
+        diff_memberships(edit.write.before->members.list(), edit.write.after->members.list());
+    standing.edits.push_back(std::move(edit));
+  }
+  return standing;
+}
+
+Statement store_states(const TableNames& names, const std::string& run_id,
+                       const std::vector<std::string>& changed,
+                       const std::vector<std::pair<std::string, std::uint64_t>>& kept) {
+  std::vector<std::string> universes = changed;
+  std::vector<std::string> fingerprints(changed.size(), "0");
+  for (const auto& [universe, fingerprint] : kept) {
+    universes.push_back(universe);
+    fingerprints.push_back(std::to_string(static_cast<std::int64_t>(fingerprint)));
+  }
+  return names.statement("writing {states}", store_states_sql,
+                         {names.entries.shown(), run_id, array_literal(universes),
+                          array_literal(fingerprints)});
+}
+
+PastMembers read_members(Database& database, const std::string& universe, Day day) {
+  const TableNames& names = database.names;
+  const std::string entries = names.entries.shown();
+  const std::string asked = to_string(day);
+  Transaction transaction(
+      database.connection, {.read_only = true},
+      {names.statement("reading {runs}", run_of_day_sql, {entries, asked})});
+  const Result& runs = transaction.first_results().front();
+  PastMembers past;
+  std::optional<std::string> horizon;
+  std::optional<std::string> run_id;
+  std::optional<std::string> as_of;
+  std::optional<std::string> position;
+  std::optional<std::string> finished_at;
+  runs.read(0, horizon, run_id, as_of, position, finished_at);
+  if (!horizon) throw Error(ErrorKind::failed, "no run is on record yet, so no day can be told");
+  if (!run_id) {
+    throw Error(ErrorKind::failed,
+                fmt::format("the journal does not reach back to {}; it begins with {}", asked,
+                            *horizon));
+  }
+  const Result rows =
+      transaction.run(names.statement("reading {changes}", members_sql,
+                                      {entries, universe, position, finished_at}));
+  const bool is_known = rows.is_null(0, 0) || rows.boolean(0, 0);
+  if (!is_known || !rows.boolean(0, 1)) {
+    throw Error(ErrorKind::failed,
+                fmt::format("universe '{}' {} on {}; the journal begins with {}, and "
+                            "'tickstock-cache history --universe' lists what it knows",
+                            universe, is_known ? "did not exist" : "is not known to have existed",
+                            asked, *horizon));
+  }
+  auto symbols = list_of(rows, 0, 2);
+  if (!symbols) {
+    throw Error(ErrorKind::failed,
+                fmt::format("what stood in universe '{}' on {} can't be read: it was no object "
+                            "with an array of strings under symbols",
+                            universe, asked));
+  }
+  return {*run_id, *as_of, *std::move(symbols)};
+}
+
+void prune(Database& database, const Retention& retention) {
+  const TableNames& names = database.names;
+  std::vector<Statement> statements;
+  if (retention.outbox_days > 0) {
+    statements.push_back(names.statement("deleting from {outbox}", delete_events_sql,
+                                         {std::to_string(retention.outbox_days)}));
+  }
+  const bool records_end = retention.journal_days > 0 || retention.journal_runs > 0;
+  if (records_end) {
+    statements.push_back(
+        names.statement("looking for old records in {runs}", sql_since(old_runs_sql, names),
+                        {names.entries.shown(), std::to_string(retention.journal_days),
+                         std::to_string(retention.journal_runs)}));
+  }
+  if (statements.empty()) return;
+  Transaction transaction(database.connection, {.read_committed = true}, statements);
+  const Result& old = transaction.first_results().back();
+  std::vector<std::string> runs;
+  for (int row = 0; records_end && row < old.rows(); ++row) runs.push_back(old.text(row, 0));
+  if (!runs.empty()) {
+    // Its changes go with a record, and with its last change what is known of an entry that is gone.
+    transaction
+        .run_pipeline({names.statement("deleting from {runs}",
+                                       "DELETE FROM {runs} WHERE run_id = ANY ($1::text[])",
+                                       {array_literal(runs)}),
+                       names.statement("deleting from {states}", delete_states_sql,
+                                       {names.entries.shown()})})
+        .value();
+  }
+  transaction.commit();
+}
+
+}  // namespace tickstock::tables

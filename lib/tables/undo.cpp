@@ -1,0 +1,142 @@
+#include "tables/undo.hpp"
+
+#include <set>
+#include <tuple>
+
+#include "json/json.hpp"
+
+namespace tickstock::tables {
+
+namespace {
+
+// A run may have written a universe twice: what stood before its first line is put back, and what
+// the last line left is what must stand there. A write that kept the other keys of a content tells
+// which it set; one that replaced the content set or removed them all.
+constexpr std::string_view undone_sql = R"(
+WITH mine AS (
+  SELECT universe, min(id) AS first, max(id) AS last,
+         bool_and(keys IS NOT NULL OR action = 'cleaned') AS merged
+    FROM {changes} WHERE run_id = $1 AND task <> 'another_writer' GROUP BY universe)
+SELECT m.universe, m.first, f.content_before IS NOT NULL, coalesce(f.cache_type_before, ''),
+       CASE WHEN octet_length((f.content_before -> 'symbols')::text) <= 67108864
+            THEN (f.content_before -> 'symbols')::text END,
+       left(coalesce((f.content_before -> 'count')::text, ''), 4096),
+       left(coalesce((f.content_before -> 'metadata')::text, ''), 4096), l.fingerprint,
+       coalesce((SELECT o.run_id FROM {changes} o JOIN {runs} r USING (run_id)
+                  WHERE o.universe = m.universe AND r.entries = $2 AND o.id > m.last
+                  ORDER BY o.id LIMIT 1), ''),
+       to_jsonb(ARRAY(
+         SELECT unnest('{symbols,count,last_updated}'::text[])
+          UNION SELECT unnest(c.keys) FROM {changes} c
+                 WHERE c.run_id = $1 AND c.universe = m.universe AND c.task <> 'another_writer'
+          UNION SELECT 'metadata' WHERE NOT m.merged
+          UNION SELECT jsonb_object_keys(CASE WHEN jsonb_typeof(f.content_before) = 'object'
+                                              THEN f.content_before ELSE '{}' END)
+                 WHERE NOT m.merged
+          ORDER BY 1))::text
+  FROM mine m
+  JOIN {changes} f ON f.id = m.first
+  JOIN {changes} l ON l.id = m.last
+ ORDER BY m.first)";
+
+constexpr std::string_view waited_sql = R"(
+SELECT w ->> 0, w ->> 1, w ->> 2, w ->> 3, w ->> 4
+  FROM {runs} r CROSS JOIN jsonb_array_elements(r.waited) w
+ WHERE r.run_id = $1)";
+
+// The keys that the run did not touch stay as they stand now. A content that was no object is put
+// back whole.
+constexpr std::string_view restored_sql = R"(CASE
+         WHEN c.content_before IS NULL
+         THEN e.content || jsonb_build_object('symbols', '[]'::jsonb, 'count', 0, 'last_updated',
+                                              $3::text)
+         WHEN jsonb_typeof(c.content_before) <> 'object' THEN c.content_before
+         ELSE CASE WHEN jsonb_typeof(e.content) = 'object' THEN e.content - $4::text[] ELSE '{}' END
+              || coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each(c.content_before)
+                            WHERE key = ANY ($4::text[])), '{}')
+              || CASE WHEN c.content_before ? 'last_updated'
+                      THEN jsonb_build_object('last_updated', $3::text) ELSE '{}' END
+       END)";
+
+constexpr std::string_view update_sql = R"(
+UPDATE {entries} e
+   SET content = {restored},
+       cache_type = coalesce(c.cache_type_before, e.cache_type), updated_at = $3::timestamptz
+  FROM {changes} c
+ WHERE c.id = $2::bigint AND e.universe = $1::text)";
+
+constexpr std::string_view insert_sql = R"(
+INSERT INTO {entries} (universe, content, cache_type, created_at, updated_at)
+SELECT $1::text, {restored}, c.cache_type_before, $3::timestamptz, $3::timestamptz
+  FROM {changes} c CROSS JOIN (SELECT '{}'::jsonb) e(content)
+ WHERE c.id = $2::bigint
+ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content,
+   cache_type = EXCLUDED.cache_type, updated_at = EXCLUDED.updated_at)";
+
+}  // namespace
+
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(
+    const std::vector<std::string>& universes) {
+  return {{"tickstock_cache.universes", array_literal(universes)},
+          {"tickstock_cache.families", "{}"},
+          {"tickstock_cache.types", "{}"}};
+}
+
+UndoneRun read_undone(Transaction& transaction, const TableNames& names, const std::string& run_id,
+                      const std::vector<Waiting>& waiting, SymbolTable& symbols) {
+  PipelineOutcome outcome = transaction.run_pipeline(
+      {names.statement("reading {changes}", undone_sql, {run_id, names.entries.shown()}),
+       names.statement("reading {runs}", waited_sql, {run_id})});
+  const Result& rows = outcome.value()[0];
+  UndoneRun undone;
+  json::StringArrayReader strings;
+  for (int row = 0; row < rows.rows(); ++row) {
+    Undone& each = undone.universes.emplace_back();
+    each.universe = rows.text(row, 0);
+    each.change = rows.integer(row, 1);
+    if (!rows.is_null(row, 7)) each.left = static_cast<std::uint64_t>(rows.integer(row, 7));
+    each.changed_by = rows.text(row, 8);
+    strings.read(rows.view(row, 9));
+    each.keys.assign(strings.strings().begin(), strings.strings().end());
+    if (!rows.boolean(row, 2)) continue;
+    Entry before;
+    before.cache_type = rows.text(row, 3);
+    before.count = rows.text(row, 5);
+    before.metadata = rows.text(row, 6);
+    before.readable = !rows.is_null(row, 4) && strings.read(rows.view(row, 4));
+    if (before.readable) {
+      std::vector<SymbolId> ids;
+      symbols.intern(strings.strings(), ids);
+      before.members = std::move(ids);
+    }
+    each.before = std::make_shared<const Entry>(std::move(before));
+  }
+  const Result& waited = outcome.results[1];
+  using Key = std::tuple<std::string, SymbolId, std::string>;
+  std::set<Key> touched;
+  for (int row = 0; row < waited.rows(); ++row) {
+    Waiting each{waited.text(row, 0), symbols.intern(waited.view(row, 1)), waited.text(row, 2), 0,
+                 Day()};
+    touched.emplace(each.group, each.symbol, each.universe);
+    const auto as_of = parse_day(waited.view(row, 4));
+    if (waited.is_null(row, 3) || !as_of) continue;
+    each.nights = static_cast<int>(waited.integer(row, 3));
+    each.as_of = *as_of;
+    undone.waiting.push_back(std::move(each));
+  }
+  for (const Waiting& each : waiting) {
+    if (touched.contains({each.group, each.symbol, each.universe})) undone.waited.push_back(each);
+  }
+  return undone;
+}
+
+Statement restore_statement(const TableNames& names, const EntryWrite& write,
+                            const std::string& written_at) {
+  const Restoration& restoration = *write.restoration;
+  return {"writing universe '" + write.universe + "'",
+          names.in(write.before ? update_sql : insert_sql, {{"restored", std::string(restored_sql)}}),
+          {write.universe, std::to_string(restoration.change), written_at,
+           array_literal(restoration.keys)}};
+}
+
+}  // namespace tickstock::tables
