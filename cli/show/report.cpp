@@ -188,7 +188,8 @@ struct ReportText {
     if (all.empty()) return;
     line("waiting  {}",
          counted(all.size(), "member outside its universe", "members outside their universes"));
-    if (output.summary) return;
+    // An undo follows no rule.
+    if (output.summary || report.mode == Mode::undo) return;
     const std::size_t shown = output.full ? all.size() : std::min(all.size(), names_shown);
     for (std::size_t i = 0; i < shown; ++i) {
       const Universe& rule = *snapshot.plan.find(all[i].universe);

@@ -152,22 +152,21 @@ std::vector<std::string> after_change(const std::vector<std::string>& before,
     if (stays) rest.push_back(name);
   }
   if (!change.places) return rest;
-  struct Source {
-    const std::vector<std::string>& names;
-    std::size_t next = 0;
-  };
-  std::array<Source, 3> sources{{{rest}, {change.moved}, {change.added}}};
+  const std::array<const std::vector<std::string>*, 3> sources{&rest, &change.moved, &change.added};
+  std::array<std::size_t, 3> taken{};
   std::vector<std::string> after;
-  for (std::size_t at = 0; at < change.places->size(); ++at) {
+  const Error unfit(ErrorKind::failed,
+                    "the places of a change in the journal don't fit its members");
+  const std::string& places = *change.places;
+  for (std::size_t at = 0; at < places.size(); ++at) {
     std::size_t source = 0;
-    if ((*change.places)[at] == '1') source = ++at < change.places->size() && (*change.places)[at] == '1' ? 2 : 1;
-    auto& [names, next] = sources.at(source);
-    if (next == names.size()) break;
-    after.push_back(names[next++]);
+    if (places[at] == '1') source = ++at < places.size() && places[at] == '1' ? 2 : 1;
+    std::size_t& next = taken.at(source);
+    if (next == sources.at(source)->size()) throw Error(unfit);
+    after.push_back((*sources.at(source))[next++]);
   }
-  for (const auto& [names, next] : sources) {
-    if (next == names.size()) continue;
-    throw Error(ErrorKind::failed, "the places of a change in the journal don't fit its members");
+  for (std::size_t source = 0; source < sources.size(); ++source) {
+    if (taken.at(source) != sources.at(source)->size()) throw Error(unfit);
   }
   return after;
 }

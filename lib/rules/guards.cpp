@@ -145,7 +145,8 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
   for (const Plan::MovedOn& each : input.plan.moved_on) {
     results.push_back({"changed_since", each.universe, 1, 0, "", true, each.why});
   }
-  if (input.limits.max_data_age_days && input.mode != Mode::undo) results.push_back(data_age(input));
+  if (input.limits.max_data_age_days && input.mode != Mode::undo)
+    results.push_back(data_age(input));
   return results;
 }
 

@@ -45,7 +45,8 @@ Plan plan_undo(const std::string& run_id, const std::vector<Undone>& undone,
       after = std::make_shared<const Entry>(std::move(empty));
     }
     if (now && is_same(*now, *after)) continue;
-    EntryWrite write{each.universe, nullptr, now, after, {}, Restoration{run_id, each.change, each.keys}};
+    EntryWrite write{each.universe, nullptr, now,
+                     after,         {},      Restoration{run_id, each.change, each.keys}};
     write.diff = diff_memberships(now ? now->members.list() : std::vector<SymbolId>(),
                                   after->members.list());
     task.writes.push_back(std::move(write));

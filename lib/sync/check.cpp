@@ -168,13 +168,13 @@ class Preflight {
     const tables::TableNames& names = environment_.tables;
     const auto states =
         tables::states_of(transaction.run(tables::ask_states(names, environment_.retention)));
-    const tables::Standing standing = tables::compare_states(transaction, names, states,
-                                                             read.entries, read.market.symbols());
+    const tables::Standing standing =
+        tables::compare_states(transaction, names, states, read.entries, read.market.symbols());
     for (const tables::Edit& edit : standing.edits) {
       const MembershipDiff& diff = edit.write.diff;
       warn(fmt::format("another writer {} universe '{}' since the last run: +{} −{} ~{}",
-                       edit.is_gone ? "deleted" : "changed", edit.write.universe,
-                       diff.added.size(), diff.removed.size(), diff.moved.size()));
+                       edit.is_gone ? "deleted" : "changed", edit.write.universe, diff.added.size(),
+                       diff.removed.size(), diff.moved.size()));
     }
   }
 

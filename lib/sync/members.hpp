@@ -13,7 +13,7 @@ namespace tickstock::sync {
 /// One member of a list.
 struct Member {
   std::string symbol;
-  std::size_t rank = 0;  ///< counted from 1; 0 for none, and in the past
+  std::size_t rank = 0;              ///< counted from 1; 0 for none, and in the past
   std::optional<double> market_cap;  ///< in US dollars; nothing in the past
 };
 

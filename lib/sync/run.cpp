@@ -152,8 +152,8 @@ void Run::open_companion() {
 
 postgres::TransactionOptions Run::joinable(postgres::TransactionOptions options) const {
   options.export_snapshot = companion_ != nullptr;
-  options.settings = options_.undo ? tables::wanted_entries(to_undo_)
-                                   : tables::wanted_entries(options_.policy);
+  options.settings =
+      options_.undo ? tables::wanted_entries(to_undo_) : tables::wanted_entries(options_.policy);
   if (companion_) options.idle_time += postgres::Companion::idle_time;
   return options;
 }
@@ -296,8 +296,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
   }
   standing_ = {};
   if (can_read_history_ && !options_.dry_run) {
-    standing_ =
-        tables::compare_states(transaction, names, past.states, entries, market.symbols());
+    standing_ = tables::compare_states(transaction, names, past.states, entries, market.symbols());
   }
   if (past.last_as_of && *report_.as_of < *past.last_as_of && !options_.undo) {
     report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +

@@ -234,8 +234,8 @@ bool Catalog::has_own_tables() const {
 bool Catalog::has_any_own_table() const {
   return std::any_of(all_tables().begin(), all_tables().end(), [this](const Table& table) {
     // Neither who waits nor what stands is a record of anything.
-    const bool keeps_records = table.is_own() && table.relation != &Catalog::waiting &&
-                               table.relation != &Catalog::states;
+    const bool keeps_records =
+        table.is_own() && table.relation != &Catalog::waiting && table.relation != &Catalog::states;
     return keeps_records && (this->*table.relation).exists();
   });
 }

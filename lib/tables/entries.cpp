@@ -55,11 +55,13 @@ SELECT $1, 'another_writer', s.universe, 'edited', $3::text[], $4::text[], $5::t
                                               'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END,
        CASE WHEN s.fingerprint <> 0
             THEN coalesce(s.cache_type, c.cache_type_after, c.cache_type_before) END,
-       $7::timestamptz, $8::bit varying, $9::bigint, e.cache_type, e.content -> 'metadata'
+       $7::timestamptz, $8::bit varying, $9::bigint, e.cache_type,
+       coalesce(e.content -> 'metadata', 'null')
   FROM {states} s
   LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL
   LEFT JOIN {entries} e ON e.universe::text = s.universe
- CROSS JOIN LATERAL (SELECT coalesce(c.metadata_after, c.content_before -> 'metadata')) m(metadata)
+ CROSS JOIN LATERAL (SELECT nullif(coalesce(c.metadata_after,
+                                            c.content_before -> 'metadata'), 'null')) m(metadata)
  WHERE s.entries = $10 AND s.universe = $2)";
 
 constexpr std::string_view outbox_sql =
@@ -159,18 +161,20 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
   std::optional<std::string> metadata;
   if (write.rule || write.restoration) places = places_of(write);
   if (before == nullptr || before->cache_type != after.cache_type) type = after.cache_type;
-  if (before == nullptr || before->metadata != after.metadata) metadata = after.metadata;
-  return {"writing the journal of universe '" + write.universe + "'",
-          context.names.in(journal_sql),
-          {context.run_id, std::string(to_string(task)), write.universe,
-           std::string(write_action(write)), names_literal(diff.added, context.market),
-           names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
-           write_reason(write),
-           reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(write, id); }),
-           reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(write, id); }),
-           context.written_at, std::move(places),
-           signed_text(fingerprint_of(after, context.market)), std::move(type), std::move(metadata),
-           keys_of(write)}};
+  if (before == nullptr || before->metadata != after.metadata) {
+    metadata = after.metadata.empty() ? "null" : after.metadata;
+  }
+  return {
+      "writing the journal of universe '" + write.universe + "'",
+      context.names.in(journal_sql),
+      {context.run_id, std::string(to_string(task)), write.universe,
+       std::string(write_action(write)), names_literal(diff.added, context.market),
+       names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
+       write_reason(write),
+       reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(write, id); }),
+       reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(write, id); }),
+       context.written_at, std::move(places), signed_text(fingerprint_of(after, context.market)),
+       std::move(type), std::move(metadata), keys_of(write)}};
 }
 
 // A time with a zone and one without, which is in UTC, show the same in the zone of this

@@ -141,11 +141,12 @@ std::optional<std::vector<std::string>> strings_of(const std::optional<std::stri
 /// and the places. \return nothing where the content can't be read.
 std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int column) {
   std::array<std::optional<std::string>, 4> lists;
-  for (std::size_t i = 0; i < lists.size(); ++i) rows.get(row, column + static_cast<int>(i), lists[i]);
+  for (std::size_t i = 0; i < lists.size(); ++i)
+    rows.get(row, column + static_cast<int>(i), lists[i]);
   auto before = strings_of(lists[0]);
   if (!lists[1]) return before;
-  NamedChange change{strings_of(lists[1]).value(), strings_of(lists[2]).value(),
-                     strings_of(lists[3]).value(), {}};
+  NamedChange change{
+      strings_of(lists[1]).value(), strings_of(lists[2]).value(), strings_of(lists[3]).value(), {}};
   rows.get(row, column + 4, change.places);
   // A list that could not be read was replaced as a whole.
   return after_change(before.value_or(std::vector<std::string>()), change);
@@ -154,7 +155,8 @@ std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int
 }  // namespace
 
 Statement ask_states(const TableNames& names, const Retention& retention) {
-  return {"reading " + names.of(table_of(&Catalog::states)).shown(), sql_since(states_sql, names),
+  return {"reading " + names.of(table_of(&Catalog::states)).shown(),
+          sql_since(states_sql, names),
           {names.entries.shown(), std::to_string(retention.journal_days),
            std::to_string(retention.journal_runs)}};
 }
@@ -187,9 +189,8 @@ Standing compare_states(Transaction& transaction, const TableNames& names,
     if (!known.contains(universe)) standing.kept.emplace_back(universe, entry->fingerprint);
   }
   if (differ.empty()) return standing;
-  const Result rows =
-      transaction.run(names.statement("reading what the last run left", left_sql,
-                                      {names.entries.shown(), array_literal(differ)}));
+  const Result rows = transaction.run(names.statement(
+      "reading what the last run left", left_sql, {names.entries.shown(), array_literal(differ)}));
   for (int row = 0; row < rows.rows(); ++row) {
     const std::string universe = rows.text(row, 0);
     const auto found = entries.find(universe);
@@ -224,18 +225,17 @@ Statement store_states(const TableNames& names, const std::string& run_id,
     universes.push_back(universe);
     fingerprints.push_back(std::to_string(static_cast<std::int64_t>(fingerprint)));
   }
-  return names.statement("writing {states}", store_states_sql,
-                         {names.entries.shown(), run_id, array_literal(universes),
-                          array_literal(fingerprints)});
+  return names.statement(
+      "writing {states}", store_states_sql,
+      {names.entries.shown(), run_id, array_literal(universes), array_literal(fingerprints)});
 }
 
 PastMembers read_members(Database& database, const std::string& universe, Day day) {
   const TableNames& names = database.names;
   const std::string entries = names.entries.shown();
   const std::string asked = to_string(day);
-  Transaction transaction(
-      database.connection, {.read_only = true},
-      {names.statement("reading {runs}", run_of_day_sql, {entries, asked})});
+  Transaction transaction(database.connection, {.read_only = true},
+                          {names.statement("reading {runs}", run_of_day_sql, {entries, asked})});
   const Result& runs = transaction.first_results().front();
   PastMembers past;
   std::optional<std::string> horizon;
@@ -246,13 +246,12 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
   runs.read(0, horizon, run_id, as_of, position, finished_at);
   if (!horizon) throw Error(ErrorKind::failed, "no run is on record yet, so no day can be told");
   if (!run_id) {
-    throw Error(ErrorKind::failed,
-                fmt::format("the journal does not reach back to {}; it begins with {}", asked,
-                            *horizon));
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("the journal does not reach back to {}; it begins with {}", asked, *horizon));
   }
-  const Result rows =
-      transaction.run(names.statement("reading {changes}", members_sql,
-                                      {entries, universe, position, finished_at}));
+  const Result rows = transaction.run(names.statement("reading {changes}", members_sql,
+                                                      {entries, universe, position, finished_at}));
   const bool is_known = rows.is_null(0, 0) || rows.boolean(0, 0);
   if (!is_known || !rows.boolean(0, 1)) {
     throw Error(ErrorKind::failed,
@@ -291,13 +290,14 @@ void prune(Database& database, const Retention& retention) {
   std::vector<std::string> runs;
   for (int row = 0; records_end && row < old.rows(); ++row) runs.push_back(old.text(row, 0));
   if (!runs.empty()) {
-    // Its changes go with a record, and with its last change what is known of an entry that is gone.
+    // Its changes go with a record, and with its last change what is known of an entry that is
+    // gone.
     transaction
-        .run_pipeline({names.statement("deleting from {runs}",
-                                       "DELETE FROM {runs} WHERE run_id = ANY ($1::text[])",
-                                       {array_literal(runs)}),
-                       names.statement("deleting from {states}", delete_states_sql,
-                                       {names.entries.shown()})})
+        .run_pipeline(
+            {names.statement("deleting from {runs}",
+                             "DELETE FROM {runs} WHERE run_id = ANY ($1::text[])",
+                             {array_literal(runs)}),
+             names.statement("deleting from {states}", delete_states_sql, {names.entries.shown()})})
         .value();
   }
   transaction.commit();

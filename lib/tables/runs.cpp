@@ -287,10 +287,9 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
 
 RunView require_run(Database& database, const std::optional<std::string>& run_id) {
   if (auto view = read_run(database, run_id)) return *std::move(view);
-  throw Error(ErrorKind::failed,
-              run_id ? "there is no record of run '" + *run_id +
-                           "'; 'tickstock-cache history' lists those that are"
-                     : "no run is on record yet");
+  throw Error(ErrorKind::failed, run_id ? "there is no record of run '" + *run_id +
+                                              "'; 'tickstock-cache history' lists those that are"
+                                        : "no run is on record yet");
 }
 
 History read_history(Database& database, const JournalPage& page) {

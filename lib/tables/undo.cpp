@@ -133,10 +133,11 @@ UndoneRun read_undone(Transaction& transaction, const TableNames& names, const s
 Statement restore_statement(const TableNames& names, const EntryWrite& write,
                             const std::string& written_at) {
   const Restoration& restoration = *write.restoration;
-  return {"writing universe '" + write.universe + "'",
-          names.in(write.before ? update_sql : insert_sql, {{"restored", std::string(restored_sql)}}),
-          {write.universe, std::to_string(restoration.change), written_at,
-           array_literal(restoration.keys)}};
+  return {
+      "writing universe '" + write.universe + "'",
+      names.in(write.before ? update_sql : insert_sql, {{"restored", std::string(restored_sql)}}),
+      {write.universe, std::to_string(restoration.change), written_at,
+       array_literal(restoration.keys)}};
 }
 
 }  // namespace tickstock::tables

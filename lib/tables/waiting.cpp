@@ -72,8 +72,7 @@ Past read_past(Transaction& transaction, const TableNames& names, const Retentio
 }
 
 std::vector<Statement> store_waiting(const TableNames& names, const std::string& run_id,
-                                     const Market& market,
-                                     const std::vector<Waiting>& waited,
+                                     const Market& market, const std::vector<Waiting>& waited,
                                      const std::vector<Waiting>& waiting) {
   using Key = std::tuple<std::string_view, std::string_view, SymbolId>;
   const auto key = [](const Waiting& row) { return Key(row.group, row.universe, row.symbol); };

@@ -25,8 +25,7 @@ Past read_past(Transaction& transaction, const TableNames& names, const Retentio
 /// What makes the rows of `waited` those of `waiting`, and notes in the record of the run what they
 /// were; nothing where they are the same.
 std::vector<Statement> store_waiting(const TableNames& names, const std::string& run_id,
-                                     const Market& market,
-                                     const std::vector<Waiting>& waited,
+                                     const Market& market, const std::vector<Waiting>& waited,
                                      const std::vector<Waiting>& waiting);
 
 }  // namespace tickstock::tables

@@ -126,9 +126,9 @@ TEST_CASE("init creates its tables beside the entries, wherever they are") {
   const TemporaryDirectory directory;
   const std::string config = directory.write("c.toml", "[tables]\nschema = 'market'\n");
   REQUIRE(fixture.run({"init", "--config", config}).status == 0);
-  CHECK(tables_in(fixture, "market") == Names{"cache_entries", "cache_sync_changes",
-                                              "cache_sync_outbox", "cache_sync_runs",
-                                              "cache_sync_states", "cache_sync_waiting", "symbols"});
+  CHECK(tables_in(fixture, "market") ==
+        Names{"cache_entries", "cache_sync_changes", "cache_sync_outbox", "cache_sync_runs",
+              "cache_sync_states", "cache_sync_waiting", "symbols"});
   CHECK(tables_in(fixture) == Names{"ohlcv_daily"});
   fixture.database().execute("SET search_path = market");
   add_small_market(fixture);

@@ -59,8 +59,7 @@ const std::string rows_of_version_1 = R"(
 const Names upgraded{"upgraded public.cache_sync_runs to version 4",
                      "upgraded public.cache_sync_changes to version 4",
                      "upgraded public.cache_sync_outbox to version 4",
-                     "created public.cache_sync_waiting",
-                     "created public.cache_sync_states"};
+                     "created public.cache_sync_waiting", "created public.cache_sync_states"};
 
 /// The small market with tables as version 1 left them.
 struct Old {

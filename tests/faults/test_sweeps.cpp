@@ -23,6 +23,7 @@ struct Sweep {
   std::string call;
   std::string injection;
   int connections = 1;  ///< over which it reads
+  Names command = {"sync", "--as-of", market_day};
 
   /// \param met whether the run made so many calls that one was tampered with
   ProcessResult run(Night& night, int n, bool& met) const {
@@ -42,8 +43,7 @@ struct Sweep {
                        "trace=" + call,
                        "-e",
                        fmt::format("inject={}:{}:when={}", call, injection, n)};
-    ProcessResult result =
-        run_process(with(tracer, Fixture::command({"sync", "--as-of", market_day})), options);
+    ProcessResult result = run_process(with(tracer, Fixture::command(command)), options);
     std::ifstream file(trace);
     const std::string calls{std::istreambuf_iterator<char>(file), {}};
     met = calls.find("--- SIGTERM") != std::string::npos ||
@@ -79,6 +79,26 @@ void sweep(const Sweep& sweep, Judge judge) {
   FAIL("a run makes more than " << most_calls << " calls of " << sweep.call);
 }
 
+/// A night that a run has changed, to be undone.
+struct Changed {
+  Night night;
+  Names before = contents();
+  Names after;
+
+  Changed() {
+    REQUIRE(night.sync({"--run-id", "first"}).status == 0);
+    after = contents();
+    night.arrived();
+  }
+
+  /// All of the entries but the times at which they were written.
+  Names contents() {
+    return night.database().column(
+        "SELECT concat_ws(' ', universe, cache_type, content - 'last_updated') FROM cache_entries "
+        "ORDER BY universe");
+  }
+};
+
 }  // namespace
 
 TEST_CASE("fault 26: killed at each call, a run leaves all or nothing, and the next one heals") {
@@ -87,6 +107,42 @@ TEST_CASE("fault 26: killed at each call, a run leaves all or nothing, and the n
       CHECK(result.status == 137);
       if (!untouched(night)) night.check(result, 137, Entries::fresh, Sent::prefix_or_all, "");
     });
+  }
+}
+
+TEST_CASE("an undo that is killed at each call leaves what was or what is wanted, and goes on") {
+  Changed whole;
+  REQUIRE(whole.night.run({"undo", "first"}).status == 0);
+  const Names wanted = whole.contents();
+  REQUIRE(wanted != whole.after);
+  for (const std::string& call : outside_calls) {
+    for (int n = 1;; ++n) {
+      REQUIRE(n < most_calls);
+      Changed scene;
+      Night& night = scene.night;
+      const std::size_t events = night.stored().size();
+      bool met = false;
+      const ProcessResult result =
+          Sweep{call, "signal=KILL", 1, {"undo", "first", "--run-id", "back"}}.run(night, n, met);
+      INFO(call << " number " << n << ": " << result.err);
+      CHECK(result.status == (met ? 137 : 0));
+      const Names left = scene.contents();
+      const bool is_done = left == wanted;
+      CHECK((is_done || left == scene.after));
+      CHECK((night.database().value("SELECT count(*) FROM cache_sync_runs WHERE run_id = 'back' "
+                                    "AND status = 'completed'") == "1") == is_done);
+      CHECK((night.stored().size() > events) == is_done);
+      // Another one does what was not done, and refuses to do it twice.
+      CHECK(night.run({"undo", "first", "--lock-wait", "30"}).status == (is_done ? 4 : 0));
+      CHECK(scene.contents() == wanted);
+      CHECK(night.run({"deliver"}).status == 0);
+      CHECK(night.arrived() == night.stored());
+      night.heal();
+      if (!met) {
+        CHECK(n > 1);
+        break;
+      }
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "domain/error.hpp"
 #include "domain/members.hpp"
 #include "support/catch.hpp"
 
@@ -133,4 +134,66 @@ TEST_CASE("a reversed list keeps one member in place") {
   for (SymbolId i = 0; i < before.size(); ++i) before[i] = i;
   const List after(before.rbegin(), before.rend());
   CHECK(diff_memberships(before, after).moved.size() == before.size() - 1);
+}
+
+TEST_CASE("by name and place the journal's change makes the new list out of the old one") {
+  std::mt19937 random(11);
+  for (int round = 0; round < 2000; ++round) {
+    const List before = random_list(random, 12, 9);
+    const List after = distinct(random_list(random, 12, 9));
+    const MembershipDiff diff = diff_memberships(before, after);
+    const auto named = [](const auto& list) {
+      std::vector<std::string> names;
+      for (const auto& each : list) {
+        if constexpr (requires { each.symbol; }) {
+          names.push_back(std::to_string(each.symbol));
+        } else {
+          names.push_back(std::to_string(each));
+        }
+      }
+      return names;
+    };
+    const NamedChange change{named(diff.added), named(diff.removed), named(diff.moved),
+                             places_of(diff, after.size())};
+    CHECK(after_change(named(before), change) == named(after));
+  }
+}
+
+TEST_CASE("without places a change only takes out, and one that does not fit is an error") {
+  const std::vector<std::string> before{"A", "B", "A", "C"};
+  CHECK(after_change(before, {{}, {"B"}, {}, {}}) == std::vector<std::string>{"A", "A", "C"});
+  CHECK(after_change(before, {{"D"}, {"B"}, {"C"}, "10110"}) ==
+        std::vector<std::string>{"C", "D", "A"});
+  for (const std::string places : {"", "0", "000", "1", "101100", "11101010"}) {
+    CHECK_THROWS_AS(after_change(before, {{"D"}, {"B"}, {"C"}, places}), Error);
+  }
+}
+
+TEST_CASE("a fingerprint is of every part of a content, and stays what it is") {
+  const auto of = [](const Entry& entry, const std::vector<std::string>& names) {
+    Fingerprint fingerprint(entry);
+    for (const std::string& name : names) fingerprint.add(name);
+    return fingerprint.value();
+  };
+  Entry entry;
+  entry.cache_type = "theme";
+  entry.count = "2";
+  entry.metadata = R"({"type": "theme"})";
+  // It stands in databases.
+  CHECK(of(entry, {"AAPL", "BRK/B"}) == 0x747f4070aaf293ac);
+  std::set<std::uint64_t> seen{of(entry, {"AAPL", "BRK/B"})};
+  const auto is_new = [&seen](std::uint64_t value) { return seen.insert(value).second; };
+  CHECK(is_new(of(entry, {"BRK/B", "AAPL"})));
+  CHECK(is_new(of(entry, {"AAPLB", "RK/B"})));
+  CHECK(is_new(of(entry, {"AAPL", "BRK/B", ""})));
+  CHECK(is_new(of(entry, {"AAPL", std::string("BRK/B\0", 6)})));
+  CHECK(is_new(of(entry, {"AAPLBRK/B"})));
+  CHECK(is_new(of(entry, {})));
+  for (const auto part : {&Entry::cache_type, &Entry::count, &Entry::metadata}) {
+    Entry other = entry;
+    (other.*part) += "x";
+    CHECK(is_new(of(other, {"AAPL", "BRK/B"})));
+  }
+  entry.readable = false;
+  CHECK(is_new(of(entry, {"AAPL", "BRK/B"})));
 }
