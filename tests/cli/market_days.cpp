@@ -82,6 +82,22 @@ void make_foreign_entries(Fixture& fixture) {
   fixture.set_entry("other_ipos", "ipo", "{" + list + "}");
 }
 
+void over_sample_days(Fixture& fixture, int days,
+                      const std::function<void(const std::string& day, bool is_first)>& night) {
+  fixture.database().execute("DROP TABLE symbols, ohlcv_daily");
+  for (int i = 0; i < days; ++i) {
+    const std::string day = fmt::format("2026-{:02}-{:02}", 7 + i / 28, 1 + i % 28);
+    INFO("day " << day);
+    const std::string script = i == 0 ? "sample-market.sql" : "sample-day.sql";
+    const ProcessResult made = run_process(
+        {"psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-v", "symbols=500", "-v", "as_of=" + day, "-f",
+         TICKSTOCK_SOURCE_DIR "/scripts/" + script, fixture.database().url()});
+    INFO(made.err);
+    REQUIRE(made.status == 0);
+    night(day, i == 0);
+  }
+}
+
 void over_market_days(Fixture& fixture,
                       const std::function<void(const std::string& day, bool is_first)>& night) {
   const auto files = market_days();
