@@ -48,21 +48,25 @@ DELETE FROM {states} s
 
 constexpr std::string_view states_sql = R"(
 SELECT s.universe, s.fingerprint,
-       s.content IS NULL AND coalesce(r.started_at < {kept since}, c.id IS NULL)
+       s.content IS NULL AND s.fingerprint <> 0 AND coalesce(r.started_at < {kept since}, c.id IS NULL)
   FROM {states} s
   LEFT JOIN {changes} c ON c.id = s.change
   LEFT JOIN {runs} r ON r.run_id = c.run_id
  WHERE s.entries = $1)";
 
 /// What a change left: the parts of a content, and what makes the list of symbols of the next one.
+/// Of the second list those that are gone.
 constexpr std::string_view left_sql = R"(
-SELECT s.universe, EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe),
+SELECT s.universe,
        (coalesce(s.content, c.content_before) -> 'symbols')::text, to_jsonb(c.added)::text,
        to_jsonb(c.removed)::text, to_jsonb(c.moved)::text, c.places::text,
        coalesce(s.cache_type, c.cache_type_after, c.cache_type_before, '')
   FROM {states} s
   LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL
- WHERE s.entries = $1 AND s.universe = ANY ($2::text[]))";
+ WHERE s.entries = $1
+   AND (s.universe = ANY ($2::text[])
+        OR s.universe = ANY ($3::text[])
+           AND NOT EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe)))";
 
 // The keys of a content that a write keeps stand in the image before it, unless it took all others
 // away. The program writes times as strings.
@@ -175,32 +179,33 @@ Standing compare_states(Transaction& transaction, const TableNames& names,
                         SymbolTable& symbols) {
   Standing standing;
   std::vector<std::string> differ;
+  std::vector<std::string> absent;  // gone, or not asked for any more
   std::set<std::string_view> known;
   for (const State& state : states) {
     known.insert(state.universe);
     const Entry* entry = find_entry(entries, state.universe);
-    if ((entry == nullptr ? 0 : entry->fingerprint) != state.fingerprint) {
+    if (entry == nullptr && state.fingerprint != 0) absent.push_back(state.universe);
+    if (entry != nullptr && entry->fingerprint != state.fingerprint) {
       differ.push_back(state.universe);
-    } else if (state.is_old && entry != nullptr) {
+    } else if (state.is_old) {
       standing.kept.emplace_back(state.universe, state.fingerprint);
     }
   }
   for (const auto& [universe, entry] : entries) {
     if (!known.contains(universe)) standing.kept.emplace_back(universe, entry->fingerprint);
   }
-  if (differ.empty()) return standing;
-  const Result rows = transaction.run(names.statement(
-      "reading what the last run left", left_sql, {names.entries.shown(), array_literal(differ)}));
+  if (differ.empty() && absent.empty()) return standing;
+  const Result rows = transaction.run(
+      names.statement("reading what the last run left", left_sql,
+                      {names.entries.shown(), array_literal(differ), array_literal(absent)}));
   for (int row = 0; row < rows.rows(); ++row) {
     const std::string universe = rows.text(row, 0);
     const auto found = entries.find(universe);
-    const bool is_gone = !rows.boolean(row, 1);
-    // What nobody asks for any more was not read.
-    if (found == entries.end() && !is_gone) continue;
+    const bool is_gone = found == entries.end();
     Entry before;
-    before.cache_type = rows.text(row, 7);
+    before.cache_type = rows.text(row, 6);
     std::vector<SymbolId> stood;
-    for (const std::string& name : list_of(rows, row, 2).value_or(std::vector<std::string>())) {
+    for (const std::string& name : list_of(rows, row, 1).value_or(std::vector<std::string>())) {
       stood.push_back(symbols.intern(name));
     }
     before.members = std::move(stood);

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from bench_callgrind import Instructions, count
 from bench_contest import Contest, Result
 from bench_duels import Duel, declared, replays, stable
+from bench_journal import Growth, growth, questions
 from bench_market import REAL_SYMBOLS, Markets, Size
 from bench_plot import plot
 from bench_report import document, machine, smoke_text, text
@@ -26,6 +27,7 @@ WITH_DECLARED = (10_000, 100_000)
 WITH_STABILITY = (10_000, REAL_SYMBOLS, 1_000_000)
 WITH_REPLAY = 10_000
 REPLAYED_DAYS = 700
+JOURNALLED_NIGHTS = 1250
 
 COUNTED = (Size(10_000, 30), Size(100_000, 40))
 PLOTTED = "1000x40,3000x40,10000x40,30000x40,100000x40,300000x40,1000000x40"
@@ -85,10 +87,13 @@ def prepare() -> None:
             raise BenchError(f"scripts/{' '.join(command)} failed")
 
 
-def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], list[Instructions], list[Duel]]:
+Measured = tuple[dict[str, str], list[Result], list[Instructions], list[Duel], list[Growth]]
+
+
+def measure(options: argparse.Namespace) -> Measured:
     """Measures all sizes. A plot shows neither the typical night nor instructions, and smoke is to be quick."""
     program = str(PROGRAM)
-    results, counted, duels = [], [], []
+    results, counted, duels, growths = [], [], [], []
     with Servers() as servers:
         markets = Markets(servers, program, options.days)
         contest = Contest(servers, program, options.sql, options.against)
@@ -100,11 +105,13 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, str], list[Result], 
                 duels.append(declared(servers, program, market, options.pairs))
             if size.symbols in WITH_STABILITY and not options.plot:
                 duels.append(stable(servers, program, market, options.pairs))
+                growths.append(growth(servers, program, market))
             if size.symbols == WITH_REPLAY and not options.plot:
                 duels += replays(servers, program, market, options.pairs, 60 if options.smoke else REPLAYED_DAYS)
+                duels += questions(servers, program, options.pairs, 60 if options.smoke else JOURNALLED_NIGHTS)
             if size in COUNTED and not (options.plot or options.smoke):
                 counted.append(count(servers, program, market))
-        return machine(servers), results, counted, duels
+        return machine(servers), results, counted, duels, growths
 
 
 def run(options: argparse.Namespace) -> None:
@@ -113,9 +120,10 @@ def run(options: argparse.Namespace) -> None:
         measured = json.loads(options.source.read_text(encoding="utf-8"))
     else:
         prepare()
-        about, results, counted, duels = measure(options)
-        measured = document(about, options.pairs, results, counted, duels)
-        print(smoke_text(results, duels) if options.smoke else text(about, options.pairs, results, counted, duels))
+        about, results, counted, duels, growths = measure(options)
+        measured = document(about, options.pairs, results, counted, duels, growths)
+        print(smoke_text(results, duels, growths) if options.smoke
+              else text(about, options.pairs, results, counted, duels, growths))
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if options.plot:

@@ -11,6 +11,7 @@ from typing import Any
 from bench_callgrind import Instructions
 from bench_contest import Measured, Result, Scenario
 from bench_duels import Duel
+from bench_journal import Growth
 from bench_servers import Servers, memory_kb, settings
 
 SCENARIOS = {"first": "first run", "idle": "nothing to do", "night": "typical night"}
@@ -55,7 +56,7 @@ def machine(servers: Servers) -> dict[str, str]:
 
 
 def document(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
-             duels: list[Duel]) -> dict[str, Any]:
+             duels: list[Duel], growths: Sequence[Growth] = ()) -> dict[str, Any]:
     """Returns all that was measured, ready to be written as JSON."""
     measured = []
     for result in results:
@@ -65,7 +66,7 @@ def document(about: dict[str, str], pairs: int, results: list[Result], counted: 
         measured.append(entry)
     return {"schema_version": 1, "machine": about, "pairs": pairs, "results": measured,
             "plan_instructions": [asdict(instructions) for instructions in counted],
-            "duels": [asdict(one) for one in duels]}
+            "duels": [asdict(one) for one in duels], "journal": [asdict(one) for one in growths]}
 
 
 def seconds(value: float) -> str:
@@ -164,6 +165,12 @@ def duel_line(one: Duel) -> str:
             f"{ratio(second, first):.2f}×; {one.memory_kb[0] / 1024:.0f} and {one.memory_kb[1] / 1024:.0f} MB")
 
 
+def growth_line(one: Growth) -> str:
+    """Returns what a night adds to the journal."""
+    return (f"{one.symbols:,} symbols, {one.entries:,} entries: a typical night adds {size(one.bytes_a_night)} to the "
+            f"journal; images of what stood before are {size(one.image_bytes)} of it, names {size(one.name_bytes)}.")
+
+
 def old_job(results: list[Result]) -> list[str]:
     """Returns how a first run, which writes everything, compares with the job that the program replaces."""
     found = []
@@ -176,7 +183,7 @@ def old_job(results: list[Result]) -> list[str]:
 
 
 def text(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
-         duels: list[Duel]) -> str:
+         duels: list[Duel], growths: Sequence[Growth] = ()) -> str:
     """Returns the whole report."""
     bare = median(value for result in results for value in result.psql_seconds)
     lines = [
@@ -206,6 +213,8 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
                   *instructions_table(counted)]
     for one in duels:
         lines += ["", *wrap(duel_line(one), TABLE_WIDTH)]
+    for grown in growths:
+        lines += ["", *wrap(growth_line(grown), TABLE_WIDTH)]
     if found := against_table(results):
         lines += ["", "This build and the one of --against, alternating.", "", *found]
     if found := old_job(results):
@@ -214,7 +223,7 @@ def text(about: dict[str, str], pairs: int, results: list[Result], counted: list
     return "\n".join(lines)
 
 
-def smoke_text(results: list[Result], duels: list[Duel]) -> str:
+def smoke_text(results: list[Result], duels: list[Duel], growths: Sequence[Growth] = ()) -> str:
     """Returns the ratios, each with whether it is within generous bounds."""
     lines = []
     for result in results:
@@ -226,5 +235,5 @@ def smoke_text(results: list[Result], duels: list[Duel]) -> str:
                 f"{result.symbols:,} symbols, {SCENARIOS[name]}: {found['sql_over_ours']:.1f}× as fast as SQL, "
                 f"{found['tuned_over_ours']:.1f}× as tuned SQL, {found['ours_over_floor']:.2f} of the floor: "
                 f"{'within' if within else 'beyond'} the bounds ({SMOKE_TIMES_SQL}, {SMOKE_TIMES_FLOOR})")
-    lines += [duel_line(one) for one in duels]
+    lines += [duel_line(one) for one in duels] + [growth_line(one) for one in growths]
     return "\n".join(lines)
