@@ -130,6 +130,41 @@ SELECT ends.last IS NOT NULL OR s.since <= $3::bigint,
   LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL AND ends.next IS NULL
   LEFT JOIN {entries} e ON e.universe::text = $2 AND s.universe IS NULL AND ends.next IS NULL)";
 
+// As above for the list of each universe, of which only one symbol is asked for.
+constexpr std::string_view memberships_sql = R"(
+WITH mine AS (
+  SELECT c.universe, c.id, (r.position, r.finished_at) > ($4::bigint, $5::timestamptz) AS later,
+         $2 = ANY (c.added) AS came, $2 = ANY (c.removed) AS went
+    FROM {changes} c JOIN {runs} r USING (run_id)
+   WHERE r.entries = $1 AND ($3::text IS NULL OR c.universe = $3)),
+ends AS (
+  SELECT universe, max(id) FILTER (WHERE NOT later) AS last, min(id) FILTER (WHERE later) AS next,
+         max(id) FILTER (WHERE NOT later AND came) AS came,
+         max(id) FILTER (WHERE NOT later AND went) AS went
+    FROM mine GROUP BY universe),
+lists AS (
+  SELECT universe, ends.last, ends.came, ends.went, s.since,
+         CASE WHEN n.id IS NOT NULL THEN n.content_before IS NOT NULL
+              ELSE s.fingerprint <> 0 OR s.universe IS NULL END AS stood,
+         CASE WHEN n.id IS NOT NULL THEN n.content_before -> 'symbols' ? $2
+              WHEN s.content IS NOT NULL THEN s.content -> 'symbols' ? $2
+              WHEN $2 = ANY (c.added) THEN true
+              WHEN $2 = ANY (c.removed) THEN false
+              WHEN c.id IS NOT NULL THEN c.content_before -> 'symbols' ? $2
+              ELSE (SELECT e.content -> 'symbols' ? $2 FROM {entries} e
+                     WHERE e.universe::text = universe) END AS member
+    FROM ends
+    FULL JOIN (SELECT * FROM {states}
+                WHERE entries = $1 AND ($3::text IS NULL OR universe = $3)) s USING (universe)
+    LEFT JOIN {changes} n ON n.id = ends.next
+    LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL AND ends.next IS NULL)
+SELECT l.universe, coalesce(l.member, false), r.as_of::text, r.run_id
+  FROM lists l
+  LEFT JOIN {changes} c ON c.id = CASE WHEN l.member THEN l.came ELSE l.went END
+  LEFT JOIN {runs} r ON r.run_id = c.run_id
+ WHERE l.stood AND (l.last IS NOT NULL OR l.since <= $4::bigint)
+ ORDER BY l.universe COLLATE "C")";
+
 std::string sql_since(std::string_view sql, const TableNames& names) {
   return names.in(sql, {{"kept since", names.in(kept_since_sql)}});
 }
@@ -155,6 +190,43 @@ std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int
   // A list that could not be read was replaced as a whole.
   return after_change(before.value_or(std::vector<std::string>()), change);
 }
+
+/// The run after which a day of the past is looked at, in a transaction that goes on.
+struct PastRun {
+  Database& database;
+  Transaction transaction;
+  std::string horizon;  ///< the first day that can be told
+  std::string run_id;
+  std::string as_of;
+  std::string position;
+  std::string finished_at;
+
+  /// \throws Error (failed) where the journal does not reach back so far.
+  PastRun(Database& of, Day day)
+      : database(of),
+        transaction(of.connection, {.read_only = true},
+                    {of.names.statement("reading {runs}", run_of_day_sql,
+                                        {of.names.entries.shown(), to_string(day)})}) {
+    const Result& rows = transaction.first_results().front();
+    if (rows.is_null(0, 0)) {
+      throw Error(ErrorKind::failed, "no run is on record yet, so no day can be told");
+    }
+    rows.get(0, 0, horizon);
+    if (rows.is_null(0, 1)) {
+      throw Error(ErrorKind::failed,
+                  fmt::format("the journal does not reach back to {}; it begins with {}",
+                              to_string(day), horizon));
+    }
+    rows.read(0, horizon, run_id, as_of, position, finished_at);
+  }
+
+  /// Runs a statement whose first parameter is the name of the entries.
+  Result ask(std::string_view sql, const Params& more) {
+    Params params{database.names.entries.shown()};
+    params.insert(params.end(), more.begin(), more.end());
+    return transaction.run(database.names.statement("reading {changes}", sql, std::move(params)));
+  }
+};
 
 }  // namespace
 
@@ -236,43 +308,37 @@ Statement store_states(const TableNames& names, const std::string& run_id,
 }
 
 PastMembers read_members(Database& database, const std::string& universe, Day day) {
-  const TableNames& names = database.names;
-  const std::string entries = names.entries.shown();
-  const std::string asked = to_string(day);
-  Transaction transaction(database.connection, {.read_only = true},
-                          {names.statement("reading {runs}", run_of_day_sql, {entries, asked})});
-  const Result& runs = transaction.first_results().front();
-  PastMembers past;
-  std::optional<std::string> horizon;
-  std::optional<std::string> run_id;
-  std::optional<std::string> as_of;
-  std::optional<std::string> position;
-  std::optional<std::string> finished_at;
-  runs.read(0, horizon, run_id, as_of, position, finished_at);
-  if (!horizon) throw Error(ErrorKind::failed, "no run is on record yet, so no day can be told");
-  if (!run_id) {
-    throw Error(
-        ErrorKind::failed,
-        fmt::format("the journal does not reach back to {}; it begins with {}", asked, *horizon));
-  }
-  const Result rows = transaction.run(names.statement("reading {changes}", members_sql,
-                                                      {entries, universe, position, finished_at}));
+  PastRun past(database, day);
+  const Result rows = past.ask(members_sql, {universe, past.position, past.finished_at});
   const bool is_known = rows.is_null(0, 0) || rows.boolean(0, 0);
   if (!is_known || !rows.boolean(0, 1)) {
     throw Error(ErrorKind::failed,
                 fmt::format("universe '{}' {} on {}; the journal begins with {}, and "
                             "'tickstock-cache history --universe' lists what it knows",
                             universe, is_known ? "did not exist" : "is not known to have existed",
-                            asked, *horizon));
+                            to_string(day), past.horizon));
   }
   auto symbols = list_of(rows, 0, 2);
   if (!symbols) {
     throw Error(ErrorKind::failed,
                 fmt::format("what stood in universe '{}' on {} can't be read: it was no object "
                             "with an array of strings under symbols",
-                            universe, asked));
+                            universe, to_string(day)));
   }
-  return {*run_id, *as_of, *std::move(symbols)};
+  return {past.run_id, past.as_of, *std::move(symbols)};
+}
+
+std::vector<PastMembership> read_memberships(Database& database, const std::string& symbol,
+                                             const std::optional<std::string>& universe, Day day) {
+  PastRun past(database, day);
+  const Result rows =
+      past.ask(memberships_sql, {symbol, universe, past.position, past.finished_at});
+  std::vector<PastMembership> memberships;
+  for (int row = 0; row < rows.rows(); ++row) {
+    PastMembership& each = memberships.emplace_back();
+    rows.read(row, each.universe, each.member, each.since, each.run_id);
+  }
+  return memberships;
 }
 
 void prune(Database& database, const Retention& retention) {

@@ -76,6 +76,20 @@ struct PastMembers {
 /// universe did not exist, or is not known to have.
 PastMembers read_members(Database& database, const std::string& universe, Day day);
 
+/// Whether a symbol stood in a universe after a run of the past.
+struct PastMembership {
+  std::string universe;
+  bool member = false;
+  // When it came, or left, as far as the journal holds it.
+  std::optional<std::string> since;  ///< an as-of day
+  std::optional<std::string> run_id;
+};
+
+/// Reads it of every universe that existed, or of one, by name; nothing where that one did not.
+/// \throws Error (failed) as read_members() does.
+std::vector<PastMembership> read_memberships(Database& database, const std::string& symbol,
+                                             const std::optional<std::string>& universe, Day day);
+
 /// Deletes the records of runs on these entries and the events that are kept long enough, the
 /// oldest first and so many at most that no night becomes slow, in one READ COMMITTED transaction
 /// that waits for no row. Running records, the newest that committed, those on whose changes a
