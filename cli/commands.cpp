@@ -43,6 +43,7 @@ struct Run {
       case Command::universes: print(universes()); break;
       case Command::members: print(members()); break;
       case Command::replay: print(replay()); break;
+      case Command::explain: print(explain()); break;
       case Command::config: print(options.example ? config_example() : show_config(settings));
     }
     return status_done;
@@ -186,6 +187,34 @@ struct Run {
     throw Error(ErrorKind::failed, fmt::format("no {} '{}' is known; {}", what, name,
                                                meant ? fmt::format("did you mean '{}'?", *meant)
                                                      : std::string("look at the spelling")));
+  }
+
+  /// From the journal alone.
+  [[nodiscard]] std::string explain_past() const {
+    tables::Database database = open({tables::Need::read_own_tables, tables::Need::read_entries});
+    if (!tables::journal_names(database, *options.symbol)) {
+      require_known("symbol", *options.symbol, tables::known_symbols(database));
+    }
+    try {
+      return show_explanation(
+          sync::explain_past(database, *options.symbol, options.universe, *options.as_of), output);
+    } catch (const Error&) {
+      if (options.universe) {
+        require_known("universe", *options.universe, tables::known_universes(database));
+      }
+      throw;
+    }
+  }
+
+  [[nodiscard]] std::string explain() const {
+    if (options.as_of) return explain_past();
+    const sync::ExplainReport report = sync::explain(*options.symbol, options.universe,
+                                                     settings.run.policy, environment, patience);
+    if (report.known_symbols) require_known("symbol", *options.symbol, *report.known_symbols);
+    if (report.known_universes) {
+      require_known("universe", *options.universe, *report.known_universes);
+    }
+    return show_explanation(report, output);
   }
 
   [[nodiscard]] std::string replay() const {

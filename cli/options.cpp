@@ -76,7 +76,10 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
       own("RUN_ID", &options.run_id, "The run; the last one where not given", text(check_word)),
       own("RUN_ID/undo", &options.undo, "The run, named by the beginning of its id",
           text(check_word)),
+      own("SYMBOL", &options.symbol, "The symbol", text(nullptr)),
       own("UNIVERSE", &options.universe, "The universe", text(nullptr)),
+      own("UNIVERSE/one", &options.universe, "The universe; all of them where not given",
+          text(nullptr)),
       own("--as-of/past", &options.as_of, "Day in the past, YYYY-MM-DD, by the journal",
           text(check_day, "DAY")),
       own("--universe", &options.changes.universe, "List the changes of this universe",
@@ -128,9 +131,11 @@ struct CommandRow {
   const char* flags;  ///< that it has for itself
   Mode mode = Mode::full;
   bool dry_run = false;
+  const char* needed = "";  ///< the flags among them that must be given
+  const char* remedy = "";  ///< what is said where one is not
 };
 
-constexpr std::array<CommandRow, 16> command_table{{
+constexpr std::array<CommandRow, 17> command_table{{
     {"sync", "Bring all universes in line: the three tasks", Command::task, task},
     {"market-cap", "Only the categories by market cap and the top lists", Command::task, task,
      Mode::market_cap},
@@ -139,21 +144,27 @@ constexpr std::array<CommandRow, 16> command_table{{
      Mode::themes},
     {"delisted", "Only take delisted symbols out", Command::task, task, Mode::delisted},
     {"undo", "Put back what a run changed", Command::task,
-     "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run", Mode::undo},
+     "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run", Mode::undo, false,
+     "RUN_ID/undo", "the id of a run; 'tickstock-cache history' lists them"},
     {"dry-run", "Show what sync would change", Command::task, task, Mode::full, true},
     {"init", "Create the program's own tables, and cache_entries where it is missing",
      Command::init, "--print-sql --print-grants --print-redis-acl"},
     {"status", "Show the record of a run", Command::status, "RUN_ID --format"},
     {"history", "List the last runs, or the changes of a universe or a symbol", Command::history,
      "--universe --symbol --of-run --days --limit --offset --format"},
+    {"explain", "Show why a symbol is in a universe, or not", Command::explain,
+     "SYMBOL UNIVERSE/one --as-of/past --format", Mode::full, false, "SYMBOL",
+     "a symbol; see 'tickstock-cache explain --help'"},
     {"universes", "List the entries with type, count and last change", Command::universes,
      "--format"},
     {"members", "List the members of a universe, today or on a day of the past", Command::members,
-     "UNIVERSE --as-of/past --format/csv"},
+     "UNIVERSE --as-of/past --format/csv", Mode::full, false, "UNIVERSE",
+     "the name of a universe; 'tickstock-cache universes' lists them"},
     {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
     {"deliver", "Publish the events that are still pending", Command::deliver, "--discard"},
     {"replay", "Show how the universes would have changed over days of prices", Command::replay,
-     "--from --to --against --format/csv"},
+     "--from --to --against --format/csv", Mode::full, false, "--from --to",
+     "--from and --to, the first and the last day; see 'tickstock-cache replay --help'"},
     {"config", "Show the settings that hold, and where each comes from", Command::config,
      "--example --format"},
 }};
@@ -208,19 +219,7 @@ class CommandLine {
                   fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'",
                               given[0], given[1]));
     }
-    if (options_.command == Command::replay && !(options_.from && options_.to)) {
-      throw Error(ErrorKind::usage,
-                  "replay needs --from and --to, the first and the last day; see "
-                  "'tickstock-cache replay --help'");
-    }
-    if (options_.command == Command::task && options_.mode == Mode::undo && !options_.undo) {
-      throw Error(ErrorKind::usage,
-                  "undo needs the id of a run; 'tickstock-cache history' lists them");
-    }
-    if (options_.command == Command::members && !options_.universe) {
-      throw Error(ErrorKind::usage,
-                  "members needs the name of a universe; 'tickstock-cache universes' lists them");
-    }
+    require_needed();
     if (options_.from && *options_.from > *options_.to) {
       throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");
     }
@@ -286,6 +285,17 @@ class CommandLine {
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text + help;
+  }
+
+  /// \throws Error (usage) where the command lacks what it needs.
+  void require_needed() const {
+    const std::string name = app_.get_subcommands().front()->get_name();
+    const auto row = std::find_if(command_table.begin(), command_table.end(),
+                                  [&name](const CommandRow& each) { return each.name == name; });
+    for (const std::string& flag : CLI::detail::split(row->needed, ' ')) {
+      if (flag.empty() || flags_.contains(flag)) continue;
+      throw Error(ErrorKind::usage, fmt::format("{} needs {}", name, row->remedy));
+    }
   }
 
   void give(const Setting& setting, const Value& value, const std::string& flag) {

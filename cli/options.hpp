@@ -20,7 +20,8 @@ enum class Command : unsigned char {
   check,
   deliver,
   config,
-  replay
+  replay,
+  explain
 };
 
 /// The command line, read and checked, but not yet merged with environment and configuration file.
@@ -63,7 +64,8 @@ struct Options {
   std::optional<Day> from;
   std::optional<Day> to;
   std::optional<std::string> against;  ///< another configuration file
-  // members
+  // members and explain
+  std::optional<std::string> symbol;
   std::optional<std::string> universe;
   // history
   tables::ChangeFilter changes;

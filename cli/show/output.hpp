@@ -6,6 +6,7 @@
 #include "settings.hpp"
 #include "show/screen.hpp"
 #include "sync/check.hpp"
+#include "sync/explain.hpp"
 #include "sync/members.hpp"
 #include "sync/replay.hpp"
 #include "sync/report.hpp"
@@ -34,6 +35,9 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
 /// \param format `text`, `json` or `csv`
 std::string show_members(const sync::MembersReport& report, const std::string& format,
                          const Output& output);
+
+/// Why a symbol is in universes or not; as text a few sentences for each universe.
+std::string show_explanation(const sync::ExplainReport& report, const Output& output);
 
 /// What policies would have come to. \param files the configuration of each, empty for none
 /// \param format `text`, `json` or `csv`, a line a night and universe

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <clocale>
-#include <cmath>
 #include <cstdint>
 #include <cwchar>
 #include <numeric>
@@ -108,14 +107,6 @@ std::string printable(std::string_view text) {
     }
   }
   return safe;
-}
-
-std::string dollars(double amount) {
-  if (!std::isfinite(amount)) return "-";
-  if (amount >= 1e12) return fmt::format("${:.2f} T", amount / 1e12);
-  if (amount >= 1e9) return fmt::format("${:.2f} B", amount / 1e9);
-  if (amount >= 1e6) return fmt::format("${:.2f} M", amount / 1e6);
-  return fmt::format("${:.0f}", amount);
 }
 
 std::size_t columns_of(std::string_view text) {

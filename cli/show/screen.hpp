@@ -39,9 +39,6 @@ std::string printable(std::string_view text);
 /// A field of CSV: in quotes where it needs them.
 std::string csv_field(const std::string& text);
 
-/// `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`; `-` for what is no finite number.
-std::string dollars(double amount);
-
 /// How many columns of a terminal a text takes: letters of East Asia two, combining ones none.
 std::size_t columns_of(std::string_view text);
 

@@ -10,16 +10,6 @@ namespace tickstock {
 
 namespace {
 
-/// Why a symbol is not active any more; empty for an active one.
-std::string departure_reason(const Market& market, SymbolId symbol) {
-  const auto listing = market.find(symbol);
-  if (!listing) return "not in the symbols table";
-  if (market.delisted(symbol)) {
-    return listing->delisted ? "delisted " + to_string(*listing->delisted) : "no longer active";
-  }
-  return listing->activity == Activity::unknown ? "not known to be active" : "";
-}
-
 /// What a condition that does not hold says of an active symbol.
 struct Absence {
   const Market& market;
@@ -174,6 +164,15 @@ void append_ipo_changes(const EntryWrite& write, const Market& market,
 }
 
 }  // namespace
+
+std::string departure_reason(const Market& market, SymbolId symbol) {
+  const auto listing = market.find(symbol);
+  if (!listing) return "not in the symbols table";
+  if (market.delisted(symbol)) {
+    return listing->delisted ? "delisted " + to_string(*listing->delisted) : "no longer active";
+  }
+  return listing->activity == Activity::unknown ? "not known to be active" : "";
+}
 
 std::string absence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
   if (std::string reason = departure_reason(market, symbol); !reason.empty()) return reason;

@@ -14,6 +14,10 @@
 
 namespace tickstock {
 
+/// Why a symbol is not active: `delisted 2026-08-20`, `not in the symbols table`; empty for an
+/// active one.
+std::string departure_reason(const Market& market, SymbolId symbol);
+
 /// Why a symbol does not belong into a universe: `delisted 2026-08-20`, `crossed $10 B downward`,
 /// `sector is Finance`, by the first condition that does not hold; empty where all hold. Where
 /// members keep their seats longer, for a member: `below $10 B for 2 nights, beyond the band of

@@ -30,13 +30,6 @@ bool all_hold(const std::vector<Condition>& conditions, const Market& market, Sy
       [&market, id](const Condition& condition) { return holds(condition, market, id); });
 }
 
-/// By SymbolId, who stands in an entry.
-std::vector<bool> standing(const Entry* entry, const Market& market) {
-  std::vector<bool> stands(entry == nullptr ? 0 : market.symbols().size());
-  if (entry != nullptr) entry->members.each([&stands](SymbolId id) { stands[id] = true; });
-  return stands;
-}
-
 bool is_in(const std::vector<bool>& set, SymbolId id) { return id < set.size() && set[id]; }
 
 /// Whether a market cap exceeds another by more than a percentage.
@@ -50,6 +43,50 @@ double cap_of(const Market& market, SymbolId id) {
 }
 
 }  // namespace
+
+std::vector<bool> standing(const Entry* entry, const Market& market) {
+  std::vector<bool> stands(entry == nullptr ? 0 : market.symbols().size());
+  if (entry != nullptr) entry->members.each([&stands](SymbolId id) { stands[id] = true; });
+  return stands;
+}
+
+Turn turn_of(const Universe& universe, std::size_t rank, bool stands) {
+  const std::size_t first = *universe.first;
+  const auto buffer = static_cast<std::size_t>(universe.stability.buffer);
+  if (rank <= first * (100 - buffer) / 100) return Turn::surely;
+  return stands && rank <= first * (100 + buffer) / 100 ? Turn::tolerably : Turn::otherwise;
+}
+
+void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
+                        const Universe& universe, const std::vector<bool>& stands) {
+  const std::string& issuer = universe.issuer;
+  // The best line of each issuer, and the best of those that stand there.
+  struct OfIssuer {
+    std::optional<SymbolId> best;
+    std::optional<SymbolId> standing;
+  };
+  const auto better = [&market](SymbolId id, const std::optional<SymbolId>& other) {
+    if (!other) return true;
+    const double cap = cap_of(market, id);
+    const double other_cap = cap_of(market, *other);
+    return cap != other_cap ? cap > other_cap : market.name(id) < market.name(*other);
+  };
+  std::unordered_map<LabelId, OfIssuer> by_issuer;
+  for (const SymbolId id : lines) {
+    OfIssuer& of = by_issuer[market.label_id(issuer, id)];
+    if (better(id, of.best)) of.best = id;
+    if (is_in(stands, id) && better(id, of.standing)) of.standing = id;
+  }
+  std::erase_if(lines, [&](SymbolId id) {
+    const LabelId label = market.label_id(issuer, id);
+    if (label == 0) return false;
+    const OfIssuer& of = by_issuer[label];
+    const bool stays =
+        of.standing &&
+        !exceeds(cap_of(market, *of.best), cap_of(market, *of.standing), universe.stability.band);
+    return id != (stays ? *of.standing : *of.best);
+  });
+}
 
 Selection::Selection(const Market& market, const Universes& universes, const Entries& before,
                      const std::vector<Waiting>& waiting, std::vector<Task> tasks)
@@ -262,24 +299,15 @@ std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* b
 
 void Selection::keep_first(Ids& members, const Ids& chosen, const Universe& universe,
                            const std::vector<bool>& stands) const {
-  const std::size_t first = *universe.first;
-  std::size_t places = first - chosen.size();
+  std::size_t places = *universe.first - chosen.size();
   if (members.size() <= places) return;
-  const auto buffer = static_cast<std::size_t>(universe.stability.buffer);
-  const std::size_t sure = first * (100 - buffer) / 100;
-  const std::size_t tolerated = first * (100 + buffer) / 100;
-  // Who is in for sure, then members within the buffer, then the rest: each by rank.
-  enum Turn { surely, tolerably, otherwise };
   std::vector<Turn> turns(members.size());
   std::array<std::size_t, 3> takers{};
   std::size_t ahead = 0;
   for (std::size_t i = 0; i < members.size(); ++i) {
     while (ahead < chosen.size() && precedes(chosen[ahead], members[i], universe.order)) ++ahead;
-    const std::size_t rank = ahead + i + 1;
-    turns[i] = rank <= sure                                     ? surely
-               : rank <= tolerated && is_in(stands, members[i]) ? tolerably
-                                                                : otherwise;
-    ++takers[turns[i]];
+    turns[i] = turn_of(universe, ahead + i + 1, is_in(stands, members[i]));
+    ++takers[static_cast<std::size_t>(turns[i])];
   }
   for (std::size_t& each : takers) {
     each = std::min(each, places);
@@ -287,42 +315,12 @@ void Selection::keep_first(Ids& members, const Ids& chosen, const Universe& univ
   }
   Ids kept;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    if (takers[turns[i]] == 0) continue;
-    --takers[turns[i]];
+    std::size_t& left = takers[static_cast<std::size_t>(turns[i])];
+    if (left == 0) continue;
+    --left;
     kept.push_back(members[i]);
   }
   members = std::move(kept);
-}
-
-void Selection::keep_primary_lines(Ids& members, const Universe& universe,
-                                   const std::vector<bool>& stands) const {
-  const std::string& issuer = universe.issuer;
-  // The best line of each issuer, and the best of those that stand there.
-  struct Lines {
-    std::optional<SymbolId> best;
-    std::optional<SymbolId> standing;
-  };
-  const auto better = [this](SymbolId id, const std::optional<SymbolId>& other) {
-    if (!other) return true;
-    const double cap = cap_of(market_, id);
-    const double other_cap = cap_of(market_, *other);
-    return cap != other_cap ? cap > other_cap : market_.name(id) < market_.name(*other);
-  };
-  std::unordered_map<LabelId, Lines> by_issuer;
-  for (const SymbolId id : members) {
-    Lines& lines = by_issuer[market_.label_id(issuer, id)];
-    if (better(id, lines.best)) lines.best = id;
-    if (is_in(stands, id) && better(id, lines.standing)) lines.standing = id;
-  }
-  std::erase_if(members, [&](SymbolId id) {
-    const LabelId label = market_.label_id(issuer, id);
-    if (label == 0) return false;
-    const Lines& lines = by_issuer[label];
-    const bool stays =
-        lines.standing && !exceeds(cap_of(market_, *lines.best), cap_of(market_, *lines.standing),
-                                   universe.stability.band);
-    return id != (stays ? *lines.standing : *lines.best);
-  });
 }
 
 void Selection::forget_who_left(const Universe& universe, const Ids& members) {
@@ -337,7 +335,14 @@ void Selection::forget_who_left(const Universe& universe, const Ids& members) {
   });
 }
 
-std::vector<SymbolId> Selection::members(const Universe& universe) {
+const Universe* Selection::seat_of(const std::string& group, SymbolId symbol) const {
+  const auto seats = seats_.find(group);
+  if (seats == seats_.end() || symbol >= seats->second.taken.size()) return nullptr;
+  const std::uint32_t number = seats->second.taken[symbol];
+  return number == 0 ? nullptr : seats->second.universes[number - 1].get();
+}
+
+std::vector<SymbolId> Selection::members(const Universe& universe, Contest* contest) {
   const Entry* before = find_entry(before_, universe.name);
   const bool looks_back =
       universe.additions || !universe.issuer.empty() || universe.stability.buffer > 0;
@@ -346,14 +351,19 @@ std::vector<SymbolId> Selection::members(const Universe& universe) {
   Ids chosen = included(universe);
   std::vector<bool> is_chosen(chosen.empty() ? 0 : market_.symbols().size());
   for (const SymbolId id : chosen) is_chosen[id] = true;
-  if (!universe.issuer.empty()) keep_primary_lines(members, universe, stands);
+  if (contest != nullptr) contest->seated = members;
+  if (!universe.issuer.empty()) keep_primary_lines(members, market_, universe, stands);
   std::erase_if(members, [&is_chosen](SymbolId id) { return is_in(is_chosen, id); });
   if (universe.order != Order::market_cap) sort(members, universe.order);
   if (universe.first) {
     sort(chosen, universe.order);
     chosen.resize(std::min(chosen.size(), *universe.first));
-    keep_first(members, chosen, universe, stands);
   }
+  if (contest != nullptr) {
+    contest->contenders = members;
+    contest->chosen = chosen;
+  }
+  if (universe.first) keep_first(members, chosen, universe, stands);
   if (universe.first || !universe.issuer.empty()) forget_who_left(universe, members);
   if (!chosen.empty()) {
     members.insert(members.end(), chosen.begin(), chosen.end());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -20,6 +21,27 @@ struct Waiting {
   Day as_of;   ///< the last of them
 };
 
+/// In which turn a symbol gets one of the places of a universe that has only so many: who is in for
+/// sure, then members within the buffer, then the rest.
+enum class Turn : unsigned char { surely, tolerably, otherwise };
+
+/// \param rank counted from 1, with those included by name \param stands whether it is a member
+Turn turn_of(const Universe& universe, std::size_t rank, bool stands);
+
+/// Leaves of each issuer the line that counts. \param stands by SymbolId, who is a member
+void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
+                        const Universe& universe, const std::vector<bool>& stands);
+
+/// By SymbolId, who stands in an entry; nobody without one.
+std::vector<bool> standing(const Entry* entry, const Market& market);
+
+/// Who was left at each step to the members of a universe.
+struct Contest {
+  std::vector<SymbolId> seated;      ///< its conditions hold, or do for a member, and it has a seat
+  std::vector<SymbolId> contenders;  ///< without other lines and without those `chosen`, in order
+  std::vector<SymbolId> chosen;      ///< included by name, as many as there are places, in order
+};
+
 /// Finds the members of universes, one after the other in the order in which they are declared: in
 /// a group a symbol that has no seat goes to the first universe whose conditions hold for it.
 class Selection {
@@ -31,8 +53,12 @@ class Selection {
   Selection(const Market& market, const Universes& universes, const Entries& before,
             const std::vector<Waiting>& waiting, std::vector<Task> tasks);
 
-  /// Returns the members in order.
-  std::vector<SymbolId> members(const Universe& universe);
+  /// Returns the members in order. \param contest is told how it came to them
+  std::vector<SymbolId> members(const Universe& universe, Contest* contest = nullptr);
+
+  /// The universe that has the seat of a symbol in a group once the members of all of them were
+  /// found; null for none.
+  [[nodiscard]] const Universe* seat_of(const std::string& group, SymbolId symbol) const;
 
   /// Who waits from now on, of the groups that were asked for; in no order.
   [[nodiscard]] const std::vector<Waiting>& waiting() const { return waiting_; }
@@ -69,8 +95,6 @@ class Selection {
 
   [[nodiscard]] bool precedes(SymbolId a, SymbolId b, Order order) const;
   void sort(Ids& members, Order order) const;
-  void keep_primary_lines(Ids& members, const Universe& universe,
-                          const std::vector<bool>& stands) const;
   /// Leaves the first ones, as many as there are places beside those `chosen`. \param members in
   /// order, as those chosen are
   void keep_first(Ids& members, const Ids& chosen, const Universe& universe,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace tickstock {
 
@@ -15,14 +16,10 @@ struct Holds {
 
   bool operator()(const HasCap& /*any*/) const { return market.eligible(symbol); }
   bool operator()(const CapFrom& bound) const {
-    if (!market.eligible(symbol)) return false;
-    if (band == 0) return market.market_cap(symbol) >= bound.dollars;
-    return Percents{market.market_cap(symbol)} * 100 >= Percents{bound.dollars} * (100 - band);
+    return market.eligible(symbol) && reaches(market.market_cap(symbol), bound, band);
   }
   bool operator()(const CapBelow& bound) const {
-    if (!market.eligible(symbol)) return false;
-    if (band == 0) return market.market_cap(symbol) < bound.dollars;
-    return Percents{market.market_cap(symbol)} * 100 < Percents{bound.dollars} * (100 + band);
+    return market.eligible(symbol) && lies_below(market.market_cap(symbol), bound, band);
   }
   bool operator()(const ListedWithin& window) const {
     const auto listed = market.listed(symbol);
@@ -42,6 +39,16 @@ struct Holds {
 };
 
 }  // namespace
+
+bool reaches(double market_cap, const CapFrom& bound, int band) {
+  if (band == 0) return market_cap >= bound.dollars;
+  return Percents{market_cap} * 100 >= Percents{bound.dollars} * (100 - band);
+}
+
+bool lies_below(double market_cap, const CapBelow& bound, int band) {
+  if (band == 0) return market_cap < bound.dollars;
+  return Percents{market_cap} * 100 < Percents{bound.dollars} * (100 + band);
+}
 
 bool holds(const Condition& condition, const Market& market, SymbolId symbol, int band) {
   return std::visit(Holds{market, symbol, band}, condition);
@@ -85,6 +92,14 @@ Universes group_of(const Universes& universes, const std::string& group) {
 std::string dollars_text(double dollars) {
   return dollars >= 1e9 ? fmt::format("${:g} B", dollars / 1e9)
                         : fmt::format("${:g} M", dollars / 1e6);
+}
+
+std::string dollars(double amount) {
+  if (!std::isfinite(amount)) return "-";
+  if (amount >= 1e12) return fmt::format("${:.2f} T", amount / 1e12);
+  if (amount >= 1e9) return fmt::format("${:.2f} B", amount / 1e9);
+  if (amount >= 1e6) return fmt::format("${:.2f} M", amount / 1e6);
+  return fmt::format("${:.0f}", amount);
 }
 
 }  // namespace tickstock

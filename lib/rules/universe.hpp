@@ -54,6 +54,11 @@ struct Stability {
 /// Wide enough for a market cap times a percentage without rounding.
 using Percents = long double;
 
+/// Returns whether a market cap reaches a bound, or lies below it. \param band percent by which the
+/// bound is widened
+bool reaches(double market_cap, const CapFrom& bound, int band);
+bool lies_below(double market_cap, const CapBelow& bound, int band);
+
 /// Returns whether a condition is true of an active symbol.
 /// \param band percent by which bounds of market cap are widened, as they are for a member
 bool holds(const Condition& condition, const Market& market, SymbolId symbol, int band = 0);
@@ -126,5 +131,9 @@ Universes group_of(const Universes& universes, const std::string& group);
 
 /// `$10 B`, `$300 M`: a bound as reasons and messages write it.
 std::string dollars_text(double dollars);
+
+/// `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`: a market cap as people read it; `-` for what is
+/// no finite number.
+std::string dollars(double amount);
 
 }  // namespace tickstock

@@ -143,7 +143,7 @@ ends AS (
          max(id) FILTER (WHERE NOT later AND went) AS went
     FROM mine GROUP BY universe),
 lists AS (
-  SELECT universe, ends.last, ends.came, ends.went, s.since,
+  SELECT coalesce(ends.universe, s.universe) AS universe, ends.last, ends.came, ends.went, s.since,
          CASE WHEN n.id IS NOT NULL THEN n.content_before IS NOT NULL
               ELSE s.fingerprint <> 0 OR s.universe IS NULL END AS stood,
          CASE WHEN n.id IS NOT NULL THEN n.content_before -> 'symbols' ? $2
@@ -152,10 +152,11 @@ lists AS (
               WHEN $2 = ANY (c.removed) THEN false
               WHEN c.id IS NOT NULL THEN c.content_before -> 'symbols' ? $2
               ELSE (SELECT e.content -> 'symbols' ? $2 FROM {entries} e
-                     WHERE e.universe::text = universe) END AS member
+                     WHERE e.universe::text = ends.universe) END AS member
     FROM ends
     FULL JOIN (SELECT * FROM {states}
-                WHERE entries = $1 AND ($3::text IS NULL OR universe = $3)) s USING (universe)
+                WHERE entries = $1 AND ($3::text IS NULL OR universe = $3)) s
+           ON s.universe = ends.universe
     LEFT JOIN {changes} n ON n.id = ends.next
     LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL AND ends.next IS NULL)
 SELECT l.universe, coalesce(l.member, false), r.as_of::text, r.run_id

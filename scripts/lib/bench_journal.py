@@ -57,10 +57,10 @@ def journal_bytes(database: Database) -> int:
 def questions(servers: Servers, program: str, pairs: int, nights: int) -> list[Duel]:
     """Asks a journal of so many nights, beside the status of the last run on an empty one."""
     say(f"{nights:,} nights in the journal")
-    empty = servers.database("empty").create()
+    empty = servers.database("no_years").create()
     empty.script(SCRIPTS / "sample-market.sql", {"symbols": SYMBOLS, "as_of": GENERATED_DAY})
     wall_time(Command((program, "init", "-q"), empty.environment), servers.scratch)
-    full = servers.database("full").copy_of(empty)
+    full = servers.database("years").copy_of(empty)
     wall_time(sync(program, empty, GENERATED_DAY), servers.scratch)
     options = ("--config", config(servers, "sixty", "[guards]\nmax_removed_percent = 100\n" +
                                   declarations(full, UNIVERSES - OWNED)))

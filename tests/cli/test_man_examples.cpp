@@ -74,7 +74,8 @@ void prepare(Fixture& fixture, const std::string& page) {
   const Names night{"sync", "-q", "--as-of", "2026-08-21", "--run-id", "night-2026-08-21"};
   if (page == "tickstock-cache-deliver.1") {
     REQUIRE(fixture.run(night, redis_down()).status == 6);
-  } else if (page == "tickstock-cache-status.1" || page == "tickstock-cache-history.1") {
+  } else if (page == "tickstock-cache-status.1" || page == "tickstock-cache-history.1" ||
+             page == "tickstock-cache-explain.1") {
     REQUIRE(fixture.run(night).status == 0);
   }
 }

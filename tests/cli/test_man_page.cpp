@@ -189,6 +189,7 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
   const std::string output = read_file(source_root / "cli/show/output.hpp") +
                              read_file(source_root / "cli/show/listings.cpp") +
+                             read_file(source_root / "cli/show/explain.cpp") +
                              read_file(source_root / "cli/show/report.cpp") +
                              read_file(source_root / "cli/show/replay.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
@@ -196,7 +197,8 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;
   std::string documents = overview.section_text("OUTPUT") + page_of("sync").section_text("OUTPUT");
-  for (const char* command : {"status", "history", "universes", "check", "config", "replay"})
+  for (const char* command :
+       {"status", "history", "explain", "universes", "check", "config", "replay"})
     documents += page_of(command).section_text("DESCRIPTION");
   for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
                                    std::pair(documents, output)}) {

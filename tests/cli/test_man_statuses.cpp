@@ -25,6 +25,7 @@ class Trial {
   Names arguments(const Names& options = {}) const {
     Names all{command_};
     if (command_ == "replay") all = with(all, {"--from", "2024-01-02", "--to", market_day});
+    if (command_ == "explain") all.emplace_back("MEGA");
     for (const Names& each : {Names{"--as-of", market_day}, options}) {
       if (!each.empty() && help_.find("  " + each.front() + " ") != std::string::npos)
         all.insert(all.end(), each.begin(), each.end());

@@ -89,6 +89,32 @@ struct Past {
       }
     }
     CHECK(told > 0);
+    for (const auto& [day, lists] : days) {
+      if (day >= first) check_symbols(day, lists);
+    }
+  }
+
+  /// Of some symbols, each universe of a day is told.
+  void check_symbols(const std::string& day, const Lists& lists) {
+    for (const std::string& symbol :
+         {lists.at("mid_cap").front(), lists.at("micro_cap").back(), std::string("ZZZ")}) {
+      const ProcessResult result =
+          fixture.run({"explain", symbol, "--as-of", day, "--format", "json"});
+      INFO(day << " " << symbol << ": " << result.err);
+      REQUIRE(result.status == 0);
+      std::map<std::string, bool> told;
+      for (const Json& each : Json::parse(result.out).at("universes").items()) {
+        told[each.at("universe").str()] = each.at("member").boolean();
+      }
+      std::erase_if(told, [](const auto& each) {
+        return each.first.starts_with("theme_text") || each.first.starts_with("theme_malf");
+      });
+      std::map<std::string, bool> stood;
+      for (const auto& [universe, list] : lists) {
+        stood[universe] = std::count(list.begin(), list.end(), symbol) > 0;
+      }
+      CHECK(told == stood);
+    }
   }
 };
 

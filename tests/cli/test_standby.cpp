@@ -133,6 +133,7 @@ TEST_CASE("on a replica that has caught up a dry run says what it says on the pr
                                {"history"},
                                {"history", "--universe", "tech"},
                                {"history", "--symbol", "GONE"},
+                               {"explain", "GONE"},
                                {"universes"}}) {
     const ProcessResult on_primary = scene.fixture.run(with(command, {"--format", "json"}));
     const ProcessResult on_replica =

@@ -169,7 +169,7 @@ TEST_CASE("tables fit 80 columns, use 200, and are whole in a pipe") {
   REQUIRE(run_task(fixture, {"sync", "--run-id", short_id}).status == 0);
   for (const Names& command : {Names{"history"}, Names{"history", "--universe", theme},
                                Names{"history", "--symbol", "GONE"}, Names{"universes"},
-                               Names{"dry-run", "--as-of", market_day}}) {
+                               Names{"explain", "MID"}, Names{"dry-run", "--as-of", market_day}}) {
     INFO(fmt::format("{}", fmt::join(command, " ")));
     std::size_t longest = 0;
     for (const auto& [columns, bytes] : {std::pair(80, 80U), std::pair(200, 200U)}) {

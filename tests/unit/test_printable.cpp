@@ -1,10 +1,12 @@
 #include <limits>
 
 #include "domain/text.hpp"
+#include "rules/universe.hpp"
 #include "show/screen.hpp"
 #include "support/catch.hpp"
 
 using namespace tickstock::cli;
+using tickstock::dollars;
 
 TEST_CASE("control characters are shown, letters are kept") {
   CHECK(printable("NVDA ä 漢") == "NVDA ä 漢");

@@ -1,0 +1,430 @@
+#include "rules/explain.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <set>
+
+#include "domain/text.hpp"
+#include "rules/judge.hpp"
+#include "rules/plan.hpp"
+
+namespace tickstock {
+
+namespace {
+
+bool is_in(const std::vector<SymbolId>& list, SymbolId id) {
+  return std::find(list.begin(), list.end(), id) != list.end();
+}
+
+bool stands_in(const Entry* entry, SymbolId id) {
+  bool stands = false;
+  if (entry != nullptr) entry->members.each([&](SymbolId each) { stands = stands || each == id; });
+  return stands;
+}
+
+bool includes(const Universe& rule, std::string_view symbol) {
+  return std::count(rule.include.begin(), rule.include.end(), symbol) > 0;
+}
+
+/// Everything that the explanations of one symbol work with.
+struct Scene {
+  const Subject subject;
+  const Entries& entries;
+  const Universes universes;
+  const std::vector<Waiting>& waiting;
+  Selection selection;
+};
+
+/// A universe that decides on a symbol, step by step as Selection does.
+class Case {
+ public:
+  Case(Scene& scene, const Universe& rule)
+      : scene_(scene),
+        subject_(scene.subject),
+        rule_(rule),
+        entry_(find_entry(scene.entries, rule.name)),
+        stands_(standing(entry_, subject_.market)),
+        is_member_(stands(subject_.id)) {}
+
+  Explanation explain() {
+    scene_.selection.members(rule_, &contest_);
+    decide();
+    Explanation explanation{rule_.name, is_member_};
+    for (Part& part : parts_) explanation.decisions.push_back(part.decision);
+    explanation.outlook = outlook(explanation.belongs());
+    return explanation;
+  }
+
+ private:
+  void decide() {
+    if (rule_.additions && is_member_) {
+      parts_.push_back(judge_presence(subject_));
+      for (const Condition& condition : rule_.conditions) {
+        const auto* named = std::get_if<Named>(&condition);
+        if (named != nullptr && named->negated) parts_.push_back(judge(condition, subject_));
+      }
+      return;
+    }
+    if (rule_.additions && entry_ != nullptr && !entry_->readable) {
+      parts_.push_back(judge_unreadable(*entry_));
+    }
+    parts_.push_back(judge_activity(subject_));
+    if (includes(rule_, subject_.name())) return decide_on_included();
+    for (const Condition& condition : rule_.conditions) decide_on(condition);
+    if (!rule_.group.empty()) parts_.push_back(seat());
+    if (!rule_.issuer.empty()) parts_.push_back(line());
+    if (rule_.first) parts_.push_back(place());
+  }
+
+  /// Nothing else is asked of it.
+  void decide_on_included() {
+    parts_.push_back(
+        {{"included by name", "included", true}, "", "when it is no longer included by name"});
+    if (!rule_.first) return;
+    parts_.push_back(judge(HasCap{}, subject_));
+    if (rule_.include.size() <= *rule_.first) return;
+    const bool is_chosen =
+        is_in(contest_.chosen, subject_.id) ||
+        (!subject_.market.eligible(subject_.id) && contest_.chosen.size() < *rule_.first);
+    parts_.push_back({{fmt::format("one of the first {} included by name", *rule_.first),
+                       is_chosen ? "one of them" : "behind them", is_chosen},
+                      "fewer included before it"});
+  }
+
+  void decide_on(const Condition& condition) {
+    const bool keeps = is_member_ && rule_.keeps_seats();
+    const bool is_label = rule_.keeps_blank && &condition == &rule_.conditions.front();
+    Part part =
+        judge(condition, subject_, {keeps ? rule_.stability.band : 0, is_label && is_member_});
+    const int nights = keeps ? rule_.stability.nights : 1;
+    const bool may_wait = subject_.market.active(subject_.id) &&
+                          !rule_.excludes(subject_.market, subject_.id) &&
+                          (!rule_.asks_for_cap() || subject_.cap > 0);
+    part.is_patient = nights > 1;
+    if (nights > 1 && may_wait && !part.decision.holds) {
+      part.decision.condition += fmt::format(", or outside for fewer than {} nights", nights);
+      part.decision.value += fmt::format(", outside for {} of {} nights", nights_waited(), nights);
+      // It is seated without the condition.
+      part.decision.holds = part.waits = is_in(contest_.seated, subject_.id);
+    }
+    parts_.push_back(std::move(part));
+  }
+
+  [[nodiscard]] int nights_waited() const {
+    for (const Waiting& each : scene_.waiting) {
+      const bool is_it = each.symbol == subject_.id && each.universe == rule_.name &&
+                         each.group == rule_.seat_group();
+      if (is_it) return each.nights;
+    }
+    return 0;
+  }
+
+  /// Whether a universe would give it a seat that it doesn't have yet, if it were active.
+  [[nodiscard]] bool accepts(const Universe& rule) const {
+    const bool stands =
+        rule.keeps_blank && stands_in(find_entry(scene_.entries, rule.name), subject_.id);
+    return std::all_of(rule.conditions.begin(), rule.conditions.end(), [&](const auto& each) {
+      const bool is_label = rule.keeps_blank && &each == &rule.conditions.front();
+      return judge(each, subject_, {0, is_label && stands}).decision.holds;
+    });
+  }
+
+  /// The universe of the group that comes before this one; null for none.
+  [[nodiscard]] const Universe* rival(const Universe* seat) const {
+    const Universes group = group_of(scene_.universes, rule_.group);
+    for (const auto& each : group) {
+      const bool has_cap = !each->first || subject_.cap > 0;
+      if (includes(*each, subject_.name()) && has_cap) return each.get();
+    }
+    if (seat == &rule_) return nullptr;
+    const bool keeps = seat != nullptr && seat->keeps_seats() &&
+                       stands_in(find_entry(scene_.entries, seat->name), subject_.id);
+    if (keeps) return seat;
+    for (const auto& each : group) {
+      if (each.get() == &rule_) break;
+      if (accepts(*each)) return each.get();
+    }
+    return nullptr;
+  }
+
+  Part seat() {
+    const Universe* seat = scene_.selection.seat_of(rule_.group, subject_.id);
+    const Universe* rival = this->rival(seat);
+    const std::string value = rival != nullptr  ? "taken by " + rival->name
+                              : seat == nullptr ? "free"
+                              : seat == &rule_  ? "has its seat"
+                                                : "in " + seat->name + ", declared later";
+    return {{fmt::format("not taken by another universe of group {}", rule_.group), value,
+             rival == nullptr},
+            rival == nullptr ? "" : "to leave " + rival->name};
+  }
+
+  /// The lines of its issuer that have a seat, with itself.
+  [[nodiscard]] std::vector<SymbolId> lines() const {
+    const LabelId issuer = subject_.market.label_id(rule_.issuer, subject_.id);
+    std::vector<SymbolId> lines;
+    if (issuer != 0) {
+      std::copy_if(
+          contest_.seated.begin(), contest_.seated.end(), std::back_inserter(lines),
+          [&](SymbolId id) { return subject_.market.label_id(rule_.issuer, id) == issuer; });
+    }
+    if (!is_in(lines, subject_.id)) lines.push_back(subject_.id);
+    return lines;
+  }
+
+  Part line() {
+    std::vector<SymbolId> lines = this->lines();
+    Part part{{"the line of its issuer that counts", ""}};
+    if (subject_.market.label_id(rule_.issuer, subject_.id) == 0) {
+      part.decision.value = rule_.issuer + " is blank";
+      part.decision.holds = true;
+      return part;
+    }
+    keep_primary_lines(lines, subject_.market, rule_, stands_);
+    const SymbolId counts = lines.front();
+    part.decision.value = std::string(subject_.market.name(counts));
+    part.decision.holds = counts == subject_.id;
+    part.loss = "when another line of its issuer exceeds it";
+    if (part.decision.holds) return part;
+    // The line that stands there has the band on its side.
+    const double band = rule_.stability.band / 100.0;
+    const double other = subject_.market.market_cap(counts);
+    const double needed = stands(counts) ? other * (1 + band)
+                          : is_member_   ? other / (1 + band)
+                                         : other;
+    part.need = "a market cap above that of " + part.decision.value;
+    if (subject_.cap > 0) part.more = std::max(needed - subject_.cap, 1.0);
+    return part;
+  }
+
+  [[nodiscard]] double cap_of(SymbolId id) const {
+    return id == subject_.id ? subject_.cap : subject_.market.market_cap(id);
+  }
+
+  /// Whether one stands before the other in the universe's order, as if the symbol were active.
+  [[nodiscard]] bool precedes(SymbolId a, SymbolId b) const {
+    const Market& market = subject_.market;
+    if (rule_.order == Order::newest && market.listed(a) != market.listed(b)) {
+      return market.listed(a) > market.listed(b);
+    }
+    if (rule_.order == Order::market_cap && cap_of(a) != cap_of(b)) return cap_of(a) > cap_of(b);
+    return market.name(a) < market.name(b);
+  }
+
+  /// Who else is ranked, in order. \param chosen tells of each whether it is included by name
+  std::vector<SymbolId> others(std::vector<bool>& chosen) const {
+    std::vector<SymbolId> contenders = contest_.contenders;
+    std::vector<SymbolId> of_issuer{subject_.id};
+    if (!rule_.issuer.empty()) of_issuer = lines();
+    std::erase_if(contenders, [&](SymbolId id) { return is_in(of_issuer, id); });
+    std::vector<SymbolId> others;
+    std::merge(contenders.begin(), contenders.end(), contest_.chosen.begin(), contest_.chosen.end(),
+               std::back_inserter(others),
+               [this](SymbolId a, SymbolId b) { return precedes(a, b); });
+    const std::set<SymbolId> names(contest_.chosen.begin(), contest_.chosen.end());
+    for (const SymbolId id : others) chosen.push_back(names.contains(id));
+    return others;
+  }
+
+  /// Whether it would be in if so many of the others stood before it.
+  [[nodiscard]] bool is_in_behind(std::size_t ahead, const std::vector<SymbolId>& others,
+                                  const std::vector<bool>& chosen) const {
+    const Turn turn = turn_of(rule_, ahead + 1, is_member_);
+    std::size_t earlier = 0;  // others that have their places before it
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      if (chosen[i]) continue;
+      const Turn other = turn_of(rule_, i + 1 + (i < ahead ? 0 : 1), stands(others[i]));
+      if (other < turn || (other == turn && i < ahead)) ++earlier;
+    }
+    return earlier < *rule_.first - contest_.chosen.size();
+  }
+
+  /// How many ranks are in; they are the first ones.
+  [[nodiscard]] std::size_t last_rank(const std::vector<SymbolId>& others,
+                                      const std::vector<bool>& chosen) const {
+    std::size_t last = 0;
+    std::size_t out = others.size() + 1;
+    while (last < out) {
+      const std::size_t middle = (last + out) / 2;
+      if (is_in_behind(middle, others, chosen)) {
+        last = middle + 1;
+      } else {
+        out = middle;
+      }
+    }
+    return last;
+  }
+
+  Part place() {
+    std::vector<bool> chosen;
+    const std::vector<SymbolId> others = this->others(chosen);
+    const auto rank = static_cast<std::size_t>(
+        std::partition_point(others.begin(), others.end(),
+                             [this](SymbolId id) { return precedes(id, subject_.id); }) -
+        others.begin() + 1);
+    const std::size_t last = last_rank(others, chosen);
+    const bool is_full = last <= others.size();
+    constexpr std::array<std::string_view, 3> orders{"", " by newest listing", " by symbol"};
+    Part part;
+    part.decision.condition =
+        fmt::format("rank {} or better{}{}", is_full ? last : *rule_.first,
+                    orders[static_cast<std::size_t>(rule_.order)],
+                    is_full && last != *rule_.first ? fmt::format(" ({})", exception()) : "");
+    if (subject_.cap <= 0) {
+      part.decision.value = "no rank";
+      return part;
+    }
+    part.decision.value = fmt::format("rank {}", rank);
+    part.decision.holds = rank <= last;
+    const bool by_cap = rule_.order == Order::market_cap;
+    if (!part.decision.holds && last == 0) {
+      part.need = "a place that those included by name leave";
+    } else if (!part.decision.holds) {
+      part.ranks = rank - last;
+      part.need = counted(part.ranks, "rank", "ranks");
+      if (by_cap) part.more = std::max(cap_of(others[last - 1]) - subject_.cap, 1.0);
+    } else if (is_full) {
+      part.loss = counted(last - rank + 1, "rank", "ranks") + " down";
+      const double spare = subject_.cap - cap_of(others[last - 1]);
+      if (by_cap) part.loss = fmt::format("with {} less, or {}", enough(spare), part.loss);
+    } else {
+      part.loss = fmt::format("when {} others rank before it", *rule_.first);
+    }
+    return part;
+  }
+
+  /// Why another rank than the last one counts.
+  [[nodiscard]] std::string exception() const {
+    std::string words = std::to_string(*rule_.first);
+    if (rule_.stability.buffer > 0) {
+      words += fmt::format(" with a buffer of {} %", rule_.stability.buffer);
+    }
+    if (!contest_.chosen.empty()) {
+      words += fmt::format(" with {} included by name", contest_.chosen.size());
+    }
+    return words;
+  }
+
+  template <typename Matter>
+  [[nodiscard]] std::string needs(Matter matters) const {
+    std::vector<std::string> words;
+    double more = 0;
+    std::string or_ranks;
+    for (const Part& part : parts_) {
+      if (!matters(part)) continue;
+      if (part.more == 0 && !part.need.empty()) words.push_back(part.need);
+      if (part.more <= more) continue;
+      more = part.more;
+      or_ranks = part.ranks == 0 ? "" : ", or " + part.need;
+    }
+    const std::string cap = "a market cap";
+    const bool says_which = std::any_of(words.begin(), words.end(), [&cap](const auto& each) {
+      return each.starts_with(cap + " ");
+    });
+    if (says_which) std::erase(words, cap);
+    if (more == 0) return joined(words, " and ");
+    words.insert(words.begin(), enough(more) + " more" + or_ranks);
+    return joined(words, or_ranks.empty() ? " and " : ", and ");
+  }
+
+  [[nodiscard]] std::string losses() const {
+    std::vector<std::string> patient;
+    std::vector<std::string> words;
+    for (const Part& part : parts_) {
+      if (!part.loss.empty()) (part.is_patient ? patient : words).push_back(part.loss);
+    }
+    if (!patient.empty()) {
+      const std::string nights = fmt::format(" for {} nights", rule_.stability.nights);
+      words.push_back(joined(patient, " or ") + nights);
+    }
+    // That everybody leaves who is delisted goes without saying.
+    if (words.size() > 1) words.erase(words.begin());
+    return joined(words, ", or ");
+  }
+
+  [[nodiscard]] std::string outlook(bool belongs) const {
+    const std::string missing = needs([](const Part& part) { return !part.decision.holds; });
+    if (!is_member_)
+      return belongs ? "The next run adds it." : fmt::format("It needs {}.", missing);
+    if (!belongs) {
+      return fmt::format("The next run removes it; to stay, it needs {}.", missing);
+    }
+    const std::string awaited = needs([](const Part& part) { return part.waits; });
+    if (awaited.empty()) return fmt::format("It leaves {}.", losses());
+    const int left = std::max(rule_.stability.nights - nights_waited(), 1);
+    return fmt::format("It leaves after {}; to stay, it needs {}.",
+                       counted(static_cast<std::uint64_t>(left), "more night", "more nights"),
+                       awaited);
+  }
+
+  [[nodiscard]] bool stands(SymbolId id) const { return id < stands_.size() && stands_[id]; }
+
+  Scene& scene_;
+  const Subject& subject_;
+  const Universe& rule_;
+  const Entry* entry_;
+  std::vector<bool> stands_;
+  bool is_member_;
+  Contest contest_;
+  std::vector<Part> parts_;
+};
+
+/// An entry to which no rule adds.
+Explanation explain_cleaned(const std::string& name, const Entry& entry, const Subject& subject) {
+  Explanation explanation{name, stands_in(&entry, subject.id)};
+  if (!entry.readable) {
+    explanation.decisions = {judge_unreadable(entry).decision};
+    explanation.outlook = "Its content can't be read, so it is left alone.";
+  } else if (!explanation.member) {
+    explanation.decisions = {{"added by another program", "not added", false}};
+    explanation.outlook = "No rule adds to this entry.";
+  } else {
+    explanation.decisions = {judge_presence(subject).decision};
+    explanation.outlook = explanation.belongs()
+                              ? "Only a delisting removes it; no rule adds to this entry."
+                              : "The next run removes it.";
+  }
+  return explanation;
+}
+
+}  // namespace
+
+bool Explanation::belongs() const {
+  return std::all_of(decisions.begin(), decisions.end(),
+                     [](const Decision& each) { return each.holds; });
+}
+
+std::vector<Explanation> explain(const Market& market, const Entries& entries, const Policy& policy,
+                                 const std::vector<Waiting>& waiting, SymbolId symbol,
+                                 const std::optional<std::string>& only) {
+  std::vector<Warning> warnings;
+  const Universes universes = expand(policy.universes(), market, entries, warnings);
+  Scene scene{subject_of(market, symbol), entries, universes, waiting,
+              Selection(market, universes, entries, waiting, tasks_of(Mode::full, policy))};
+  std::vector<Explanation> explanations;
+  std::set<std::string_view> ruled;
+  std::set<std::string_view> seated;
+  for (const auto& universe : universes) {
+    ruled.insert(universe->name);
+    if (only && universe->name != *only) continue;
+    if (!universe->group.empty() && seated.insert(universe->group).second) {
+      // Who has the seat is known once all of them have taken theirs.
+      for (const auto& each : group_of(universes, universe->group)) {
+        scene.selection.members(*each);
+      }
+    }
+    explanations.push_back(Case(scene, *universe).explain());
+  }
+  for (const auto& [name, entry] : entries) {
+    if (ruled.contains(name) || (only && name != *only) || !policy.cleans(entry->cache_type)) {
+      continue;
+    }
+    explanations.push_back(explain_cleaned(name, *entry, scene.subject));
+  }
+  return explanations;
+}
+
+}  // namespace tickstock
