@@ -97,7 +97,7 @@ struct Past {
   /// Of some symbols, each universe of a day is told.
   void check_symbols(const std::string& day, const Lists& lists) {
     for (const std::string& symbol :
-         {lists.at("mid_cap").front(), lists.at("micro_cap").back(), std::string("ZZZ")}) {
+         {lists.at("mid_cap").front(), lists.at("micro_cap").back(), lists.at("top_100").back()}) {
       const ProcessResult result =
           fixture.run({"explain", symbol, "--as-of", day, "--format", "json"});
       INFO(day << " " << symbol << ": " << result.err);
