@@ -134,7 +134,7 @@ TEST_CASE("the document has the conditions of each universe, and since when by w
   scene.set("MID", "market_cap = 500000000");
   REQUIRE(run_task(scene.fixture, {"sync", "--run-id", "night-2"}).status == 0);
   const Json document = explain(scene.fixture, {"MID"});
-  CHECK(document.keys() == Names{"schema_version", "symbol", "universes"});
+  CHECK(document.keys() == Names{"schema_version", "symbol", "as_of", "universes"});
   CHECK(document.at("symbol").str() == "MID");
   CHECK(memberships(document) ==
         Names{"mega_cap no - -", "large_cap no - -", "mid_cap no 2024-06-28 night-2",

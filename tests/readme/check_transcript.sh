@@ -21,7 +21,7 @@ scripts/demo 2>"$scratch/log" | sed 1d | without_times >"$scratch/printed" || {
   cat "$scratch/log" >&2
   exit 1
 }
-{ block 1 && block 3; } | without_times >"$scratch/excerpt"
+{ block 1 && block 3 && block 4; } | without_times >"$scratch/excerpt"
 block 2 | without_times >"$scratch/transcript"
 
 if [[ ! -s $scratch/excerpt || ! -s $scratch/printed ]]; then
