@@ -12,10 +12,11 @@ std::string moved_on(const Undone& undone, const Entry* now) {
     return fmt::format("universe '{}' {} since, by {}{}", undone.universe, what,
                        undone.changed_by.empty() ? "another writer" : "run ", undone.changed_by);
   };
+  // What came since may have been undone.
+  if (now != nullptr && undone.left && *undone.left == now->fingerprint) return "";
   if (!undone.changed_by.empty()) return since("was changed");
   if (now == nullptr) return since("was deleted");
-  const bool is_same = !undone.left || *undone.left == now->fingerprint;
-  return is_same ? "" : since("was changed");
+  return undone.left ? since("was changed") : "";
 }
 
 bool is_same(const Entry& a, const Entry& b) {

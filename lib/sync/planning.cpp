@@ -208,10 +208,10 @@ void require_approval(const Report& report, const RunOptions& options) {
   const auto refusing = std::find_if(report.guards.begin(), report.guards.end(),
                                      [](const GuardResult& guard) { return guard.refused; });
   if (refusing == report.guards.end()) return;
+  const std::string remedy = options.undo ? "read" : "fix the data, or read";
   throw Error(ErrorKind::refused,
-              "refused by a guard: " + refusing->sentence +
-                  "; fix the data, or read a dry run and approve exactly this plan: " +
-                  approval(options, report));
+              "refused by a guard: " + refusing->sentence + "; " + remedy +
+                  " a dry run and approve exactly this plan: " + approval(options, report));
 }
 
 }  // namespace tickstock::sync

@@ -104,6 +104,7 @@ void Run::prepare() {
   if (options_.undo) {
     const tables::RunView run = tables::require_run(*database_, options_.undo);
     to_undo_ = changed_by(run);
+    undoes_undo_ = run.record.mode == to_string(Mode::undo);
     report_.undone = run.record.run_id;
   }
   open_companion();
@@ -346,8 +347,11 @@ Plan Run::plan_of(postgres::Transaction& transaction, Market& market, const Entr
   plan.waited = std::move(undone.waited);
   plan.waiting = std::move(undone.waiting);
   plan.waiting_elsewhere = past.waiting.size() - plan.waited.size();
-  report_.warnings.emplace_back("the next run on the same data makes the changes of run " +
-                                report_.undone + " again");
+  // Whether a run would repeat what an undo did depends on what that had undone.
+  report_.warnings.emplace_back(
+      undoes_undo_
+          ? "the next run brings the universes in line with the data, whatever is put back now"
+          : "the next run on the same data makes the changes of run " + report_.undone + " again");
   return plan;
 }
 

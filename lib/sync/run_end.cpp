@@ -82,7 +82,10 @@ void Run::apply(postgres::Transaction& transaction) {
       if (task.error && task.task == universe->task) unwritten.insert(universe->name);
     }
   }
-  const auto stays = [&](const Waiting& each) { return unwritten.contains(each.universe); };
+  const bool keeps_all = options_.undo && report_.status == RunStatus::completed_with_errors;
+  const auto stays = [&](const Waiting& each) {
+    return keeps_all || unwritten.contains(each.universe);
+  };
   std::vector<Waiting> waited = snapshot.plan.waited;
   std::vector<Waiting> waiting = snapshot.plan.waiting;
   std::erase_if(waited, stays);

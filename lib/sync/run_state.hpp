@@ -96,6 +96,7 @@ class Run {
   std::unique_ptr<events::Publisher> publisher_;  ///< null where events are switched off
   std::optional<tables::Database> database_;
   std::vector<std::string> to_undo_;                ///< the universes that the run to undo changed
+  bool undoes_undo_ = false;                        ///< that run was an undo itself
   std::unique_ptr<postgres::Companion> companion_;  ///< until the tables are read
   tables::Reading reading_;
   tables::Standing standing_;  ///< what the journal is told besides the plan of this attempt

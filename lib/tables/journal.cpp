@@ -312,11 +312,12 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
   PastRun past(database, day);
   const Result rows = past.ask(members_sql, {universe, past.position, past.finished_at});
   const bool is_known = rows.is_null(0, 0) || rows.boolean(0, 0);
-  if (!is_known || !rows.boolean(0, 1)) {
+  const bool stood = rows.boolean(0, 1);
+  if (!is_known || !stood) {
     throw Error(ErrorKind::failed,
                 fmt::format("universe '{}' {} on {}; the journal begins with {}, and "
                             "'tickstock-cache history --universe' lists what it knows",
-                            universe, is_known ? "did not exist" : "is not known to have existed",
+                            universe, stood ? "is not known to have existed" : "did not exist",
                             to_string(day), past.horizon));
   }
   auto symbols = list_of(rows, 0, 2);

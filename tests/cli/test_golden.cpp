@@ -16,9 +16,11 @@ std::string normalised(std::string text) {
   const std::vector<std::pair<std::regex, std::string>> replacements{
       {std::regex(R"(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d\d\d)?Z)"), "TIME"},
       {std::regex(R"([0-9a-f]{64})"), "DIGEST"},
+      // Those of the market lie in 2024.
+      {std::regex(R"(20(2[5-9]|[3-9]\d)-\d\d-\d\d)"), "TODAY"},
       {std::regex(R"(\d+\.\d\d\d s)"), "SECONDS s"},
       {std::regex(R"("duration_seconds":[0-9.e-]+)"), R"("duration_seconds":SECONDS)"},
-      {std::regex(R"re(\{"(change_type|name|level)")re"), "\n{\"$1\""},
+      {std::regex(R"re(\{"(change_type|name|level|symbol)")re"), "\n{\"$1\""},
       {std::regex(R"re(,"(task_results|total_changes|errors|events)")re"), ",\n\"$1\""},
   };
   for (const auto& [pattern, word] : replacements) text = std::regex_replace(text, pattern, word);
@@ -101,6 +103,28 @@ TEST_CASE("the reports of two nights are as they were") {
   check_golden("status.txt", fixture.run({"status", "night-2"}));
   check_golden("status.json", fixture.run({"status", "night-2", "--format", "json"}));
   check_golden("history.txt", fixture.run({"history"}));
+}
+
+TEST_CASE("the members of a universe and the reports of an undo are as they were") {
+  Fixture fixture;
+  add_first_night(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-28", "--run-id", "night-1"}).status == 0);
+  move_market(fixture);
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-29", "--run-id", "night-2"}).status == 0);
+  const Names now{"members", "theme_chips"};
+  const Names past = with(now, {"--as-of", "2024-06-28"});
+  check_golden("members.txt", fixture.run(now));
+  check_golden("members.json", fixture.run(with(now, {"--format", "json"})));
+  check_golden("members.csv", fixture.run(with(now, {"--format", "csv"})));
+  check_golden("members_past.txt", fixture.run(past));
+  check_golden("members_past.json", fixture.run(with(past, {"--format", "json"})));
+  const Names undo{"undo", "night-2"};
+  check_golden("undo_dry_run.txt", fixture.run(with(undo, {"--dry-run"})));
+  check_golden("undo.txt", fixture.run(with(undo, {"--run-id", "back"})));
+  check_golden("undo.json", fixture.run({"undo", "back", "--run-id", "forth", "--format", "json"}));
+  fixture.database().execute("DELETE FROM cache_entries WHERE universe = 'theme_chips'");
+  check_golden("undo_refused.txt", fixture.run({"undo", "forth", "--dry-run", "--summary"}), 4);
 }
 
 TEST_CASE("the reports of a refused run are as they were") {

@@ -11,8 +11,17 @@ using namespace tickstock::test;
 
 namespace {
 
-/// So that themes has something to do.
-const std::string declared = "[[universe]]\nname = 'all'\ncap_from = 1\n";
+/// The last run that changed an entry; some word where there is none.
+std::string last_run(Fixture& fixture) {
+  Database& database = fixture.database();
+  if (database.value("SELECT to_regclass('cache_sync_runs')").empty()) return "none";
+  return database.value(
+      "SELECT coalesce((SELECT run_id FROM cache_sync_runs WHERE universes_changed > 0 "
+      "ORDER BY position DESC LIMIT 1), 'none')");
+}
+
+/// So that themes has something to do, and nothing waits for long.
+const std::string declared = "[timeouts]\ncommit = 2\n[[universe]]\nname = 'all'\ncap_from = 1\n";
 
 /// A command with its options, and what it ended with.
 class Trial {
@@ -21,9 +30,13 @@ class Trial {
 
   const Strings& seen() const { return seen_; }
 
+  bool undoes() const { return command_ == "undo"; }
+
   /// The command line; an option that the command does not have is left out with its value.
-  Names arguments(const Names& options = {}) const {
+  Names arguments(const Names& options = {}, const std::string& run_id = "first") const {
     Names all{command_};
+    if (undoes()) all.push_back(run_id);
+    if (command_ == "members") all.emplace_back("mega_cap");
     if (command_ == "replay") all = with(all, {"--from", "2024-01-02", "--to", market_day});
     if (command_ == "explain") all.emplace_back("MEGA");
     for (const Names& each : {Names{"--as-of", market_day}, options}) {
@@ -33,10 +46,10 @@ class Trial {
     return all;
   }
 
-  void run(const Fixture& fixture, const Names& options = {}, const Environment& extra = {}) {
+  void run(Fixture& fixture, const Names& options = {}, const Environment& extra = {}) {
     Environment environment = extra;
     environment.emplace("TICKSTOCK_CACHE_CONFIG", config_);
-    note(fixture.run(arguments(options), environment));
+    note(fixture.run(arguments(options, last_run(fixture)), environment));
   }
 
   void note(const ProcessResult& result) {
@@ -72,14 +85,16 @@ void run_through(Trial& trial) {
   fixture.database().execute(
       "INSERT INTO ohlcv_daily (symbol, date, close) VALUES ('MID', '2024-01-02', 1)");
   REQUIRE(fixture.run({"init"}).status == 0);
-  sync(fixture);
+  REQUIRE(run_task(fixture, {"sync", "--run-id", "first"}).status == 0);
   trial.run(fixture);
+  // The universes were changed since.
+  if (trial.undoes()) trial.note(fixture.run(trial.arguments({}, "first")));
   trial.note(fixture.run(with(trial.arguments(), {"--nonsense"})));
   trial.note(fixture.run(trial.arguments(), {{"TICKSTOCK_CACHE_CONFIG", "/nonexistent"}}));
   trial.run(fixture, {}, {{"DATABASE_URL", "postgresql://127.0.0.1:1/none"}});
   RunOptions full = fixture.options();
   full.stdout_path = "/dev/full";
-  trial.note(run_process(Fixture::command(trial.arguments()), full));
+  trial.note(run_process(Fixture::command(trial.arguments({}, last_run(fixture))), full));
 
   Session holder = fixture.database().connect();
   holder.execute("BEGIN");
@@ -108,6 +123,10 @@ void run_into_triggers(Trial& trial) {
   add_small_market(fixture);
   for (const std::string universe : {"mega_cap", "recent_ipos", "all"})
     fixture.set_entry(universe, "x", "{}");
+  if (trial.undoes()) {
+    REQUIRE(fixture.run({"init"}).status == 0);
+    sync(fixture);
+  }
   fixture.database().execute(R"(
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -116,6 +135,14 @@ void run_into_triggers(Trial& trial) {
     CREATE TRIGGER refuse BEFORE UPDATE ON cache_entries FOR EACH ROW EXECUTE FUNCTION refuse())");
   trial.run(fixture);
   fixture.database().execute("DROP TRIGGER refuse ON cache_entries");
+  if (trial.undoes()) {
+    // It has a record, which tells the outcome to whoever can still ask.
+    const CommitProxy proxy(fixture.database().postgres().port(), CommitProxy::Mode::vanish_after,
+                            2);
+    trial.run(fixture, {},
+              {{"DATABASE_URL", fixture.database().tcp_url("postgres", proxy.port())}});
+    return;
+  }
   at_commit(fixture, "cache_entries",
             "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60);");
   trial.run(fixture);

@@ -130,6 +130,23 @@ class Tour {
     task({"themes", "--config", config}, 0);
   }
 
+  /// What stood, what somebody else did to it, and what is put back.
+  void past() {
+    const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
+    expect({"members", "mid_cap"}, 0, reader);
+    expect({"members", "mid_cap", "--as-of", market_day}, 0, reader);
+    change("MID", "3000000000");
+    task({"sync", "--run-id", "wrong"}, 0);
+    expect({"undo", "wrong", "--dry-run"}, 0, reader);
+    expect({"undo", "wrong", "--run-id", "back"}, 0);
+    fixture_.database().execute("DELETE FROM cache_entries WHERE universe = 'mid_cap'");
+    expect({"check"}, 1, reader);
+    expect({"undo", "back", "--dry-run"}, 4, reader);
+    const Json plan =
+        Json::parse(fixture_.run({"undo", "back", "--dry-run", "--format", "json"}).out);
+    expect({"undo", "back", "--approve-plan", plan.at("plan_digest").str()}, 0);
+  }
+
   /// A member waits, and is back.
   void stable() {
     const std::string config = directory_.write("still.toml", "[stability]\nnights = 3\n");
@@ -258,6 +275,7 @@ TEST_CASE("the page of statements lists what the program sends to PostgreSQL, an
   tour.set_up();
   tour.nights();
   tour.declared();
+  tour.past();
   tour.stable();
   tour.in_the_way();
   tour.events();

@@ -1,4 +1,5 @@
-// What the command universes lists: every entry, of whatever type and content.
+// What the commands universes and members list: every entry, of whatever type and content, and who
+// is in one.
 
 #include "cli/scene.hpp"
 
@@ -141,6 +142,34 @@ TEST_CASE("universes lists 10,000 entries without their contents") {
 TEST_CASE("without a table of entries universes says what to name") {
   check_failure(Fixture({.entries = false}).run({"universes"}), 1,
                 "the table public.cache_entries does not exist");
+}
+
+TEST_CASE("members of a day are what the run left, and members says where nobody knows") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const auto on = [&fixture](const std::string& universe, const std::string& day) {
+    return fixture.run({"members", universe, "--as-of", day, "--format", "csv"});
+  };
+  check_failure(on("tech", market_day), 1, "no run is on record yet");
+  // On that day nobody had been listed lately.
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-10"}).status == 0);
+  fixture.set_entry("late", "theme", R"({"symbols": ["MID"], "count": 1})");
+  REQUIRE(run_task(fixture, {"sync"}).status == 0);
+  fixture.set_entry("mega_cap", "market_cap", R"({"symbols": ["HAND"], "count": 1})");
+
+  CHECK(on("mega_cap", market_day).out == "symbol,rank,cap\nMEGA,,\n");
+  CHECK(on("recent_ipos", market_day).out == "symbol,rank,cap\nNEW,,\n");
+  CHECK(on("late", "2024-12-31").out == "symbol,rank,cap\nMID,,\n");
+  CHECK_THAT(fixture.run({"members", "mega_cap"}).out, contains("HAND"));
+  check_failure(on("mega_cap", "2024-06-09"), 1,
+                "the journal does not reach back to 2024-06-09; it begins with 2024-06-10");
+  check_failure(on("recent_ipos", "2024-06-10"), 1,
+                "universe 'recent_ipos' did not exist on 2024-06-10; the journal begins with");
+  check_failure(on("late", "2024-06-10"), 1,
+                "universe 'late' is not known to have existed on 2024-06-10");
+  check_failure(on("mega_cup", market_day), 1, "did you mean 'mega_cap'?");
+  check_failure(fixture.run({"members", "mega_cup"}), 1, "did you mean 'mega_cap'?");
 }
 
 TEST_CASE("a failure of universes is a document, too") {

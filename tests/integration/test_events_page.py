@@ -13,7 +13,7 @@ from support import PROGRAM, ROOT, SECOND_DAY, Scene, wait_until
 
 from cache_sync_subscriber import CHANNELS
 
-TASKS = ("market_cap_recalculation", "ipo_assignment", "delisted_cleanup")
+TASKS = ("market_cap_recalculation", "ipo_assignment", "delisted_cleanup", "undo")
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -96,13 +96,15 @@ def real_events() -> list[tuple[str, Any]]:
                        for _, event in events)
 
         def run(command: str, run_id: str, status: int) -> None:
-            done = subprocess.run([PROGRAM, command, "--as-of", SECOND_DAY, "--run-id", run_id], check=False,
-                                  env=scene.environment, capture_output=True)
+            words = command.split() if command.startswith("undo ") else [command, "--as-of", SECOND_DAY]
+            done = subprocess.run([PROGRAM, *words, "--run-id", run_id], check=False, env=scene.environment,
+                                  capture_output=True)
             assert done.returncode == status, done.stderr
             wait_until("the end of " + run_id, lambda: receive(run_id))
 
         run("sync", "night", 0)
         run("market-cap", "caps", 0)
+        run("undo night", "back", 0)
         scene.break_universe("top_500")
         run("sync", "odd", 3)
         scene.break_market()
