@@ -173,6 +173,7 @@ class Tour {
     expect({"history", "--universe", "nope"}, 1, reader);
     expect({"history", "--symbol", "nope"}, 1, reader);
     expect({"explain", "MID"}, 0, reader);
+    expect({"explain", "MID", "--as-of", market_day}, 0, reader);
     expect({"universes"}, 0, reader);
     expect({"history", "--universe", "mid_cap", "--symbol", "MID"}, 0, reader);
     // What libpq asks a server that does not tell it.
