@@ -159,7 +159,9 @@ std::string show_history(const tables::History& history, const Output& output) {
                      history.running, "average_duration_seconds", history.average_duration),
         "limit", history.page.limit, "offset", history.page.offset);
   }
-  Table table({{"started"}, cut("run"), {"mode"}, {"status"}, number("changes"), number("took")});
+  // An id is what other commands are given, so it is shown whole.
+  Table table(
+      {cut("started"), {"run"}, cut("mode"), cut("status"), number("changes"), number("took")});
   for (const tables::RunView& view : history.runs) {
     const RunRecord& run = view.record;
     table.add({to_the_second(run.started_at), run.run_id, run.mode,
@@ -188,7 +190,7 @@ std::string show_changes(const tables::Changes& found, const Output& output) {
     return document("changes", json::list(found.changes, write_one), "total", found.total, "limit",
                     found.page.limit, "offset", found.page.offset);
   }
-  Table table({{"as of"}, cut("universe"), {"change"}, cut("reason"), cut("run")});
+  Table table({{"as of"}, cut("universe"), {"change"}, cut("reason"), {"run"}});
   for (const tables::ChangeView& change : found.changes) {
     // How many came, went and moved, and why; of a symbol what became of it.
     const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
