@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 #include <unordered_map>
+#include <utility>
 
 namespace tickstock {
 
@@ -250,7 +251,7 @@ std::vector<SymbolId> Selection::held(const Universe& universe, IsTaken is_taken
   const Entry* before = universe.keeps_seats() ? find_entry(before_, universe.name) : nullptr;
   if (before == nullptr) return held;
   before->members.each([&](SymbolId id) {
-    if (is_taken(id)) return;
+    if (is_taken(id) || lost_.contains({universe.name, id})) return;
     const bool is_candidate = market_.active(id) && holds_for_member(universe, id, 0);
     if (!is_candidate && !keeps_seat(universe, id)) return;
     take(id);
@@ -342,7 +343,35 @@ const Universe* Selection::seat_of(const std::string& group, SymbolId symbol) co
   return number == 0 ? nullptr : seats->second.universes[number - 1].get();
 }
 
+void Selection::settle(Seats& seats) {
+  if (std::exchange(seats.settled, true)) return;
+  const auto may_lose = [](const auto& universe) {
+    return universe->keeps_seats() && (universe->first || !universe->issuer.empty());
+  };
+  if (std::none_of(seats.universes.begin(), seats.universes.end(), may_lose)) return;
+  const std::vector<std::uint32_t> taken = seats.taken;
+  const std::vector<Waiting> waiting = waiting_;
+  // Whoever gets a seat that was lost may push another one out.
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& universe : seats.universes) {
+      const Ids members = this->members(*universe);
+      const Entry* before = find_entry(before_, universe->name);
+      if (!may_lose(universe) || before == nullptr) continue;
+      std::vector<bool> stays(market_.symbols().size());
+      for (const SymbolId id : members) stays[id] = true;
+      before->members.each([&](SymbolId id) {
+        if (!stays[id]) again = lost_.emplace(universe->name, id).second || again;
+      });
+    }
+    seats.taken = taken;
+    seats.held.clear();
+    waiting_ = waiting;
+  }
+}
+
 std::vector<SymbolId> Selection::members(const Universe& universe, Contest* contest) {
+  if (!universe.group.empty()) settle(seats_[universe.group]);
   const Entry* before = find_entry(before_, universe.name);
   const bool looks_back =
       universe.additions || !universe.issuer.empty() || universe.stability.buffer > 0;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,7 +73,12 @@ class Selection {
     /// By SymbolId the universe that has the symbol, counted from 1; 0 for none.
     std::vector<std::uint32_t> taken;
     std::vector<Ids> held;  ///< by universe; empty until the first of them is asked for
+    bool settled = false;   ///< it is known who loses a seat
   };
+
+  /// Finds the members of a group that lose their seats by rank or to another line: for the others
+  /// of the group they have none from the start, as they won't have in the next run.
+  void settle(Seats& seats);
 
   /// The active symbols in rank order, then those without a cap by symbol.
   const Ids& in_rank_order();
@@ -111,6 +117,7 @@ class Selection {
   std::map<std::string, Seats> seats_;                          ///< by group
   std::map<std::pair<std::string, SymbolId>, Waiting> waited_;  ///< by universe and symbol
   std::vector<Waiting> waiting_;
+  std::set<std::pair<std::string, SymbolId>> lost_;  ///< by universe, who loses a seat
 };
 
 }  // namespace tickstock

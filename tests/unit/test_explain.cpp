@@ -340,8 +340,7 @@ TEST_CASE("with a buffer the rank that is good enough depends on who is a member
 
 TEST_CASE("after a sync a symbol is a member exactly where all conditions hold") {
   std::size_t checked = 0;
-  std::size_t unsteady = 0;
-  for (unsigned seed = 0; seed < 15; ++seed) {
+  for (unsigned seed = 0; seed < 40; ++seed) {
     Dice dice(seed);
     World world = world_of(dice);
     for (int night = 0; night < 5; ++night) {
@@ -363,15 +362,9 @@ TEST_CASE("after a sync a symbol is a member exactly where all conditions hold")
                                   each.belongs() == is_member(world, each.universe, symbol);
             if (!is_right) wrong.push_back(fmt::format("{} in {}", symbol, shown(each)));
             ++checked;
-            // A run on the same data changes nothing, unless a member that waited has lost its
-            // place among the first: then another universe of the group may take it.
-            const bool is_in_group =
-                each.universe.starts_with("first_") ||
-                std::set<std::string>{"rest", "low", "tech"}.contains(each.universe);
+            // A run on the same data changes nothing.
             const bool is_steady = run == 0 || each.belongs() == each.member;
-            if (!is_steady && !is_in_group)
-              wrong.push_back(fmt::format("{} in {}", symbol, shown(each)));
-            unsteady += is_steady ? 0 : 1;
+            if (!is_steady) wrong.push_back(fmt::format("{} in {}", symbol, shown(each)));
           }
         }
       }
@@ -384,7 +377,6 @@ TEST_CASE("after a sync a symbol is a member exactly where all conditions hold")
     }
   }
   CHECK(checked > 50'000);
-  CHECK(unsteady * 1000 < checked);
 }
 
 TEST_CASE("who meets the conditions that are named comes in, and who breaks one leaves") {
