@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -154,9 +156,18 @@ class Fingerprint {
   [[nodiscard]] std::uint64_t value() const { return state_ ^ state_ >> 32; }
 
  private:
+  /// Four bytes as one number, the first one lowest, whatever the machine.
+  static std::uint64_t four(const char* bytes) {
+    std::uint32_t number = 0;
+    std::memcpy(&number, bytes, sizeof(number));
+    return std::endian::native == std::endian::little ? number : __builtin_bswap32(number);
+  }
+  /// Up to eight bytes: of four or more the first four and the last four, which may overlap.
   static std::uint64_t word(std::string_view bytes) {
+    const std::size_t size = bytes.size();
+    if (size >= 4) return four(bytes.data()) | four(bytes.data() + size - 4) << (8 * (size - 4));
     std::uint64_t word = 0;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
+    for (std::size_t i = 0; i < size; ++i) {
       word |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
     }
     return word;

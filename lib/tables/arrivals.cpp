@@ -9,10 +9,10 @@ namespace {
 constexpr std::string_view arrivals_sql = R"(
 WITH found AS (
   SELECT * FROM {changes}
-   WHERE added || removed @> ARRAY[$2::text] AND cardinality(added) + cardinality(removed) <= 1000
+   WHERE added || removed @> ARRAY[$2::text] AND cardinality(added) + cardinality(removed) <= 200
    UNION ALL
   SELECT * FROM {changes}
-   WHERE $2::text = ANY (added || removed) AND cardinality(added) + cardinality(removed) > 1000)
+   WHERE $2::text = ANY (added || removed) AND cardinality(added) + cardinality(removed) > 200)
 SELECT DISTINCT ON (c.universe) c.universe, c.run_id, r.as_of::text, $2 = ANY (c.added)
   FROM found c JOIN {runs} r USING (run_id)
  WHERE r.entries = $1 AND ($3::text IS NULL OR c.universe = $3)

@@ -171,9 +171,9 @@ const std::vector<Table>& all_tables() {
         // Who came or went is found by name, but in the few changes of so many that to list them
         // by name would slow a first run down.
         "CREATE INDEX IF NOT EXISTS cache_sync_changes_symbols ON {changes} USING gin "
-        "((added || removed)) WHERE cardinality(added) + cardinality(removed) <= 1000",
+        "((added || removed)) WHERE cardinality(added) + cardinality(removed) <= 200",
         "CREATE INDEX IF NOT EXISTS cache_sync_changes_large ON {changes} (id) "
-        "WHERE cardinality(added) + cardinality(removed) > 1000",
+        "WHERE cardinality(added) + cardinality(removed) > 200",
         // Fuller pages: of a night's 150 KB this saves five.
         "ALTER TABLE {changes} SET (toast_tuple_target = 512)"},
        "",

@@ -96,7 +96,8 @@ std::string signed_text(std::uint64_t fingerprint) {
 }
 
 std::string places_of(const EntryWrite& write) {
-  return tickstock::places_of(write.diff, distinct(write.after->members.list()).size());
+  const MembershipDiff& diff = write.diff;
+  return tickstock::places_of(diff, diff.before - diff.removed.size() + diff.added.size());
 }
 
 /// Why each of these members came or went; NULL where none has a reason of its own, as in a whole
