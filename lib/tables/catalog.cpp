@@ -171,11 +171,14 @@ const std::vector<Table>& all_tables() {
         // Who came or went is found by name, but in the few changes of so many that to list them
         // by name would slow a first run down.
         "CREATE INDEX IF NOT EXISTS cache_sync_changes_symbols ON {changes} USING gin "
-        "((added || removed)) WHERE cardinality(added) + cardinality(removed) <= 200",
+        "((added || removed)) WITH (fastupdate = off) WHERE cardinality(added) + "
+        "cardinality(removed) <= 200",
         "CREATE INDEX IF NOT EXISTS cache_sync_changes_large ON {changes} (id) "
         "WHERE cardinality(added) + cardinality(removed) > 200",
-        // Fuller pages: of a night's 150 KB this saves five.
-        "ALTER TABLE {changes} SET (toast_tuple_target = 512)"},
+        // Fuller pages, and names in the tighter of two ways to compress: of a night's 155 KB, with
+        // 7,700 members that moved, this saves twelve.
+        "ALTER TABLE {changes} SET (toast_tuple_target = 512)",
+        "ALTER TABLE {changes} ALTER COLUMN moved SET COMPRESSION pglz"},
        "",
        false},
       {"outbox",
