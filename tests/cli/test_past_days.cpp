@@ -94,6 +94,34 @@ struct Past {
     }
   }
 
+  /// Of some symbols, what is explained of today agrees with the entries, conditions included.
+  void check_today() {
+    run({"sync"});
+    const Lists lists = lists_of(fixture);
+    for (const std::string& symbol : fixture.database().column(
+             "SELECT symbol FROM symbols ORDER BY is_active, md5(symbol) LIMIT 15")) {
+      const ProcessResult result =
+          fixture.run({"explain", symbol, "--format", "json", "--config", config});
+      INFO(symbol << ": " << result.err);
+      REQUIRE(result.status == 0);
+      std::size_t told = 0;
+      for (const Json& each : Json::parse(result.out).at("universes").items()) {
+        const auto stands = lists.find(each.at("universe").str());
+        // What can't be read is in no one's list.
+        if (stands == lists.end()) continue;
+        ++told;
+        INFO(each.text());
+        const std::vector<Json> conditions = each.at("conditions").items();
+        const bool is_member = std::count(stands->second.begin(), stands->second.end(), symbol) > 0;
+        CHECK(each.at("member").boolean() == is_member);
+        CHECK(std::all_of(conditions.begin(), conditions.end(), [](const Json& condition) {
+                return condition.at("holds").boolean();
+              }) == is_member);
+      }
+      CHECK(told == lists.size());
+    }
+  }
+
   /// Of some symbols, each universe of a day is told.
   void check_symbols(const std::string& day, const Lists& lists) {
     for (const std::string& symbol :
@@ -183,6 +211,7 @@ void check_days(Over over) {
                        "WHERE universe = 'theme_nothing_delisted'") == R"(["NOT/LISTED", "AAPL"])");
   past.days = {{last, lists_of(fixture)}};
   past.check(first_kept());
+  past.check_today();
 }
 
 }  // namespace

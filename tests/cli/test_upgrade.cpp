@@ -161,6 +161,52 @@ TEST_CASE("init upgrades version 2, which knew nobody who waits") {
   CHECK(run_task(fixture, {"sync"}).status == 0);
 }
 
+TEST_CASE("a journal of version 3 tells the days of then, and those that follow") {
+  Fixture fixture;
+  Database& database = fixture.database();
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  std::map<std::string, Names> stood;
+  const auto night = [&](const std::string& day, const std::string& cap) {
+    database.execute("UPDATE symbols SET market_cap = $1 WHERE symbol = 'MID'", {cap});
+    REQUIRE(fixture.run({"sync", "--as-of", day}).status == 0);
+    stood[day] = fixture.members("large_cap");
+  };
+  const auto check = [&] {
+    for (const auto& [day, members] : stood) {
+      const ProcessResult told =
+          fixture.run({"members", "large_cap", "--as-of", day, "--format", "csv"});
+      INFO(day << ": " << told.err);
+      CHECK(told.status == 0);
+      std::string wanted = "symbol,rank,cap\n";
+      for (const std::string& symbol : members) wanted += symbol + ",,\n";
+      CHECK(told.out == wanted);
+    }
+  };
+  night("2024-06-26", "3e9");
+  night("2024-06-27", "30e9");
+  night("2024-06-28", "15e9");
+  database.execute(
+      "UPDATE cache_sync_runs SET position = 0;"
+      "UPDATE cache_sync_changes SET places = NULL, fingerprint = NULL, cache_type_after = NULL, "
+      "metadata_after = NULL, keys = NULL;"
+      "DROP TABLE cache_sync_states;"
+      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 3';"
+      "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 3';"
+      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 3';"
+      "COMMENT ON TABLE cache_sync_waiting IS 'tickstock-cache schema 3'");
+  REQUIRE(fixture.run({"init"}).status == 0);
+  check();
+  // The first run of this version finds all as it was, the second one another writer's hand.
+  night("2024-06-29", "15e9");
+  check();
+  fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["OTHER"], "count": 1})");
+  night("2024-06-30", "15e9");
+  CHECK(database.value("SELECT added || removed FROM cache_sync_changes "
+                       "WHERE task = 'another_writer'") == "{OTHER,LARGE,MID}");
+  check();
+}
+
 TEST_CASE("the printed SQL upgrades version 1 too, any number of times") {
   Old scene;
   const Rows before = scene.rows();
