@@ -158,9 +158,9 @@ struct Run {
     tables::ChangeFilter filter = options.changes;
     if (options.run_id) filter.run_id = tables::require_run(database, options.run_id).record.run_id;
     if (!filter.universe && !filter.symbol && !filter.run_id) {
-      return show_history(tables::read_history(database, options.page), output);
+      return show_history(tables::read_history(database, options.page), format(), output);
     }
-    filter.with_names = output.json();
+    filter.with_names = format() == "json";
     const tables::Changes found = tables::read_changes(database, filter, options.page);
     if (found.total == 0 && filter.universe) {
       require_known("universe", *filter.universe, tables::known_universes(database));
@@ -168,7 +168,7 @@ struct Run {
     if (found.total == 0 && filter.symbol && !tables::journal_names(database, *filter.symbol)) {
       require_known("symbol", *filter.symbol, tables::known_symbols(database));
     }
-    return show_changes(found, output);
+    return show_changes(found, format(), output);
   }
 
   /// \throws Error (failed) for a name that is not among those known, with the one that was meant;

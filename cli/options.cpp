@@ -151,7 +151,7 @@ constexpr std::array<CommandRow, 17> command_table{{
      Command::init, "--print-sql --print-grants --print-redis-acl"},
     {"status", "Show the record of a run", Command::status, "RUN_ID --format"},
     {"history", "List the last runs, or the changes of a universe or a symbol", Command::history,
-     "--universe --symbol --of-run --days --limit --offset --format"},
+     "--universe --symbol --of-run --days --limit --offset --format/csv"},
     {"explain", "Show why a symbol is in a universe, or not", Command::explain,
      "SYMBOL UNIVERSE/one --as-of/past --format", Mode::full, false, "SYMBOL",
      "a symbol; see 'tickstock-cache explain --help'"},

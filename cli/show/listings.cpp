@@ -85,6 +85,38 @@ std::string to_the_second(const std::string& time) {
   return point == std::string::npos ? time : time.substr(0, point) + "Z";
 }
 
+std::string as_csv(const tables::History& history) {
+  std::string text =
+      "run_id,mode,triggered_by,sync_status,as_of,start_time,end_time,duration_seconds,"
+      "total_changes,universes_changed,added,removed,moved,error\n";
+  for (const tables::RunView& view : history.runs) {
+    const RunRecord& run = view.record;
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", run.run_id, run.mode,
+                        run.triggered_by, to_string(run.status), to_string(run.as_of),
+                        run.started_at, run.finished_at.value_or(""),
+                        run.duration_seconds ? fmt::format("{:.6f}", *run.duration_seconds) : "",
+                        run.total_changes, run.universes_changed, run.members_added,
+                        run.members_removed, run.members_moved, csv_field(run.error.value_or("")));
+  }
+  return text;
+}
+
+std::string as_csv(const tables::Changes& found) {
+  std::string text = "run_id,as_of,changed_at,task,universe,action,reason,added,removed,moved";
+  text += found.filter.symbol ? ",symbol,change,why\n" : "\n";
+  for (const tables::ChangeView& change : found.changes) {
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{}", change.run_id, change.as_of,
+                        change.changed_at, change.task, csv_field(change.universe), change.action,
+                        csv_field(change.reason), change.added, change.removed, change.moved);
+    if (found.filter.symbol) {
+      text += fmt::format(",{},{},{}", csv_field(*found.filter.symbol), change.change,
+                          csv_field(change.why.value_or("")));
+    }
+    text += '\n';
+  }
+  return text;
+}
+
 struct LevelWords {
   std::string_view in_json;
   std::string_view in_text;
@@ -147,8 +179,10 @@ std::string show_run(const tables::RunView& view, const Output& output) {
   return text;
 }
 
-std::string show_history(const tables::History& history, const Output& output) {
-  if (output.json()) {
+std::string show_history(const tables::History& history, const std::string& format,
+                         const Output& output) {
+  if (format == "csv") return as_csv(history);
+  if (format == "json") {
     const auto write_one = [](json::Writer& json, const tables::RunView& view) {
       json.object([&](json::Writer& object) { write_run(object, view); });
     };
@@ -171,9 +205,11 @@ std::string show_history(const tables::History& history, const Output& output) {
   return table.text(output.screen()) + part_of(history.runs, history.total, "run");
 }
 
-std::string show_changes(const tables::Changes& found, const Output& output) {
+std::string show_changes(const tables::Changes& found, const std::string& format,
+                         const Output& output) {
   const std::optional<std::string>& symbol = found.filter.symbol;
-  if (output.json()) {
+  if (format == "csv") return as_csv(found);
+  if (format == "json") {
     const auto write_one = [&symbol](json::Writer& json, const tables::ChangeView& change) {
       json.begin_object();
       tables::each_column(change, [&](std::string_view name, const auto& value) {

@@ -24,10 +24,13 @@ std::string show_report(const sync::Report& report, int exit_status, int ipo_day
                         const Output& output);
 
 std::string show_run(const tables::RunView& view, const Output& output);
-std::string show_history(const tables::History& history, const Output& output);
+/// \param format `text`, `json` or `csv`
+std::string show_history(const tables::History& history, const std::string& format,
+                         const Output& output);
 
 /// The changes of the journal; where a symbol was asked for, what became of it in each.
-std::string show_changes(const tables::Changes& found, const Output& output);
+std::string show_changes(const tables::Changes& found, const std::string& format,
+                         const Output& output);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output);

@@ -62,15 +62,22 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
 }
 
 void write_waiting(json::Writer& json, const sync::Report& report) {
-  if (!report.snapshot || !lets_wait(report.snapshot->plan.universes)) return;
+  if (!report.snapshot) return;
   const sync::Snapshot& snapshot = *report.snapshot;
-  json.put("waiting",
-           json::list(snapshot.plan.waiting, [&](json::Writer& each, const Waiting& waiting) {
-             const Universe& rule = *snapshot.plan.find(waiting.universe);
-             each.object("group", waiting.group, "symbol", snapshot.market.name(waiting.symbol),
-                         "universe", waiting.universe, "nights", waiting.nights, "of",
-                         rule.stability.nights, "reason",
-                         waiting_reason(rule, snapshot.market, waiting));
+  const Plan& plan = snapshot.plan;
+  // An undo follows no rule; it puts back who waited.
+  const bool changes_waiting = !plan.waited.empty() || !plan.waiting.empty();
+  if (report.mode == Mode::undo ? !changes_waiting : !lets_wait(plan.universes)) return;
+  json.put("waiting", json::list(plan.waiting, [&](json::Writer& each, const Waiting& waiting) {
+             const Universe* rule = plan.find(waiting.universe);
+             each.begin_object();
+             each.put("group", waiting.group, "symbol", snapshot.market.name(waiting.symbol),
+                      "universe", waiting.universe, "nights", waiting.nights);
+             if (rule != nullptr) {
+               each.put("of", rule->stability.nights, "reason",
+                        waiting_reason(*rule, snapshot.market, waiting));
+             }
+             each.end_object();
            }));
 }
 

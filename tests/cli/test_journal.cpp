@@ -228,6 +228,33 @@ TEST_CASE("the documents of changes have numbers, and for a symbol its change an
   CHECK(lines[2].at("why").is_null());
 }
 
+TEST_CASE("the history is a table for programs too") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"sync", "--run-id", "night"}).status == 0);
+  fixture.database().execute(
+      "UPDATE cache_sync_runs SET error = 'a \"b\", c';"
+      "UPDATE cache_sync_changes SET universe = 'a,b' WHERE universe = 'tech'");
+  const Names runs = lines_of(fixture.run({"history", "--format", "csv"}).out);
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0] ==
+        "run_id,mode,triggered_by,sync_status,as_of,start_time,end_time,duration_seconds,"
+        "total_changes,universes_changed,added,removed,moved,error");
+  CHECK_THAT(runs[1], starts_with("night,full,manual,completed,2024-06-28,2") &&
+                          contains(",11,11,") && contains(R"(,"a ""b"", c")"));
+  const Names changes =
+      lines_of(fixture.run({"history", "--symbol", "GONE", "--format", "csv"}).out);
+  REQUIRE(changes.size() == 2);
+  CHECK(
+      changes[0] ==
+      "run_id,as_of,changed_at,task,universe,action,reason,added,removed,moved,symbol,change,why");
+  CHECK_THAT(changes[1],
+             starts_with("night,2024-06-28,") &&
+                 contains(R"(,delisted_cleanup,"a,b",cleaned,Removed 1 delisted symbols,0,1,0,)"
+                           "GONE,removed,delisted 2024-06-27"));
+}
+
 TEST_CASE("the history of changes shows those of its own table of entries") {
   TwoNights scene;
   scene.fixture.database().execute(

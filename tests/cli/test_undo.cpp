@@ -254,7 +254,12 @@ TEST_CASE("who waited waits again, and an undo of that is undone too") {
   CHECK_THAT(text.out, contains("waiting  2 members outside their universes\n"));
   CHECK(waiting() == two);
   CHECK(fixture.members("large_cap") == Names{"REST", "AIMA", "BIDE"});
-  REQUIRE(fixture.run({"undo", "back", "--run-id", "forth", "--config", scene.path()}).status == 0);
+  const Json forth = Json::parse(
+      fixture
+          .run({"undo", "back", "--run-id", "forth", "--config", scene.path(), "--format", "json"})
+          .out);
+  CHECK(forth.at("waiting").text() ==
+        R"([{"group":"categories","symbol":"BIDE","universe":"large_cap","nights":2}])");
   CHECK(waiting() == one);
   REQUIRE(fixture.run({"undo", "forth", "--config", scene.path()}).status == 0);
   sync("2024-06-27", "d-again");
