@@ -48,7 +48,8 @@ DELETE FROM {states} s
 
 constexpr std::string_view states_sql = R"(
 SELECT s.universe, s.fingerprint,
-       s.content IS NULL AND s.fingerprint <> 0 AND coalesce(r.started_at < {kept since}, c.id IS NULL)
+       s.content IS NULL AND s.fingerprint <> 0
+       AND coalesce(r.started_at < {kept since}, c.id IS NULL)
   FROM {states} s
   LEFT JOIN {changes} c ON c.id = s.change
   LEFT JOIN {runs} r ON r.run_id = c.run_id
@@ -68,8 +69,8 @@ SELECT s.universe,
         OR s.universe = ANY ($3::text[])
            AND NOT EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe)))";
 
-// The keys of a content that a write keeps stand in the image before it, unless it took all others
-// away. The program writes times as strings.
+// Of what the run changed its last change counts; of the rest what stands there is kept. Who has
+// been changed before any state was kept has been known from the beginning.
 constexpr std::string_view store_states_sql = R"(
 WITH last AS (SELECT universe, max(id) AS id FROM {changes} WHERE run_id = $2 GROUP BY universe)
 INSERT INTO {states} (entries, universe, since, fingerprint, change, content, cache_type)

@@ -252,7 +252,7 @@ TEST_CASE("the history is a table for programs too") {
   CHECK_THAT(changes[1],
              starts_with("night,2024-06-28,") &&
                  contains(R"(,delisted_cleanup,"a,b",cleaned,Removed 1 delisted symbols,0,1,0,)"
-                           "GONE,removed,delisted 2024-06-27"));
+                          "GONE,removed,delisted 2024-06-27"));
 }
 
 TEST_CASE("the history of changes shows those of its own table of entries") {
