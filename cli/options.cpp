@@ -223,7 +223,8 @@ class CommandLine {
     if (options_.from && *options_.from > *options_.to) {
       throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");
     }
-    if (flags_.contains("--format/run") && options_.listing != "markdown") {
+    const bool is_common = options_.listing == "text" || options_.listing == "json";
+    if (is_common) {
       give(setting("output.format"), options_.listing, "--format");
     } else if (flags_.contains("--format/run") && !options_.dry_run) {
       throw Error(ErrorKind::usage,

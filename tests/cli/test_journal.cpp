@@ -255,6 +255,22 @@ TEST_CASE("the history is a table for programs too") {
                           "GONE,removed,delisted 2024-06-27"));
 }
 
+TEST_CASE("whatever lists as CSV too fails as a document where that is asked for") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"sync"}).status == 0);
+  fixture.database().execute("DROP TABLE ohlcv_daily");
+  for (const auto& [command, words] :
+       {std::pair(Names{"history", "--universe", "tehc"}, "did you mean 'tech'?"),
+        std::pair(Names{"members", "tehc"}, "did you mean 'tech'?"),
+        std::pair(Names{"explain", "mid"}, "did you mean 'MID'?"),
+        std::pair(Names{"replay", "--from", "2024-01-01", "--to", "2024-01-31"},
+                  "ohlcv_daily does not exist")}) {
+    check_failure_document(fixture.run(with(command, {"--format", "json"})), 1, words);
+  }
+}
+
 TEST_CASE("the history of changes shows those of its own table of entries") {
   TwoNights scene;
   scene.fixture.database().execute(
