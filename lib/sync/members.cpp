@@ -1,8 +1,8 @@
 #include "sync/members.hpp"
 
 #include "sync/planning.hpp"
+#include "tables/journal.hpp"
 #include "tables/market_reader.hpp"
-#include "tables/undo.hpp"
 
 namespace tickstock::sync {
 
@@ -32,9 +32,10 @@ MembersReport members(tables::Database& database, const Environment& environment
                                        "'; 'tickstock-cache universes' lists those that are");
   }
   if (!entry->readable) {
-    throw Error(ErrorKind::failed, "the content of universe '" + universe + "' " +
-                                       std::string(unreadable_because(*entry)) +
-                                       "; the next run that owns it replaces it");
+    throw Error(ErrorKind::failed,
+                "the content of universe '" + universe + "' " +
+                    std::string(unreadable_because(*entry)) +
+                    "; correct the entry, or look at a day of the past with --as-of");
   }
   const Market& market = read.market;
   entry->members.each([&](SymbolId id) {

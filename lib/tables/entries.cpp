@@ -90,11 +90,6 @@ std::string names_literal(const std::vector<Placement>& members, const Market& m
   return names_literal(symbols, market);
 }
 
-/// A fingerprint as the table holds it, which knows no numbers without a sign.
-std::string signed_text(std::uint64_t fingerprint) {
-  return std::to_string(static_cast<std::int64_t>(fingerprint));
-}
-
 std::string places_of(const EntryWrite& write) {
   const MembershipDiff& diff = write.diff;
   return tickstock::places_of(diff, diff.before - diff.removed.size() + diff.added.size());

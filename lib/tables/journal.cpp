@@ -69,8 +69,8 @@ SELECT s.universe,
         OR s.universe = ANY ($3::text[])
            AND NOT EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe)))";
 
-// Of what the run changed its last change counts; of the rest what stands there is kept. Who has
-// been changed before any state was kept has been known from the beginning.
+// Of what the run changed its last change counts; of the rest what stands there is kept. A universe
+// that was changed before states were kept counts as known from the beginning.
 constexpr std::string_view store_states_sql = R"(
 WITH last AS (SELECT universe, max(id) AS id FROM {changes} WHERE run_id = $2 GROUP BY universe)
 INSERT INTO {states} (entries, universe, since, fingerprint, change, content, cache_type)
@@ -178,7 +178,7 @@ std::optional<std::vector<std::string>> strings_of(const std::optional<std::stri
   return std::vector<std::string>(reader.strings().begin(), reader.strings().end());
 }
 
-/// Reads the list that a change left from six columns: that before it, who came, went and moved,
+/// Reads the list that a change left from five columns: that before it, who came, went and moved,
 /// and the places. \return nothing where the content can't be read.
 std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int column) {
   std::array<std::optional<std::string>, 4> lists;
@@ -231,6 +231,10 @@ struct PastRun {
 };
 
 }  // namespace
+
+std::string signed_text(std::uint64_t fingerprint) {
+  return std::to_string(static_cast<std::int64_t>(fingerprint));
+}
 
 Statement ask_states(const TableNames& names, const Retention& retention) {
   return {"reading " + names.of(table_of(&Catalog::states)).shown(),
@@ -302,7 +306,7 @@ Statement store_states(const TableNames& names, const std::string& run_id,
   std::vector<std::string> fingerprints(changed.size(), "0");
   for (const auto& [universe, fingerprint] : kept) {
     universes.push_back(universe);
-    fingerprints.push_back(std::to_string(static_cast<std::int64_t>(fingerprint)));
+    fingerprints.push_back(signed_text(fingerprint));
   }
   return names.statement(
       "writing {states}", store_states_sql,

@@ -26,6 +26,9 @@ struct State {
   bool is_old = false;            ///< its change goes when old records are deleted
 };
 
+/// A fingerprint as the tables hold it, which know no numbers without a sign.
+std::string signed_text(std::uint64_t fingerprint);
+
 /// How long the program's own tables keep what; 0 stands for ever.
 struct Retention {
   int journal_days = 400;     ///< a record of a run and its changes

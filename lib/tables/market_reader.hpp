@@ -45,6 +45,10 @@ struct SourceOptions {
 /// the universes of a policy, what families may have made, and those of the cleaned types.
 std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Policy& policy);
 
+/// The same for exactly these entries.
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(
+    const std::vector<std::string>& universes);
+
 /// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
 /// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error
 /// (failed) for two rows of a symbol, or one without a name.

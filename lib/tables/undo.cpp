@@ -75,13 +75,6 @@ ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content,
 
 }  // namespace
 
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(
-    const std::vector<std::string>& universes) {
-  return {{"tickstock_cache.universes", array_literal(universes)},
-          {"tickstock_cache.families", "{}"},
-          {"tickstock_cache.types", "{}"}};
-}
-
 UndoneRun read_undone(Transaction& transaction, const TableNames& names, const std::string& run_id,
                       const std::vector<Waiting>& waiting, SymbolTable& symbols) {
   PipelineOutcome outcome = transaction.run_pipeline(

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "postgres/transaction.hpp"
@@ -9,11 +8,6 @@
 #include "tables/catalog.hpp"
 
 namespace tickstock::tables {
-
-/// The setting of a transaction by which read_sources() knows that exactly these entries are
-/// wanted.
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(
-    const std::vector<std::string>& universes);
 
 /// What is needed to undo a run.
 struct UndoneRun {
