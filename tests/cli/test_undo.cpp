@@ -96,7 +96,8 @@ TEST_CASE("an undo is foretold, done, announced and recorded as a run") {
   lines.push_back("cache_sync_completed");
   CHECK(event_lines(subscriber.drain()) == lines);
   CHECK(scene.fixture.database().value(
-            "SELECT mode || ' ' || status || ' ' || (as_of = current_date)::text "
+            "SELECT mode || ' ' || status || ' ' || "
+            "(as_of = (started_at AT TIME ZONE 'America/New_York')::date) "
             "FROM cache_sync_runs WHERE run_id = 'back'") == "undo completed true");
 }
 
