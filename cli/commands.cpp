@@ -15,6 +15,7 @@
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
 #include "sync/replay.hpp"
+#include "tables/outbox.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::cli {
@@ -41,6 +42,7 @@ struct Run {
       case Command::status: print(status()); break;
       case Command::history: print(history()); break;
       case Command::universes: print(universes()); break;
+      case Command::events: print(events()); break;
       case Command::members: print(members()); break;
       case Command::replay: print(replay()); break;
       case Command::explain: print(explain()); break;
@@ -92,6 +94,7 @@ struct Run {
       log.warning(warning.words(names_all ? warning.names.size() : names_of_a_warning));
     }
     for (const std::string& error : report.errors()) log.error(error);
+    if (report.listeners == 0) log.debug("nobody listened: no subscriber received the events");
 
     int status = status_of(report, output.detailed_exitcode, caught_signal());
     if (output.json() || !is_silent(status)) {
@@ -134,7 +137,8 @@ struct Run {
     } else if (options.print_redis_acl) {
       const sync::EodOptions& eod = settings.run.eod;
       print(events::redis_acl(*options.print_redis_acl,
-                              eod.wait.count() > 0 ? eod.lists : std::vector<std::string>()));
+                              eod.wait.count() > 0 ? eod.lists : std::vector<std::string>(),
+                              environment.stream.key));
     } else if (options.print_sql) {
       print(fmt::format("{};\n", fmt::join(tables::schema_sql(tables), ";\n")));
     } else {
@@ -260,6 +264,11 @@ struct Run {
     }
   }
 
+  [[nodiscard]] std::string events() const {
+    tables::Database database = open({tables::Need::read_own_tables});
+    return show_events(tables::read_events(database, options.after, options.most_events), output);
+  }
+
   [[nodiscard]] std::string universes() const {
     tables::Database database = open({tables::Need::list_entries});
     return show_universes(tables::list_entries(database), output);
@@ -287,14 +296,23 @@ struct Run {
         open({Need::writable_server, Need::read_own_tables, Need::own_tables});
     const std::string name = "tickstock-cache deliver";
     const std::chrono::milliseconds time = environment.redis.publish_timeout;
+    events::Publisher publisher(environment.redis, environment.stream);
     if (options.discard) sync::discard_event(database, name, *options.discard, time, patience);
+    std::optional<std::uint64_t> renumbered;
+    if (options.renumber) {
+      if (publisher.stream() == nullptr) {
+        throw Error(ErrorKind::usage,
+                    "--renumber is for a stream; name its key in [events] stream of the "
+                    "configuration file");
+      }
+      renumbered = sync::renumber(database, name, publisher, time, patience);
+    }
     const sync::OldEvents old =
         sync::give_up_old_events(database, name, environment.retention.outbox_max_age);
     // Nothing more is to be had of a connection that is gone.
     if (old.failure && !database.connection.usable()) throw Error(*old.failure);
     const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);
-    events::Publisher publisher(environment.redis);
     const sync::Delivery delivery =
         sync::deliver(database, name, publisher, time, patience, std::nullopt);
     if (!publisher.warning().empty()) log.warning(publisher.warning());
@@ -309,7 +327,8 @@ struct Run {
     if (delivery.pending) record_pending(output.metrics_file, log, *delivery.pending);
     if (is_silent(status)) return status;
     return finish(
-        fmt::format("{}{} published, {} pending\n",
+        fmt::format("{}{}{} published, {} pending\n",
+                    renumbered ? counted(*renumbered, "event", "events") + " renumbered, " : "",
                     given_up > 0 ? counted(given_up, "event", "events") + " given up, " : "",
                     counted(delivery.sent, "event", "events"),
                     delivery.pending ? std::to_string(*delivery.pending) : "unknown"),

@@ -20,7 +20,7 @@ namespace tickstock::cli {
 namespace {
 
 /// Name and help of each.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 13> families{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> families{
     {{"last_attempt_timestamp_seconds", "When the last run of this mode ended, however it did."},
      {"last_success_timestamp_seconds",
       "When the last run of this mode ended that committed or had nothing to do."},
@@ -30,6 +30,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> families
      {"eligible_symbols", "Symbols that are active and have a market cap."},
      {"data_age_seconds", "From the newest day of prices to the as-of day."},
      {"pending_events", "Events in the outbox that are not published."},
+     {"listeners", "How many subscribers received the end of the last run that published it."},
      {"waiting", "Members that wait outside of their universe before they leave it."},
      {"universe_members", "Members of a universe that the last run wrote, or owns."},
      {"universe_members_added", "Members that the last run added to it."},
@@ -128,6 +129,7 @@ void take_report(Samples& samples, const sync::Report& report) {
     samples[family][""] = static_cast<double>(value);
   };
   if (report.outbox_pending) set("pending_events", *report.outbox_pending);
+  if (report.listeners) set("listeners", *report.listeners);
   if (!report.snapshot) return;
   set("symbols", report.snapshot->market.size());
   set("eligible_symbols", report.snapshot->market.ranking().size());

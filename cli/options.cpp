@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <limits>
 #include <regex>
 #include <set>
 
@@ -95,6 +96,12 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
       own("--discard", &options.discard, "Give this pending event up first, unpublished",
           like("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
                "must be the id of an event, a UUID", "EVENT_ID")),
+      own("--renumber", &options.renumber,
+          "Give the pending events ids behind the stream's last first, after a restore"),
+      own("--after", &options.after, "The events behind this id (0)",
+          within(0, std::numeric_limits<std::int64_t>::max())),
+      own("--limit/events", &options.most_events, "How many to list (1000)",
+          within(1, largest_page)),
       own("--from", &options.from, "First day, YYYY-MM-DD", text(check_day, "DAY")),
       own("--to", &options.to, "Last day, YYYY-MM-DD", text(check_day, "DAY")),
       own("--against", &options.against, "Another configuration file, to compare with", file),
@@ -135,7 +142,7 @@ struct CommandRow {
   const char* remedy = "";  ///< what is said where one is not
 };
 
-constexpr std::array<CommandRow, 17> command_table{{
+constexpr std::array<CommandRow, 18> command_table{{
     {"sync", "Bring all universes in line: the three tasks", Command::task, task},
     {"market-cap", "Only the categories by market cap and the top lists", Command::task, task,
      Mode::market_cap},
@@ -161,7 +168,10 @@ constexpr std::array<CommandRow, 17> command_table{{
      "UNIVERSE --as-of/past --format/csv", Mode::full, false, "UNIVERSE",
      "the name of a universe; 'tickstock-cache universes' lists them"},
     {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
-    {"deliver", "Publish the events that are still pending", Command::deliver, "--discard"},
+    {"deliver", "Publish the events that are still pending", Command::deliver,
+     "--discard --renumber"},
+    {"events", "List the stored events behind an id, oldest first", Command::events,
+     "--after --limit/events --format"},
     {"replay", "Show how the universes would have changed over days of prices", Command::replay,
      "--from --to --against --format/csv", Mode::full, false, "--from --to",
      "--from and --to, the first and the last day; see 'tickstock-cache replay --help'"},

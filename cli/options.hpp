@@ -16,6 +16,7 @@ enum class Command : unsigned char {
   status,
   history,
   universes,
+  events,
   members,
   check,
   deliver,
@@ -57,6 +58,10 @@ struct Options {
   bool example = false;
   // deliver
   std::optional<std::string> discard;
+  bool renumber = false;
+  // events
+  std::int64_t after = 0;
+  std::int64_t most_events = 1'000;
   // Of dry runs and replay
   /// text or json; of a dry run markdown, of a replay csv; as the settings say where empty
   std::string listing;

@@ -41,6 +41,18 @@ std::string check_database(const std::string& value) {
   return problem.empty() ? "" : "can't be used: " + problem;
 }
 
+/// What the command line of Redis takes as it is, where permissions are printed.
+Accepts redis_key(bool may_be_empty) {
+  const Accepts key =
+      plain(256, "*?[]\\\"'",
+            "must be names of 1 to 256 letters, digits and signs other than * ? [ ] "
+            "\\ \" '");
+  const auto check = [=](const std::string& value) {
+    return may_be_empty && value.empty() ? "" : key.check(value);
+  };
+  return text(check);
+}
+
 std::string check_redis(const std::string& value) {
   try {
     redis::parse_redis_url(value);
@@ -152,9 +164,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"eod.timeout", &s.run.eod.required, "--eod-timeout",
        "What happens when it is not complete by then", one_of({"continue", "fail"})},
       {"eod.lists", &s.run.eod.lists, "",
-       "Lists of Redis on which the import tells that it is complete",
-       plain(256, "*?[]\\\"'",
-             "must be names of 1 to 256 letters, digits and signs other than * ? [ ] \\ \" '")},
+       "Lists of Redis on which the import tells that it is complete", redis_key(false)},
       {"guards.max_vanished_percent", &guards.max_vanished_percent, "",
        "Percent of the symbols in the categories that may stop being eligible at once"},
       {"guards.max_appeared_percent", &guards.max_appeared_percent, "",
@@ -167,6 +177,11 @@ std::vector<Setting> rows_of(Settings& s) {
       {"events.enabled", &s.run.events, "--no-events", "Store and send events"},
       {"events.max_universe_events", &s.run.max_universe_events, "--max-universe-events",
        "Announce the first N universes of a task, 0 for all", within(0, most_rows)},
+      {"events.stream", &s.environment.stream.key, "",
+       "Key of a Redis Stream that keeps the events for who is away; none where empty",
+       redis_key(true), "tickstock:cache:events"},
+      {"events.stream_max_length", &s.environment.stream.max_length, "",
+       "About how many events the stream keeps", within(1'000, 100'000'000)},
       {"outbox.max_age", &retention.outbox_max_age, "",
        "Days after which a pending event is given up, 0 for never", days},
       {"outbox.keep_days", &retention.outbox_days, "",

@@ -54,8 +54,9 @@ void write_run(json::Writer& json, const tables::RunView& view) {
            "universes_changed", run.universes_changed);
   json.put("members", json::object("added", run.members_added, "removed", run.members_removed,
                                    "moved", run.members_moved));
-  json.put("events", json::object("enabled", run.events_enabled, "published", published(view),
-                                  "pending", view.pending, "given_up", view.given_up));
+  json.put("events",
+           json::object("enabled", run.events_enabled, "published", published(view), "pending",
+                        view.pending, "given_up", view.given_up, "listeners", run.listeners));
   json.put("error", run.error);
 }
 
@@ -75,8 +76,9 @@ std::string took(const RunRecord& run) {
 
 std::string events_text(const tables::RunView& view) {
   if (!view.record.events_enabled) return "switched off";
-  return fmt::format("{} published, {} pending{}", published(view), view.pending,
-                     view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "");
+  return fmt::format("{} published, {} pending{}{}", published(view), view.pending,
+                     view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "",
+                     view.record.listeners == 0 ? "; nobody listened" : "");
 }
 
 /// `2026-08-21T20:10:03Z` of a time with milliseconds.
@@ -239,6 +241,24 @@ std::string show_changes(const tables::Changes& found, const std::string& format
               symbol ? 2 : Table::nothing, color_of(sign));
   }
   return table.text(output.screen()) + part_of(found.changes, found.total, "change");
+}
+
+std::string show_events(const std::vector<tables::StoredEvent>& events, const Output& output) {
+  Table table({{"id", true}, {"stored"}, {"state"}, {"event"}, {"run", false, true}});
+  std::string lines;
+  for (const tables::StoredEvent& each : events) {
+    if (output.json()) {
+      lines += json::Writer(json::BadText::escape)
+                   .object("id", each.id, "event_id", each.event_id, "channel", each.channel,
+                           "message", each.body)
+                   .text() +
+               "\n";
+    } else {
+      table.add({std::to_string(each.id), to_the_second(each.created_at), each.state,
+                 printable(each.event), printable(each.run_id)});
+    }
+  }
+  return output.json() ? lines : table.text(output.screen());
 }
 
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output) {

@@ -11,6 +11,7 @@
 #include "sync/replay.hpp"
 #include "sync/report.hpp"
 #include "tables/entries.hpp"
+#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 
 // What the commands print: each as one JSON document, or as text for a person.
@@ -31,6 +32,8 @@ std::string show_history(const tables::History& history, const std::string& form
 /// The changes of the journal; where a symbol was asked for, what became of it in each.
 std::string show_changes(const tables::Changes& found, const std::string& format,
                          const Output& output);
+/// As JSON a line for each event.
+std::string show_events(const std::vector<tables::StoredEvent>& events, const Output& output);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output);

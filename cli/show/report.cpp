@@ -110,8 +110,8 @@ void write_report(json::Writer& json, const sync::Report& report, int exit_statu
   };
   json.put("errors", errors, "warnings", json::list(report.warnings, write_warning), "error",
            json::null_if_empty(errors.empty() ? "" : errors.front()));
-  json.put("events",
-           json::object("published", report.events_published, "pending", report.events_pending));
+  json.put("events", json::object("published", report.events_published, "pending",
+                                  report.events_pending, "listeners", report.listeners));
 }
 
 /// What is to be said of a write besides its numbers.

@@ -41,7 +41,8 @@ struct Message {
   std::string event_id;  ///< UUID, the same whenever the event is sent again
   std::string channel;
   std::string event;
-  std::string body;  ///< the whole envelope as JSON
+  std::string body;     ///< the whole envelope as JSON
+  std::int64_t id = 0;  ///< in the outbox; 0 where it is not stored
 };
 
 /// The record of one run. Times are ISO 8601 in UTC, by PostgreSQL's clock.
@@ -64,6 +65,7 @@ struct RunRecord {
   std::int64_t members_removed = 0;
   std::int64_t members_moved = 0;
   std::int64_t events = 0;
+  std::optional<std::int64_t> listeners;  ///< who received its end, once that is published
   std::string started_at;
   std::optional<std::string> finished_at;
   std::optional<double> duration_seconds;

@@ -63,7 +63,8 @@ std::string_view category_of(ErrorKind kind) {
 
 }  // namespace
 
-std::string redis_acl(const std::string& user, const std::vector<std::string>& lists) {
+std::string redis_acl(const std::string& user, const std::vector<std::string>& lists,
+                      const std::string& stream) {
   std::string text = fmt::format(
       "# The user can log in once it has a password, which is given to it by\n"
       "#   ACL SETUSER {0} >PASSWORD\n"
@@ -72,8 +73,12 @@ std::string redis_acl(const std::string& user, const std::vector<std::string>& l
       user);
   for (const EventKind& kind : event_kinds) text.append(" &").append(kind.channel);
   for (const std::string& list : lists) text.append(" ~").append(list);
+  if (!stream.empty()) text.append(" ~").append(stream);
   // AUTH needs no permission.
-  return text + " -@all +select +role +publish" + (lists.empty() ? "" : " +lpop") + "\n";
+  text += " -@all +select +role +publish";
+  if (!lists.empty()) text += " +lpop";
+  if (!stream.empty()) text += " +xadd +xinfo|stream +xrange +multi +exec +discard +wait +asking";
+  return text + "\n";
 }
 
 std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe,
@@ -155,6 +160,10 @@ Message sync_completed(const RunRecord& run, const std::string& timestamp) {
                   run.universes_updated, "universe_events_omitted", run.universe_events_omitted,
                   "duration_seconds", run.duration_seconds, "task_results", write_tasks, "error",
                   run.error);
+}
+
+std::string id_of_end(const std::string& run_id) {
+  return uuid_of(run_id, kinds::sync_completed.event);
 }
 
 Message phase_completed(const RunRecord& run, const std::string& timestamp) {

@@ -43,8 +43,10 @@ inline constexpr std::array<EventKind, 8> event_kinds{
     kinds::sync_completed, kinds::phase_completed,  kinds::progress,     kinds::sync_error};
 
 /// Returns the Redis command that creates a user with just the permissions this program needs,
-/// below a comment on its password. \param lists which a run reads before it begins
-std::string redis_acl(const std::string& user, const std::vector<std::string>& lists);
+/// below a comment on its password. \param lists which a run reads before it begins \param stream
+/// that events are put into, empty for none
+std::string redis_acl(const std::string& user, const std::vector<std::string>& lists,
+                      const std::string& stream);
 
 /// Returns a UUID (version 8, RFC 9562) computed from texts: the same for the same texts.
 std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe = {},
@@ -65,6 +67,9 @@ std::vector<Message> task_events(const std::string& run_id, const std::string& t
                                  std::size_t& omitted);
 
 Message sync_completed(const RunRecord& run, const std::string& timestamp);
+
+/// Returns the id of the event that sync_completed() makes of this run.
+std::string id_of_end(const std::string& run_id);
 
 Message phase_completed(const RunRecord& run, const std::string& timestamp);
 

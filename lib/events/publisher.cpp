@@ -26,13 +26,16 @@ Publisher::Published Publisher::publish(std::span<const Message> messages, Deadl
   if (messages.empty()) return published;
   const redis::Conversation& conversation = link_.conversation();
   // A late answer to an event of an earlier call must not count for these.
-  const std::size_t before = conversation.taken() + conversation.unanswered();
+  const std::size_t before = conversation.receivers().size() + conversation.unanswered();
   try {
+    if (stream_ && messages.front().id > 0) stream_->append(messages, deadline, patience);
     say(messages, deadline, patience);
   } catch (const Error& error) {
     published.failure = error;
   }
-  published.taken = std::max(conversation.taken(), before) - before;
+  const std::vector<std::int64_t>& receivers = conversation.receivers();
+  const std::size_t old = std::min(before, receivers.size());
+  published.receivers.assign(receivers.begin() + static_cast<std::ptrdiff_t>(old), receivers.end());
   // A server that closes the connection because of an event says why first.
   if (conversation.refusal()) published.failure = conversation.refusal();
   return published;
@@ -55,7 +58,7 @@ void Publisher::say(std::span<const Message> messages, Deadline deadline, io::Pa
 std::optional<std::string> Publisher::rehearse(Deadline deadline, io::Patience& patience) {
   std::vector<std::string> channels;
   for (const EventKind& kind : event_kinds) channels.emplace_back(kind.channel);
-  link_.conversation().rehearse(std::move(channels));
+  link_.conversation().rehearse(std::move(channels), stream_ ? stream_->key() : "");
   link_.settle(deadline, patience);
   return link_.conversation().rehearsal();
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <span>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "domain/day.hpp"
-#include "redis/link.hpp"
+#include "redis/stream.hpp"
 
 namespace tickstock::events {
 
@@ -17,7 +17,10 @@ namespace tickstock::events {
 /// queued, and sent as far as possible without waiting.
 class Publisher {
  public:
-  explicit Publisher(const redis::RedisSettings& settings) : link_(settings, "publishing events") {}
+  explicit Publisher(const redis::RedisSettings& settings, const redis::StreamSettings& stream = {})
+      : link_(settings, "publishing events") {
+    if (!stream.key.empty()) stream_.emplace(settings, stream, link_);
+  }
 
   /// Queues an event that may be lost, without waiting. Never throws if Redis fails.
   void announce(const Message& message);
@@ -27,13 +30,15 @@ class Publisher {
 
   /// The outcome of publish().
   struct Published {
-    std::size_t taken = 0;  ///< how many events, from the front, Redis has accepted
+    /// How many received each event that Redis has accepted, which are the first ones.
+    std::vector<std::int64_t> receivers;
     std::optional<Error> failure;
   };
 
-  /// Publishes events in order, behind those queued before, and waits for Redis' answers. They are
-  /// sent without waiting for each other, except for the first on a channel: if the user may not
-  /// publish there, no later event may overtake it. Never throws.
+  /// Publishes events in order, behind those queued before, and waits for Redis' answers. Stored
+  /// ones are put into the stream first. They are sent without waiting for each other, except for
+  /// the first on a channel: if the user may not publish there, no later event may overtake it.
+  /// Never throws.
   Published publish(std::span<const Message> messages, io::Deadline deadline,
                     io::Patience& patience);
 
@@ -43,22 +48,30 @@ class Publisher {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience) { link_.connect(deadline, patience); }
 
-  /// Asks whether every kind of event would be accepted, without publishing one. \return Redis'
-  /// error for the first that would not, empty if all would; nothing if the user may not ask.
-  /// \throws Error (redis), (interrupted).
+  /// Asks whether every kind of event would be accepted, by the stream too, without sending one.
+  /// \return Redis' error for the first that would not, empty if all would; nothing if the user may
+  /// not ask. \throws Error (redis), (interrupted).
   std::optional<std::string> rehearse(io::Deadline deadline, io::Patience& patience);
 
   /// Returns whether Redis refused an event of the last publish(), and may accept others.
   [[nodiscard]] bool refused() const { return link_.conversation().refusal().has_value(); }
   /// Returns whether it is a replica of a Cluster, which publishes as well as its primary.
   [[nodiscard]] bool in_cluster() const { return link_.conversation().in_cluster(); }
-  /// Returns a warning about a server that doesn't tell its role; empty if there is none.
-  [[nodiscard]] const std::string& warning() const { return link_.conversation().warning(); }
+  /// Returns a warning about a server that doesn't tell its role, or whose replicas are behind;
+  /// empty if there is none.
+  [[nodiscard]] const std::string& warning() const {
+    return stream_ && !stream_->warning().empty() ? stream_->warning()
+                                                  : link_.conversation().warning();
+  }
+
+  /// The stream that stored events are put into; null for none.
+  [[nodiscard]] redis::Stream* stream() { return stream_ ? &*stream_ : nullptr; }
 
  private:
   void say(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
 
   redis::Link link_;
+  std::optional<redis::Stream> stream_;
   std::set<std::string> open_channels_;  ///< on which Redis has accepted an event
 };
 

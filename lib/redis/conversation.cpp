@@ -8,9 +8,9 @@ namespace tickstock::redis {
 
 namespace {
 
-// Answers to what is asked here have a few hundred bytes, and ROLE three elements for each replica,
-// on the third level.
-constexpr std::size_t most_bytes = 1 << 20;
+// Answers to what is asked here have a few hundred bytes, but for an entry of a stream, which holds
+// an event; and ROLE three elements for each replica, on the third level.
+constexpr std::size_t most_bytes = 1 << 22;
 constexpr int most_elements = 1000;
 constexpr int most_levels = 7;
 
@@ -42,6 +42,21 @@ std::optional<std::string> refusal_of(const redisReply& reply) {
     if (c < ' ' || c > '~') c = '?';
   }
   return words;
+}
+
+Reply reply_of(const redisReply& reply) {
+  if (const auto refusal = refusal_of(reply)) return {true, *refusal, {}};
+  Reply copy;
+  if (reply.type == REDIS_REPLY_INTEGER) {
+    copy.text = std::to_string(reply.integer);
+  } else if (reply.type == REDIS_REPLY_ARRAY) {
+    for (std::size_t i = 0; i < reply.elements; ++i) {
+      copy.elements.push_back(reply_of(*reply.element[i]));
+    }
+  } else if (reply.str != nullptr) {
+    copy.text = text_of(reply);
+  }
+  return copy;
 }
 
 }  // namespace
@@ -77,12 +92,18 @@ void Conversation::publish(const Message& message) {
             }
             if (refusal_) return;
             if (!answer.refusal) {
-              ++taken_;
+              receivers_.push_back(answer.reply.integer);
             } else {
               refusal_ = settings_.failure(fmt::format(
                   "event {} on channel {} is refused: {}; allow it", id, channel, *answer.refusal));
             }
           });
+}
+
+void Conversation::ask(const std::vector<std::string>& words, bool matters) {
+  command(words, [this, matters](const Answer& answer) {
+    if (matters) replies_.push_back(reply_of(answer.reply));
+  });
 }
 
 void Conversation::pop(const std::string& list) {
@@ -97,15 +118,20 @@ void Conversation::pop(const std::string& list) {
   });
 }
 
-void Conversation::rehearse(std::vector<std::string> channels) {
-  command({"MULTI"}, [this, channels = std::move(channels)](const Answer& begun) {
+void Conversation::rehearse(std::vector<std::string> channels, const std::string& stream) {
+  command({"MULTI"}, [this, channels = std::move(channels), stream](const Answer& begun) {
     if (begun.refusal) return;
     rehearsal_ = "";
-    for (const std::string& channel : channels) {
-      command({"PUBLISH", channel, ""}, [this](const Answer& answer) {
-        if (answer.refusal && rehearsal_->empty()) rehearsal_ = answer.refusal;
-      });
-    }
+    const auto take = [this](const Answer& answer) {
+      // That another node of a Cluster has the stream is no refusal.
+      if (!answer.refusal || answer.refusal->starts_with("MOVED ") ||
+          answer.refusal->starts_with("ASK ")) {
+        return;
+      }
+      if (rehearsal_->empty()) rehearsal_ = answer.refusal;
+    };
+    for (const std::string& channel : channels) command({"PUBLISH", channel, ""}, take);
+    if (!stream.empty()) command({"XADD", stream, "*", "event_id", ""}, take);
     command({"DISCARD"});
   });
 }
@@ -193,6 +219,7 @@ void Conversation::take_role(const Answer& answer) {
     throw settings_.failure("its answer to ROLE is not one of Redis");
   } else {
     role = text_of(*reply.element[0]);
+    if (role == "master" && reply.elements > 2) replicas_ = reply.element[2]->elements;
   }
   if (role == "sentinel") {
     throw settings_.failure(

@@ -3,18 +3,32 @@
 #include <hiredis/hiredis.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "domain/run.hpp"
 #include "redis/address.hpp"
 
 namespace tickstock::redis {
+
+/// An answer of Redis.
+struct Reply {
+  bool is_error = false;
+  std::string text;  ///< printable where it is an error; a number as its digits; empty for nil
+  std::vector<Reply> elements;
+
+  /// Whether it is an error that begins with this word.
+  [[nodiscard]] bool refuses_with(std::string_view word) const {
+    return is_error && text.starts_with(word);
+  }
+};
 
 /// Turns commands into bytes to send, and matches the bytes that arrive with the commands they
 /// answer. It does no I/O itself. It begins with the login, the database and the server's role.
@@ -28,13 +42,19 @@ class Conversation {
   void announce(const Message& message);
   /// Queues an event that must be accepted.
   void publish(const Message& message);
+  /// Queues a command whose answer take_replies() returns once it is here, if it matters.
+  void ask(const std::vector<std::string>& words, bool matters = true);
+  /// Returns the answers that ask() has brought since the last call, in the order of the questions.
+  std::vector<Reply> take_replies() { return std::exchange(replies_, {}); }
+
   /// Queues a request for the first element of a list, which take_elements() returns once the
   /// answer is here.
   void pop(const std::string& list);
-  /// Asks whether events on these channels would be accepted, without publishing one: they are sent
-  /// in a transaction, once Redis has begun it, and the transaction is discarded.
-  void rehearse(std::vector<std::string> channels);
-  /// Returns Redis' error for the first channel that it refuses, empty if it refuses none; nothing
+  /// Asks whether events on these channels, and in this stream (none where empty), would be
+  /// accepted, without sending one: they are sent in a transaction, once Redis has begun it, and
+  /// the transaction is discarded.
+  void rehearse(std::vector<std::string> channels, const std::string& stream);
+  /// Returns Redis' error for the first of them that it refuses, empty if it refuses none; nothing
   /// if the user may not ask.
   [[nodiscard]] const std::optional<std::string>& rehearsal() const { return rehearsal_; }
 
@@ -42,8 +62,9 @@ class Conversation {
   /// (redis) if an answer was an error.
   std::vector<std::string> take_elements();
 
-  /// Returns how many events that must be accepted were, not counting any behind a refused one.
-  [[nodiscard]] std::size_t taken() const { return taken_; }
+  /// Returns how many received each event that must be accepted and was, not counting any behind a
+  /// refused one. In a Cluster it counts those of the node alone.
+  [[nodiscard]] const std::vector<std::int64_t>& receivers() const { return receivers_; }
   /// Returns how many of them have no answer yet.
   [[nodiscard]] std::size_t unanswered() const { return unanswered_; }
   /// Returns the refusal of the last event that must be accepted, or of one that was still
@@ -65,6 +86,9 @@ class Conversation {
 
   /// Returns whether it is a replica of a Cluster, which publishes as well as its primary.
   [[nodiscard]] bool in_cluster() const { return in_cluster_; }
+
+  /// Returns how many replicas follow it.
+  [[nodiscard]] std::size_t replicas() const { return replicas_; }
 
   /// Returns a warning about a server that doesn't tell its role; empty if there is none.
   [[nodiscard]] const std::string& warning() const { return warning_; }
@@ -90,7 +114,9 @@ class Conversation {
   std::size_t answered_ = 0;
   std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader_;
   std::size_t held_ = 0;  ///< bytes of the next answer that have arrived
-  std::size_t taken_ = 0;
+  std::vector<std::int64_t> receivers_;
+  std::vector<Reply> replies_;
+  std::size_t replicas_ = 0;
   std::size_t unanswered_ = 0;
   std::vector<std::string> elements_;
   std::optional<std::string> no_element_;  ///< Redis' words against a pop()

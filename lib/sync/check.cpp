@@ -12,6 +12,7 @@
 #include "rules/select.hpp"
 #include "sync/planning.hpp"
 #include "tables/market_reader.hpp"
+#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
 
@@ -257,6 +258,7 @@ class Preflight {
     if (!tables::has(database, tables::Need::read_own_tables)) return;
     look_at_runs(database);
     const tables::Backlog backlog = tables::read_backlog(database);
+    last_stored_ = backlog.last_id;
     if (backlog.events == 0) return good("no event is pending");
     warn(fmt::format("{} pending, the oldest for {}; run 'tickstock-cache deliver'",
                      counted(static_cast<std::uint64_t>(backlog.events), "event is", "events are"),
@@ -281,9 +283,11 @@ class Preflight {
   }
 
   void look_at_redis() {
-    events::Publisher publisher(environment_.redis);
+    events::Publisher publisher(environment_.redis, environment_.stream);
     publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     warn(publisher.warning());
+    // Before the rehearsal, which a user who may not end it leaves in a transaction.
+    if (publisher.stream() != nullptr) guarded([&] { look_at_stream(*publisher.stream()); });
     const auto refusal =
         publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     const std::string connected = "connected to Redis at " + environment_.redis.shown();
@@ -302,10 +306,29 @@ class Preflight {
     warn(environment_.redis.transport_weakness());
   }
 
+  void look_at_stream(redis::Stream& stream) {
+    const std::int64_t last =
+        stream.last_id(io::Deadline::after(environment_.redis.connect_timeout), patience_);
+    if (!last_stored_) {
+      warn("the stream " + stream.key() +
+           " gets no events: only those that the tables of 'tickstock-cache init' store go there");
+    } else if (last > *last_stored_ && *last_stored_ > 0) {
+      fail(Error(ErrorKind::redis,
+                 fmt::format("the stream {} is at {}, ahead of the last stored event, {}, so it "
+                             "would refuse the next: the database was restored, or another outbox "
+                             "writes there; run 'tickstock-cache deliver --renumber', or name "
+                             "another stream",
+                             stream.key(), last, *last_stored_)));
+    } else {
+      good(fmt::format("the stream {} holds the events up to {}", stream.key(), last));
+    }
+  }
+
   const Environment& environment_;
   const RunOptions& options_;
   const Policy& policy_;
   io::Patience& patience_;
+  std::optional<std::int64_t> last_stored_;  ///< of events, where there is an outbox
   std::vector<Finding> findings_;
 };
 

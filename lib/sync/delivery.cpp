@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "tables/runs.hpp"
+#include "events/messages.hpp"
+#include "tables/outbox.hpp"
 
 namespace tickstock::sync {
 
@@ -22,17 +23,22 @@ std::string discard_hint(const Message& refused) {
 /// one told. \throws Error where it can't go on.
 bool send_batches(tables::Database& database, const std::string& application_name,
                   events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
-                  const std::optional<std::string>& run_id, std::uint64_t& sent) {
+                  const std::optional<std::string>& run_id, Delivery& delivery) {
   publisher.connect(deadline, patience);
+  const std::string end = run_id ? events::id_of_end(*run_id) : "";
   for (;;) {
     std::optional<Error> failure;
     const auto send = [&](const std::vector<Message>& batch) {
       events::Publisher::Published published = publisher.publish(batch, deadline, patience);
       failure = std::move(published.failure);
+      const std::vector<std::int64_t>& receivers = published.receivers;
       if (failure && publisher.refused()) {
-        failure = Error(failure->kind(), failure->what() + discard_hint(batch[published.taken]));
+        failure = Error(failure->kind(), failure->what() + discard_hint(batch[receivers.size()]));
       }
-      return published.taken;
+      for (std::size_t i = 0; i < receivers.size(); ++i) {
+        if (batch[i].event_id == end) delivery.listeners = receivers[i];
+      }
+      return receivers;
     };
     tables::BatchOutcome batch;
     try {
@@ -41,7 +47,7 @@ bool send_batches(tables::Database& database, const std::string& application_nam
       // Why the sending stopped counts more than what became of the marks.
       if (!failure) throw;
     }
-    sent += batch.sent;
+    delivery.sent += batch.sent;
     if (failure) throw Error(*failure);
     if (!batch.locked) {
       if (!batch.more) return true;
@@ -75,6 +81,22 @@ std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t eve
       old.size() == 1 ? "" : "s", runs);
 }
 
+/// Tries until no other publisher is at work. \throws Error where that lasts too long.
+template <typename Try>
+void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patience& patience,
+                Try done) {
+  while (!done()) {
+    if (deadline.over()) {
+      throw Error(ErrorKind::redis, otherwise +
+                                        ": another publisher is still at work; run "
+                                        "'tickstock-cache deliver' again later");
+    }
+    if (!patience.pause(pause_between_tries)) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for a publisher");
+    }
+  }
+}
+
 }  // namespace
 
 Delivery deliver(tables::Database& database, const std::string& application_name,
@@ -83,7 +105,7 @@ Delivery deliver(tables::Database& database, const std::string& application_name
   Delivery delivery;
   try {
     if (send_batches(database, application_name, publisher, patience.step(time), patience, run_id,
-                     delivery.sent)) {
+                     delivery)) {
       delivery.pending = 0;
       return delivery;
     }
@@ -129,20 +151,25 @@ OldEvents give_up_old_events(tables::Database& database, const std::string& appl
   return result;
 }
 
+std::uint64_t renumber(tables::Database& database, const std::string& application_name,
+                       events::Publisher& publisher, std::chrono::milliseconds time,
+                       io::Patience& patience) {
+  const io::Deadline deadline = patience.step(time);
+  publisher.connect(deadline, patience);
+  const std::int64_t last = publisher.stream()->last_id(deadline, patience);
+  std::optional<std::uint64_t> events;
+  when_alone("the events were not renumbered", deadline, patience, [&] {
+    events = tables::renumber_pending(database, application_name, last);
+    return events.has_value();
+  });
+  return *events;
+}
+
 void discard_event(tables::Database& database, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience) {
-  const io::Deadline deadline = patience.step(time);
-  while (!tables::give_up_event(database, application_name, event_id)) {
-    if (deadline.over()) {
-      throw Error(ErrorKind::redis, "event " + event_id +
-                                        " was not given up: another publisher is still at work; "
-                                        "run 'tickstock-cache deliver' again later");
-    }
-    if (!patience.pause(pause_between_tries)) {
-      throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for a publisher");
-    }
-  }
+  when_alone("event " + event_id + " was not given up", patience.step(time), patience,
+             [&] { return tables::give_up_event(database, application_name, event_id); });
 }
 
 }  // namespace tickstock::sync

@@ -19,6 +19,8 @@ struct Delivery {
   /// Of the run that was asked for, or of all; nothing where PostgreSQL could not be asked.
   std::optional<std::uint64_t> pending = {};
   std::optional<Error> failure;  ///< why events are still pending
+  /// How many received the end of the run that was asked for, where it was published here.
+  std::optional<std::int64_t> listeners = {};
 };
 
 /// Publishes what is pending in the outbox under the name `application_name`, oldest first, until
@@ -40,6 +42,12 @@ struct OldEvents {
 /// delivery does before it begins. Another publisher at work has done so itself. Never throws.
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
                              int max_age);
+
+/// Gives the pending events ids behind the last of the stream (see tables::renumber_pending);
+/// another publisher at work is waited for. \return how many. \throws Error.
+std::uint64_t renumber(tables::Database& database, const std::string& application_name,
+                       events::Publisher& publisher, std::chrono::milliseconds time,
+                       io::Patience& patience);
 
 /// Gives up exactly one pending event; another publisher at work is waited for. \throws Error,
 /// (failed) when the event is not pending.

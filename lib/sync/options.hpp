@@ -9,7 +9,7 @@
 #include "domain/day.hpp"
 #include "domain/error.hpp"
 #include "postgres/connection.hpp"
-#include "redis/address.hpp"
+#include "redis/stream.hpp"
 #include "rules/plan.hpp"
 #include "rules/policy.hpp"
 #include "tables/catalog.hpp"
@@ -21,6 +21,7 @@ namespace tickstock::sync {
 struct Environment {
   postgres::ConnectionSettings database;
   redis::RedisSettings redis;
+  redis::StreamSettings stream;
   tables::TableNames tables;
   tables::Retention retention;
   std::string timezone = "America/New_York";

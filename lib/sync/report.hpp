@@ -88,7 +88,8 @@ struct Report : Attempt {
   double duration_seconds = 0;
 
   std::uint64_t events_published = 0;
-  std::uint64_t events_pending = 0;  ///< of this run; without an outbox: lost
+  std::uint64_t events_pending = 0;       ///< of this run; without an outbox: lost
+  std::optional<std::int64_t> listeners;  ///< who received the end of this run, where known
   bool has_outbox = false;
   std::optional<std::uint64_t> outbox_pending;  ///< of all runs, where the run was to measure
 

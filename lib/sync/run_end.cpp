@@ -6,6 +6,7 @@
 #include "sync/delivery.hpp"
 #include "sync/run_state.hpp"
 #include "tables/entries.hpp"
+#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/waiting.hpp"
 
@@ -93,8 +94,10 @@ void Run::apply(postgres::Transaction& transaction) {
   std::vector<postgres::Statement> closing =
       tables::store_waiting(environment_.tables, options_.run_id, snapshot.market, waited, waiting);
   if (options_.events) {
-    closing.push_back(tables::store_messages(environment_.tables, options_.run_id,
-                                             context.written_at, report_.messages));
+    for (postgres::Statement& each :
+         tables::store_events(*database_, options_.run_id, context.written_at, report_.messages)) {
+      closing.push_back(std::move(each));
+    }
   }
   closing.push_back(tables::finish_run(environment_.tables, record()));
   std::set<std::string> changed;
@@ -166,12 +169,14 @@ void Run::publish() {
     report_.events_pending = std::min<std::uint64_t>(
         delivery.pending.value_or(report_.messages.size()), report_.messages.size());
     failure = delivery.failure;
+    report_.listeners = delivery.listeners;
   } else {
     report_.events_pending = report_.messages.size();
     const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
     events::Publisher::Published published =
         publisher.publish(report_.messages, deadline, patience_);
-    report_.events_pending -= published.taken;
+    report_.events_pending -= published.receivers.size();
+    if (report_.events_pending == 0) report_.listeners = published.receivers.back();
     failure = std::move(published.failure);
   }
   report_.events_published = report_.messages.size() - report_.events_pending;
@@ -258,7 +263,7 @@ void Run::announce_failure(const Error& error) {
 
 void Run::connect_to_redis() {
   if (!options_.events || options_.dry_run) return;
-  publisher_ = std::make_unique<events::Publisher>(environment_.redis);
+  publisher_ = std::make_unique<events::Publisher>(environment_.redis, environment_.stream);
   // The connection comes up while the database is being read.
   publisher_->nudge();
 }

@@ -157,10 +157,12 @@ struct Database {
   /// `unknown_timezone` for a zone that is not a name of pg_timezone_names.
   void look_around(const std::string& timezone, ErrorKind unknown_timezone = ErrorKind::config);
 
-  /// The keys of the two advisory locks: a tag of the program, and the oid of the entries for a
-  /// run, of the outbox for a publisher, since several tables of entries may share one.
+  /// The keys of the advisory locks: a tag of the program, and the oid of the entries for a run, of
+  /// the outbox for a publisher and for who stores events, since several tables of entries may
+  /// share one.
   [[nodiscard]] std::int64_t run_lock() const;
   [[nodiscard]] std::int64_t publish_lock() const;
+  [[nodiscard]] std::int64_t outbox_lock() const;
 
   /// Runs one statement, made as by TableNames, that only reads in a transaction of its own, READ
   /// COMMITTED.

@@ -64,12 +64,6 @@ SELECT $1, 'another_writer', s.universe, 'edited', $3::text[], $4::text[], $5::t
                                             c.content_before -> 'metadata'), 'null')) m(metadata)
  WHERE s.entries = $10 AND s.universe = $2)";
 
-constexpr std::string_view outbox_sql =
-    "INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at) "
-    "SELECT event_id, $1, channel, event, message, $2::timestamptz "
-    "FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
-    "AS m(event_id, channel, event, message, position) ORDER BY position";
-
 // Of the two ways to compress what is large, this one takes a fifth of the time. Not every server
 // has it.
 constexpr const char* compression_sql =
@@ -245,17 +239,6 @@ std::optional<Error> write_task(Transaction& transaction, const WriteContext& co
                     doing(writes[i]), context.names.entries.shown()));
   }
   return std::nullopt;
-}
-
-Statement store_messages(const TableNames& names, const std::string& run_id,
-                         const std::string& created_at, const std::vector<Message>& messages) {
-  Params params{run_id, created_at};
-  for (const auto part : {&Message::event_id, &Message::channel, &Message::event, &Message::body}) {
-    std::vector<std::string_view> values;
-    for (const Message& message : messages) values.push_back(message.*part);
-    params.emplace_back(array_literal(values));
-  }
-  return names.statement("storing events in {outbox}", outbox_sql, std::move(params));
 }
 
 std::vector<EntrySummary> list_entries(Database& database) {

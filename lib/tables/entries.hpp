@@ -38,10 +38,6 @@ std::vector<Statement> journal_edits(const WriteContext& context, const std::vec
 std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
                                 const TaskPlan& task, const std::string& application_name);
 
-/// Stores events behind those that are there, in their order.
-Statement store_messages(const TableNames& names, const std::string& run_id,
-                         const std::string& created_at, const std::vector<Message>& messages);
-
 /// What a reader sees of one entry.
 struct EntrySummary {
   std::optional<std::string> universe;

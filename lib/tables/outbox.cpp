@@ -1,27 +1,74 @@
+#include "tables/outbox.hpp"
+
 #include <fmt/format.h>
 
-#include "postgres/transaction.hpp"
-#include "tables/runs.hpp"
+#include <algorithm>
 
 namespace tickstock::tables {
 
 namespace {
 
-// At most 500 rows and 4 MiB of text, but at least one row, however long; ids ascend in the order
-// of commit. The last column tells whether there are more.
-constexpr std::string_view pending_sql = R"(
-SELECT id, event_id, channel, event, message, found
+constexpr std::string_view store_sql =
+    "INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at) "
+    "SELECT event_id, $1, channel, event, message, $2::timestamptz "
+    "FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
+    "AS m(event_id, channel, event, message, position) ORDER BY position";
+
+constexpr std::string_view is_pending = "published_at IS NULL AND given_up_at IS NULL";
+
+// At most 500 rows and 4 MiB of text, but at least one row, however long. The last column tells
+// whether there are more.
+constexpr const char* batch_sql = R"(
+SELECT id, event_id, channel, event, message, run_id,
+       to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       CASE WHEN published_at IS NOT NULL THEN 'published'
+            WHEN given_up_at IS NOT NULL THEN 'given up' ELSE 'pending' END, found
   FROM (SELECT *, row_number() OVER oldest_first AS place,
                sum(octet_length(message)) OVER oldest_first AS bytes, count(*) OVER () AS found
-          FROM (SELECT id, event_id, channel, event, message FROM {outbox}
-                 WHERE published_at IS NULL AND given_up_at IS NULL
-                 ORDER BY id LIMIT 501) oldest
+          FROM (SELECT * FROM {{outbox}} WHERE {} ORDER BY id LIMIT 501) oldest
         WINDOW oldest_first AS (ORDER BY id)) batch
  WHERE place = 1 OR bytes <= 4194304 AND place <= 500
  ORDER BY id)";
 
-constexpr std::string_view mark_sql =
-    "UPDATE {outbox} SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])";
+// The last event of a run tells who heard of it.
+constexpr std::string_view mark_sql = R"(
+WITH marked AS (
+  UPDATE {outbox} o SET published_at = clock_timestamp(), receivers = sent.receivers
+    FROM unnest($1::bigint[], $2::bigint[]) AS sent(id, receivers) WHERE o.id = sent.id
+  RETURNING o.run_id, o.event, o.receivers)
+UPDATE {runs} r SET listeners = marked.receivers FROM marked
+ WHERE r.run_id = marked.run_id AND marked.event = 'cache_sync_completed')";
+
+// In the order of the old ids, behind both the stream and the table.
+constexpr std::string_view renumber_sql = R"(
+WITH base AS MATERIALIZED (
+  SELECT greatest($1::bigint, (SELECT max(id) FROM {outbox}),
+                  nextval(pg_get_serial_sequence($2, 'id'))) AS id),
+renumbered AS (
+  UPDATE {outbox} o SET id = fresh.id
+    FROM (SELECT e.id AS old, base.id + row_number() OVER (ORDER BY e.id) AS id
+            FROM {outbox} e, base
+           WHERE e.published_at IS NULL AND e.given_up_at IS NULL) fresh
+   WHERE o.id = fresh.old
+  RETURNING o.id)
+SELECT count(renumbered.id), setval(pg_get_serial_sequence($2, 'id'), base.id + count(renumbered.id))
+  FROM base LEFT JOIN renumbered ON true GROUP BY base.id)";
+
+Statement lock_statement(const Database& database) {
+  return {"waiting for another run to store its events",
+          "SELECT pg_advisory_xact_lock($1::bigint)",
+          {std::to_string(database.outbox_lock())}};
+}
+
+std::vector<StoredEvent> events_of(const Result& rows, std::int64_t& found) {
+  std::vector<StoredEvent> events(static_cast<std::size_t>(rows.rows()));
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    StoredEvent& event = events[i];
+    rows.read(static_cast<int>(i), event.id, event.event_id, event.channel, event.event, event.body,
+              event.run_id, event.created_at, event.state, found);
+  }
+  return events;
+}
 
 TransactionOptions publishing(const Database& database, const std::string& application_name) {
   return {.read_committed = true,
@@ -58,31 +105,90 @@ std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
 
 }  // namespace
 
+std::vector<Statement> store_events(const Database& database, const std::string& run_id,
+                                    const std::string& created_at,
+                                    const std::vector<Message>& messages) {
+  Params params{run_id, created_at};
+  for (const auto part : {&Message::event_id, &Message::channel, &Message::event, &Message::body}) {
+    std::vector<std::string_view> values;
+    for (const Message& message : messages) values.push_back(message.*part);
+    params.emplace_back(array_literal(values));
+  }
+  return {lock_statement(database),
+          database.names.statement("storing events in {outbox}", store_sql, std::move(params))};
+}
+
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
-                           std::chrono::milliseconds time,
-                           const std::function<std::size_t(const std::vector<Message>&)>& send) {
+                           std::chrono::milliseconds time, const Send& send) {
   const TableNames& names = database.names;
   TransactionOptions options = publishing(database, application_name);
   options.idle_time = time;
   Transaction transaction(database.connection, options);
   if (!transaction.has_lock()) return {.locked = true};
-  const Result rows = transaction.run(names.statement("reading {outbox}", pending_sql));
-  std::vector<std::string> ids(static_cast<std::size_t>(rows.rows()));
-  std::vector<Message> messages(ids.size());
+  std::vector<Message> messages;
   std::int64_t found = 0;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    auto& [event_id, channel, event, body] = messages[i];
-    rows.read(static_cast<int>(i), ids[i], event_id, channel, event, body, found);
+  for (StoredEvent& event : events_of(
+           transaction.run(names.statement("reading {outbox}", fmt::format(batch_sql, is_pending))),
+           found)) {
+    messages.push_back(std::move(event));
   }
   if (messages.empty()) return {};
-  ids.resize(send(messages));
+  std::vector<std::string> ids;
+  std::vector<std::string> receivers;
+  for (const std::int64_t each : send(messages)) {
+    ids.push_back(std::to_string(messages[ids.size()].id));
+    receivers.push_back(std::to_string(each));
+  }
   // What is sent gets its mark, in spite of a signal.
   const io::Settling settling(database.connection.patience());
   if (!ids.empty()) {
-    transaction.run(names.statement("marking events as published", mark_sql, {array_literal(ids)}));
+    transaction.run(names.statement("marking events as published", mark_sql,
+                                    {array_literal(ids), array_literal(receivers)}));
   }
   transaction.commit();
-  return {.read = messages.size(), .sent = ids.size(), .more = found > rows.rows()};
+  return {.read = messages.size(),
+          .sent = ids.size(),
+          .more = found > static_cast<std::int64_t>(messages.size())};
+}
+
+std::optional<std::uint64_t> renumber_pending(Database& database,
+                                              const std::string& application_name,
+                                              std::int64_t last) {
+  const TableNames& names = database.names;
+  Transaction transaction(database.connection, publishing(database, application_name),
+                          {lock_statement(database)});
+  if (!transaction.has_lock()) return std::nullopt;
+  const TableName outbox = names.of(table_of(&Catalog::outbox));
+  try {
+    const Result rows = transaction.run(names.statement("renumbering pending events", renumber_sql,
+                                                        {std::to_string(last), outbox.quoted()}));
+    transaction.commit();
+    return static_cast<std::uint64_t>(rows.integer(0, 0));
+  } catch (const Error& error) {
+    if (error.sqlstate() != "42501") throw;
+    throw Error(error.kind(),
+                fmt::format("{}; run 'tickstock-cache deliver --renumber' as the owner of {}",
+                            error.what(), outbox.shown()),
+                error.sqlstate());
+  }
+}
+
+std::vector<StoredEvent> read_events(Database& database, std::int64_t after, std::int64_t limit) {
+  std::vector<StoredEvent> events;
+  for (bool more = true; more;) {
+    std::int64_t found = 0;
+    std::vector<StoredEvent> page =
+        events_of(database.read("reading {outbox}", fmt::format(batch_sql, "id > $1::bigint"),
+                                {std::to_string(after)}),
+                  found);
+    more = found > static_cast<std::int64_t>(page.size());
+    for (StoredEvent& event : page) {
+      if (static_cast<std::int64_t>(events.size()) == limit) return events;
+      after = event.id;
+      events.push_back(std::move(event));
+    }
+  }
+  return events;
 }
 
 std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id) {
@@ -95,12 +201,12 @@ std::int64_t count_pending(Database& database, const std::optional<std::string>&
 }
 
 Backlog read_backlog(Database& database) {
-  const Result rows =
-      database.read("counting pending events",
-                    "SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM {outbox} "
-                    "WHERE published_at IS NULL AND given_up_at IS NULL");
+  const Result rows = database.read("counting pending events",
+                                    "SELECT count(*), extract(epoch FROM now() - min(created_at)), "
+                                    "(SELECT max(id) FROM {outbox}) FROM {outbox} "
+                                    "WHERE published_at IS NULL AND given_up_at IS NULL");
   Backlog backlog;
-  rows.read(0, backlog.events, backlog.oldest_seconds);
+  rows.read(0, backlog.events, backlog.oldest_seconds, backlog.last_id);
   return backlog;
 }
 

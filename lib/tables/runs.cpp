@@ -97,6 +97,7 @@ void each_column_of_run(Record& run, const Visit& column) {
   column("members_removed", "bigint", true, run.members_removed);
   column("members_moved", "bigint", true, run.members_moved);
   column("events", "bigint", true, run.events);
+  column("listeners", "bigint", false, run.listeners);
   column("started_at", "timestamptz", false, run.started_at);
   column("finished_at", "timestamptz", true, run.finished_at);
   column("duration_seconds", "float8", true, run.duration_seconds);

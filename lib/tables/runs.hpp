@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -144,51 +143,5 @@ std::vector<std::string> known_universes(Database& database);
 std::vector<std::string> known_symbols(Database& database);
 /// Whether the journal names a symbol anywhere.
 bool journal_names(Database& database, const std::string& symbol);
-
-// The outbox holds the events of runs until they are published.
-
-/// What one batch came to.
-struct BatchOutcome {
-  bool locked = false;  ///< another publisher was at work; nothing was read
-  std::size_t read = 0;
-  std::size_t sent = 0;
-  bool more = false;  ///< behind what was read
-};
-
-/// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
-/// read, hand over to `send`, mark what it took, COMMIT. `send` returns how many of them, from the
-/// front, were sent; it may take `time`. \throws Error.
-BatchOutcome publish_batch(Database& database, const std::string& application_name,
-                           std::chrono::milliseconds time,
-                           const std::function<std::size_t(const std::vector<Message>&)>& send);
-
-/// How many events are not published yet: all, or those of one run.
-std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id = {});
-
-/// What waits in the outbox.
-struct Backlog {
-  std::int64_t events = 0;
-  double oldest_seconds = 0;  ///< age of the oldest by PostgreSQL's clock
-};
-
-Backlog read_backlog(Database& database);
-
-/// Events of one run that will never be published.
-struct GivenUp {
-  std::string run_id;
-  std::int64_t events;
-};
-
-/// Gives up every event that has been pending for more than `days` days by PostgreSQL's clock, in a
-/// READ COMMITTED transaction that holds the publish lock, and counts them in the records of their
-/// runs. \return them by run, oldest first; nothing where another publisher is at work. \throws
-/// Error.
-std::optional<std::vector<GivenUp>> give_up_old(Database& database,
-                                                const std::string& application_name, int days);
-
-/// The same for exactly one event, a UUID. \return false where another publisher is at work.
-/// \throws Error (failed) when the event is not pending, with the reason.
-bool give_up_event(Database& database, const std::string& application_name,
-                   const std::string& event_id);
 
 }  // namespace tickstock::tables

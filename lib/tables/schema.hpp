@@ -53,7 +53,7 @@ struct Hazards {
 Hazards find_hazards(Database& database);
 
 /// The version of the program's own tables.
-inline constexpr int schema_version = 4;
+inline constexpr int schema_version = 5;
 
 /// The version that the comment of an own table tells: the oldest without one, 0 where it is not
 /// this program's.

@@ -76,7 +76,7 @@ void prepare(Fixture& fixture, const std::string& page) {
     REQUIRE(fixture.run(night, redis_down()).status == 6);
   } else if (page == "tickstock-cache-status.1" || page == "tickstock-cache-history.1" ||
              page == "tickstock-cache-explain.1" || page == "tickstock-cache-members.1" ||
-             page == "tickstock-cache-undo.1") {
+             page == "tickstock-cache-undo.1" || page == "tickstock-cache-events.1") {
     REQUIRE(fixture.run(night).status == 0);
   }
 }

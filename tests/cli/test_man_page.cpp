@@ -198,8 +198,8 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
                              read_file(source_root / "lib/sync/report.cpp");
   const ManPage overview;
   std::string documents = overview.section_text("OUTPUT") + page_of("sync").section_text("OUTPUT");
-  for (const char* command :
-       {"status", "history", "explain", "universes", "members", "check", "config", "replay"})
+  for (const char* command : {"status", "history", "explain", "universes", "members", "check",
+                              "config", "replay", "events"})
     documents += page_of(command).section_text("DESCRIPTION");
   for (const auto& [text, code] : {std::pair(ManPage("tickstock-cache-events.7").text(), messages),
                                    std::pair(documents, output)}) {

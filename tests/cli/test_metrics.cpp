@@ -78,7 +78,8 @@ TEST_CASE("a run leaves when and how it ended, what it found, and what it change
   CHECK(found.at(R"(universe_members_added{universe="mid_cap"})") == 2);
   CHECK(found.at(R"(universe_members{universe="q\"\\"})") == 1);
   CHECK(found.at(R"(universe_members_removed{universe="q\"\\"})") == 1);
-  CHECK(found.size() == 9 + 3 * 12);
+  CHECK(found.at("listeners") == 0);
+  CHECK(found.size() == 10 + 3 * 12);
 
   struct stat facts {};
   REQUIRE(::stat(scene.path.c_str(), &facts) == 0);

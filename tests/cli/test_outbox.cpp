@@ -133,7 +133,8 @@ TEST_CASE("an event on a denied channel stops the delivery, and --discard goes p
   const Json status = Json::parse(scene.fixture.run({"status", "night", "--format", "json"}).out);
   CHECK(status.at("events.given_up").integer() == 1);
   CHECK(status.at("events.pending").integer() == 0);
-  CHECK_THAT(scene.fixture.run({"status", "night"}).out, contains(" 0 pending, 1 given up\n"));
+  CHECK_THAT(scene.fixture.run({"status", "night"}).out,
+             contains(" 0 pending, 1 given up; nobody listened\n"));
   const Json history = Json::parse(scene.fixture.run({"history", "--format", "json"}).out);
   CHECK(history.at("runs").items().back().at("events.given_up").integer() == 1);
 }

@@ -218,6 +218,9 @@ class Tour {
         "SELECT event_id FROM cache_sync_outbox WHERE published_at IS NULL LIMIT 1");
     expect({"deliver", "--discard", pending}, 0);
     expect({"deliver", "--discard", pending}, 1);
+    const std::string config = directory_.write("stream.toml", "[events]\nstream = 'stream'\n");
+    expect({"deliver", "--renumber", "--config", config}, 0);
+    expect({"events"}, 0, {{"DATABASE_URL", fixture_.database().url("reader")}});
     expect({"deliver"}, 0);
   }
 

@@ -102,7 +102,7 @@ TEST_CASE("with --log-format json every line of the log is a document") {
       run_task(fixture, {"sync", "-v", "--run-id", "night", "--log-format", "json"});
   CHECK(good.status == 0);
   CHECK(json_levels(good, "night") ==
-        Names{"debug", "info", "info", "info", "info", "info", "warning"});
+        Names{"debug", "info", "info", "info", "info", "info", "warning", "debug"});
   const Json step = Json::parse(lines_of(good.err)[1]);
   CHECK(step.at("step").integer() == 1);
   CHECK(step.at("total_steps").integer() == 5);

@@ -56,9 +56,9 @@ const std::string rows_of_version_1 = R"(
          ('00000000-0000-8000-8000-000000000003', 'old-night', 'tickstock:cache:sync_complete',
           'cache_sync_completed', 'three', now() - interval '1 day', NULL);)";
 
-const Names upgraded{"upgraded public.cache_sync_runs to version 4",
-                     "upgraded public.cache_sync_changes to version 4",
-                     "upgraded public.cache_sync_outbox to version 4",
+const Names upgraded{"upgraded public.cache_sync_runs to version 5",
+                     "upgraded public.cache_sync_changes to version 5",
+                     "upgraded public.cache_sync_outbox to version 5",
                      "created public.cache_sync_waiting", "created public.cache_sync_states"};
 
 /// The small market with tables as version 1 left them.
@@ -225,7 +225,7 @@ TEST_CASE("an upgrade that was done by half is finished") {
   scene.fixture.database().execute(
       "ALTER TABLE cache_sync_changes DROP added_why, DROP removed_why;"
       "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 1'");
-  CHECK(scene.fixture.run({"init"}).out == "upgraded public.cache_sync_changes to version 4\n");
+  CHECK(scene.fixture.run({"init"}).out == "upgraded public.cache_sync_changes to version 5\n");
   CHECK(run_task(scene.fixture, {"sync"}).status == 0);
 }
 
@@ -233,13 +233,13 @@ TEST_CASE("own tables of a newer version are refused in words of their own") {
   Old scene;
   const Rows before = scene.rows();
   scene.fixture.database().execute(
-      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 5'");
+      "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 6'");
   const std::string words =
       "the table public.cache_sync_outbox was made by a newer version of this program "
-      "('tickstock-cache schema 5', this one knows up to 'tickstock-cache schema 4')";
+      "('tickstock-cache schema 6', this one knows up to 'tickstock-cache schema 5')";
   check_failure(scene.fixture.run({"init"}), 1, words);
   scene.fixture.database().execute(
-      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 5'");
+      "COMMENT ON TABLE cache_sync_runs IS 'tickstock-cache schema 6'");
   check_failure(run_task(scene.fixture, {"sync"}), 1, "public.cache_sync_runs was made by a newer");
   CHECK(scene.rows() == before);
 }

@@ -8,11 +8,11 @@
 
 namespace tickstock::test {
 
-/// The keys of a document or an event that are of the moment.
+/// The keys of a document or an event that are of the moment: when, and who else listened.
 inline const std::set<std::string> times{
     "sync_start", "sync_end", "last_updated", "average_duration_seconds",
     "start_time", "end_time", "timestamp",    "duration_seconds",
-    "changed_at"};
+    "changed_at", "listeners"};
 
 /// Everything that was left in the database, but for times.
 inline Names stored_rows(Database& database) {

@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/patience.hpp"
 #include "support/postgres.hpp"
-#include "tables/entries.hpp"
+#include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
 
@@ -42,7 +42,8 @@ struct Scene {
       messages.push_back({id, "channel", "event", body});
     }
     Transaction transaction(connection, {});
-    transaction.run(store_messages(names, "run", "2026-08-21T20:10:03.412Z", messages));
+    transaction.run_pipeline(store_events(database, "run", "2026-08-21T20:10:03.412Z", messages))
+        .value();
     transaction.commit();
   }
 
@@ -67,6 +68,9 @@ struct Scene {
   }
 };
 
+/// That one subscriber received each of so many.
+std::vector<std::int64_t> heard(std::size_t events) { return std::vector<std::int64_t>(events, 1); }
+
 }  // namespace
 
 TEST_CASE("events are handed over in the order in which they were stored, and marked") {
@@ -76,7 +80,7 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
   std::vector<std::string> sent;
   const auto send = [&sent](const std::vector<Message>& batch) {
     for (const Message& each : batch) sent.push_back(each.body);
-    return batch.size();
+    return heard(batch.size());
   };
   CHECK(count_pending(scene.database) == 3);
   CHECK(publish_batch(scene.database, "", {}, send).sent == 3);
@@ -87,7 +91,7 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
 
 TEST_CASE("a batch tells whether there is more behind it") {
   Scene scene;
-  const auto send = [](const std::vector<Message>& batch) { return batch.size(); };
+  const auto send = [](const std::vector<Message>& batch) { return heard(batch.size()); };
   const auto batch = [&scene, &send] { return publish_batch(scene.database, "", {}, send); };
   scene.store(std::vector<std::string>(500, "x"));
   CHECK_FALSE(batch().more);
@@ -104,12 +108,80 @@ TEST_CASE("a batch tells whether there is more behind it") {
 TEST_CASE("what was not sent stays pending, from the first failure on") {
   Scene scene;
   scene.store({"1", "2", "3"});
-  CHECK(publish_batch(scene.database, "", {}, [](const auto&) { return std::size_t{1}; }).sent ==
-        1);
+  CHECK(publish_batch(scene.database, "", {}, [](const auto&) { return heard(1); }).sent == 1);
   CHECK(scene.server.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
                            "WHERE published_at IS NULL") == "2,3");
   CHECK(count_pending(scene.database, "run") == 2);
   CHECK(count_pending(scene.database, "another") == 0);
+}
+
+TEST_CASE("who stores events waits for another to commit, so that ids follow commits") {
+  Scene scene;
+  tables::Database other{Scene::open(scene.server), {}, scene.database.catalog};
+  const std::string at = "2026-08-21T20:10:03.412Z";
+  const auto event = [](const std::string& id) {
+    return std::vector<Message>{
+        {"00000000-0000-8000-8000-00000000000" + id, "channel", "event", id}};
+  };
+  Transaction first(scene.connection, {});
+  first.run_pipeline(store_events(scene.database, "first", at, event("1"))).value();
+  {
+    Transaction second(other.connection, {.lock_timeout = std::chrono::milliseconds(200)});
+    const PipelineOutcome outcome =
+        second.run_pipeline(store_events(other, "second", at, event("2")));
+    REQUIRE(outcome.failure);
+    CHECK(outcome.failure->error.sqlstate() == "55P03");
+    CHECK(outcome.failure->index == 0);
+  }
+  first.commit();
+  Transaction second(other.connection, {});
+  second.run_pipeline(store_events(other, "second", at, event("2"))).value();
+  second.commit();
+  CHECK(scene.server.column("SELECT run_id FROM cache_sync_outbox ORDER BY id") ==
+        std::vector<std::string>{"first", "second"});
+}
+
+TEST_CASE("what is pending is renumbered behind a stream, in its order, and so is what follows") {
+  Scene scene;
+  scene.store({"1", "2", "3", "4"});
+  scene.server.execute("UPDATE cache_sync_outbox SET published_at = now() WHERE message = '2'");
+  const auto ids = [&scene] {
+    return scene.server.column("SELECT id || '=' || message FROM cache_sync_outbox ORDER BY id");
+  };
+  CHECK(renumber_pending(scene.database, "", 1000) == 3);
+  CHECK(ids() == std::vector<std::string>{"2=2", "1001=1", "1002=3", "1003=4"});
+  scene.store({"5"});
+  CHECK(ids().back() == "1004=5");
+  // The stream is behind: the ids still go on from those that were given.
+  CHECK(renumber_pending(scene.database, "", 7) == 4);
+  const std::vector<std::string> after = ids();
+  CHECK(after.front() == "2=2");
+  CHECK_THAT(after.back(), contains("=5"));
+  scene.server.execute("UPDATE cache_sync_outbox SET published_at = now()");
+  scene.store({"6"});
+  CHECK_THAT(ids().back(), contains("=6"));
+  scene.server.execute("DELETE FROM cache_sync_outbox");
+  CHECK(renumber_pending(scene.database, "", 7) == 0);
+  scene.store({"7"});
+  CHECK(std::stoi(ids().back()) > std::stoi(after.back()));
+}
+
+TEST_CASE("a reader with a cursor gets every event once, in pages of any size") {
+  Scene scene;
+  scene.store(std::vector<std::string>(1203, "x"));
+  scene.store(std::vector<std::string>(3, std::string(3'000'000, 'x')));
+  std::vector<std::int64_t> all;
+  for (const StoredEvent& each : read_events(scene.database, 0, 5000)) all.push_back(each.id);
+  CHECK(all.size() == 1206);
+  CHECK(std::is_sorted(all.begin(), all.end()));
+  for (const std::int64_t limit : {1, 499, 500, 501, 1205}) {
+    const std::vector<StoredEvent> page = read_events(scene.database, all[0], limit);
+    REQUIRE(page.size() == static_cast<std::size_t>(limit));
+    CHECK(page.front().id == all[1]);
+    CHECK(page.back().id == all[static_cast<std::size_t>(limit)]);
+    CHECK(page.front().state == "pending");
+  }
+  CHECK(read_events(scene.database, all.back(), 10).empty());
 }
 
 TEST_CASE("two publishers don't work at once") {
@@ -117,8 +189,8 @@ TEST_CASE("two publishers don't work at once") {
   scene.store({"1"});
   tables::Database other{Scene::open(scene.server), {}, scene.database.catalog};
   publish_batch(scene.database, "", {}, [&](const auto& batch) {
-    CHECK(publish_batch(other, "", {}, [](const auto&) { return std::size_t{0}; }).locked);
-    return batch.size();
+    CHECK(publish_batch(other, "", {}, [](const auto&) { return heard(0); }).locked);
+    return heard(batch.size());
   });
   CHECK(count_pending(scene.database) == 0);
 }
@@ -162,9 +234,11 @@ TEST_CASE("names of any letters go into arrays and come back") {
   Scene scene;
   const std::string odd = "a\"b\\c,{d} 'e' \n ä NULL";
   Transaction transaction(scene.connection, {});
-  transaction.run(
-      store_messages(scene.names, "run", "2026-08-21T20:10:03.412Z",
-                     {{"00000000-0000-8000-8000-000000000001", "channel", "event", odd}}));
+  transaction
+      .run_pipeline(
+          store_events(scene.database, "run", "2026-08-21T20:10:03.412Z",
+                       {{"00000000-0000-8000-8000-000000000001", "channel", "event", odd}}))
+      .value();
   transaction.commit();
   CHECK(scene.server.value("SELECT message FROM cache_sync_outbox") == odd);
 }

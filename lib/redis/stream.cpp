@@ -1,0 +1,138 @@
+#include "redis/stream.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "domain/text.hpp"
+
+namespace tickstock::redis {
+
+namespace {
+
+constexpr int most_redirections = 5;
+/// How long a replica has to confirm what is new.
+constexpr const char* milliseconds_for_replica = "1000";
+
+/// The first element behind this one in a list of names and values; null where there is none.
+const Reply* value_of(const Reply& reply, std::string_view name) {
+  for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
+    if (reply.elements[i].text == name) return &reply.elements[i + 1];
+  }
+  return nullptr;
+}
+
+std::string id_of(const Message& message) { return std::to_string(message.id) + "-0"; }
+
+}  // namespace
+
+void Stream::append(std::span<const Message> messages, io::Deadline deadline,
+                    io::Patience& patience) {
+  // Redis has one error for an id that is there and for one that never was, and what follows it
+  // would be taken. So what is there is looked at first.
+  const std::int64_t last = last_id(deadline, patience);
+  const auto fresh = std::find_if(messages.begin(), messages.end(),
+                                  [last](const Message& each) { return each.id > last; });
+  const std::span<const Message> known(messages.begin(), fresh);
+  Commands looks;
+  for (const Message& each : known)
+    looks.push_back({"XRANGE", stream_.key, id_of(each), id_of(each)});
+  const std::vector<Reply> found = ask(looks, deadline, patience);
+  require(found);
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    const std::vector<Reply>& entries = found[i].elements;
+    const bool has_fields = entries.size() == 1 && entries[0].elements.size() == 2;
+    const Reply* event_id = has_fields ? value_of(entries[0].elements[1], "event_id") : nullptr;
+    if (event_id != nullptr && event_id->text == known[i].event_id) continue;
+    throw settings_.failure(fmt::format(
+        "the stream {} is at {}, and has not event {} under its id {}: the database was restored, "
+        "or another outbox writes there; run 'tickstock-cache deliver --renumber', or name another "
+        "stream",
+        stream_.key, last, known[i].event_id, known[i].id));
+  }
+  Commands additions{{"MULTI"}};
+  for (const Message& each : std::span(fresh, messages.end())) {
+    additions.push_back({"XADD", stream_.key, "MAXLEN", "~", std::to_string(stream_.max_length),
+                         id_of(each), "event_id", each.event_id, "channel", each.channel, "message",
+                         each.body});
+  }
+  if (additions.size() == 1) return;
+  additions.push_back({"EXEC"});
+  // The first refusal says why, the last only that there was one.
+  const std::vector<Reply> replies = ask(additions, deadline, patience);
+  require(replies);
+  require(replies.back().elements);
+  if (node().conversation().replicas() == 0) return;
+  const std::vector<Reply> confirmed =
+      ask({{"WAIT", "1", milliseconds_for_replica}}, deadline, patience);
+  if (confirmed.front().text != "0") return;
+  warning_ = fmt::format(
+      "no replica of Redis at {} has confirmed the stream {} within a second; a failover now could "
+      "lose what is new in it",
+      settings_.shown(), stream_.key);
+}
+
+std::int64_t Stream::last_id(io::Deadline deadline, io::Patience& patience) {
+  const std::vector<Reply> info = ask({{"XINFO", "STREAM", stream_.key}}, deadline, patience);
+  if (info.front().refuses_with("ERR no such key")) return 0;
+  require(info);
+  const Reply* id = value_of(info.front(), "last-generated-id");
+  const std::string text = id == nullptr ? "" : id->text;
+  const auto last = number_of<std::int64_t>(text.substr(0, text.find('-')));
+  if (!last) throw settings_.failure("its answer to XINFO is not one of Redis");
+  return *last;
+}
+
+std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
+                               io::Patience& patience) {
+  if (commands.empty()) return {};
+  std::unique_ptr<Link> other;  // to ask just this once
+  for (int redirections = 0;; ++redirections) {
+    Link& link = other ? *other : node();
+    bool in_transaction = false;
+    for (const auto& command : commands) {
+      // It holds for one command, or for a whole transaction.
+      if (other && !in_transaction) link.conversation().ask({"ASKING"}, false);
+      link.conversation().ask(command);
+      in_transaction = (in_transaction || command.front() == "MULTI") && command.front() != "EXEC";
+    }
+    link.settle(deadline, patience);
+    std::vector<Reply> replies = link.conversation().take_replies();
+    const auto error = std::find_if(replies.begin(), replies.end(),
+                                    [](const Reply& each) { return each.is_error; });
+    if (error == replies.end()) return replies;
+    const bool moved = error->refuses_with("MOVED ");
+    if ((!moved && !error->refuses_with("ASK ")) || redirections == most_redirections) {
+      return replies;
+    }
+    RedisSettings settings = settings_;
+    const std::string address = error->text.substr(error->text.rfind(' ') + 1);
+    const std::size_t colon = address.rfind(':');
+    settings.port = address.substr(std::min(colon, address.size() - 1) + 1);
+    // A node that doesn't know its own name leaves it out.
+    if (colon != std::string::npos && colon > 0) settings.host = address.substr(0, colon);
+    if (settings.transport == RedisSettings::Transport::unix_socket) {
+      settings.transport = RedisSettings::Transport::tcp;
+    }
+    auto next = std::make_unique<Link>(settings, "publishing events");
+    next->connect(deadline, patience);
+    other.reset();
+    (moved ? node_ : other) = std::move(next);
+  }
+}
+
+void Stream::require(const std::vector<Reply>& replies) const {
+  for (const Reply& each : replies) {
+    if (!each.is_error) continue;
+    std::string_view remedy = "allow it";
+    if (each.refuses_with("WRONGTYPE")) remedy = "name another key in [events] stream";
+    if (each.refuses_with("NOPERM")) {
+      remedy = "'tickstock-cache init --print-redis-acl USER' prints what a user needs";
+    }
+    if (each.refuses_with("OOM")) remedy = "give Redis more memory, or keep a shorter stream";
+    throw settings_.failure(
+        fmt::format("the stream {} is refused: {}; {}", stream_.key, each.text, remedy));
+  }
+}
+
+}  // namespace tickstock::redis

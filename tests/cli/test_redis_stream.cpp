@@ -1,0 +1,292 @@
+// The Redis Stream that keeps the events for who was away, and the cursor over the outbox.
+
+#include <algorithm>
+
+#include "cli/scene.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+const std::string key = "tickstock:cache:events";
+
+/// A small market whose runs put their events into a stream.
+struct Streamed {
+  Fixture fixture;
+  TemporaryDirectory directory;
+  Environment with_stream{{"TICKSTOCK_CACHE_CONFIG", config("")}};
+
+  Streamed() {
+    add_small_market(fixture);
+    REQUIRE(fixture.run({"init"}).status == 0);
+  }
+
+  std::string config(const std::string& more) const {
+    return directory.write("config.toml", fmt::format("[events]\nstream = \"{}\"\n{}", key, more));
+  }
+  ProcessResult run(const Names& arguments) { return fixture.run(arguments, with_stream); }
+  Json sync(const Names& arguments = {}, int status = 0) {
+    return run_json(fixture, with({"sync"}, arguments), status, with_stream);
+  }
+
+  std::string redis(const Names& words) { return fixture.redis().command(words); }
+
+  /// The entries as `ID-0 EVENT_ID CHANNEL MESSAGE`.
+  Names entries() {
+    Names entries;
+    const Names lines = lines_of(redis({"XRANGE", key, "-", "+"}));
+    for (std::size_t i = 0; i + 6 < lines.size(); i += 7) {
+      CHECK(Names{lines[i + 1], lines[i + 3], lines[i + 5]} ==
+            Names{"event_id", "channel", "message"});
+      entries.push_back(
+          fmt::format("{} {} {} {}", lines[i], lines[i + 2], lines[i + 4], lines[i + 6]));
+    }
+    return entries;
+  }
+  /// The same of the outbox.
+  Names stored(const std::string& which = "true") {
+    return fixture.database().column(
+        "SELECT format('%s-0 %s %s %s', id, event_id, channel, message) FROM cache_sync_outbox "
+        "WHERE " +
+        which + " ORDER BY id");
+  }
+  void mark_pending(const std::string& which) {
+    fixture.database().execute("UPDATE cache_sync_outbox SET published_at = NULL WHERE " + which);
+  }
+  std::string pending() {
+    return fixture.database().value(
+        "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("every stored event stands in the stream once, in order, as it is published") {
+  Streamed scene;
+  Subscriber subscriber(scene.fixture.redis());
+  scene.sync({"--run-id", "first"});
+  CHECK(scene.entries() == scene.stored());
+  CHECK(scene.entries().size() == 14);
+  const std::vector<Event> events = subscriber.drain();
+  for (const std::string& entry : scene.entries()) {
+    CHECK(std::count_if(events.begin(), events.end(), [&entry](const Event& each) {
+            return entry.ends_with(" " + each.channel + " " + each.message);
+          }) == 1);
+  }
+  // What is best effort is told to who listens, and not kept.
+  CHECK(events.size() > 14);
+  scene.fixture.add_symbol({.symbol = "MORE", .market_cap = "5000000000"});
+  scene.sync({"--run-id", "second"});
+  CHECK(scene.entries() == scene.stored());
+  CHECK(scene.entries().size() > 14);
+  scene.sync({"--run-id", "idle"});
+  CHECK(scene.entries() == scene.stored());
+
+  // Without the setting nothing is put there.
+  scene.fixture.add_symbol({.symbol = "LAST", .market_cap = "6000000000"});
+  const std::size_t before = scene.entries().size();
+  run_json(scene.fixture, {"sync"});
+  CHECK(scene.entries().size() == before);
+}
+
+TEST_CASE("an event that is sent again is not put into the stream again") {
+  Streamed scene;
+  scene.sync();
+  const Names entries = scene.entries();
+  scene.mark_pending("id > 3");
+  // Half of what is pending is there, as after a kill in between.
+  scene.redis({"DEL", key});
+  for (int id = 1; id <= 8; ++id) {
+    scene.redis({"XADD", key, fmt::format("{}-0", id), "event_id",
+                 scene.fixture.database().value(
+                     "SELECT event_id FROM cache_sync_outbox WHERE id = $1", {std::to_string(id)}),
+                 "channel",
+                 scene.fixture.database().value(
+                     "SELECT channel FROM cache_sync_outbox WHERE id = $1", {std::to_string(id)}),
+                 "message",
+                 scene.fixture.database().value(
+                     "SELECT message FROM cache_sync_outbox WHERE id = $1", {std::to_string(id)})});
+  }
+  CHECK(scene.run({"deliver"}).out == "11 events published, 0 pending\n");
+  CHECK(scene.entries() == entries);
+}
+
+TEST_CASE("an event is in the stream before it is published, and one that is refused stays") {
+  Streamed scene;
+  scene.redis({"ACL", "SETUSER", "job", "reset", "on", ">word", "~*", "+@all", "&tickstock:cache:*",
+               "&tickstock:errors", "&tickstock:monitoring", "&tickstock:processing:status"});
+  const Environment job{
+      {"REDIS_URL", fmt::format("redis://job:word@127.0.0.1:{}/0", scene.fixture.redis().port())},
+      {"TICKSTOCK_CACHE_CONFIG", scene.with_stream.at("TICKSTOCK_CACHE_CONFIG")}};
+  const ProcessResult result = run_task(scene.fixture, {"sync"}, job);
+  check_failure(result, 6, "is refused: NOPERM");
+  CHECK_THAT(result.err, contains("deliver --discard"));
+  CHECK(scene.entries() == scene.stored());
+  CHECK(scene.pending() == "14");
+  CHECK(scene.run({"deliver"}).status == 0);
+  CHECK(scene.entries() == scene.stored());
+}
+
+TEST_CASE("a stream that is ahead of a restored database is said, and renumbering goes on") {
+  Streamed scene;
+  scene.sync();
+  Subscriber subscriber(scene.fixture.redis());
+  const Names old = scene.entries();
+  // The outbox was restored from before these events, and other ones got their ids.
+  scene.mark_pending("id > 10");
+  scene.fixture.database().execute(
+      "UPDATE cache_sync_outbox SET event_id = gen_random_uuid() WHERE id > 10");
+  const ProcessResult refused = scene.run({"deliver"});
+  check_failure(refused, 6, "4 events are still pending");
+  CHECK_THAT(refused.err, contains("the database was restored") &&
+                              contains("run 'tickstock-cache deliver --renumber'"));
+  CHECK(scene.entries() == old);
+  CHECK(scene.pending() == "4");
+  CHECK(subscriber.drain().empty());
+
+  const ProcessResult renumbered = scene.run({"deliver", "--renumber"});
+  INFO(renumbered.err);
+  CHECK(renumbered.status == 0);
+  CHECK(renumbered.out == "4 events renumbered, 4 events published, 0 pending\n");
+  CHECK(scene.entries() == with(old, scene.stored("id > 14")));
+  CHECK(subscriber.drain().size() == 4);
+
+  scene.fixture.add_symbol({.symbol = "MORE", .market_cap = "5000000000"});
+  scene.sync();
+  CHECK(scene.entries() == with(old, scene.stored("id > 14")));
+
+  // Before the first event of a restored outbox, check sees it.
+  scene.redis({"XADD", key, "5000-0", "event_id", "another"});
+  const ProcessResult check = scene.run({"check"});
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("the stream " + key + " is at 5000, ahead of the last stored"));
+}
+
+TEST_CASE("the stream is trimmed to about its length") {
+  Streamed scene;
+  scene.config("stream_max_length = 1000\nmax_universe_events = 0\n");
+  scene.fixture.database().execute(
+      "INSERT INTO symbols (symbol, market_cap, is_active, listing_date) "
+      "SELECT 'N' || i, 1000000, true, '2024-06-21' FROM generate_series(1, 2500) i");
+  scene.sync();
+  const int length = std::stoi(scene.redis({"XLEN", key}));
+  CHECK(length >= 1000);
+  CHECK(length < 1500);
+  // What is kept are the last ones.
+  const Names entries = scene.entries();
+  const Names stored = scene.stored();
+  CHECK(Names(stored.end() - length, stored.end()) == entries);
+}
+
+TEST_CASE("a key of another type, and a Redis without memory, leave the events pending") {
+  Streamed scene;
+  const bool is_other_type = GENERATE(true, false);
+  Subscriber subscriber(scene.fixture.redis());
+  if (is_other_type) {
+    scene.redis({"SET", key, "5"});
+  } else {
+    scene.redis({"CONFIG", "SET", "maxmemory", "1"});
+  }
+  const ProcessResult result =
+      run_task(scene.fixture, {"sync", "--run-id", "night"}, scene.with_stream);
+  check_failure(result, 6, is_other_type ? "is refused: WRONGTYPE" : "is refused: OOM");
+  CHECK_THAT(result.err, contains(is_other_type ? "name another key in [events] stream"
+                                                : "give Redis more memory"));
+  const ProcessResult check = scene.run({"check"});
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains(is_other_type ? "WRONGTYPE" : "OOM"));
+  CHECK(scene.pending() == "14");
+  CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
+  CHECK(announced_universes(subscriber.drain()).empty());
+  if (is_other_type) scene.redis({"DEL", key});
+  scene.redis({"CONFIG", "SET", "maxmemory", "0"});
+  CHECK(scene.run({"deliver"}).out == "14 events published, 0 pending\n");
+  CHECK(scene.entries() == scene.stored());
+}
+
+TEST_CASE("a user with the printed permissions fills the stream, and check knows it") {
+  Streamed scene;
+  const std::string acl = scene.run({"init", "--print-redis-acl", "job"}).out;
+  CHECK_THAT(acl, contains(" ~" + key + " "));
+  std::istringstream words(lines_of(acl).back());
+  scene.redis({std::istream_iterator<std::string>(words), {}});
+  scene.redis({"ACL", "SETUSER", "job", ">word"});
+  Environment job = scene.with_stream;
+  job["REDIS_URL"] = fmt::format("redis://job:word@127.0.0.1:{}/0", scene.fixture.redis().port());
+  CHECK(run_task(scene.fixture, {"sync"}, job).status == 0);
+  CHECK(scene.entries() == scene.stored());
+  CHECK_THAT(scene.fixture.run({"check"}, job).out,
+             contains("the stream " + key + " holds the events up to 14"));
+  scene.redis({"ACL", "SETUSER", "job", "resetkeys"});
+  const ProcessResult check = scene.fixture.run({"check"}, job);
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("NOPERM"));
+}
+
+TEST_CASE("a run counts who listened, and says where nobody did") {
+  Streamed scene;
+  const TemporaryDirectory directory;
+  const std::string metrics = directory.file("metrics.prom");
+  const auto listeners = [&](const std::string& id) {
+    const Json status = Json::parse(scene.run({"status", id, "--format", "json"}).out);
+    return status.at("events.listeners").integer();
+  };
+  const ProcessResult alone = scene.fixture.run(
+      {"sync", "--as-of", market_day, "--run-id", "alone", "-v", "--metrics-file", metrics});
+  CHECK(alone.status == 0);
+  CHECK_THAT(alone.err, contains("nobody listened"));
+  CHECK(listeners("alone") == 0);
+  CHECK_THAT(scene.run({"status", "alone"}).out, contains("nobody listened"));
+  CHECK_THAT(file_text(metrics), contains("\ntickstock_cache_listeners 0\n"));
+
+  const Subscriber subscriber(scene.fixture.redis());
+  const ProcessResult heard = scene.fixture.run(
+      {"sync", "--as-of", market_day, "--run-id", "heard", "-v", "--metrics-file", metrics});
+  CHECK_THAT(heard.err, !contains("nobody listened"));
+  CHECK(listeners("heard") == 1);
+  CHECK_THAT(file_text(metrics), contains("\ntickstock_cache_listeners 1\n"));
+  CHECK(scene.fixture.database().value(
+            "SELECT string_agg(DISTINCT receivers::text, ',') FROM cache_sync_outbox "
+            "WHERE run_id = 'heard'") == "1");
+
+  // Known only once the end is published.
+  run_task(scene.fixture, {"sync", "--run-id", "later"}, redis_down());
+  CHECK(Json::parse(scene.run({"status", "later", "--format", "json"}).out)
+            .at("events.listeners")
+            .is_null());
+  CHECK(scene.run({"deliver"}).status == 0);
+  CHECK(listeners("later") == 1);
+}
+
+TEST_CASE("a reader with a cursor sees each event once, in order") {
+  Streamed scene;
+  scene.sync();
+  Names expected = scene.fixture.database().column(
+      "SELECT format('%s %s %s %s', id, event_id, channel, message) FROM cache_sync_outbox "
+      "ORDER BY id");
+  Names read;
+  std::string cursor = "0";
+  for (;;) {
+    const ProcessResult page =
+        scene.run({"events", "--after", cursor, "--limit", "5", "--format", "json"});
+    CHECK(page.status == 0);
+    const Names lines = lines_of(page.out);
+    if (lines.empty()) break;
+    CHECK(lines.size() <= 5);
+    for (const std::string& line : lines) {
+      const Json event = Json::parse(line);
+      CHECK(event.keys() == Names{"id", "event_id", "channel", "message"});
+      cursor = std::to_string(event.at("id").integer());
+      read.push_back(fmt::format("{} {} {} {}", cursor, event.at("event_id").str(),
+                                 event.at("channel").str(), event.at("message").str()));
+    }
+  }
+  CHECK(read == expected);
+  const Names table = lines_of(scene.run({"events", "--after", "12"}).out);
+  REQUIRE(table.size() == 3);
+  CHECK_THAT(table[0], contains("id") && contains("state"));
+  CHECK_THAT(table[2],
+             contains("14  ") && contains("published") && contains("cache_sync_completed"));
+  check_failure(scene.run({"events", "--after", "-1"}), 64, "--after");
+  check_failure(scene.fixture.run({"deliver", "--renumber"}), 64, "[events] stream");
+}
