@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from bench_callgrind import Instructions, count
 from bench_contest import Contest, Result
-from bench_duels import Duel, declared, replays, stable
+from bench_duels import Duel, declared, replays, stable, streamed
 from bench_journal import Growth, growth, questions
 from bench_market import REAL_SYMBOLS, Markets, Size
 from bench_plot import plot
@@ -107,6 +107,7 @@ def measure(options: argparse.Namespace) -> Measured:
                 duels.append(stable(servers, program, market, options.pairs))
                 growths.append(growth(servers, program, market))
             if size.symbols == WITH_REPLAY and not options.plot:
+                duels.append(streamed(servers, program, market, options.pairs))
                 duels += replays(servers, program, market, options.pairs, 60 if options.smoke else REPLAYED_DAYS)
                 duels += questions(servers, program, options.pairs, 60 if options.smoke else JOURNALLED_NIGHTS)
             if size in COUNTED and not (options.plot or options.smoke):

@@ -1,4 +1,4 @@
-"""What one thing costs beside another, two commands alternating: declared universes, stability, and a replay."""
+"""What one thing costs beside another, two commands alternating: declared universes, stability, a stream, and a replay."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +30,15 @@ cap_from = {cap}
 """
 STABILITY = "[stability]\nband = 10\nnights = 2\nbuffer = 10\n"
 REPLAYED_SYMBOLS = 12_000
+EVENTS = 10_000
+STREAM = '[events]\nstream = "bench:events"\n'
+PENDING = """
+TRUNCATE cache_sync_outbox RESTART IDENTITY;
+INSERT INTO cache_sync_outbox (event_id, run_id, channel, event, message, created_at)
+SELECT gen_random_uuid(), 'bench', 'tickstock:cache:ipo_assignment', 'ipo_assigned',
+       rpad('{{"event":"ipo_assigned","payload":{{"symbol":"S' || i || '"}}', 350) || '}}', now()
+  FROM generate_series(1, {events}) i
+"""
 
 
 @dataclass
@@ -117,6 +126,26 @@ def stable(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
     fight(servers, duel, pairs, (commands[0], commands[1]), (prepare[0], prepare[1]))
     for database in nights:
         database.drop()
+    return duel
+
+
+def streamed(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
+    """A delivery of many events, with a stream and without."""
+    say(f"{EVENTS:,} events: a stream")
+    database = servers.database("events").copy_of(market.base)
+    wall_time(sync(program, database, market.as_of), servers.scratch)
+
+    def make_pending() -> None:
+        servers.redis("DEL", "bench:events")
+        database.query(PENDING.format(events=EVENTS))
+        database.ready()
+
+    deliver = (program, "deliver", "-q")
+    stream = config(servers, "stream", STREAM)
+    duel = fight(servers, Duel(f"delivery of {EVENTS:,} events", ("without", "with a stream")), pairs,
+                 (Command(deliver, database.environment), Command((*deliver, "--config", stream), database.environment)),
+                 (make_pending, make_pending))
+    database.drop()
     return duel
 
 

@@ -112,6 +112,11 @@ class Servers:
         """Returns the database of that name, which need not exist yet."""
         return Database(self, name)
 
+    def redis(self, *words: str) -> None:
+        """Runs a command of Redis."""
+        subprocess.run([self.program("redis-cli"), "-u", self.environment["REDIS_URL"], *words],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+
     def version(self, name: str) -> str:
         """Returns the version of `postgres` or `redis-server`."""
         said = subprocess.run([self.program(name), "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout

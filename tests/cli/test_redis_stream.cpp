@@ -178,32 +178,6 @@ TEST_CASE("the stream is trimmed to about its length") {
   CHECK(Names(stored.end() - length, stored.end()) == entries);
 }
 
-TEST_CASE("a key of another type, and a Redis without memory, leave the events pending") {
-  Streamed scene;
-  const bool is_other_type = GENERATE(true, false);
-  Subscriber subscriber(scene.fixture.redis());
-  if (is_other_type) {
-    scene.redis({"SET", key, "5"});
-  } else {
-    scene.redis({"CONFIG", "SET", "maxmemory", "1"});
-  }
-  const ProcessResult result =
-      run_task(scene.fixture, {"sync", "--run-id", "night"}, scene.with_stream);
-  check_failure(result, 6, is_other_type ? "is refused: WRONGTYPE" : "is refused: OOM");
-  CHECK_THAT(result.err, contains(is_other_type ? "name another key in [events] stream"
-                                                : "give Redis more memory"));
-  const ProcessResult check = scene.run({"check"});
-  CHECK(check.status == 6);
-  CHECK_THAT(check.out, contains(is_other_type ? "WRONGTYPE" : "OOM"));
-  CHECK(scene.pending() == "14");
-  CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
-  CHECK(announced_universes(subscriber.drain()).empty());
-  if (is_other_type) scene.redis({"DEL", key});
-  scene.redis({"CONFIG", "SET", "maxmemory", "0"});
-  CHECK(scene.run({"deliver"}).out == "14 events published, 0 pending\n");
-  CHECK(scene.entries() == scene.stored());
-}
-
 TEST_CASE("a user with the printed permissions fills the stream, and check knows it") {
   Streamed scene;
   const std::string acl = scene.run({"init", "--print-redis-acl", "job"}).out;

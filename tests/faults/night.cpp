@@ -68,6 +68,8 @@ Redis& guarded_redis() {
 }
 
 Night::Night(Postgres& postgres, Redis& redis) : fixture({}, postgres, redis), redis_(redis) {
+  // Made before anything is published, since that empties the Redis.
+  fresh_rows();
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
   const ProcessResult grants = fixture.run({"init", "--print-grants", "job"});
@@ -80,9 +82,23 @@ Night::Night(Postgres& postgres, Redis& redis) : fixture({}, postgres, redis), r
 Environment Night::job(int postgres_port) const {
   const std::string user = "job:" + postgres_password_in_url;
   const Postgres& postgres = const_cast<Night*>(this)->database().postgres();
-  return {{"DATABASE_URL",
-           postgres.tcp_url(const_cast<Night*>(this)->database().name(), user, postgres_port)},
-          {"REDIS_URL", redis_url()}};
+  Environment environment{
+      {"DATABASE_URL",
+       postgres.tcp_url(const_cast<Night*>(this)->database().name(), user, postgres_port)},
+      {"REDIS_URL", redis_url()}};
+  if (!events_.empty()) {
+    environment["TICKSTOCK_CACHE_CONFIG"] = directory_.write("events.toml", events_);
+  }
+  return environment;
+}
+
+void Night::keep_stream() { events_ = stream_setting; }
+
+Names Night::streamed() {
+  Names ids;
+  const Names lines = lines_of(redis_.command({"XRANGE", "tickstock:cache:events", "-", "+"}));
+  for (std::size_t i = 2; i < lines.size(); i += 7) ids.push_back(lines[i]);
+  return ids;
 }
 
 std::string Night::redis_url(int port) const {
@@ -93,8 +109,8 @@ std::string Night::redis_url(int port) const {
 std::string Night::config(int statement_seconds, int publish_seconds) {
   return directory_.write("config.toml",
                           fmt::format("[timeouts]\nconnect = 2\nlock = 1\ncommit = 2\nredis = 2\n"
-                                      "statement = {}\npublish = {}\n",
-                                      statement_seconds, publish_seconds));
+                                      "statement = {}\npublish = {}\n{}",
+                                      statement_seconds, publish_seconds, events_));
 }
 
 ProcessResult Night::run(const Names& arguments, const Environment& extra) {
@@ -199,6 +215,7 @@ void Night::heal() {
   CHECK(result.status == 0);
   CHECK(rows() == fresh_rows());
   CHECK(arrived() == stored());
+  if (!events_.empty()) CHECK(streamed() == stored());
   CHECK(database().value("SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") ==
         "0");
   CHECK(database().value("SELECT count(*) FROM cache_sync_runs WHERE status = 'running'") == "0");

@@ -26,6 +26,8 @@ PostgresOptions guarded(std::vector<std::string> settings = {});
 /// Lets the role of the nights log in to a server of one's own.
 void admit_job(Postgres& postgres);
 extern const std::string redis_password;
+/// What a configuration says for a stream.
+inline constexpr const char* stream_setting = "[events]\nstream = 'tickstock:cache:events'\n";
 std::vector<std::string> redis_settings(const std::vector<std::string>& more = {});
 
 /// One night. Whatever it runs is looked through for the passwords.
@@ -50,6 +52,11 @@ class Night {
   std::unique_ptr<Process> start(const Names& arguments = {}, const Environment& extra = {});
   ProcessResult finish(Process& process);
   ProcessResult run(const Names& arguments, const Environment& extra = {});
+
+  /// From now on the job puts its events into a stream.
+  void keep_stream();
+  /// The ids of the events in it, in order.
+  Names streamed();
 
   /// Holds the run, when it gets there, in the middle of its writes, until the end of the result.
   std::unique_ptr<Session> hold();
@@ -85,6 +92,7 @@ class Night {
   std::unique_ptr<Subscriber> subscriber_;
   Names before_;
   Names arrived_;
+  std::string events_;  ///< what the configuration says of events
   int repeated_ = 0;
 };
 

@@ -24,6 +24,7 @@ struct Sweep {
   std::string injection;
   int connections = 1;  ///< over which it reads
   Names command = {"sync", "--as-of", market_day};
+  bool streams = false;
 
   /// \param met whether the run made so many calls that one was tampered with
   ProcessResult run(Night& night, int n, bool& met) const {
@@ -34,7 +35,8 @@ struct Sweep {
         (sanitizer == nullptr ? "" : std::string(sanitizer) + ":") + "detect_leaks=0";
     const TemporaryDirectory directory;
     options.environment["TICKSTOCK_CACHE_CONFIG"] =
-        directory.write("c.toml", fmt::format("[database]\nconnections = {}\n", connections));
+        directory.write("c.toml", fmt::format("[database]\nconnections = {}\n{}", connections,
+                                              streams ? stream_setting : ""));
     const std::string trace = directory.file("trace");
     const Names tracer{"strace",
                        "-o",
@@ -64,6 +66,7 @@ template <typename Judge>
 void sweep(const Sweep& sweep, Judge judge) {
   for (int n = 1; n < most_calls; ++n) {
     Night night;
+    if (sweep.streams) night.keep_stream();
     bool met = false;
     const ProcessResult result = sweep.run(night, n, met);
     INFO(sweep.call << " number " << n << " with " << sweep.injection << ": " << result.err);
@@ -103,10 +106,18 @@ struct Changed {
 
 TEST_CASE("fault 26: killed at each call, a run leaves all or nothing, and the next one heals") {
   for (const std::string& call : outside_calls) {
-    sweep({call, "signal=KILL"}, [](Night& night, const ProcessResult& result) {
-      CHECK(result.status == 137);
-      if (!untouched(night)) night.check(result, 137, Entries::fresh, Sent::prefix_or_all, "");
-    });
+    sweep({.call = call, .injection = "signal=KILL", .streams = true},
+          [](Night& night, const ProcessResult& result) {
+            CHECK(result.status == 137);
+            if (untouched(night)) return;
+            night.check(result, 137, Entries::fresh, Sent::prefix_or_all, "");
+            // What was published stands in the stream, which is a prefix of what is stored.
+            const Names streamed = night.streamed();
+            const Names all = night.stored();
+            REQUIRE(streamed.size() <= all.size());
+            CHECK(streamed.size() >= night.arrived().size());
+            CHECK(std::equal(streamed.begin(), streamed.end(), all.begin()));
+          });
   }
 }
 

@@ -1,0 +1,109 @@
+// Faults 57 to 60: the stream is elsewhere, something else, full, or ahead.
+
+#include "faults/night.hpp"
+
+using namespace tickstock::test;
+
+namespace {
+
+const std::string key = "tickstock:cache:events";
+
+/// A night whose events go into a stream.
+struct Streamed {
+  Night night;
+
+  explicit Streamed(Redis& redis = guarded_redis()) : night(guarded_postgres(), redis) {
+    night.keep_stream();
+  }
+
+  ProcessResult sync() { return night.sync({"--config", night.config()}); }
+  ProcessResult check() { return night.run({"check"}); }
+  /// That the last run committed, and put nothing in and published nothing.
+  void check_refused(const ProcessResult& result, const std::string& says) {
+    night.check(result, 6, Entries::fresh, Sent::none, says);
+    CHECK_THAT(result.err, contains("14 events of this run are pending"));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("fault 57: another node of a Cluster has the stream, or gets it just now") {
+  RedisCluster cluster(redis_settings());
+  const std::size_t owner = cluster.owner_of(key);
+  const std::size_t other = (owner + 1) % RedisCluster::count;
+  const std::size_t third = (owner + 2) % RedisCluster::count;
+  for (const bool moves : {false, true}) {
+    for (const std::size_t asked : {owner, third}) {
+      INFO("moves " << moves << ", asked " << asked << ", owner " << owner);
+      Streamed scene(cluster.node(asked));
+      cluster.node(owner).command({"DEL", key});
+      if (moves) cluster.begin_to_move(key, other);
+      scene.night.check(scene.sync(), 0, Entries::fresh, Sent::all, "");
+      CHECK(scene.check().status == 1);  // there are no prices of the day, and nothing else is said
+      Redis& holder = cluster.node(moves ? other : owner);
+      if (moves) cluster.end_move(key, other);
+      CHECK(holder.command({"XLEN", key}) == "14");
+      scene.night.database().execute("UPDATE cache_sync_outbox SET published_at = NULL");
+      CHECK(scene.night.run({"deliver"}).status == 0);
+      CHECK(holder.command({"XLEN", key}) == "14");
+      if (!moves) continue;
+      holder.command({"DEL", key});
+      cluster.begin_to_move(key, owner);
+      cluster.end_move(key, owner);
+    }
+  }
+}
+
+TEST_CASE("fault 58: a key of another type has the name of the stream") {
+  Streamed scene;
+  guarded_redis().command({"SET", key, "5"});
+  scene.check_refused(scene.sync(), "the stream " + key + " is refused: WRONGTYPE");
+  const ProcessResult check = scene.check();
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("WRONGTYPE") && contains("name another key in [events] stream"));
+  CHECK(guarded_redis().command({"GET", key}) == "5");
+  guarded_redis().command({"DEL", key});
+  scene.night.heal();
+}
+
+TEST_CASE("fault 59: Redis has no memory left for the stream") {
+  Streamed scene;
+  guarded_redis().command({"CONFIG", "SET", "maxmemory", "1"});
+  const ProcessResult result = scene.sync();
+  const ProcessResult check = scene.check();
+  guarded_redis().command({"CONFIG", "SET", "maxmemory", "0"});
+  scene.check_refused(result, "the stream " + key + " is refused: OOM");
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("OOM"));
+  CHECK(scene.night.streamed().empty());
+  scene.night.heal();
+}
+
+TEST_CASE("fault 60: the database was restored, so the stream is ahead of it") {
+  Streamed scene;
+  scene.night.check(scene.sync(), 0, Entries::fresh, Sent::all, "");
+  const Names before = scene.night.streamed();
+  // As it was before the night.
+  scene.night.database().execute(
+      "TRUNCATE cache_sync_outbox RESTART IDENTITY; TRUNCATE cache_sync_runs CASCADE;"
+      "DELETE FROM cache_entries WHERE universe <> 'tech';"
+      "UPDATE cache_entries SET content = '{\"symbols\": [\"MID\", \"GONE\", \"MEGA\"], "
+      "\"count\": 3, \"owner\": \"desk 7\"}'");
+  scene.night.listen();
+  const ProcessResult result = scene.sync();
+  CHECK(result.status == 6);
+  CHECK_THAT(result.err, contains("the database was restored") &&
+                             contains("run 'tickstock-cache deliver --renumber'"));
+  CHECK(scene.night.streamed() == before);
+  const ProcessResult check = scene.check();
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("ahead of the last stored event"));
+  // The owner of the tables does it.
+  const std::string database = scene.night.database().url();
+  const ProcessResult renumbered =
+      scene.night.run({"deliver", "--renumber"}, {{"DATABASE_URL", database}});
+  CHECK(renumbered.status == 0);
+  CHECK(renumbered.out == "14 events renumbered, 14 events published, 0 pending\n");
+  CHECK(scene.night.streamed() == with(before, scene.night.stored()));
+  CHECK(scene.night.database().value("SELECT min(id) > 14 FROM cache_sync_outbox") == "t");
+}
