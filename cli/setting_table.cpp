@@ -66,6 +66,8 @@ std::string check_redis(const std::string& value) {
 void set_address(redis::RedisSettings& redis, const std::string& url) {
   const redis::RedisSettings before = std::exchange(redis, redis::parse_redis_url(url));
   redis.ca_file = before.ca_file;
+  redis.cert_file = before.cert_file;
+  redis.key_file = before.key_file;
   redis.connect_timeout = before.connect_timeout;
   redis.publish_timeout = before.publish_timeout;
 }
@@ -115,11 +117,17 @@ std::vector<Setting> rows_of(Settings& s) {
       {"database.connections", &database.connections, "",
        "Connections to read with; where not set, two if both tables are large", within(1, 2),
        std::int64_t{1}},
-      {"redis.url", &redis, "--redis-url", "Redis as redis://, rediss:// or unix://",
+      {"redis.url", &redis, "--redis-url",
+       "Redis as redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://",
        text(check_redis, "URL")},
       {"redis.ca_file", &redis.ca_file, "",
        "Certificates to trust with rediss://; if empty, the system's", Accepts(),
        "/etc/ssl/redis-ca.pem"},
+      {"redis.cert_file", &redis.cert_file, "",
+       "Client certificate for rediss://, where the server asks for one", Accepts(),
+       "/etc/ssl/tickstock.pem"},
+      {"redis.key_file", &redis.key_file, "", "Key of that certificate, which only you may read",
+       Accepts(), "/etc/ssl/private/tickstock.key"},
       {"security.require_tls", &database.require_tls, "",
        "Refuse a server on another machine whose certificate is not verified"},
       {"tables.schema", &s.tables.schema, "", "Schema of the tables that are named without one"},

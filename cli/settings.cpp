@@ -11,6 +11,7 @@
 
 #include "environment.hpp"
 #include "options.hpp"
+#include "redis/link.hpp"
 
 namespace tickstock::cli {
 
@@ -186,19 +187,34 @@ void take_run(const Options& options, const std::string& timezone, sync::RunOpti
   run.undo = options.undo;
 }
 
-void require_transport(const Settings& settings, const Options& options) {
+void require_transport(Settings& settings, const Options& options) {
   const bool announces = settings.run.events;
   const bool talks_to_redis =
       options.command == Command::deliver || (options.command == Command::check && announces) ||
       (options.is_run() && (announces || settings.run.eod.wait.count() > 0));
   if (!talks_to_redis) return;
-  const redis::RedisSettings& redis = settings.environment.redis;
-  if (redis.transport == redis::RedisSettings::Transport::tls && !redis.ca_file.empty()) {
-    // Named before a connection that would only say that nothing is trusted.
-    read_file(redis.ca_file);
+  redis::RedisSettings& redis = settings.environment.redis;
+  if (redis.cert_file.empty() != redis.key_file.empty()) {
+    throw Error(ErrorKind::config, fmt::format("[redis] {0}_file is set without {1}_file; set both",
+                                               redis.cert_file.empty() ? "key" : "cert",
+                                               redis.cert_file.empty() ? "cert" : "key"));
   }
+  if (redis.transport == redis::RedisSettings::Transport::tls) {
+    // Named before a connection that would only say that nothing is trusted.
+    for (const std::string& file : {redis.ca_file, redis.cert_file, redis.key_file}) {
+      if (file.empty()) continue;
+      const FileContent content = read_file(file);
+      if (file == redis.key_file) require_private(content, file);
+    }
+    try {
+      redis::make_tls_context(redis);
+    } catch (const Error& error) {
+      throw Error(ErrorKind::config, error.what());
+    }
+  }
+  redis.require_tls = settings.environment.database.require_tls;
   const std::string weakness = redis.transport_weakness();
-  if (settings.environment.database.require_tls && !weakness.empty()) {
+  if (redis.require_tls && !weakness.empty()) {
     throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
   }
 }

@@ -19,7 +19,7 @@ class Publisher {
  public:
   explicit Publisher(const redis::RedisSettings& settings, const redis::StreamSettings& stream = {})
       : link_(settings, "publishing events") {
-    if (!stream.key.empty()) stream_.emplace(settings, stream, link_);
+    if (!stream.key.empty()) stream_.emplace(stream, link_);
   }
 
   /// Queues an event that may be lost, without waiting. Never throws if Redis fails.
@@ -53,6 +53,17 @@ class Publisher {
   /// not ask. \throws Error (redis), (interrupted).
   std::optional<std::string> rehearse(io::Deadline deadline, io::Patience& patience);
 
+  /// Returns whether the last error may pass with a failover.
+  [[nodiscard]] bool may_recover() const { return link_.may_recover(); }
+  /// Asks the Sentinels again, and connects anew to the primary that one of them names.
+  void restart() {
+    link_.restart();
+    if (stream_) stream_->restart();
+    open_channels_.clear();
+  }
+
+  /// Returns the server, with the primary where a Sentinel named it.
+  [[nodiscard]] const redis::RedisSettings& server() const { return link_.settings(); }
   /// Returns whether Redis refused an event of the last publish(), and may accept others.
   [[nodiscard]] bool refused() const { return link_.conversation().refusal().has_value(); }
   /// Returns whether it is a replica of a Cluster, which publishes as well as its primary.

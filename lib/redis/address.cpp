@@ -13,9 +13,9 @@ namespace tickstock::redis {
 namespace {
 
 [[noreturn]] void unusable(const std::string& why) {
-  throw Error(
-      ErrorKind::config,
-      "can't be used: " + why + "; write redis://host:port/database, rediss://… or unix:///path");
+  throw Error(ErrorKind::config, "can't be used: " + why +
+                                     "; write redis://host:port/database, rediss://…, "
+                                     "redis+sentinel://host:port/master or unix:///path");
 }
 
 std::string percent_decoded(std::string_view text) {
@@ -145,12 +145,34 @@ std::optional<std::string_view> take_part(char sign, std::string_view& text) {
   return take_before(ends, text);
 }
 
-/// `host[:port][/database]`, and nothing behind it.
-void take_address(std::string_view text, RedisSettings& settings) {
+/// `host[:port]`
+void take_endpoint(std::string_view& text, RedisSettings& settings) {
   take_host(text, settings);
   if (const auto port = take_part(':', text)) {
     settings.port = std::to_string(number_in(*port, 1, 65535, "the port"));
   }
+}
+
+/// `host[:port][,host[:port]…]/master`
+void take_sentinels(std::string_view& text, RedisSettings& settings) {
+  do {
+    if (!settings.sentinels.empty()) text.remove_prefix(1);
+    settings.port = "26379";
+    take_endpoint(text, settings);
+    settings.sentinels.push_back({settings.host, settings.port});
+  } while (text.starts_with(','));
+  settings.host.clear();
+  if (!text.empty() && !text.starts_with('/')) return;
+  settings.master = take_part('/', text).value_or("");
+  if (settings.master.empty() || settings.master.size() > 64 || !is_name(settings.master)) {
+    unusable("the name of the master behind the Sentinels is not 1 to 64 of A-Z a-z 0-9 . _ -");
+  }
+}
+
+/// What stands behind the login: `host[:port][/database]`, or Sentinels with a master in front of
+/// the database, and nothing behind it.
+void take_address(std::string_view text, bool has_sentinels, RedisSettings& settings) {
+  has_sentinels ? take_sentinels(text, settings) : take_endpoint(text, settings);
   if (const auto database = take_part('/', text)) settings.database = database_of(*database);
   if (text.empty()) return;
   if (signs.find(text.front()) != std::string_view::npos) refuse_rest(text);
@@ -181,20 +203,42 @@ void take_unix(std::string_view parameter, RedisSettings& settings) {
 
 }  // namespace
 
+std::string RedisSettings::Endpoint::shown() const {
+  return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
+}
+
 std::string RedisSettings::shown() const {
   if (transport == Transport::unix_socket) return fmt::format("unix://{}?db={}", path, database);
-  return fmt::format("{}://{}:{}/{}", transport == Transport::tls ? "rediss" : "redis",
-                     host.find(':') == std::string::npos ? host : "[" + host + "]", port, database);
+  const char* scheme = transport == Transport::tls ? "rediss" : "redis";
+  if (sentinels.empty()) return fmt::format("{}://{}/{}", scheme, endpoint().shown(), database);
+  std::string hosts;
+  for (const Endpoint& each : sentinels) {
+    hosts += (hosts.empty() ? "" : ",") + each.shown();
+  }
+  return fmt::format("{}+sentinel://{}/{}/{}", scheme, hosts, master, database);
 }
 
 std::string RedisSettings::transport_weakness() const {
-  const bool local = host.starts_with("127.") || host == "localhost" || host == "::1";
-  if (transport != Transport::tcp || local) return "";
-  return "the connection to Redis at " + shown() + " is not encrypted; use rediss://";
+  const auto is_local = [](const std::string& name) {
+    return name.starts_with("127.") || name == "localhost" || name == "::1" || name.empty();
+  };
+  if (transport != Transport::tcp ||
+      (is_local(host) && std::all_of(sentinels.begin(), sentinels.end(),
+                                     [&](const Endpoint& each) { return is_local(each.host); }))) {
+    return "";
+  }
+  return "the connection to Redis at " + name() + " is not encrypted; use rediss" +
+         (sentinels.empty() ? "" : "+sentinel") + "://";
 }
 
-Error RedisSettings::failure(const std::string& why) const {
-  return {ErrorKind::redis, fmt::format("Redis at {}: {}", shown(), why)};
+std::string RedisSettings::name() const {
+  if (sentinels.empty()) return master.empty() ? shown() : endpoint().shown();
+  return shown() + (host.empty() ? "" : " (" + endpoint().shown() + ")");
+}
+
+Outage RedisSettings::outage(const std::string& why) const {
+  const bool is_sentinel = sentinels.empty() && !master.empty();
+  return {ErrorKind::redis, fmt::format("{}{}: {}", is_sentinel ? "" : "Redis at ", name(), why)};
 }
 
 RedisSettings parse_redis_url(const std::string& url) {
@@ -203,14 +247,16 @@ RedisSettings parse_redis_url(const std::string& url) {
   const std::string_view scheme = rest.substr(0, rest.find("://"));
   if (scheme.size() == rest.size()) unusable("it has no scheme");
   rest.remove_prefix(scheme.size() + 3);
-  if (scheme == "rediss") settings.transport = RedisSettings::Transport::tls;
+  if (scheme.starts_with("rediss")) settings.transport = RedisSettings::Transport::tls;
   if (scheme == "unix") {
     settings.transport = RedisSettings::Transport::unix_socket;
     take_unix(rest, settings);
   } else if (scheme == "redis" || scheme == "rediss") {
-    take_address(take_login(rest, settings), settings);
+    take_address(take_login(rest, settings), false, settings);
+  } else if (scheme == "redis+sentinel" || scheme == "rediss+sentinel") {
+    take_address(take_login(rest, settings), true, settings);
   } else {
-    unusable("its scheme is not redis, rediss or unix");
+    unusable("its scheme is not redis, rediss, redis+sentinel, rediss+sentinel or unix");
   }
   return settings;
 }

@@ -2,38 +2,70 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "domain/error.hpp"
 
 namespace tickstock::redis {
 
+/// An error (redis) that a failover ends: the primary can't be reached, or is none right now.
+class Outage : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The address of Redis, the login and the limits.
 struct RedisSettings {
   enum class Transport { tcp, tls, unix_socket };
+  struct Endpoint {
+    std::string host;
+    std::string port;
+
+    /// Returns `host:port`, an IPv6 address in brackets.
+    [[nodiscard]] std::string shown() const;
+  };
 
   Transport transport = Transport::tcp;
+  /// Empty where Sentinels have not named the primary yet.
   std::string host = "127.0.0.1";
   std::string port = "6379";
   std::string path;  ///< of a Unix socket
   std::string user;
   std::string password;
   int database = 0;
+  /// The Sentinels to ask for the primary, in order; none where the address is that of Redis.
+  std::vector<Endpoint> sentinels;
+  /// The name under which Sentinels know the primary. Without Sentinels, `host` is one of them, to
+  /// be asked for it.
+  std::string master;
   /// Certificates to trust with rediss://; the system's where empty.
   std::string ca_file;
+  /// The certificate to show with rediss://, and its key; none where empty.
+  std::string cert_file;
+  std::string key_file;
+  /// Refuses a primary, named by a Sentinel, to which the connection would be weak.
+  bool require_tls = false;
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds publish_timeout{30'000};
 
-  /// Returns `redis://127.0.0.1:6379/0`, without user and password.
+  [[nodiscard]] Endpoint endpoint() const { return {host, port}; }
+  /// Returns `redis://127.0.0.1:6379/0`, or `redis+sentinel://host:26379,…/master/0`, without user
+  /// and password.
   [[nodiscard]] std::string shown() const;
+  /// Returns the same, with the address of the primary in parentheses once a Sentinel has named it.
+  [[nodiscard]] std::string name() const;
   /// Returns why somebody on the network could read along, or pose as the server; empty for a
   /// server on this machine, or with TLS.
   [[nodiscard]] std::string transport_weakness() const;
   /// Returns an error (redis) that names the server.
-  [[nodiscard]] Error failure(const std::string& why) const;
+  [[nodiscard]] Outage outage(const std::string& why) const;
+  [[nodiscard]] Error failure(const std::string& why) const { return outage(why); }
 };
 
-/// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`, or
-/// `unix://[[user]:password@]/path[?db=N]`. User, password and path may be percent-encoded. Nothing
+/// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`,
+/// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database]`, the same with
+/// `rediss+sentinel://`, or `unix://[[user]:password@]/path[?db=N]`. User, password and path may be
+/// percent-encoded. Nothing
 /// else may follow: parameters of other libraries can hold a password, and would be taken for a
 /// part of the address. \throws Error (config) with words that name the part, never repeat its
 /// value, and continue the name of where the URL stands.

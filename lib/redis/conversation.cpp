@@ -64,11 +64,11 @@ Reply reply_of(const redisReply& reply) {
 Conversation::Conversation(RedisSettings settings)
     : settings_(std::move(settings)), reader_(redisReaderCreate(), &redisReaderFree) {
   reader_->fn = limited(*reader_);
-  if (!settings_.password.empty()) {
-    std::vector<std::string> login{"AUTH", settings_.user, settings_.password};
-    if (settings_.user.empty()) login = {"AUTH", settings_.password};
-    command(login, [this](const Answer& answer) { take_login(answer); });
+  if (settings_.sentinels.empty() && !settings_.master.empty()) {
+    ask_sentinel();
+    return;
   }
+  if (!settings_.password.empty()) log_in();
   if (settings_.database != 0) {
     command({"SELECT", std::to_string(settings_.database)},
             [this](const Answer& answer) { take_database(answer); });
@@ -166,7 +166,46 @@ void Conversation::receive(std::string_view bytes) {
     if (words.starts_with("DENIED") || words.starts_with("ERR max number of clients")) {
       throw settings_.failure(words);
     }
+    for (const char* passing : {"LOADING ", "MASTERDOWN ", "READONLY "}) {
+      if (words.starts_with(passing)) throw settings_.outage(words);
+    }
     if (take) take(answer);
+  }
+}
+
+void Conversation::log_in() {
+  std::vector<std::string> login{"AUTH", settings_.user, settings_.password};
+  if (settings_.user.empty()) login = {"AUTH", settings_.password};
+  command(login, [this](const Answer& answer) { take_login(answer); });
+}
+
+void Conversation::ask_sentinel() {
+  command({"SENTINEL", "get-master-addr-by-name", settings_.master},
+          [this](const Answer& answer) { take_primary(answer); });
+  greetings_ = asked();
+}
+
+void Conversation::take_primary(const Answer& answer) {
+  const std::string refusal = answer.refusal.value_or("");
+  // The login is that of the primary, and told only to a Sentinel that wants one.
+  if (refusal.starts_with("NOAUTH") && answered_ == 1 && !settings_.password.empty()) {
+    log_in();
+    return ask_sentinel();
+  }
+  const bool is_other = refusal.starts_with("ERR unknown command");
+  if (answer.refusal) throw settings_.failure(is_other ? "it is not a Sentinel" : refusal);
+  const redisReply& reply = answer.reply;
+  if (reply.type == REDIS_REPLY_NIL) {
+    throw settings_.failure("it does not know the master " + settings_.master);
+  }
+  RedisSettings::Endpoint named;
+  if (reply.type == REDIS_REPLY_ARRAY && reply.elements == 2) {
+    named = {std::string(text_of(*reply.element[0])), std::string(text_of(*reply.element[1]))};
+  }
+  try {
+    primary_ = parse_redis_url("redis://" + named.shown()).endpoint();
+  } catch (const Error&) {
+    throw settings_.failure("its answer names no address of a primary");
   }
 }
 
@@ -176,7 +215,7 @@ void Conversation::command(const std::vector<std::string>& words, Take take) {
   expected_.push_back(std::move(take));
 }
 
-void Conversation::take_login(const Answer& answer) const {
+void Conversation::take_login(const Answer& answer) {
   if (!answer.refusal) return;
   const std::string& refusal = *answer.refusal;
   if (refusal.substr(0, refusal.find(' ')) == "WRONGPASS") {
@@ -191,17 +230,20 @@ void Conversation::take_login(const Answer& answer) const {
     words.replace(at, password.size(), mask);
   }
   const bool is_old = words.find("wrong number of arguments") != std::string::npos;
-  throw settings_.failure(
-      "the login is refused: " + words +
-      (is_old ? "; a Redis before version 6 has no users, so leave the user out of the URL"
-              : "; check user and password"));
+  postponed_ = "the login is refused: " + words +
+               (is_old ? "; a Redis before version 6 has no users, so leave the user out of the URL"
+                       : "; check user and password");
+  // It may be a Sentinel without a password, which says next what it is.
+  if (refusal.find("without any password") == std::string::npos)
+    throw settings_.failure(postponed_);
 }
 
 void Conversation::take_database(const Answer& answer) {
   if (!answer.refusal) return;
-  no_database_ = fmt::format("database {} is refused: {}", settings_.database, *answer.refusal);
+  if (!postponed_.empty()) return;
+  postponed_ = fmt::format("database {} is refused: {}", settings_.database, *answer.refusal);
   // A Sentinel knows no databases, and says next what it is.
-  if (!answer.refusal->starts_with("ERR unknown command")) throw settings_.failure(no_database_);
+  if (!answer.refusal->starts_with("ERR unknown command")) throw settings_.failure(postponed_);
 }
 
 void Conversation::take_role(const Answer& answer) {
@@ -222,11 +264,13 @@ void Conversation::take_role(const Answer& answer) {
     if (role == "master" && reply.elements > 2) replicas_ = reply.element[2]->elements;
   }
   if (role == "sentinel") {
-    throw settings_.failure(
-        "it is a Sentinel, whose clients hear nothing of ours; connect to the primary that it "
-        "watches");
+    throw settings_.failure(fmt::format(
+        "it is a Sentinel; to connect to the primary that it watches, write {}+sentinel://{}/ and "
+        "the name of its master",
+        settings_.transport == RedisSettings::Transport::tls ? "rediss" : "redis",
+        settings_.endpoint().shown()));
   }
-  if (!no_database_.empty()) throw settings_.failure(no_database_);
+  if (!postponed_.empty()) throw settings_.failure(postponed_);
   // KeyDB's active replicas take writes, and pass publications on to each other.
   if (answer.refusal || role == "master" || role == "active-replica") return;
   // In a Cluster every node passes on what is published. A user with few permissions may not ask
@@ -236,7 +280,7 @@ void Conversation::take_role(const Answer& answer) {
     const std::string words = select.refusal.value_or("");
     in_cluster_ = in_cluster_ || words.find("cluster mode") != std::string::npos;
     if (!in_cluster_) {
-      throw settings_.failure(
+      throw settings_.outage(
           "it is a replica, whose subscribers are not those of the primary; connect to the "
           "primary");
     }

@@ -31,7 +31,8 @@ struct Reply {
 };
 
 /// Turns commands into bytes to send, and matches the bytes that arrive with the commands they
-/// answer. It does no I/O itself. It begins with the login, the database and the server's role.
+/// answer. It does no I/O itself. It begins with the login, the database and the server's role;
+/// with a Sentinel only with the question where the primary is.
 class Conversation {
  public:
   explicit Conversation(RedisSettings settings);
@@ -73,7 +74,7 @@ class Conversation {
 
   /// Takes bytes that have arrived, in pieces of any size. \throws Error (redis) if Redis refuses
   /// the login or the database, is a replica, or doesn't speak its protocol; that ends the
-  /// conversation.
+  /// conversation. \throws Outage where that may pass with a failover.
   void receive(std::string_view bytes);
 
   /// Returns the bytes to send; the sender removes from the front what it has sent.
@@ -83,6 +84,11 @@ class Conversation {
   [[nodiscard]] std::size_t greetings() const { return greetings_; }
   [[nodiscard]] std::size_t asked() const { return answered_ + expected_.size(); }
   [[nodiscard]] std::size_t answered() const { return answered_; }
+
+  /// Returns the primary that a Sentinel has named.
+  [[nodiscard]] const RedisSettings::Endpoint& primary() const { return primary_; }
+  /// Says which server this is, for errors.
+  void set_server(const RedisSettings& settings) { settings_ = settings; }
 
   /// Returns whether it is a replica of a Cluster, which publishes as well as its primary.
   [[nodiscard]] bool in_cluster() const { return in_cluster_; }
@@ -102,12 +108,15 @@ class Conversation {
 
   /// Queues a command. \param take gets its answer, unless it makes no difference
   void command(const std::vector<std::string>& words, Take take = {});
-  void take_login(const Answer& answer) const;
+  void log_in();
+  void ask_sentinel();
+  void take_primary(const Answer& answer);
+  void take_login(const Answer& answer);
   void take_database(const Answer& answer);
   void take_role(const Answer& answer);
 
   RedisSettings settings_;
-  std::string no_database_;  ///< why the database is refused, reported once the role is known
+  std::string postponed_;  ///< a refusal that is reported once the role is known
   std::string unsent_;
   std::deque<Take> expected_;
   std::size_t greetings_ = 0;
@@ -123,6 +132,7 @@ class Conversation {
   std::optional<Error> refusal_;
   std::optional<std::string> rehearsal_;
   bool in_cluster_ = false;
+  RedisSettings::Endpoint primary_;
   std::string warning_;
 };
 

@@ -16,20 +16,29 @@
 
 namespace tickstock::redis {
 
-/// A connection to Redis over TCP, TLS or a Unix socket, with its conversation. It makes progress
-/// only when called; with a deadline that has passed, only as far as possible without waiting. A
-/// failure is final. With TLS the certificate must be trusted and issued for the host, and the
-/// protocol 1.2 or newer.
+using TlsContext = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+
+/// Returns what TLS needs of the settings: what to trust, and the certificate to show. \throws
+/// Error (redis) that names the file that can't be used.
+TlsContext make_tls_context(const RedisSettings& settings);
+
+/// A connection to Redis over TCP, TLS or a Unix socket, with its conversation. Where the settings
+/// name Sentinels, one after another is asked for the primary first. It makes progress only when
+/// called; with a deadline that has passed, only as far as possible without waiting. A failure is
+/// final until it begins anew. With TLS the certificate must be trusted and issued for the host,
+/// and the protocol 1.2 or newer.
 class Link {
  public:
   /// \param doing for the error if a signal interrupts: `publishing events`
-  Link(const RedisSettings& settings, std::string doing);
+  Link(RedisSettings settings, std::string doing);
   ~Link() { close_socket(); }
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  [[nodiscard]] Conversation& conversation() { return conversation_; }
-  [[nodiscard]] const Conversation& conversation() const { return conversation_; }
+  [[nodiscard]] Conversation& conversation() { return *conversation_; }
+  [[nodiscard]] const Conversation& conversation() const { return *conversation_; }
+  /// Returns the settings, with the primary once a Sentinel has named it.
+  [[nodiscard]] const RedisSettings& settings() const { return settings_; }
 
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience);
@@ -45,6 +54,11 @@ class Link {
     if (failure_) throw Error(*failure_);
   }
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
+  /// Returns whether the last error may pass with a failover: a Sentinel had named a primary, which
+  /// could not be reached, did not answer, or is none.
+  [[nodiscard]] bool may_recover() const { return may_pass_ && is_named_; }
+  /// Begins anew with another Sentinel. What was queued and not answered is forgotten.
+  void restart();
 
  private:
   /// What a step needs before the next one. It wants time while a name is being looked up.
@@ -54,6 +68,7 @@ class Link {
   void advance(std::size_t (Conversation::*wanted)() const, io::Deadline deadline,
                io::Patience& patience);
   // Each does what can be done at once, and says what comes next. \throws Error (redis).
+  Progress ask_sentinels();
   Progress look_up();
   /// Turns to the next address.
   Progress try_next_address(const std::string& why_not_last);
@@ -68,12 +83,21 @@ class Link {
   /// Returns whether there is another address, and this one has used its share of the time.
   [[nodiscard]] bool is_late() const { return next_address_ != nullptr && end_of_address_.over(); }
   void close_socket();
+  void begin();
 
   RedisSettings settings_;
   std::string doing_;
-  Conversation conversation_;
+  std::optional<Conversation> conversation_;
   std::optional<Error> failure_;
-  Progress (Link::*step_)() = &Link::look_up;
+  bool may_pass_ = false;           ///< the last error, where a failover ends it
+  bool is_named_ = false;           ///< the primary, by a Sentinel
+  std::unique_ptr<Link> sentinel_;  ///< the one that is being asked
+  std::size_t first_sentinel_ = 0;
+  std::size_t asked_sentinels_ = 0;
+  std::string why_no_sentinel_;
+  io::Deadline end_of_sentinel_ = io::Deadline::never();
+  std::optional<io::Deadline> end_of_silence_;
+  Progress (Link::*step_)() = nullptr;
   std::optional<io::Lookup> lookup_;
   sockaddr_un unix_path_{};
   addrinfo unix_address_{};
@@ -81,7 +105,8 @@ class Link {
   std::chrono::milliseconds time_of_address_{0};
   io::Deadline end_of_address_ = io::Deadline::never();
   int fd_ = -1;
-  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> tls_context_{nullptr, &SSL_CTX_free};
+  bool wants_certificate_ = false;  ///< from us
+  TlsContext tls_context_{nullptr, &SSL_CTX_free};
   std::unique_ptr<SSL, decltype(&SSL_free)> tls_{nullptr, &SSL_free};
 };
 

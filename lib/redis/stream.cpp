@@ -44,7 +44,7 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
     const bool has_fields = entries.size() == 1 && entries[0].elements.size() == 2;
     const Reply* event_id = has_fields ? value_of(entries[0].elements[1], "event_id") : nullptr;
     if (event_id != nullptr && event_id->text == known[i].event_id) continue;
-    throw settings_.failure(fmt::format(
+    throw link_.settings().failure(fmt::format(
         "the stream {} is at {}, and has not event {} under its id {}: the database was restored, "
         "or another outbox writes there; run 'tickstock-cache deliver --renumber', or name another "
         "stream",
@@ -69,7 +69,7 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
   warning_ = fmt::format(
       "no replica of Redis at {} has confirmed the stream {} within a second; a failover now could "
       "lose what is new in it",
-      settings_.shown(), stream_.key);
+      link_.settings().name(), stream_.key);
 }
 
 std::int64_t Stream::last_id(io::Deadline deadline, io::Patience& patience) {
@@ -79,7 +79,7 @@ std::int64_t Stream::last_id(io::Deadline deadline, io::Patience& patience) {
   const Reply* id = value_of(info.front(), "last-generated-id");
   const std::string text = id == nullptr ? "" : id->text;
   const auto last = number_of<std::int64_t>(text.substr(0, text.find('-')));
-  if (!last) throw settings_.failure("its answer to XINFO is not one of Redis");
+  if (!last) throw link_.settings().failure("its answer to XINFO is not one of Redis");
   return *last;
 }
 
@@ -105,7 +105,9 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
     if ((!moved && !error->refuses_with("ASK ")) || redirections == most_redirections) {
       return replies;
     }
-    RedisSettings settings = settings_;
+    RedisSettings settings = link_.settings();
+    settings.sentinels.clear();
+    settings.master.clear();
     const std::string address = error->text.substr(error->text.rfind(' ') + 1);
     const std::size_t colon = address.rfind(':');
     settings.port = address.substr(std::min(colon, address.size() - 1) + 1);
@@ -130,7 +132,7 @@ void Stream::require(const std::vector<Reply>& replies) const {
       remedy = "'tickstock-cache init --print-redis-acl USER' prints what a user needs";
     }
     if (each.refuses_with("OOM")) remedy = "give Redis more memory, or keep a shorter stream";
-    throw settings_.failure(
+    throw link_.settings().failure(
         fmt::format("the stream {} is refused: {}; {}", stream_.key, each.text, remedy));
   }
 }

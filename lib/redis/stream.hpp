@@ -24,8 +24,7 @@ struct StreamSettings {
 class Stream {
  public:
   /// \param link to a server; another connection is made where that doesn't have the stream
-  Stream(RedisSettings settings, StreamSettings stream, Link& link)
-      : settings_(std::move(settings)), stream_(std::move(stream)), link_(link) {}
+  Stream(StreamSettings stream, Link& link) : stream_(std::move(stream)), link_(link) {}
 
   /// Puts in what is not in it yet: all of them or none. The ids must ascend, and no other
   /// publisher be at work. \throws Error (redis) in Redis' words where it refuses them; also where
@@ -35,6 +34,9 @@ class Stream {
   /// Returns the id of the outbox up to which the stream's ids are used; 0 where there is no
   /// stream. \throws Error, as append().
   std::int64_t last_id(io::Deadline deadline, io::Patience& patience);
+
+  /// Forgets another node, once the link begins anew.
+  void restart() { node_.reset(); }
 
   [[nodiscard]] const std::string& key() const { return stream_.key; }
 
@@ -50,7 +52,6 @@ class Stream {
   void require(const std::vector<Reply>& replies) const;
   [[nodiscard]] Link& node() { return node_ ? *node_ : link_; }
 
-  RedisSettings settings_;
   StreamSettings stream_;
   Link& link_;
   std::unique_ptr<Link> node_;  ///< of a Cluster, where it is another

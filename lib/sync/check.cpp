@@ -290,7 +290,7 @@ class Preflight {
     if (publisher.stream() != nullptr) guarded([&] { look_at_stream(*publisher.stream()); });
     const auto refusal =
         publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
-    const std::string connected = "connected to Redis at " + environment_.redis.shown();
+    const std::string connected = "connected to Redis at " + publisher.server().name();
     if (refusal && !refusal->empty()) {
       fail(Error(ErrorKind::redis,
                  connected + ", which refuses events: " + *refusal +
@@ -303,7 +303,7 @@ class Preflight {
           "whether Redis takes this user's events is not known: it may not ask without the "
           "permissions +multi and +discard");
     }
-    warn(environment_.redis.transport_weakness());
+    warn(publisher.server().transport_weakness());
   }
 
   void look_at_stream(redis::Stream& stream) {

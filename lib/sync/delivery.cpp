@@ -19,6 +19,9 @@ std::string discard_hint(const Message& refused) {
   return ", or give the event up: tickstock-cache deliver --discard " + refused.event_id;
 }
 
+/// While Sentinels elect another primary.
+constexpr std::chrono::milliseconds pause_of_failover{200};
+
 /// Sends one batch after the other. \return whether nothing is pending any more, as far as the last
 /// one told. \throws Error where it can't go on.
 bool send_batches(tables::Database& database, const std::string& application_name,
@@ -64,6 +67,26 @@ bool send_batches(tables::Database& database, const std::string& application_nam
   }
 }
 
+/// The same; where Sentinels may name another primary, for as long as there is time.
+bool send_in_spite_of_failover(tables::Database& database, const std::string& application_name,
+                               events::Publisher& publisher, io::Deadline deadline,
+                               io::Patience& patience, const std::optional<std::string>& run_id,
+                               Delivery& delivery) {
+  for (;;) {
+    try {
+      return send_batches(database, application_name, publisher, deadline, patience, run_id,
+                          delivery);
+    } catch (const Error& error) {
+      const bool recovers = error.kind() == ErrorKind::redis && publisher.may_recover();
+      if (!recovers || deadline.left() <= pause_of_failover) throw;
+    }
+    if (!patience.pause(pause_of_failover)) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
+    }
+    publisher.restart();
+  }
+}
+
 constexpr std::size_t runs_named = 5;
 
 /// `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
@@ -104,8 +127,8 @@ Delivery deliver(tables::Database& database, const std::string& application_name
                  io::Patience& patience, const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
-    if (send_batches(database, application_name, publisher, patience.step(time), patience, run_id,
-                     delivery)) {
+    if (send_in_spite_of_failover(database, application_name, publisher, patience.step(time),
+                                  patience, run_id, delivery)) {
       delivery.pending = 0;
       return delivery;
     }

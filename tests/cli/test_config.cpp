@@ -123,9 +123,10 @@ TEST_CASE("the example names every setting, changes nothing, and holds when it i
     if (name != "output.format") CHECK(settings[i].at("origin").str() == "file");
     if (settings[i].at("value").text() != defaults[i].at("value").text()) examples.push_back(name);
   }
-  CHECK(examples == Names{"database.url", "database.connections", "redis.ca_file", "stability.band",
-                          "stability.nights", "stability.buffer", "guards.max_data_age_days",
-                          "events.stream", "metrics.file"});
+  CHECK(examples == Names{"database.url", "database.connections", "redis.ca_file",
+                          "redis.cert_file", "redis.key_file", "stability.band", "stability.nights",
+                          "stability.buffer", "guards.max_data_age_days", "events.stream",
+                          "metrics.file"});
   const std::vector<Json> universes = Json::parse(all.out).at("universes").items();
   REQUIRE(universes.size() == 2);
   CHECK(universes[0].at("name").str() == "sector_{sector}");

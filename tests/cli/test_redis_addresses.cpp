@@ -108,6 +108,9 @@ TEST_CASE("a replica is refused, since its subscribers are not those of the prim
       {.settings = {fmt::format("replicaof 127.0.0.1 {}", fixture.redis().port())}});
   Subscriber subscriber(replica);
   check_failure(run_task(fixture, {"sync"}, {{"REDIS_URL", replica.url()}}), 6, "it is a replica");
+  const ProcessResult check = fixture.run({"check"}, {{"REDIS_URL", replica.url()}});
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("it is a replica"));
   CHECK(announced_universes(subscriber.drain()).empty());
   CHECK(fixture.run({"deliver"}).status == 0);
 }

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "certificates.hpp"
 #include "cli/scene.hpp"
 #include "peers.hpp"
 
@@ -114,6 +115,25 @@ TEST_CASE("an unknown service and a certificate file that is not there are 78, n
     scene.refuses({{"DATABASE_URL", url + "?sslmode=verify-full&sslrootcert=system"}}, 78,
                   "/etc/ssl/certs/ca-certificates.crt");
   }
+  const auto shows = [&scene](const std::string& cert, const std::string& key) {
+    std::string text = "[redis]\n";
+    if (!cert.empty()) text += "cert_file = '" + cert + "'\n";
+    if (!key.empty()) text += "key_file = '" + key + "'\n";
+    return Names{"--config", scene.directory.write("client.toml", text)};
+  };
+  const Environment tls{{"REDIS_URL", "rediss://127.0.0.1:1"}};
+  const Certificates own;
+  const std::string cert = own.file("good.crt");
+  const std::string key = own.file("private.key");
+  scene.refuses(tls, 78, "[redis] cert_file is set without key_file; set both", shows(cert, ""));
+  scene.refuses({}, 78, "[redis] key_file is set without cert_file; set both", shows("", key));
+  scene.refuses(tls, 78, "/no/such.crt", shows("/no/such.crt", key));
+  scene.refuses(tls, 78, "/no/such.key", shows(cert, "/no/such.key"));
+  scene.refuses(tls, 78, "chmod 600 " + own.file("good.key"), shows(cert, own.file("good.key")));
+  scene.refuses(tls, 78, own.file("other.crt") + ": ", shows(own.file("other.crt"), key));
+  scene.refuses({{"REDIS_URL", "rediss+sentinel://127.0.0.1:1/desk"}}, 78, "no.crt can't be used",
+                shows(scene.directory.write("no.crt", "CANARY"), key));
+  check_failure(run_task(scene.fixture, with({"ipo"}, shows(cert, key)), tls), 6, "refused");
   // What no TLS looks at is no obstacle, nor a service that is there.
   scene.takes({{"DATABASE_URL", url + "?sslmode=disable&sslrootcert=/no/such.crt"}});
   const std::string services = scene.directory.write(

@@ -10,6 +10,28 @@
 using namespace tickstock;
 using tickstock::test::Redis;
 
+TEST_CASE("the lists of a primary behind a Sentinel are looked at, and its loss is final") {
+  Redis redis;
+  const Redis sentinel(
+      {.settings = {"sentinel monitor desk 127.0.0.1 " + std::to_string(redis.port()) + " 1"},
+       .sentinel = true});
+  redis::RedisSettings settings = redis::parse_redis_url(
+      "redis+sentinel://127.0.0.1:" + std::to_string(sentinel.port()) + "/desk");
+  settings.connect_timeout = std::chrono::milliseconds{500};
+  events::DaySignals signals(settings, {"done"});
+  io::Patience patience;
+  const Day day = *parse_day("2024-06-28");
+  const auto later = [] { return io::Deadline::after(std::chrono::seconds{30}); };
+  CHECK_FALSE(signals.take(day, later(), patience));
+  redis.command({"RPUSH", "done", "2024-06-28"});
+  CHECK(signals.take(day, later(), patience));
+  // Another one may have taken over, so it is not waited for any longer.
+  redis.send_signal(SIGSTOP);
+  CHECK_THROWS_AS(signals.take(day, later(), patience), Error);
+  CHECK(signals.failed());
+  redis.send_signal(SIGCONT);
+}
+
 TEST_CASE("a Redis that answers late is asked no second time, and its signal counts") {
   Redis redis;
   redis::RedisSettings settings = redis::parse_redis_url(redis.url());

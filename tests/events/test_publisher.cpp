@@ -9,6 +9,7 @@
 #include "support/certificates.hpp"
 #include "support/network.hpp"
 #include "support/patience.hpp"
+#include "support/peers.hpp"
 #include "support/process.hpp"
 #include "support/redis.hpp"
 
@@ -33,16 +34,20 @@ void publish(Publisher& publisher, const std::string& body,
   if (published.failure) throw Error(*published.failure);
 }
 
-void publish(const std::string& url, const std::string& body, const std::string& ca_file = "") {
+void publish(const std::string& url, const std::string& body, const std::string& ca_file = "",
+             const std::string& cert_file = "", const std::string& key_file = "") {
   RedisSettings settings = parse_redis_url(url);
   settings.ca_file = ca_file;
+  settings.cert_file = cert_file;
+  settings.key_file = key_file;
   Publisher publisher(settings);
   publish(publisher, body);
 }
 
-std::string failure_of(const std::string& url, const std::string& ca_file = "") {
+std::string failure_of(const std::string& url, const std::string& ca_file = "",
+                       const std::string& cert_file = "", const std::string& key_file = "") {
   try {
-    publish(url, "lost", ca_file);
+    publish(url, "lost", ca_file, cert_file, key_file);
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::redis);
     CHECK_THAT(error.what(), !contains("CANARY"));
@@ -60,12 +65,12 @@ std::vector<std::string> received(Subscriber& subscriber) {
 /// A server with TLS and one of the test's certificates.
 class TlsRedis {
  public:
-  Redis start(const std::string& certificate) const {
-    return Redis(
-        {.settings = {"tls-port " + std::to_string(port_),
-                      "tls-cert-file " + certificates_.file(certificate + ".crt"),
-                      "tls-key-file " + certificates_.file(certificate + ".key"),
-                      "tls-ca-cert-file " + certificates_.file("ca.crt"), "tls-auth-clients no"}});
+  Redis start(const std::string& certificate, const std::string& asks_clients = "no") const {
+    return Redis({.settings = {"tls-port " + std::to_string(port_),
+                               "tls-cert-file " + certificates_.file(certificate + ".crt"),
+                               "tls-key-file " + certificates_.file(certificate + ".key"),
+                               "tls-ca-cert-file " + certificates_.file("ca.crt"),
+                               "tls-auth-clients " + asks_clients}});
   }
 
   [[nodiscard]] std::string url(const std::string& host) const {
@@ -74,6 +79,10 @@ class TlsRedis {
   [[nodiscard]] std::string ca(const std::string& name) const {
     return certificates_.file(name + ".crt");
   }
+  [[nodiscard]] std::string key(const std::string& name) const {
+    return certificates_.file(name + ".key");
+  }
+  [[nodiscard]] int port() const { return port_; }
 
  private:
   Certificates certificates_;
@@ -251,6 +260,182 @@ TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {
   }
   const Redis redis = tls.start("expired");
   CHECK_THAT(failure_of(tls.url("localhost"), tls.ca("ca")), contains("certificate is refused"));
+}
+
+TEST_CASE("a server that asks for a certificate gets it, and is named where there is none") {
+  const TlsRedis tls;
+  const std::string ca = tls.ca("ca");
+  for (const std::string version : {"TLSv1.2", "TLSv1.3"}) {
+    INFO(version);
+    const Redis redis = tls.start("good", "yes\ntls-protocols " + version);
+    Subscriber subscriber(redis);
+    publish(tls.url("localhost"), "shown", ca, tls.ca("good"), tls.key("good"));
+    CHECK(received(subscriber) == std::vector<std::string>{"shown"});
+    CHECK_THAT(failure_of(tls.url("localhost"), ca),
+               contains("it asks for a client certificate (") &&
+                   contains("name one and its key as cert_file and key_file in [redis]"));
+    CHECK_THAT(failure_of(tls.url("localhost"), ca, tls.ca("other"), tls.key("other")),
+               contains("unknown ca"));
+  }
+  CHECK_THAT(failure_of(tls.url("localhost"), ca, "/no/such.crt", tls.key("good")),
+             contains("Connection refused"));
+  const Redis redis = tls.start("good", "optional");
+  publish(tls.url("localhost"), "not asked for", ca);
+  CHECK_THAT(failure_of(tls.url("localhost"), ca, "/no/such.crt", tls.key("good")),
+             contains("the client certificate /no/such.crt can't be used: "));
+  CHECK_THAT(failure_of(tls.url("localhost"), ca, tls.ca("good"), tls.key("other")),
+             contains(tls.key("other") + " can't be used with ") && contains("mismatch"));
+}
+
+namespace {
+
+/// Answers every question at once with the same.
+TcpServer::Serve answering(const std::string& words) {
+  return [words](int fd, const TcpServer& server) {
+    std::array<char, 4096> bytes{};
+    while (!server.stopping()) {
+      if (!TcpServer::readable(fd)) continue;
+      if (::recv(fd, bytes.data(), bytes.size(), 0) <= 0) return;
+      TcpServer::send_all(fd, words);
+    }
+  };
+}
+
+std::string naming(int port) {
+  return "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n" + std::to_string(port) + "\r\n";
+}
+
+std::string watched_by(const std::vector<int>& ports) {
+  std::string hosts;
+  for (const int port : ports) {
+    hosts += (hosts.empty() ? "" : ",") + ("127.0.0.1:" + std::to_string(port));
+  }
+  return "redis+sentinel://" + hosts + "/desk";
+}
+
+}  // namespace
+
+TEST_CASE("one Sentinel after another is asked, until one names the primary") {
+  Redis& redis = Redis::shared();
+  Subscriber subscriber(redis);
+  const BlackHole hole;
+  const TcpServer silent([](int fd, const TcpServer& server) {
+    while (!server.stopping()) TcpServer::readable(fd);
+  });
+  const TcpServer ignorant(answering("*-1\r\n"));
+  const TcpServer shy(answering("-NOAUTH Authentication required.\r\n"));
+  const TcpServer odd(answering("HTTP/1.1 400 Bad Request\r\n"));
+  const TcpServer good(answering(naming(redis.port())));
+  const std::vector<int> bad{free_port(), hole.port(), silent.port(), ignorant.port(),
+                             shy.port(),  odd.port(),  redis.port()};
+  std::vector<int> all = bad;
+  all.push_back(good.port());
+  publish(watched_by(all), "found");
+  CHECK(received(subscriber) == std::vector<std::string>{"found"});
+
+  const std::string failure = failure_of(watched_by(bad));
+  CHECK_THAT(failure, starts_with("Redis at redis+sentinel://127.0.0.1:") &&
+                          contains("/desk/0: no Sentinel names the primary: 127.0.0.1:"));
+  const std::vector<std::string> reasons{": Connection refused; ",
+                                         ": no answer in time; ",
+                                         ": no answer in time; ",
+                                         ": it does not know the master desk; ",
+                                         ": NOAUTH Authentication required.; ",
+                                         ": its answer is not the Redis protocol; ",
+                                         ": it is not a Sentinel"};
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    CHECK_THAT(failure, contains("127.0.0.1:" + std::to_string(bad[i]) + reasons[i]));
+  }
+}
+
+TEST_CASE("announcements do not wait for a Sentinel either, and come before what is published") {
+  Redis redis;
+  Subscriber subscriber(redis);
+  const TcpServer sentinel(answering(naming(redis.port())));
+  Publisher publisher(parse_redis_url(watched_by({free_port(), sentinel.port()})));
+  publisher.announce(message("1"));
+  publisher.nudge();
+  publish(publisher, "2");
+  CHECK(received(subscriber) == std::vector<std::string>{"1", "2"});
+  CHECK(publisher.server().endpoint().shown() == "127.0.0.1:" + std::to_string(redis.port()));
+  CHECK_FALSE(publisher.may_recover());
+}
+
+TEST_CASE("a primary that is lost, silent or a replica may recover, one that refuses may not") {
+  const auto outcome = [](const std::string& url, const std::string& part) {
+    RedisSettings settings = parse_redis_url(url);
+    settings.connect_timeout = std::chrono::milliseconds(500);
+    Publisher publisher(settings);
+    CHECK_THROWS_WITH(publish(publisher, "lost"), contains(part));
+    return publisher.may_recover();
+  };
+  const TcpServer none(answering(naming(free_port())));
+  CHECK(outcome(watched_by({none.port()}), "/desk/0 (127.0.0.1:"));
+  const BlackHole hole;
+  const TcpServer dark(answering(naming(hole.port())));
+  CHECK(outcome(watched_by({dark.port()}), "no answer in time"));
+  Redis hung;
+  const TcpServer of_hung(answering(naming(hung.port())));
+  hung.send_signal(SIGSTOP);
+  CHECK(outcome(watched_by({of_hung.port()}), "no answer in time"));
+  hung.send_signal(SIGCONT);
+  const Redis replica({.settings = {"replicaof 127.0.0.1 1"}});
+  const TcpServer of_replica(answering(naming(replica.port())));
+  CHECK(outcome(watched_by({of_replica.port()}), "it is a replica"));
+
+  const Redis locked({.settings = {"requirepass word"}, .password = "word"});
+  const TcpServer of_locked(answering(naming(locked.port())));
+  CHECK_FALSE(outcome(watched_by({of_locked.port()}), "NOAUTH"));
+  CHECK_FALSE(outcome(watched_by({free_port()}), "no Sentinel names the primary"));
+  CHECK_FALSE(outcome("redis://127.0.0.1:" + std::to_string(free_port()), "refused"));
+}
+
+TEST_CASE("who begins anew asks another Sentinel first") {
+  Redis redis;
+  Subscriber subscriber(redis);
+  // Cut off from the others, it would name the old primary for ever.
+  const TcpServer stale(answering(naming(free_port())));
+  const TcpServer good(answering(naming(redis.port())));
+  Publisher publisher(parse_redis_url(watched_by({stale.port(), good.port()})));
+  CHECK_THROWS_WITH(publish(publisher, "first"), contains("Connection refused"));
+  REQUIRE(publisher.may_recover());
+  publisher.restart();
+  publish(publisher, "second");
+  CHECK(received(subscriber) == std::vector<std::string>{"second"});
+}
+
+TEST_CASE("with require_tls a primary on another machine is refused before anything is sent") {
+  const TcpServer sentinel(answering("*2\r\n$9\r\n192.0.2.1\r\n$4\r\n6379\r\n"));
+  RedisSettings settings = parse_redis_url(watched_by({sentinel.port()}));
+  settings.require_tls = true;
+  Publisher publisher(settings);
+  CHECK_THROWS_WITH(publish(publisher, "lost"),
+                    contains("[security] require_tls: the connection to Redis at ") &&
+                        contains(" (192.0.2.1:6379) is not encrypted"));
+  CHECK_FALSE(publisher.may_recover());
+}
+
+TEST_CASE("rediss+sentinel:// encrypts and verifies the Sentinels and the primary") {
+  const TlsRedis tls;
+  const TlsRedis watch;
+  const Redis redis = tls.start("good");
+  const Redis sentinel(
+      {.settings = {"tls-port " + std::to_string(watch.port()), "tls-cert-file " + watch.ca("good"),
+                    "tls-key-file " + watch.key("good"), "tls-ca-cert-file " + watch.ca("ca"),
+                    "tls-auth-clients no",
+                    "sentinel monitor desk 127.0.0.1 " + std::to_string(tls.port()) + " 1"},
+       .sentinel = true});
+  const TemporaryDirectory directory;
+  const std::string both =
+      directory.write("both.pem", file_text(tls.ca("ca")) + file_text(watch.ca("ca")));
+  Subscriber subscriber(redis);
+  const std::string url = "rediss+sentinel://localhost:" + std::to_string(watch.port()) + "/desk";
+  publish(url, "encrypted", both);
+  CHECK(received(subscriber) == std::vector<std::string>{"encrypted"});
+  CHECK_THAT(failure_of(url, tls.ca("ca")), contains("no Sentinel names the primary: localhost:") &&
+                                                contains("certificate is refused"));
+  CHECK_THAT(failure_of(url, watch.ca("ca")),
+             contains("/desk/0 (127.0.0.1:") && contains("certificate is refused"));
 }
 
 TEST_CASE("what waits to be sent over TLS may grow meanwhile") {

@@ -67,7 +67,10 @@ Redis& guarded_redis() {
   return redis;
 }
 
-Night::Night(Postgres& postgres, Redis& redis) : fixture({}, postgres, redis), redis_(redis) {
+Night::Night(Postgres& postgres, Redis& redis) : Night(postgres, redis, redis) {}
+
+Night::Night(Postgres& postgres, Redis& redis, Redis& heard)
+    : fixture({}, postgres, redis), redis_(heard) {
   // Made before anything is published, since that empties the Redis.
   fresh_rows();
   add_small_market(fixture);

@@ -34,6 +34,8 @@ std::vector<std::string> redis_settings(const std::vector<std::string>& more = {
 class Night {
  public:
   explicit Night(Postgres& postgres = guarded_postgres(), Redis& redis = guarded_redis());
+  /// Listens to another Redis than the one that is emptied.
+  Night(Postgres& postgres, Redis& redis, Redis& heard);
 
   Fixture fixture;
   Database& database() { return fixture.database(); }

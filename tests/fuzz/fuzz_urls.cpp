@@ -57,7 +57,8 @@ void check_redis(const std::string& url) {
     const redis::RedisSettings settings = redis::parse_redis_url(url);
     require(!leaks(settings.shown()), "the address that is shown repeats the password");
     require(!leaks(url) || leaks(settings.password), "the password of a Redis URL is lost");
-    require(!settings.host.empty() && settings.path.size() <= 107, "an address that can't be used");
+    require(settings.host.empty() != settings.sentinels.empty() && settings.path.size() <= 107,
+            "an address that can't be used");
     // A path is shown as it is, not as it would have to be written.
     if (settings.transport != redis::RedisSettings::Transport::unix_socket) {
       const redis::RedisSettings again = redis::parse_redis_url(settings.shown());

@@ -21,6 +21,7 @@ Certificates::Certificates() {
   sign("good", "DNS:localhost,IP:127.0.0.1", "20991231");
   sign("wrong_host", "DNS:elsewhere.example", "20991231");
   sign("expired", "DNS:localhost,IP:127.0.0.1", "20001231");
+  directory_.write("private.key", file_text(file("good.key")), 0600);
 }
 
 void Certificates::shell(const std::string& command) const {

@@ -8,7 +8,8 @@ namespace tickstock::test {
 
 /// Certificates that the test makes for a server on this machine, each NAME as NAME.crt and
 /// NAME.key: `good`; `wrong_host`, made out for another host; `expired`; all three signed by `ca`.
-/// `other` is an authority that has signed none of them.
+/// `private.key` is the key of `good` where nobody else can read it. `other` is an authority that
+/// has signed none of them.
 class Certificates {
  public:
   Certificates();

@@ -79,8 +79,9 @@ Redis& Redis::shared() {
 bool Redis::try_start() {
   RunOptions options;
   options.directory = directory_.path().string();
-  server_ = std::make_unique<Process>(
-      std::vector<std::string>{"redis-server", directory_.file("redis.conf")}, options);
+  std::vector<std::string> words{options_.program, directory_.file("redis.conf")};
+  if (options_.sentinel) words.emplace_back("--sentinel");
+  server_ = std::make_unique<Process>(words, options);
   wait_until(
       "Redis to answer",
       [this] {
@@ -171,6 +172,215 @@ RedisConnection::Reply RedisConnection::next(std::chrono::milliseconds limit) {
     reply = nullptr;
   }
   return checked(reply);
+}
+
+namespace {
+
+const std::string master = "desk";
+
+bool holds(const Redis& node, const std::vector<std::string>& question, const std::string& words) {
+  return node.command(question).find(words) != std::string::npos;
+}
+
+std::vector<std::string> with_password(const std::string& password,
+                                       std::vector<std::string> settings) {
+  if (!password.empty()) settings.push_back("requirepass " + password);
+  return settings;
+}
+
+/// How long the Sentinels miss an answer of the primary before they act, in milliseconds; with less
+/// they would give a new one up before they are connected to it.
+std::string patience_of_sentinel(bool acts) { return acts ? "2000" : "86400000"; }
+
+}  // namespace
+
+Sentinels::Sentinels(const Options& options) : options_(options) {
+  const std::string& password = options.password;
+  const auto start = [&](const Redis* primary, const std::string& priority) {
+    std::vector<std::string> settings{"repl-diskless-sync-delay 0", "replica-priority " + priority};
+    if (!password.empty()) settings.push_back("masterauth " + password);
+    if (primary != nullptr) {
+      settings.push_back(fmt::format("replicaof 127.0.0.1 {}", primary->port()));
+    }
+    auto started = std::make_unique<Redis>(
+        RedisOptions{with_password(password, settings), password, false, options.program});
+    wait_until("the replica to be in sync", [&] {
+      return primary == nullptr ||
+             holds(*started, {"INFO", "replication"}, "master_link_status:up");
+    });
+    return started;
+  };
+  nodes_.push_back(start(nullptr, "100"));
+  nodes_.push_back(start(&node(0), "100"));
+  nodes_.push_back(start(&node(0), "0"));
+  ear_ = start(&node(1), "0");
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<std::string> settings{
+        fmt::format("sentinel monitor {} 127.0.0.1 {} 2", master, node(0).port()),
+        fmt::format("sentinel down-after-milliseconds {} {}", master, patience_of_sentinel(false)),
+        fmt::format("sentinel failover-timeout {} 3000", master)};
+    if (!password.empty()) {
+      settings.push_back(fmt::format("sentinel auth-pass {} {}", master, password));
+    }
+    const std::string& own = options.sentinel_password;
+    if (!own.empty()) settings.push_back("sentinel sentinel-pass " + own);
+    sentinels_.push_back(std::make_unique<Redis>(
+        RedisOptions{with_password(own, settings), own, true, options.program}));
+  }
+  for (const auto& each : sentinels_) {
+    wait_until("the Sentinels to know each other and the replicas", [&each] {
+      const std::string facts = "\n" + each->command({"SENTINEL", "MASTER", master}) + "\n";
+      return facts.find("\nnum-slaves\n2\n") != std::string::npos &&
+             facts.find("\nnum-other-sentinels\n2\n") != std::string::npos;
+    });
+  }
+}
+
+std::string Sentinels::url(const std::string& login) const {
+  std::vector<std::string> hosts;
+  for (const auto& each : sentinels_) hosts.push_back(fmt::format("127.0.0.1:{}", each->port()));
+  return fmt::format("redis+sentinel://{}{}/{}", login.empty() ? "" : login + "@",
+                     fmt::join(hosts, ","), master);
+}
+
+std::string Sentinels::named_by(const Redis& sentinel) const {
+  return sentinel.command({"SENTINEL", "get-master-addr-by-name", master});
+}
+
+Redis& Sentinels::primary() {
+  for (const auto& each : nodes_) {
+    const std::string address = fmt::format("127.0.0.1\n{}", each->port());
+    if (std::count_if(sentinels_.begin(), sentinels_.end(), [&](const auto& sentinel) {
+          return named_by(*sentinel) == address;
+        }) > static_cast<std::ptrdiff_t>(count / 2)) {
+      return *each;
+    }
+  }
+  throw std::runtime_error("the Sentinels do not agree on a primary");
+}
+
+Redis& Sentinels::kill_primary() {
+  Redis& old = primary();
+  old.stop();
+  return old;
+}
+
+void Sentinels::allow_failover(bool allowed) {
+  for (const auto& each : sentinels_) {
+    each->command(
+        {"SENTINEL", "SET", master, "down-after-milliseconds", patience_of_sentinel(allowed)});
+  }
+}
+
+Redis& Sentinels::wait_for_promotion(const Redis& old) {
+  allow_failover(true);
+  const std::string before = fmt::format("127.0.0.1\n{}", old.port());
+  wait_until("another primary", [&] {
+    const std::string now = named_by(*sentinels_.front());
+    return now != before &&
+           std::all_of(sentinels_.begin(), sentinels_.end(),
+                       [&](const auto& each) { return named_by(*each) == now; }) &&
+           primary().command({"ROLE"}).starts_with("master");
+  });
+  allow_failover(false);
+  return primary();
+}
+
+void RedisCluster::start_node() {
+  RedisOptions options{.settings = settings_, .password = password_};
+  // Its bus, by default 10,000 above its port, could meet what the kernel serves.
+  options.settings.insert(
+      options.settings.begin(),
+      {"cluster-enabled yes", "cluster-node-timeout 5000", "repl-diskless-sync-delay 0",
+       fmt::format("cluster-port {}", free_port())});
+  nodes_.push_back(std::make_unique<Redis>(options));
+}
+
+void RedisCluster::meet(std::size_t i) {
+  const std::string port = node(0).command({"CONFIG", "GET", "cluster-port"});
+  node(i).command({"CLUSTER", "MEET", "127.0.0.1", std::to_string(node(0).port()),
+                   port.substr(port.find('\n') + 1)});
+}
+
+void Sentinels::settle() {
+  const std::string mark = std::to_string(++settled_);
+  primary().command({"SET", "test:settled", mark});
+  wait_until("the ear to hear it", [&] { return ear().command({"GET", "test:settled"}) == mark; });
+}
+
+RedisCluster::RedisCluster(std::vector<std::string> settings, std::string password)
+    : settings_(std::move(settings)), password_(std::move(password)) {
+  constexpr int slots = 16'384;
+  const auto edge = [](std::size_t part) {
+    return slots * static_cast<int>(part) / static_cast<int>(count);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    start_node();
+    node(i).command(
+        {"CLUSTER", "ADDSLOTSRANGE", std::to_string(edge(i)), std::to_string(edge(i + 1) - 1)});
+    node(i).command({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)});
+    if (i > 0) meet(i);
+  }
+  wait_until_complete();
+}
+
+void RedisCluster::wait_until_complete() {
+  // What is published goes only to nodes to which there is a connection.
+  const std::string all = fmt::format("cluster_known_nodes:{}\r", nodes_.size());
+  wait_until("the Cluster to be complete", [&] {
+    return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {
+      return holds(*each, {"CLUSTER", "INFO"}, "cluster_state:ok") &&
+             holds(*each, {"CLUSTER", "INFO"}, all) &&
+             !holds(*each, {"CLUSTER", "NODES"}, "handshake") &&
+             !holds(*each, {"CLUSTER", "NODES"}, " disconnected");
+    });
+  });
+}
+
+Redis& RedisCluster::add_replica(std::size_t of) {
+  start_node();
+  Redis& added = *nodes_.back();
+  meet(nodes_.size() - 1);
+  wait_until_complete();
+  added.command({"CLUSTER", "REPLICATE", id(of)});
+  wait_until("the replica to be in sync", [&] {
+    return holds(added, {"INFO", "replication"}, "master_link_status:up");
+  });
+  return added;
+}
+
+int RedisCluster::slot_of(const std::string& key) const {
+  return std::stoi(nodes_.front()->command({"CLUSTER", "KEYSLOT", key}));
+}
+
+std::size_t RedisCluster::owner_of(const std::string& key) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    try {
+      nodes_[i]->command({"EXISTS", key});
+      return i;
+    } catch (const std::runtime_error& error) {
+      if (std::string_view(error.what()).starts_with("ASK ")) return i;
+    }
+  }
+  throw std::runtime_error("no node owns the slot of " + key);
+}
+
+void RedisCluster::begin_to_move(const std::string& key, std::size_t to) {
+  const std::size_t from = owner_of(key);
+  const std::string slot = std::to_string(slot_of(key));
+  node(to).command({"CLUSTER", "SETSLOT", slot, "IMPORTING", id(from)});
+  node(from).command({"CLUSTER", "SETSLOT", slot, "MIGRATING", id(to)});
+}
+
+void RedisCluster::end_move(const std::string& key, std::size_t to) {
+  const std::string slot = std::to_string(slot_of(key));
+  node(to).command({"CLUSTER", "SETSLOT", slot, "NODE", id(to)});
+  for (const auto& each : nodes_) each->command({"CLUSTER", "SETSLOT", slot, "NODE", id(to)});
+}
+
+std::string missing_program(const std::string& name) {
+  if (run_process({"sh", "-c", "command -v " + name}).status == 0) return "";
+  return "no " + name + " on this machine";
 }
 
 namespace {

@@ -18,6 +18,10 @@ struct RedisOptions {
   std::vector<std::string> settings = {};
   /// What the tests' own connections log in with; it has to be set by a line of the settings too.
   std::string password = {};
+  /// Whether it is a Sentinel.
+  bool sentinel = false;
+  /// The program: redis-server, or one that takes the same files.
+  std::string program = "redis-server";
 };
 
 /// A private Redis server on a loopback port and on a Unix socket that keeps nothing on disk. It is
@@ -42,6 +46,7 @@ class Redis {
   void send_signal(int signal) { server_->send_signal(signal); }
 
   int port() const { return port_; }
+  const std::string& password() const { return options_.password; }
   std::string socket() const { return directory_.file("redis.sock"); }
   /// `redis://127.0.0.1:PORT/0`
   std::string url() const;
@@ -122,5 +127,83 @@ class Subscriber {
   std::string marker_channel_;
   int markers_ = 0;
 };
+
+/// A primary, two replicas and three Sentinels that watch over them, with short limits. They are
+/// nodes 0 to 2; of the replicas, only node 1 is ever promoted.
+class Sentinels {
+ public:
+  struct Options {
+    std::string password = {};           ///< of the nodes
+    std::string sentinel_password = {};  ///< of the Sentinels
+    std::string program = "redis-server";
+  };
+  static constexpr std::size_t count = 3;
+
+  explicit Sentinels(const Options& options);
+  Sentinels() : Sentinels(Options()) {}
+
+  /// `redis+sentinel://LOGIN@127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT/master`
+  std::string url(const std::string& login = "") const;
+  Redis& node(std::size_t i) { return *nodes_.at(i); }
+  Redis& sentinel(std::size_t i) { return *sentinels_.at(i); }
+  /// A replica of node 1, of which the Sentinels know nothing: they cut off who listens to a node
+  /// that they promote, and who listens here hears all that either primary publishes.
+  Redis& ear() { return *ear_; }
+  /// Waits until that replica has what the primary has.
+  void settle();
+
+  /// The node that a majority of the Sentinels takes for the primary.
+  Redis& primary();
+  /// Kills the primary and returns it; start() starts it as it was.
+  Redis& kill_primary();
+  /// Lets the Sentinels elect another primary where this one is gone, or keeps them from it, as at
+  /// first.
+  void allow_failover(bool allowed);
+  /// Lets them, waits until they agree on another primary than `old`, which knows to be one, and
+  /// keeps them from the next.
+  Redis& wait_for_promotion(const Redis& old);
+
+ private:
+  std::string named_by(const Redis& sentinel) const;
+
+  Options options_;
+  std::vector<std::unique_ptr<Redis>> nodes_;
+  std::vector<std::unique_ptr<Redis>> sentinels_;
+  std::unique_ptr<Redis> ear_;
+  int settled_ = 0;
+};
+
+/// A Cluster of three primaries.
+class RedisCluster {
+ public:
+  static constexpr std::size_t count = 3;
+  /// \param settings lines for each node
+  explicit RedisCluster(std::vector<std::string> settings = {}, std::string password = {});
+
+  Redis& node(std::size_t i) { return *nodes_.at(i); }
+  /// Adds a replica of a node, as the last node, and waits until it is in sync.
+  Redis& add_replica(std::size_t of);
+  int slot_of(const std::string& key) const;
+  /// Which node owns the slot of a key.
+  std::size_t owner_of(const std::string& key) const;
+  /// Begins to move the slot of a key to another node: for a key that is not there, its owner
+  /// answers ASK.
+  void begin_to_move(const std::string& key, std::size_t to);
+  /// Ends that. The slot must hold no key any more.
+  void end_move(const std::string& key, std::size_t to);
+
+ private:
+  void start_node();
+  void meet(std::size_t i);
+  void wait_until_complete();
+  std::string id(std::size_t i) const { return nodes_.at(i)->command({"CLUSTER", "MYID"}); }
+
+  std::vector<std::string> settings_;
+  std::string password_;
+  std::vector<std::unique_ptr<Redis>> nodes_;
+};
+
+/// Why there is no test with a server by this name; empty where there is one.
+std::string missing_program(const std::string& name);
 
 }  // namespace tickstock::test

@@ -205,6 +205,31 @@ TEST_CASE("Redis of its own takes settings, stops and starts", "[redis]") {
   CHECK(subscriber.drain() == std::vector<Event>{{"tickstock:a", "1"}});
 }
 
+TEST_CASE("a Cluster knows who owns a key, and answers ASK while a slot moves", "[redis]") {
+  RedisCluster cluster;
+  const std::string key = "{desk}:stream";
+  const std::size_t from = cluster.owner_of(key);
+  const std::size_t to = (from + 1) % RedisCluster::count;
+  CHECK_THROWS_WITH(cluster.node(to).command({"SET", key, "1"}), contains("MOVED"));
+  cluster.begin_to_move(key, to);
+  CHECK(cluster.owner_of(key) == from);
+  CHECK_THROWS_WITH(cluster.node(from).command({"SET", key, "1"}), contains("ASK"));
+  cluster.end_move(key, to);
+  CHECK(cluster.owner_of(key) == to);
+  CHECK(cluster.node(to).command({"SET", key, "1"}) == "OK");
+  CHECK(cluster.add_replica(to).command({"ROLE"}).starts_with("slave"));
+}
+
+TEST_CASE("Sentinels promote a replica, and the old primary comes back as one", "[redis]") {
+  Sentinels sentinels({.password = "word", .sentinel_password = "other"});
+  CHECK(&sentinels.primary() == &sentinels.node(0));
+  Redis& old = sentinels.kill_primary();
+  CHECK(&sentinels.wait_for_promotion(old) == &sentinels.node(1));
+  old.start();
+  wait_until("the old primary to follow",
+             [&] { return old.command({"ROLE"}).starts_with("slave"); });
+}
+
 TEST_CASE("a free port is free and not handed out twice") { CHECK(free_port() != free_port()); }
 
 TEST_CASE("a fixture holds symbols and entries", "[postgres][redis]") {

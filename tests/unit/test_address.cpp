@@ -39,6 +39,37 @@ TEST_CASE("a Redis URL is taken apart") {
   CHECK(local.database == 2);
 }
 
+TEST_CASE("a URL of Sentinels names them in order, their master and the database") {
+  const RedisSettings settings =
+      parse_redis_url("redis+sentinel://job:a%2Cb@one.example,[::1]:26380/desk_1.main/3");
+  CHECK(settings.transport == RedisSettings::Transport::tcp);
+  REQUIRE(settings.sentinels.size() == 2);
+  CHECK(settings.sentinels[0].shown() == "one.example:26379");
+  CHECK(settings.sentinels[1].shown() == "[::1]:26380");
+  CHECK(settings.master == "desk_1.main");
+  CHECK(settings.database == 3);
+  CHECK(settings.user == "job");
+  CHECK(settings.password == "a,b");
+  CHECK(settings.host.empty());
+  CHECK(settings.shown() == "redis+sentinel://one.example:26379,[::1]:26380/desk_1.main/3");
+  const RedisSettings tls = parse_redis_url("rediss+sentinel://:CANARY@h:1/m");
+  CHECK(tls.transport == RedisSettings::Transport::tls);
+  CHECK(tls.shown() == "rediss+sentinel://h:1/m/0");
+  CHECK(parse_redis_url("redis+sentinel://h/m/").database == 0);
+  CHECK_NOTHROW(parse_redis_url("redis+sentinel://h/" + std::string(64, 'm')));
+}
+
+TEST_CASE("a weak transport to any Sentinel, or to the primary that one names, is told") {
+  RedisSettings near = parse_redis_url("redis+sentinel://localhost,127.0.0.1,[::1]/m");
+  CHECK(near.transport_weakness().empty());
+  near.host = "192.0.2.1";
+  CHECK_THAT(near.transport_weakness(),
+             contains("/m/0 (192.0.2.1:") && contains("use rediss+sentinel://"));
+  CHECK_FALSE(
+      parse_redis_url("redis+sentinel://localhost,far.example/m").transport_weakness().empty());
+  CHECK(parse_redis_url("rediss+sentinel://far.example/m").transport_weakness().empty());
+}
+
 TEST_CASE("what stands behind the address is refused by its name, and its value never repeated") {
   struct Case {
     const char* url;
@@ -71,6 +102,15 @@ TEST_CASE("what stands behind the address is refused by its name, and its value 
                                             {"redis://h/0,password=a:b@CANARY", "percent-encoded"},
                                             {"redis://[::1],password=a@CANARY", "percent-encoded"},
                                             {"redis://u:p@h,password=a@CANARY", "percent-encoded"},
+                                            {"redis+sentinel://h/m?password=CANARY", "password"},
+                                            {"redis+sentinel://h?master=CANARY", "master"},
+                                            {"redis+sentinel://h/m/3/CANARY", "neither a port nor"},
+                                            {"redis+sentinel://h/m/CANARY", "the database"},
+                                            {"redis+sentinel://h,password=CANARY/m", "'='"},
+                                            {"redis+sentinel://h/m,CANARY", "','"},
+                                            {"redis+sentinel://h/CAN ARY", "name of the master"},
+                                            {"redis+sentinel://a,b:CANARY@c/m", "percent-encoded"},
+                                            {"redis+sentinel://a:1,CANARY@b/m", "percent-encoded"},
                                             {"unix:///s,password=CANARY", "parameter password"},
                                             {"unix:///s?db=1&password=CANARY", "password"},
                                             {"unix:///s?password=CANARY", "parameter password"},
@@ -90,6 +130,7 @@ TEST_CASE("user and password are never shown") {
 }
 
 TEST_CASE("a bad Redis URL is refused without repeating it") {
+  CHECK_THROWS_AS(parse_redis_url("redis+sentinel://h/" + std::string(65, 'm')), Error);
   const std::string longest = "unix:///" + std::string(107, 'a');
   for (const char* bad : {"",
                           "localhost",
@@ -105,6 +146,18 @@ TEST_CASE("a bad Redis URL is refused without repeating it") {
                           "redis://u:%zzCANARY@h",
                           "redis://u:%00CANARY@h",
                           "redis://CANARY@h",
+                          "redis+sentinel://",
+                          "redis+sentinel://h",
+                          "redis+sentinel://h/",
+                          "redis+sentinel:///m",
+                          "redis+sentinel://h,/m",
+                          "redis+sentinel://,h/m",
+                          "redis+sentinel://h:0/m",
+                          "redis+sentinel://h:CANARY/m",
+                          "redis+sentinel://[::1/m",
+                          "redis+sentinel://[::1]CANARY/m",
+                          "sentinel://CANARY/m",
+                          "rediss+CANARY://h/m",
                           "unix://",
                           "unix://CANARY",
                           "unix:///s?x=CANARY",

@@ -58,6 +58,88 @@ std::string repeated(const std::string& text, int times) {
 
 }  // namespace
 
+namespace {
+
+/// What a Sentinel is asked, without the login.
+RedisSettings sentinel(const std::string& login = "") {
+  RedisSettings settings = parse_redis_url("redis+sentinel://" + login + "h/desk");
+  settings.host = "watch.example";
+  settings.port = "26379";
+  settings.sentinels.clear();
+  return settings;
+}
+
+const std::string question =
+    "*3\r\n$8\r\nSENTINEL\r\n$23\r\nget-master-addr-by-name\r\n$4\r\ndesk\r\n";
+
+std::string refusal_of_sentinel(const std::string& answers, const std::string& login = "") {
+  Conversation conversation(sentinel(login));
+  try {
+    conversation.receive(answers);
+  } catch (const Error& error) {
+    CHECK_THAT(error.what(), starts_with("watch.example:26379: ") && !contains("CANARY"));
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a Sentinel is asked for the primary, and told the login only where it wants one") {
+  Conversation conversation(sentinel("job:CANARY@"));
+  CHECK(conversation.unsent() == question);
+  CHECK(conversation.greetings() == 1);
+  conversation.receive("*2\r\n$3\r\n::1\r\n$4\r\n6380\r\n");
+  CHECK(conversation.answered() == conversation.greetings());
+  CHECK(conversation.primary().shown() == "[::1]:6380");
+
+  Conversation shy(sentinel("job:CANARY@"));
+  shy.unsent().clear();
+  shy.receive("-NOAUTH Authentication required.\r\n");
+  CHECK(shy.unsent() == "*3\r\n$4\r\nAUTH\r\n$3\r\njob\r\n$6\r\nCANARY\r\n" + question);
+  CHECK(shy.greetings() == 3);
+  shy.receive("+OK\r\n*2\r\n$10\r\ndb.example\r\n$4\r\n6380\r\n");
+  CHECK(shy.primary().shown() == "db.example:6380");
+}
+
+TEST_CASE("a Sentinel that names no primary says why") {
+  CHECK_THAT(refusal_of_sentinel("*-1\r\n"), contains("it does not know the master desk"));
+  CHECK_THAT(refusal_of_sentinel("-ERR unknown command 'SENTINEL'\r\n"),
+             contains("it is not a Sentinel"));
+  CHECK_THAT(refusal_of_sentinel("-NOAUTH Authentication required.\r\n"), contains("NOAUTH"));
+  CHECK_THAT(refusal_of_sentinel("-NOAUTH x\r\n-WRONGPASS CANARY\r\n", ":CANARY@"),
+             contains("the login is refused (WRONGPASS)"));
+  CHECK_THAT(refusal_of_sentinel("-NOPERM no\r\n"), contains("NOPERM no"));
+  for (const char* odd : {":1\r\n", "*0\r\n", "*2\r\n:1\r\n:2\r\n", "*2\r\n$1\r\n \r\n$1\r\n1\r\n",
+                          "*2\r\n$1\r\nh\r\n$1\r\n0\r\n", "*2\r\n$0\r\n\r\n$1\r\n1\r\n",
+                          "*2\r\n$3\r\n[:1\r\n$1\r\n1\r\n"}) {
+    INFO(odd);
+    CHECK_THAT(refusal_of_sentinel(odd), contains("names no address of a primary"));
+  }
+}
+
+TEST_CASE("what a failover ends is an outage, and nothing else") {
+  const auto passes = [](const std::string& answers) {
+    Conversation conversation(settings());
+    try {
+      conversation.receive(answers);
+    } catch (const Outage&) {
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+    FAIL("taken");
+    return false;
+  };
+  CHECK(passes("-LOADING the dataset\r\n"));
+  CHECK(passes("-MASTERDOWN the link is down\r\n"));
+  CHECK(passes("-READONLY a replica\r\n"));
+  CHECK_FALSE(passes("-NOAUTH Authentication required.\r\n"));
+  CHECK_FALSE(passes("-DENIED protected mode\r\n"));
+  CHECK_FALSE(passes("-ERR max number of clients reached\r\n"));
+  CHECK_FALSE(passes("HTTP/1.1 400 Bad Request\r\n"));
+}
+
 TEST_CASE("a conversation begins with what the settings ask for, and goes on with events") {
   Conversation conversation(settings("redis://job:CANARY@redis.example/3"));
   CHECK(conversation.unsent() ==
@@ -93,6 +175,13 @@ TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a pa
   CHECK_THAT(outcome_of("-LOADING the dataset\r\n"), contains("LOADING"));
   CHECK_THAT(outcome_of(replica + ":0\r\n" + no_cluster + "+OK\r\n"), contains("it is a replica"));
   CHECK_THAT(outcome_of("*1\r\n$8\r\nsentinel\r\n"), contains("it is a Sentinel"));
+  CHECK_THAT(outcome("redis://:word@redis.example",
+                     "-ERR AUTH <password> called without any password configured\r\n"
+                     "*1\r\n$8\r\nsentinel\r\n"),
+             contains("write redis+sentinel://redis.example:6379/"));
+  CHECK_THAT(outcome("redis://:CANARY@redis.example",
+                     "-ERR AUTH <password> called without any password configured\r\n" + primary),
+             contains("the login is refused: ERR AUTH <password> called without"));
   // Which knows no databases.
   CHECK_THAT(outcome("redis://redis.example/1",
                      "-ERR unknown command 'SELECT'\r\n*1\r\n$8\r\nsentinel\r\n"),
@@ -264,7 +353,7 @@ TEST_CASE("an answer that would take the memory is refused") {
              contains(refusal));
   CHECK_THAT(outcome("redis://redis.example", "+" + std::string(4'300'000, 'x'), 16384),
              contains(refusal));
-  const std::string complete = "$1048576\r\n" + std::string(1 << 20, 'x') + "\r\n";
+  const std::string complete = "$4194304\r\n" + std::string(1 << 22, 'x') + "\r\n";
   CHECK_THAT(outcome("redis://redis.example", complete, complete.size()), contains(refusal));
   CHECK_THAT(outcome("redis://redis.example", complete, 16384), contains(refusal));
   CHECK_THAT(outcome("redis://redis.example", "$1000000\r\n" + std::string(1'000'000, 'x') + "\r\n",
