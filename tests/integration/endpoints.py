@@ -13,8 +13,8 @@ from flask import Flask
 from support import PROGRAM, Scene, document, new_folder, wait_until
 from werkzeug.serving import make_server
 
-import cache_sync_blueprint as module
-from cache_sync_blueprint import cache_sync_blueprint
+from tickstock_cache import blueprint as module
+from tickstock_cache.blueprint import cache_sync_blueprint
 
 KEY = "a-key-of-the-api"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.serving import make_server
 sys.path.insert(0, sys.argv[1])
-from cache_sync_blueprint import cache_sync_blueprint
+from tickstock_cache.blueprint import cache_sync_blueprint
 app = Flask("server")
 app.register_blueprint(cache_sync_blueprint(program=sys.argv[2], directory=Path(sys.argv[3])))
 server = make_server("127.0.0.1", 0, app, threaded=True)

@@ -13,9 +13,9 @@ from endpoints import KEY, Client, EndpointsTest, serve
 from flask import Flask, request
 from support import NOWHERE, PROGRAM, Scene, document, new_folder, stub, wait_until
 
-import cache_sync_blueprint as module
-from cache_sync_blueprint import cache_sync_blueprint, job_id_of, run_id_of
-from cache_sync_subscriber import CacheSyncSubscriber
+from tickstock_cache import blueprint as module
+from tickstock_cache.blueprint import cache_sync_blueprint, job_id_of, run_id_of
+from tickstock_cache.subscriber import CacheSyncSubscriber
 
 JOB_FIELDS = {"run_id", "job_id", "mode", "status", "sync_status", "created_at", "start_time", "end_time",
               "duration_seconds", "triggered_by", "error_details", "progress"}

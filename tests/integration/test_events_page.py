@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from support import PROGRAM, ROOT, SECOND_DAY, Scene, wait_until
 
-from cache_sync_subscriber import CHANNELS
+from tickstock_cache.subscriber import CHANNELS
 
 TASKS = ("market_cap_recalculation", "ipo_assignment", "delisted_cleanup", "undo")
 

@@ -18,12 +18,13 @@ from endpoints import KEY, Client, serve
 from flask import Flask
 from support import (FIRST_DAY, MODULES, PROGRAM, ROOT, SCRIPTS, SECOND_DAY, Scene, man_examples, man_lines, new_folder,
                      servers, wait_until)
+from test_mirror import TABLES
 
-from cache_sync_subscriber import CacheSyncSubscriber
+from tickstock_cache.subscriber import STREAM, CacheSyncSubscriber
 
 PAGE = "tickstock-cache-integration.7"
-SUBSCRIBER, PHASE, APPLICATION, TRIGGER, SETTINGS, VIEW = man_examples(PAGE)
-[FOLLOW_BY_HAND] = man_lines(PAGE)
+SUBSCRIBER, GROUP, CURSOR, PHASE, APPLICATION, TRIGGER, SETTINGS, VIEW = man_examples(PAGE)
+FOLLOW_BY_HAND, MIRROR_BY_HAND = man_lines(PAGE)
 
 
 def run_example(text: str) -> dict[str, Any]:
@@ -71,6 +72,18 @@ class Night(unittest.TestCase):
         self.addCleanup(subscriber.stop)
         wait_until("the subscription", lambda: read == ["*"])
         return universes, read
+
+    def follow_with(self, text: str, function: str, *more: Any) -> list[str]:
+        """Runs the subscriber of another example, and returns what it calls for."""
+        said: list[str] = []
+        subscriber = run_example(text)[function](lambda universe, _: said.append(universe), lambda _: said.append("*"),
+                                                 *more)
+        thread = threading.Thread(target=subscriber.run)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(subscriber.stop)
+        wait_until("the first reading", lambda: said == ["*"])
+        return said
 
     def serve(self) -> Client:
         return serve(self, run_example(APPLICATION)["app"])
@@ -137,6 +150,30 @@ class Night(unittest.TestCase):
         self.assertEqual(read, [])
         self.assertEqual(universes.symbols, self.stored())
 
+
+    def test_the_examples_of_the_outbox_and_the_stream(self) -> None:
+        plan = json.loads(self.scene.run("dry-run", "--as-of", FIRST_DAY, "--format", "json"))
+        self.scene.run("sync", "--as-of", FIRST_DAY, "--run-id", "first", "--approve-plan", plan["plan_digest"])
+        path = new_folder() / "cursor"
+        recorded = self.follow_with(CURSOR, "record", path)
+        client = redis.Redis.from_url(self.scene.environment["REDIS_URL"])
+        self.addCleanup(client.close)
+        self.addCleanup(client.delete, STREAM)
+        rebuilt = self.follow_with(GROUP, "work_on")
+        wait_until("the group", lambda: client.exists(STREAM))
+
+        self.scene.next_day()
+        self.scene.run("sync", "--as-of", SECOND_DAY, "--run-id", "second")
+        stored = json.loads(self.scene.query(
+            "SELECT json_agg(json_build_array(id, event_id, channel, message) ORDER BY id) FROM cache_sync_outbox "
+            "WHERE run_id = 'second'"))
+        # What the program does where it writes a stream.
+        for number, event_id, channel, message in stored:
+            client.xadd(STREAM, {"event_id": event_id, "channel": channel, "message": message}, id=f"{number}-0")
+        changed = self.changed_by("second")
+        wait_until("the outbox to be read", lambda: recorded == ["*", *changed])
+        wait_until("the stream to be read", lambda: rebuilt == ["*", *changed])
+        wait_until("the cursor", lambda: path.read_text() == f"{stored[-1][0]}\n")
 
     def test_the_shell_examples(self) -> None:
         plan = json.loads(self.scene.run("dry-run", "--as-of", FIRST_DAY, "--format", "json"))
@@ -334,9 +371,31 @@ class OtherTables(unittest.TestCase):
         self.assertEqual(members["top_100"], ["BIG", "NEW"])
         self.assertEqual(members["recent_ipos"], ["NEW"])
         self.assertEqual(members["theme_x"], ["BIG"])
+        self.mirror(members)
         again = json.loads(self.scene.run("dry-run", *day, *self.configured, "--format", "json"))
         self.assertEqual(again["changes"], 0)
         self.assertEqual(self.scene.query("SELECT type, name FROM cache_entries"), "ui|menu")
+
+    def mirror(self, members: dict[str, list[str]]) -> None:
+        """Runs the mirror as the page does, until the application sees the universes."""
+        self.scene.query(TABLES)
+        url = self.scene.database.url
+        command = MIRROR_BY_HAND.replace("postgresql:///tickstock", shlex.quote(url), 1)
+        variable, _, program = command.partition(" ")
+        words = program.replace("python3", shlex.quote(sys.executable) + " -B", 1)
+        following = subprocess.Popen(["sh", "-e", "-c", f"{variable} exec {words}"], cwd=MODULES,
+                                     stderr=subprocess.PIPE, text=True)
+        self.addCleanup(following.communicate)
+        self.addCleanup(following.kill)
+        wait_until("the mirror", lambda: self.groups() == {name: sorted(symbols) for name, symbols in members.items()})
+
+    def groups(self) -> dict[str, list[str]]:
+        """Returns what the application reads."""
+        return dict(json.loads(self.scene.query("""
+            SELECT coalesce(json_object_agg(name, symbols), '{}') FROM (
+              SELECT g.name, coalesce(json_agg(symbol ORDER BY symbol) FILTER (WHERE symbol IS NOT NULL), '[]') symbols
+                FROM definition_groups g LEFT JOIN group_memberships m ON m.group_id = g.id
+               WHERE g.type = 'UNIVERSE' AND g.environment = 'DEFAULT' AND g.name <> 'sp500' GROUP BY g.name) r""")))
 
 
 if __name__ == "__main__":

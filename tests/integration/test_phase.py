@@ -14,8 +14,8 @@ from typing import Any
 
 from support import NOWHERE, PROGRAM, SECOND_DAY, Scene, new_folder, stub, wait_until
 
-from cache_sync_phase import CacheSyncFailed, CacheSyncResult, _record, run_cache_sync, run_cache_sync_async
-from cache_sync_program import ProgramMissing
+from tickstock_cache.phase import CacheSyncFailed, CacheSyncResult, _record, run_cache_sync, run_cache_sync_async
+from tickstock_cache.program import ProgramMissing
 
 DAY = date.fromisoformat(SECOND_DAY)
 STEPS = ["Reading symbols and universes", "Market cap recalculation", "IPO assignment", "Delisted cleanup",

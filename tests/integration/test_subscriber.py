@@ -1,5 +1,6 @@
 """The subscriber: what it reads again, duplicates, gaps, reconnecting, its end."""
 
+import asyncio
 import json
 import os
 import re
@@ -17,8 +18,9 @@ from unittest import mock
 import redis
 from support import MODULES, SECOND_DAY, Scene, new_folder, servers, wait_until
 
-import cache_sync_subscriber
-from cache_sync_subscriber import CHANNELS, CacheSyncSubscriber, Event
+from tickstock_cache import core
+from tickstock_cache.aio import AsyncCacheSyncSubscriber
+from tickstock_cache.subscriber import CHANNELS, CacheSyncSubscriber, Event
 
 NEW, UNNAMED = "the subscription is new", "changed universes that no event has named"
 
@@ -27,14 +29,21 @@ class Listener:
     """A subscriber that runs in a thread, and what it has called back so far."""
 
     def __init__(self, url: Optional[str] = None, on_universe: Optional[Callable[[str, Event], None]] = None,
-                 on_refresh: Optional[Callable[[str], None]] = None) -> None:
+                 on_refresh: Optional[Callable[[str], None]] = None, on_loop: bool = False) -> None:
         self.said: list[str] = []
         self.events: list[tuple[str, Event]] = []
-        self.subscriber = CacheSyncSubscriber(
+        # Without types: the two differ in run().
+        kind: Any = AsyncCacheSyncSubscriber if on_loop else CacheSyncSubscriber
+        self.subscriber = kind(
             url or servers().environment["REDIS_URL"], on_universe or (lambda name, _: self.said.append(name)),
             on_refresh or self.said.append, lambda channel, event: self.events.append((channel, event)))
-        self._thread = threading.Thread(target=self.subscriber.run)
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def _run(self) -> None:
+        end = self.subscriber.run()
+        if end is not None:
+            asyncio.run(end)
 
     def stop(self) -> None:
         self.subscriber.stop()
@@ -63,13 +72,15 @@ def completed(universes: list[str], omitted: int = 0, run_id: str = "night",
 
 
 class SubscriberTest(unittest.TestCase):
+    on_loop = False
+
     def setUp(self) -> None:
         self.redis = redis.Redis.from_url(servers().environment["REDIS_URL"])
         self.addCleanup(self.redis.close)
 
     def listen(self, **arguments: Any) -> Listener:
         """Returns a listener whose subscription stands."""
-        listener = Listener(**arguments)
+        listener = Listener(**arguments, on_loop=self.on_loop)
         self.addCleanup(listener.stop)
         wait_until("the subscription", lambda: self.subscriptions() == 1)
         return listener
@@ -126,7 +137,7 @@ class Caches(SubscriberTest):
 
     def test_what_is_no_event_does_no_harm(self) -> None:
         listener = self.listen()
-        with self.assertLogs("cache_sync_subscriber", "WARNING") as logged:
+        with self.assertLogs("tickstock_cache", "WARNING") as logged:
             for text in ("", "7", "{", "[]", "{}", '{"event_id": 7, "payload": {}}', '{"event_id": "x", "payload": []}',
                          "\udcff\udcfe"):
                 self.redis.publish("tickstock:errors", text.encode(errors="surrogateescape"))
@@ -134,14 +145,14 @@ class Caches(SubscriberTest):
             listener.wait_for(2)
         self.assertEqual(len(logged.output), 8)
         # One that lacks what must be there may have been about anything.
-        with self.assertLogs("cache_sync_subscriber", "ERROR"):
+        with self.assertLogs("tickstock_cache", "ERROR"):
             self.redis.publish("tickstock:cache:sync_complete", event("cache_sync_completed", "short"))
             listener.wait_for(3)
         self.assertEqual(listener.said, [NEW, "top_100", "an event could not be used"])
 
     def test_a_lost_connection_is_a_gap(self) -> None:
         listener = self.listen()
-        with self.assertLogs("cache_sync_subscriber", "WARNING"):
+        with self.assertLogs("tickstock_cache", "WARNING"):
             self.redis.client_kill_filter(_type="pubsub")
             listener.wait_for(2)
         self.publish(updated("top_100"))
@@ -160,7 +171,7 @@ class Caches(SubscriberTest):
                 raise OSError("the database is away")
 
         self.listen(on_universe=fail, on_refresh=fail_once)
-        with self.assertLogs("cache_sync_subscriber", "ERROR") as logged:
+        with self.assertLogs("tickstock_cache", "ERROR") as logged:
             self.publish(updated("top_100"))
             wait_until("a second attempt", lambda: len(said) == 3)
         self.assertEqual(said[1:], ["an event could not be used"] * 2)
@@ -169,8 +180,8 @@ class Caches(SubscriberTest):
     def test_a_redis_that_comes_late_and_one_that_falls_silent(self) -> None:
         socket = str(new_folder() / "socket")
         self.be_impatient()
-        with self.assertLogs("cache_sync_subscriber", "WARNING") as logged:
-            listener = Listener(f"unix://{socket}")
+        with self.assertLogs("tickstock_cache", "WARNING") as logged:
+            listener = Listener(f"unix://{socket}", on_loop=self.on_loop)
             self.addCleanup(listener.stop)
             wait_until("an attempt", lambda: re.search(f"{re.escape(socket)}.*trying again", "".join(logged.output)))
             late = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--save", ""],
@@ -194,7 +205,7 @@ class Caches(SubscriberTest):
 
         def read_slowly(reason: str) -> None:
             said.append(reason)
-            time.sleep(2 * cache_sync_subscriber.ANSWER_SECONDS)
+            time.sleep(2 * core.ANSWER_SECONDS)
 
         self.be_impatient()
         self.redis.config_resetstat()
@@ -204,10 +215,53 @@ class Caches(SubscriberTest):
 
     def be_impatient(self) -> None:
         for name, seconds in (("PING_SECONDS", 0.2), ("ANSWER_SECONDS", 2.0)):
-            self.enterContext(mock.patch.object(cache_sync_subscriber, name, seconds))
+            self.enterContext(mock.patch.object(core, name, seconds))
 
     def wait_for_pings(self, client: "redis.Redis[bytes]") -> None:
         wait_until("some pings", lambda: client.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"] >= 5)
+
+
+class CachesOnLoop(Caches):
+    on_loop = True
+
+    def test_callbacks_may_be_coroutines(self) -> None:
+        said: list[str] = []
+
+        async def read_one(name: str, _: Event) -> None:
+            await asyncio.sleep(0)
+            said.append(name)
+
+        async def read_all(reason: str) -> None:
+            await asyncio.sleep(0)
+            said.append(reason)
+
+        self.listen(on_universe=read_one, on_refresh=read_all)
+        self.publish(updated("top_100"))
+        wait_until("both", lambda: said == [NEW, "top_100"])
+
+    def test_cancelling_its_task_ends_it(self) -> None:
+        async def cancel() -> None:
+            new = asyncio.Event()
+            subscriber = AsyncCacheSyncSubscriber(servers().environment["REDIS_URL"], lambda *_: None,
+                                                  lambda _: new.set())
+            task = asyncio.ensure_future(subscriber.run())
+            await asyncio.wait_for(new.wait(), 30)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+
+        asyncio.run(cancel())
+        wait_until("its connection to be closed", lambda: self.subscriptions() == 0)
+
+
+class Coroutines(SubscriberTest):
+    def test_they_are_refused_where_nothing_waits_for_them(self) -> None:
+        async def read(_: str) -> None:
+            pass
+
+        with self.assertLogs("tickstock_cache", "ERROR") as logged:
+            self.listen(on_refresh=read)
+            wait_until("the error", lambda: "a coroutine is a callback for" in "".join(logged.output))
 
 
 class OfARun(SubscriberTest):
@@ -248,9 +302,14 @@ class OfARun(SubscriberTest):
 
 class ByHand(SubscriberTest):
     def test_the_program_prints_a_line_for_each_event_and_ends_at_sigterm(self) -> None:
+        for words in (["-m", "tickstock_cache.subscriber"], [str(MODULES / "cache_sync_subscriber.py")]):
+            with self.subTest(words=words):
+                self.check_program(words)
+
+    def check_program(self, words: list[str]) -> None:
         program = subprocess.Popen(
-            [sys.executable, "-B", str(MODULES / "cache_sync_subscriber.py")], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "REDIS_URL": servers().environment["REDIS_URL"]})
+            [sys.executable, "-B", *words], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(MODULES), "REDIS_URL": servers().environment["REDIS_URL"]})
         with program:
             self.addCleanup(program.kill)
             assert program.stdout is not None

@@ -29,7 +29,7 @@ for completion in bash-completion/completions/tickstock-cache zsh/vendor-complet
   fish/vendor_completions.d/tickstock-cache.fish; do
   there "$prefix/share/$completion"
 done
-diff -r --exclude=__pycache__ scripts/integration "$prefix/share/tickstock-cache/integration" || failed=1
+diff -r --exclude=__pycache__ --exclude=build --exclude="*.egg-info" scripts/integration "$prefix/share/tickstock-cache/integration" || failed=1
 # What the pages name below the folder of shared files, on one line or as the folder and a name.
 while read -r path; do
   there "$scratch$path"

@@ -1,0 +1,312 @@
+"""What a consumer of a group on the stream decides."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import redis
+
+from .core import (BATCH, UNUSABLE, WAIT_SECONDS, Backoff, OnEvent, OnRefresh, OnUniverse, Subscriber, UnusableEvent,
+                   log)
+from .outbox import Outbox, Source, safe_text
+from .ports import Port, text_of
+
+STREAM = "tickstock:cache:events"
+# Small, so that nobody takes over what is only waiting for its turn.
+STREAM_BATCH = 10
+
+Id = tuple[int, int]
+NO_ID: Id = (0, 0)
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What Redis says of a stream: its first and its last id, and whether entries were ever removed."""
+
+    first: Optional[Id]
+    last: Id
+    removed: bool
+
+    def passed(self, covered: Id) -> bool:
+        """Whether entries behind `covered` may be gone. Ids come from the outbox and have gaps, so this is a guess."""
+        if self.first is None:
+            return self.removed and covered < self.last
+        return self.removed and covered[0] + 1 < self.first[0]
+
+
+@dataclass
+class Attempt:
+    """When an entry that failed is tried again."""
+
+    backoff: Backoff
+    due: float
+
+
+class Stream(Subscriber):
+    """One consumer of a group on the stream.
+
+    An entry is acknowledged once its callbacks have succeeded; until then it is pending, and tried again after pauses
+    while others go on. What a colleague has left pending for `claim_after` seconds is taken over. What trimming or a
+    loss of Redis has taken away comes from the outbox where `outbox` is given, and else leads to `on_refresh`.
+    """
+
+    def __init__(self, port: Port, on_universe: OnUniverse, on_refresh: OnRefresh, on_event: Optional[OnEvent], *,
+                 group: str, consumer: str, stream: str, start: str, claim_after: float,
+                 outbox: Union[str, Source, None]) -> None:
+        super().__init__(port, on_universe, on_refresh, on_event)
+        self._stream = stream
+        self._group = group
+        self._consumer = consumer
+        self._start = start
+        self._claim_after = claim_after
+        self._claim_due = 0.0
+        self._outbox = Outbox(outbox) if isinstance(outbox, str) else outbox
+        self._server: Optional[str] = None
+        self._connection = ""
+        self._joined = False
+        # The last entry that came here, and the one up to which nothing can be missing.
+        self._last = NO_ID
+        self._covered = NO_ID
+        self._failed: dict[Id, Attempt] = {}
+
+    async def _listen(self) -> None:
+        # Stands for the server where that may not be asked: then each lost connection is a gap.
+        self._connection = f"since {time.monotonic()}"
+        await self._join()
+        await self._read_own(NO_ID)
+        while not self._stopped:
+            try:
+                if await self._look_for_new_server() and await self._look_for_gap():
+                    await self._retry()
+                    await self._claim()
+                    await self._read_new()
+            except redis.ResponseError as error:
+                if not str(error).startswith(("NOGROUP", "UNBLOCKED", "no such key")):
+                    raise
+                await self._join()
+            self._backoff.reset()
+
+    async def _join(self) -> None:
+        """Makes the group if it is not there. If it once was, the stream was deleted, or the group."""
+        delivered = await self._delivered()
+        state = await self._state()
+        if delivered is not None:
+            if not self._joined:
+                self._covered = delivered
+            self._joined = True
+            return
+        # First the gap, then the group: whoever is killed in between leaves none, and the next one has the same gap.
+        last = NO_ID if state is None else state.last
+        if self._joined:
+            start = _id_text(self._last if last >= self._last else NO_ID)
+            closed = await self._close_gap("the stream or its group was deleted", self._settled())
+            # Whatever else a restart has lost is part of that gap.
+            self._server = None
+        elif self._start == "$":
+            start = _id_text(last)
+            closed = await self._refresh_for_sure("the group is new")
+        else:
+            start = self._start
+            closed = state is None or not state.removed or await self._refresh_for_sure("the group is new")
+        if not closed:
+            return
+        try:
+            await self._port.command("xgroup_create", self._stream, self._group, start, mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        self._joined = True
+        self._failed.clear()
+        self._last = _id(start)
+        self._covered = max(self._last, NO_ID if state is None or state.first is None else state.first)
+
+    async def _look_for_new_server(self) -> bool:
+        """A Redis that was restarted, or another one after a failover, may lack what the former had taken.
+
+        Asked each time, since a client may have connected again by itself. Returns whether no gap is left.
+        """
+        try:
+            server = str((await self._port.command("info", "server")).get("run_id"))
+        except redis.exceptions.NoPermissionError:
+            server = self._connection
+        if self._server not in (None, server) and not await self._close_gap(
+                "Redis was restarted, or is another one", self._settled()):
+            return False
+        self._server = server
+        return True
+
+    async def _look_for_gap(self) -> bool:
+        """Closes the gap if one is there, before what is behind it is read. Returns whether none is left."""
+        state, delivered = await self._state(), await self._delivered()
+        if state is None or delivered is None:
+            await self._join()
+            return False
+        first = state.last if state.first is None else state.first
+        if state.last < self._last:
+            if not await self._close_gap("the stream went back", self._settled()):
+                return False
+            self._last, self._covered = state.last, first
+        elif state.passed(self._covered):
+            if not await self._close_gap("the stream was trimmed before it was read", self._covered, first):
+                return False
+            self._covered = first
+        # As it was before the next reading: entries may be trimmed between the two.
+        self._covered = max(self._covered, delivered)
+        self._last = max(self._last, delivered)
+        return not self._stopped
+
+    def _settled(self) -> Id:
+        """Returns up to where all has been used."""
+        return min([self._last, *(_before(entry) for entry in self._failed)])
+
+    async def _close_gap(self, reason: str, after: Id, before: Optional[Id] = None) -> bool:
+        """Uses what the outbox has between two entries; without an outbox, all is read again."""
+        log.warning("%s", reason)
+        if self._outbox is None or after == NO_ID:
+            return await self._refresh_for_sure(reason)
+        outcome = await self._catch_up(self._outbox, after[0], None if before is None else before[0])
+        return outcome if outcome is not None else await self._refresh_for_sure(reason)
+
+    async def _catch_up(self, outbox: Source, after: int, before: Optional[int]) -> Optional[bool]:
+        """Returns whether it is done before stop(), and None where the outbox does not have it either."""
+        while not self._stopped:
+            try:
+                rows = await self._port.query(outbox.read, after, BATCH)
+                bounds = await self._port.query(outbox.bounds)
+            except Exception as error:
+                log.warning("%s; the outbox can't be read", safe_text(error))
+                return None
+            if bounds.lacks(after):
+                return None
+            for row in rows:
+                if before is not None and row.id >= before:
+                    return True
+                if not await self._use_for_sure(row):
+                    return False
+                after = row.id
+            if not rows:
+                return True
+        return False
+
+    async def _read_own(self, after: Id) -> None:
+        """Tries what is pending for this consumer, oldest first."""
+        while not self._stopped:
+            reply = await self._port.command("xreadgroup", self._group, self._consumer,
+                                             {self._stream: _id_text(after)}, count=STREAM_BATCH)
+            entries = _entries(reply)
+            if not entries:
+                return
+            for entry, fields in entries:
+                await self._try(entry, fields)
+            after = entries[-1][0]
+
+    async def _retry(self) -> None:
+        if any(attempt.due <= time.monotonic() for attempt in self._failed.values()):
+            known = set(self._failed)
+            await self._read_own(NO_ID)
+            # What is no longer pending here was claimed by a colleague, or acknowledged.
+            for entry in known:
+                attempt = self._failed.get(entry)
+                if attempt is not None and attempt.due <= time.monotonic():
+                    del self._failed[entry]
+
+    async def _claim(self) -> None:
+        if time.monotonic() < self._claim_due:
+            return
+        after = "0-0"
+        while not self._stopped:
+            reply = await self._port.command("xautoclaim", self._stream, self._group, self._consumer,
+                                             int(self._claim_after * 1000), after, STREAM_BATCH)
+            for entry, fields in _pairs(reply[1]):
+                await self._try(entry, fields)
+            # Redis 7 names what is no longer in the stream, and forgets it.
+            for gone in reply[2] if len(reply) > 2 else []:
+                await self._try(_id(gone), {})
+            after = text_of(reply[0])
+            if after == "0-0":
+                break
+        self._claim_due = time.monotonic() + self._claim_after / 2
+
+    async def _read_new(self) -> None:
+        reply = await self._port.command("xreadgroup", self._group, self._consumer, {self._stream: ">"},
+                                         count=STREAM_BATCH, block=int(WAIT_SECONDS * 1000))
+        for entry, fields in _entries(reply):
+            self._last = max(self._last, entry)
+            await self._try(entry, fields)
+
+    async def _try(self, entry: Id, fields: dict[str, str]) -> None:
+        """Uses an entry and acknowledges it, or puts it off. After stop() it stays pending."""
+        attempt = self._failed.get(entry)
+        if self._stopped or (attempt is not None and attempt.due > time.monotonic()):
+            return
+        try:
+            if not fields:
+                # Trimmed while it was pending.
+                if not await self._close_gap("a pending entry was trimmed", _before(entry), (entry[0] + 1, 0)):
+                    return
+            else:
+                await self._use(fields.get("channel", ""), fields.get("message", ""))
+        except UnusableEvent as error:
+            log.error("entry %s could not be used: %s", _id_text(entry), error)
+            if not await self._refresh_for_sure(UNUSABLE):
+                return
+        except Exception:  # Whatever fails in a callback must not end the listening.
+            log.exception("entry %s could not be used", _id_text(entry))
+            attempt = self._failed.setdefault(entry, Attempt(Backoff(), 0.0))
+            attempt.due = time.monotonic() + attempt.backoff.pause()
+            return
+        self._failed.pop(entry, None)
+        await self._port.command("xack", self._stream, self._group, _id_text(entry))
+
+    async def _state(self) -> Optional[StreamState]:
+        try:
+            said = await self._port.command("xinfo_stream", self._stream)
+        except redis.ResponseError as error:
+            if "no such key" in str(error):
+                return None
+            raise
+        first = said.get("first-entry")
+        # Before Redis 7 nobody counts what was removed.
+        removed = "entries-added" not in said or said["entries-added"] > said["length"]
+        return StreamState(_id(first[0]) if first else None, _id(said["last-generated-id"]), removed)
+
+    async def _delivered(self) -> Optional[Id]:
+        """Returns up to where the group has read; None where there is no group."""
+        try:
+            groups = await self._port.command("xinfo_groups", self._stream)
+        except redis.ResponseError as error:
+            if "no such key" in str(error):
+                return None
+            raise
+        found = (group for group in groups if text_of(group["name"]) == self._group)
+        return next((_id(group["last-delivered-id"]) for group in found), None)
+
+
+def _id(text: Any) -> Id:
+    first, _, second = text_of(text).partition("-")
+    return int(first), int(second or 0)
+
+
+def _id_text(entry: Id) -> str:
+    return f"{entry[0]}-{entry[1]}"
+
+
+def _before(entry: Id) -> Id:
+    """Returns an id before all that have the number of this one."""
+    return (entry[0] - 1, 0)
+
+
+def _entries(reply: Any) -> list[tuple[Id, dict[str, str]]]:
+    """Returns the entries of the one stream that XREADGROUP was asked for."""
+    streams = list(reply.items()) if isinstance(reply, dict) else reply or []
+    entries: list[tuple[Id, dict[str, str]]] = []
+    for _, found in streams:
+        # RESP3 has one list more.
+        entries += _pairs(found[0] if found and isinstance(found[0], list) else found)
+    return entries
+
+
+def _pairs(found: Any) -> list[tuple[Id, dict[str, str]]]:
+    """Returns entries with their fields; none for an entry that is no longer in the stream."""
+    return [(_id(entry), {text_of(name): text_of(value) for name, value in (fields or {}).items()})
+            for entry, fields in found if entry is not None]
