@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 #include "support/patience.hpp"
 #include "support/postgres.hpp"
+#include "tables/journal.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
