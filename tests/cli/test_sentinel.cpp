@@ -114,8 +114,14 @@ TEST_CASE("Valkey takes events as Redis does, by Sentinels too (where there is a
   add_small_market(fixture);
   Subscriber subscriber(valkey, "word");
   const std::string url = fmt::format("redis://:word@127.0.0.1:{}/0", valkey.port());
-  CHECK(run_task(fixture, {"sync"}, {{"REDIS_URL", url}}).status == 0);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("c.toml", "[events]\nstream = 'events'\n");
+  const Environment there{{"REDIS_URL", url}, {"TICKSTOCK_CACHE_CONFIG", config}};
+  CHECK(run_task(fixture, {"sync"}, there).status == 0);
   CHECK(announced_universes(subscriber.drain()) == small_market_writes);
+  CHECK(valkey.command({"XLEN", "events"}) == "14");
+  CHECK(fixture.run({"check"}, there).status == 0);
   Sentinels sentinels({.password = "word", .sentinel_password = "word", .program = program});
   check_night(sentinels, ":word", "word");
 }
