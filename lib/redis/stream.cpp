@@ -34,21 +34,14 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
   const auto fresh = std::find_if(messages.begin(), messages.end(),
                                   [last](const Message& each) { return each.id > last; });
   const std::span<const Message> known(messages.begin(), fresh);
-  Commands looks;
-  for (const Message& each : known)
-    looks.push_back({"XRANGE", stream_.key, id_of(each), id_of(each)});
-  const std::vector<Reply> found = ask(looks, deadline, patience);
-  require(found);
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    const std::vector<Reply>& entries = found[i].elements;
-    const bool has_fields = entries.size() == 1 && entries[0].elements.size() == 2;
-    const Reply* event_id = has_fields ? value_of(entries[0].elements[1], "event_id") : nullptr;
-    if (event_id != nullptr && event_id->text == known[i].event_id) continue;
+  const std::vector<bool> stands = holds(known, deadline, patience);
+  if (const auto lacks = std::find(stands.begin(), stands.end(), false); lacks != stands.end()) {
+    const Message& other = known[static_cast<std::size_t>(lacks - stands.begin())];
     throw link_.settings().failure(fmt::format(
         "the stream {} is at {}, and has not event {} under its id {}: the database was restored, "
         "or another outbox writes there; run 'tickstock-cache deliver --renumber', or name another "
         "stream",
-        stream_.key, last, known[i].event_id, known[i].id));
+        stream_.key, last, other.event_id, other.id));
   }
   Commands additions{{"MULTI"}};
   for (const Message& each : std::span(fresh, messages.end())) {
@@ -70,6 +63,24 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
       "no replica of Redis at {} has confirmed the stream {} within a second; a failover now could "
       "lose what is new in it",
       link_.settings().name(), stream_.key);
+}
+
+std::vector<bool> Stream::holds(std::span<const Message> messages, io::Deadline deadline,
+                                io::Patience& patience) {
+  Commands looks;
+  for (const Message& each : messages) {
+    looks.push_back({"XRANGE", stream_.key, id_of(each), id_of(each)});
+  }
+  const std::vector<Reply> found = ask(looks, deadline, patience);
+  require(found);
+  std::vector<bool> stands;
+  for (const Message& each : messages) {
+    const std::vector<Reply>& entries = found[stands.size()].elements;
+    const bool has_fields = entries.size() == 1 && entries[0].elements.size() == 2;
+    const Reply* event_id = has_fields ? value_of(entries[0].elements[1], "event_id") : nullptr;
+    stands.push_back(event_id != nullptr && event_id->text == each.event_id);
+  }
+  return stands;
 }
 
 std::int64_t Stream::last_id(io::Deadline deadline, io::Patience& patience) {

@@ -31,6 +31,11 @@ class Stream {
   /// an id lies behind the stream's last and is not that of the same event; (interrupted).
   void append(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
 
+  /// Returns for each event whether it stands in the stream under its id. \throws Error, as
+  /// append().
+  std::vector<bool> holds(std::span<const Message> messages, io::Deadline deadline,
+                          io::Patience& patience);
+
   /// Returns the id of the outbox up to which the stream's ids are used; 0 where there is no
   /// stream. \throws Error, as append().
   std::int64_t last_id(io::Deadline deadline, io::Patience& patience);

@@ -182,7 +182,10 @@ std::uint64_t renumber(tables::Database& database, const std::string& applicatio
   const std::int64_t last = publisher.stream()->last_id(deadline, patience);
   std::optional<std::uint64_t> events;
   when_alone("the events were not renumbered", deadline, patience, [&] {
-    events = tables::renumber_pending(database, application_name, last);
+    events = tables::renumber_pending(
+        database, application_name, last, [&](const std::vector<Message>& pending) {
+          return publisher.stream()->holds(pending, deadline, patience);
+        });
     return events.has_value();
   });
   return *events;

@@ -48,7 +48,8 @@ renumbered AS (
   UPDATE {outbox} o SET id = fresh.id
     FROM (SELECT e.id AS old, base.id + row_number() OVER (ORDER BY e.id) AS id
             FROM {outbox} e, base
-           WHERE e.published_at IS NULL AND e.given_up_at IS NULL) fresh
+           WHERE e.published_at IS NULL AND e.given_up_at IS NULL
+             AND $3::boolean AND e.id <> ALL ($4::bigint[])) fresh
    WHERE o.id = fresh.old
   RETURNING o.id)
 SELECT count(renumbered.id), setval(pg_get_serial_sequence($2, 'id'), base.id + count(renumbered.id))
@@ -153,15 +154,31 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
 
 std::optional<std::uint64_t> renumber_pending(Database& database,
                                               const std::string& application_name,
-                                              std::int64_t last) {
+                                              std::int64_t last, const Holds& holds) {
   const TableNames& names = database.names;
   Transaction transaction(database.connection, publishing(database, application_name),
                           {lock_statement(database)});
   if (!transaction.has_lock()) return std::nullopt;
   const TableName outbox = names.of(table_of(&Catalog::outbox));
+  const Result up_to_last = transaction.run(names.statement(
+      "reading {outbox}",
+      fmt::format("SELECT id, event_id FROM {{outbox}} WHERE {} AND id <= $1::bigint ORDER BY id",
+                  is_pending),
+      {std::to_string(last)}));
+  std::vector<Message> events(static_cast<std::size_t>(up_to_last.rows()));
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    up_to_last.read(static_cast<int>(i), events[i].id, events[i].event_id);
+  }
+  std::vector<std::string> kept;
+  const std::vector<bool> stands = holds(events);
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (stands[i]) kept.push_back(std::to_string(events[i].id));
+  }
   try {
-    const Result rows = transaction.run(names.statement("renumbering pending events", renumber_sql,
-                                                        {std::to_string(last), outbox.quoted()}));
+    const Result rows = transaction.run(
+        names.statement("renumbering pending events", renumber_sql,
+                        {std::to_string(last), outbox.quoted(),
+                         kept.size() < events.size() ? "t" : "f", array_literal(kept)}));
     transaction.commit();
     return static_cast<std::uint64_t>(rows.integer(0, 0));
   } catch (const Error& error) {

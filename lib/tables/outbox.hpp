@@ -42,13 +42,17 @@ using Send = std::function<std::vector<std::int64_t>(const std::vector<Message>&
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
                            std::chrono::milliseconds time, const Send& send);
 
-/// Gives every pending event an id behind `last`, and behind all others, in their order; so do
-/// those that are stored from then on. For a stream whose ids are ahead because a backup was
-/// restored. \return how many; nothing where another publisher is at work. \throws Error, (failed)
-/// where the role may not set the sequence.
+/// Says of each of these events whether it stands in the stream.
+using Holds = std::function<std::vector<bool>(const std::vector<Message>&)>;
+
+/// Makes room for a stream that is at `last`, ahead of the outbox since a backup was restored:
+/// gives pending events ids behind it and behind all others, in their order, where one of them up
+/// to `last` does not stand in the stream; those that do keep theirs. What is stored from then on
+/// lies behind too. \return how many; nothing where another publisher is at work. \throws Error,
+/// (failed) where the role may not set the sequence.
 std::optional<std::uint64_t> renumber_pending(Database& database,
                                               const std::string& application_name,
-                                              std::int64_t last);
+                                              std::int64_t last, const Holds& holds);
 
 /// How many events are not published yet: all, or those of one run.
 std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id = {});

@@ -146,15 +146,29 @@ TEST_CASE("what is pending is renumbered behind a stream, in its order, and so i
   Scene scene;
   scene.store({"1", "2", "3", "4"});
   scene.server.execute("UPDATE cache_sync_outbox SET published_at = now() WHERE message = '2'");
+  const auto none = [](const std::vector<Message>& events) {
+    return std::vector<bool>(events.size(), false);
+  };
   const auto ids = [&scene] {
     return scene.server.column("SELECT id || '=' || message FROM cache_sync_outbox ORDER BY id");
   };
-  CHECK(renumber_pending(scene.database, "", 1000) == 3);
+  CHECK(renumber_pending(scene.database, "", 1000, none) == 3);
   CHECK(ids() == std::vector<std::string>{"2=2", "1001=1", "1002=3", "1003=4"});
   scene.store({"5"});
   CHECK(ids().back() == "1004=5");
-  // The stream is behind: the ids still go on from those that were given.
-  CHECK(renumber_pending(scene.database, "", 7) == 4);
+  // What stands in the stream keeps its id, and so does all where nothing is in the way.
+  const auto first = [](const std::vector<Message>& events) {
+    std::vector<bool> stands(events.size(), false);
+    stands.at(0) = true;
+    return stands;
+  };
+  CHECK(renumber_pending(scene.database, "", 7, none) == 0);
+  CHECK(renumber_pending(scene.database, "", 1001, first) == 0);
+  CHECK(ids().back() == "1004=5");
+  CHECK(renumber_pending(scene.database, "", 1002, first) == 3);
+  CHECK(ids()[1] == "1001=1");
+  CHECK_THAT(ids().back(), contains("=5"));
+  CHECK(renumber_pending(scene.database, "", 1001, none) == 4);
   const std::vector<std::string> after = ids();
   CHECK(after.front() == "2=2");
   CHECK_THAT(after.back(), contains("=5"));
@@ -162,7 +176,7 @@ TEST_CASE("what is pending is renumbered behind a stream, in its order, and so i
   scene.store({"6"});
   CHECK_THAT(ids().back(), contains("=6"));
   scene.server.execute("DELETE FROM cache_sync_outbox");
-  CHECK(renumber_pending(scene.database, "", 7) == 0);
+  CHECK(renumber_pending(scene.database, "", 7, none) == 0);
   scene.store({"7"});
   CHECK(std::stoi(ids().back()) > std::stoi(after.back()));
 }
