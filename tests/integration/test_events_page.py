@@ -34,7 +34,8 @@ def read_page() -> dict[str, Kind]:
     text = (ROOT / "man" / "tickstock-cache-events.7.in").read_text(encoding="utf-8").replace("\\\n", "")
     kinds: dict[str, Kind] = {"": Kind("")}
     now, literal = kinds[""], False
-    for line in text.split("\n"):
+    # What follows is about the events as a whole, and about what keeps them.
+    for line in text.partition("\n.Sh ORDER\n")[0].split("\n"):
         if heading := re.fullmatch(r"\.Ss (\w+) on (\S+)", line):
             now = kinds.setdefault(heading[1], Kind(heading[2]))
         elif item := re.fullmatch(r'\.It Va (\S+) Pq "?([^"]*)"?', line):
