@@ -307,14 +307,15 @@ struct Run {
       }
       renumbered = sync::renumber(database, name, publisher, time, patience);
     }
-    const sync::OldEvents old =
-        sync::give_up_old_events(database, name, environment.retention.outbox_max_age);
+    const io::Deadline deadline = patience.step(time);
+    const sync::OldEvents old = sync::give_up_old_events(
+        database, name, environment.retention.outbox_max_age, deadline, patience);
     // Nothing more is to be had of a connection that is gone.
     if (old.failure && !database.connection.usable()) throw Error(*old.failure);
     const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);
     const sync::Delivery delivery =
-        sync::deliver(database, name, publisher, time, patience, std::nullopt);
+        sync::deliver(database, name, publisher, deadline, patience, std::nullopt);
     if (!publisher.warning().empty()) log.warning(publisher.warning());
     int status = status_done;
     if (delivery.failure) {

@@ -7,6 +7,7 @@
 
 #include "events/messages.hpp"
 #include "tables/outbox.hpp"
+#include "tables/runs.hpp"
 
 namespace tickstock::sync {
 
@@ -87,6 +88,49 @@ bool send_in_spite_of_failover(tables::Database& database, const std::string& ap
   }
 }
 
+/// Between two tries to connect, while a standby is being promoted.
+constexpr std::chrono::milliseconds pause_of_promotion{250};
+
+/// Opens another connection by the same conninfo in place of a lost one. A standby is refused,
+/// whatever the conninfo says of sessions: it may be about to take over. \return whether there is
+/// one. \throws Error (interrupted).
+bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& patience) {
+  while (!deadline.over()) {
+    try {
+      postgres::ConnectionSettings settings = database.connection.settings();
+      settings.connect_timeout = std::min(settings.connect_timeout, deadline.left());
+      database.connection = postgres::Connection::open(settings, patience);
+      if (!tables::is_standby(database)) return true;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      // Waiting for a server helps against nothing else.
+      if (error.kind() != ErrorKind::unavailable) return false;
+    }
+    if (deadline.left() <= pause_of_promotion) return false;
+    if (!patience.pause(pause_of_promotion)) {
+      throw Error(ErrorKind::interrupted, "interrupted by a signal while reconnecting");
+    }
+  }
+  return false;
+}
+
+/// Does some work, and once more on another connection if that to PostgreSQL is lost: whatever was
+/// not marked as published is published again. \param reconnected whether that happened
+template <typename Work>
+auto in_spite_of_promotion(tables::Database& database, io::Deadline deadline,
+                           io::Patience& patience, bool& reconnected, Work work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    const bool is_lost =
+        !database.connection.usable() &&
+        (error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::outcome_unknown);
+    if (!is_lost || reconnected || !reconnect(database, deadline, patience)) throw;
+  }
+  reconnected = true;
+  return work();
+}
+
 constexpr std::size_t runs_named = 5;
 
 /// `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
@@ -123,12 +167,16 @@ void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patienc
 }  // namespace
 
 Delivery deliver(tables::Database& database, const std::string& application_name,
-                 events::Publisher& publisher, std::chrono::milliseconds time,
-                 io::Patience& patience, const std::optional<std::string>& run_id) {
+                 events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
+                 const std::optional<std::string>& run_id) {
   Delivery delivery;
   try {
-    if (send_in_spite_of_failover(database, application_name, publisher, patience.step(time),
-                                  patience, run_id, delivery)) {
+    const bool none_left =
+        in_spite_of_promotion(database, deadline, patience, delivery.reconnected, [&] {
+          return send_in_spite_of_failover(database, application_name, publisher, deadline,
+                                           patience, run_id, delivery);
+        });
+    if (none_left) {
       delivery.pending = 0;
       return delivery;
     }
@@ -155,11 +203,13 @@ Delivery deliver(tables::Database& database, const std::string& application_name
 }
 
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
-                             int max_age) {
+                             int max_age, io::Deadline deadline, io::Patience& patience) {
   OldEvents result;
   if (max_age == 0) return result;
   try {
-    const auto old = tables::give_up_old(database, application_name, max_age);
+    const auto old = in_spite_of_promotion(database, deadline, patience, result.reconnected, [&] {
+      return tables::give_up_old(database, application_name, max_age);
+    });
     if (!old || old->empty()) return result;
     for (const tables::GivenUp& run : *old) {
       result.given_up += static_cast<std::uint64_t>(run.events);

@@ -159,12 +159,13 @@ void Run::publish() {
   events::Publisher& publisher = *publisher_;
   std::optional<Error> failure;
   if (report_.has_outbox) {
-    OldEvents old =
-        give_up_old_events(*database_, application_name(), environment_.retention.outbox_max_age);
+    const io::Deadline deadline = patience_.step(environment_.redis.publish_timeout);
+    OldEvents old = give_up_old_events(*database_, application_name(),
+                                       environment_.retention.outbox_max_age, deadline, patience_);
     if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
     const Delivery delivery =
-        deliver(*database_, application_name(), publisher, environment_.redis.publish_timeout,
-                patience_, options_.run_id);
+        deliver(*database_, application_name(), publisher, deadline, patience_, options_.run_id);
+    if (old.reconnected || delivery.reconnected) require_still_committed();
     // What is not known counts as pending, so that nobody takes it for delivered.
     report_.events_pending = std::min<std::uint64_t>(
         delivery.pending.value_or(report_.messages.size()), report_.messages.size());
@@ -195,6 +196,23 @@ void Run::publish() {
     if (task.error) announce(events::sync_error, ErrorKind::failed, *task.error);
   }
   announce_phase(last_words_time);
+}
+
+void Run::require_still_committed() {
+  bool is_there = true;
+  try {
+    const io::Settling settling(patience_);
+    is_there = tables::is_recorded_as_committed(*database_, options_.run_id);
+  } catch (const Error&) {
+    // As long as nobody says otherwise, what COMMIT was answered holds.
+  }
+  if (is_there) return;
+  // Its events are not there either, so that none of them would ever be pending.
+  report_.committed = false;
+  throw Error(ErrorKind::unavailable,
+              "PostgreSQL lost the committed run in a failover: the server that took over does not "
+              "have it; run again, and make the primary wait for its standby "
+              "(synchronous_standby_names)");
 }
 
 void Run::tidy() {

@@ -63,6 +63,8 @@ class Run {
   void commit(postgres::Transaction& transaction);
   [[nodiscard]] bool find_outcome();
   void publish();
+  /// Looks whether a server that took over has the run. \throws Error (unavailable) if it doesn't.
+  void require_still_committed();
   void tidy();
   void measure();
   void fail(const Error& error);

@@ -117,6 +117,9 @@ std::optional<std::string> param_of(const std::optional<double>& number) {
   return std::to_string(number.value_or(0));
 }
 
+constexpr std::string_view committed_sql =
+    "SELECT status IN ('completed', 'completed_with_errors') FROM {runs} WHERE run_id = $1";
+
 /// The columns of a RunView, in the order in which view_of reads them.
 std::string view_sql() {
   std::string sql = "SELECT ";
@@ -243,11 +246,18 @@ bool has_committed(Database& database, const std::string& run_id, milliseconds t
   if (waited.boolean(0, 0)) {
     throw Error(ErrorKind::unavailable, "a standby can't tell the outcome of a run");
   }
-  const Result rows = transaction.run(database.names.statement(
-      "reading the record of the run",
-      "SELECT status IN ('completed', 'completed_with_errors') FROM {runs} WHERE run_id = $1",
-      {run_id}));
+  const Result rows = transaction.run(
+      database.names.statement("reading the record of the run", committed_sql, {run_id}));
   return rows.rows() == 1 && rows.boolean(0, 0);
+}
+
+bool is_recorded_as_committed(Database& database, const std::string& run_id) {
+  const Result rows = database.read("reading the record of the run", committed_sql, {run_id});
+  return rows.rows() == 1 && rows.boolean(0, 0);
+}
+
+bool is_standby(Database& database) {
+  return database.read("looking at the server", "SELECT pg_is_in_recovery()").boolean(0, 0);
 }
 
 std::string run_lock_holder(Database& database) {

@@ -35,6 +35,12 @@ std::optional<Success> last_success(Database& database);
 /// next. \throws Error (unavailable) when it can't be told within `time`.
 bool has_committed(Database& database, const std::string& run_id, std::chrono::milliseconds time);
 
+/// Whether the record of a run says so; nothing is waited for. \throws Error.
+bool is_recorded_as_committed(Database& database, const std::string& run_id);
+
+/// Whether the server only follows another one.
+bool is_standby(Database& database);
+
 /// Who holds a lock, in words: process id and what it calls itself; empty when it is free.
 std::string run_lock_holder(Database& database);
 

@@ -1,5 +1,7 @@
 // What happens at COMMIT.
 
+#include <algorithm>
+
 #include "cli/scene.hpp"
 
 using namespace tickstock::test;
@@ -39,7 +41,11 @@ TEST_CASE("events whose delivery could not be marked are sent once more, with th
   Subscriber subscriber(fixture.redis());
   check_failure(fixture.run({"deliver"}), 5,
                 "still pending: the connection was lost during COMMIT");
-  const Names first = event_ids(subscriber.drain());
+  Names first = event_ids(subscriber.drain());
+  // It tries once more itself, on another connection.
+  const auto half = first.begin() + static_cast<std::ptrdiff_t>(first.size() / 2);
+  CHECK(std::equal(first.begin(), half, half, first.end()));
+  first.erase(half, first.end());
   CHECK_FALSE(first.empty());
 
   fixture.database().execute("DROP TRIGGER at_commit ON cache_sync_outbox");

@@ -241,6 +241,15 @@ class Tour {
     fixture_.database().execute("DROP TRIGGER at_commit ON cache_entries");
   }
 
+  void lost_marks() {
+    task({"sync"}, 6, redis_down());
+    fixture_.database().execute(
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON cache_sync_outbox "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()");
+    expect({"deliver"}, 5);
+    fixture_.database().execute("DROP TRIGGER at_commit ON cache_sync_outbox");
+  }
+
  private:
   void expect(const Names& arguments, int status, Environment extra = {}) {
     extra.emplace("DATABASE_URL", fixture_.database().url("job"));
@@ -285,6 +294,7 @@ TEST_CASE("the page of statements lists what the program sends to PostgreSQL, an
   tour.events();
   tour.old_rows();
   tour.lost_commit();
+  tour.lost_marks();
   tour.other_type();
   // A second connection that takes too long to answer is given up.
   const std::string joins = "SET TRANSACTION SNAPSHOT '00000003-0000001B-1'";

@@ -89,6 +89,13 @@ Environment Night::job(int postgres_port) const {
       {"DATABASE_URL",
        postgres.tcp_url(const_cast<Night*>(this)->database().name(), user, postgres_port)},
       {"REDIS_URL", redis_url()}};
+  if (!servers_.empty() && postgres_port == 0) {
+    Names hosts;
+    for (const int port : servers_) hosts.push_back(fmt::format("127.0.0.1:{}", port));
+    environment["DATABASE_URL"] =
+        fmt::format("postgresql://{}@{}/{}?target_session_attrs=read-write", user,
+                    fmt::join(hosts, ","), const_cast<Night*>(this)->database().name());
+  }
   if (!events_.empty()) {
     environment["TICKSTOCK_CACHE_CONFIG"] = directory_.write("events.toml", events_);
   }

@@ -44,6 +44,9 @@ class Night {
   Environment job(int postgres_port = 0) const;
   std::string redis_url(int port = 0) const;
 
+  /// From now on the job knows the servers at these ports, and takes the one that writes.
+  void know_servers(const std::vector<int>& ports) { servers_ = ports; }
+
   /// A configuration whose limits are short: a second to lock, two to connect, for COMMIT and for
   /// Redis, and these for the rest.
   std::string config(int statement_seconds = 20, int publish_seconds = 2);
@@ -75,6 +78,11 @@ class Night {
 
   /// The entries count as unchanged from here on.
   void forget() { before_ = fixture.entries_dump(); }
+  /// What has arrived until now is held against nothing.
+  void forget_events() {
+    take_events();
+    arrived_.clear();
+  }
 
   /// What is listened to begins anew, e.g. because Redis did.
   void listen();
@@ -94,6 +102,7 @@ class Night {
   std::unique_ptr<Subscriber> subscriber_;
   Names before_;
   Names arrived_;
+  std::vector<int> servers_;
   std::string events_;  ///< what the configuration says of events
   int repeated_ = 0;
 };

@@ -61,19 +61,30 @@ std::optional<User> service_user() {
   return User{entry->pw_uid, entry->pw_gid};
 }
 
+/// Where a cluster is kept.
+std::string place_of(const PostgresOptions& options) {
+  constexpr std::uintmax_t enough = std::uintmax_t{1} << 30U;
+  const std::string memory = "/dev/shm";
+  std::error_code none;
+  const fs::space_info space = fs::space(memory, none);
+  const bool fits = !none && space.available >= enough && ::access(memory.c_str(), W_OK) == 0;
+  return options.in_memory && fits ? memory : "/tmp";
+}
+
 std::string joined_lines(const std::vector<std::string>& lines) {
   return fmt::format("{}\n", fmt::join(lines, "\n"));
 }
 
 }  // namespace
 
-Postgres::Postgres(const PostgresOptions& options) {
+Postgres::Postgres(const PostgresOptions& options) : directory_(place_of(options)) {
   prepare_directory();
   initialise(options);
   start_on_free_port(options);
 }
 
-Postgres::Postgres(const Postgres& primary, const PostgresOptions& options) {
+Postgres::Postgres(const Postgres& primary, const PostgresOptions& options)
+    : directory_(place_of(options)) {
   prepare_directory();
   const ProcessResult result = run_process(
       {programs_ + "/pg_basebackup", "--pgdata=" + data_directory(), "--write-recovery-conf",
@@ -219,6 +230,28 @@ void Postgres::kill() {
   server_->wait(service_limit);
 }
 
+void Postgres::crash() {
+  wait_until(
+      "the postmaster to end after its children",
+      [this] {
+        // It may have begun another one meanwhile.
+        std::istringstream children(file_text(fmt::format("/proc/{0}/task/{0}/children", pid())));
+        for (pid_t child = 0; children >> child;) {
+          ::kill(child, SIGKILL);
+        }
+        return !running();
+      },
+      service_limit);
+}
+
+void Postgres::promote() const {
+  Session session(url("postgres"));
+  session.execute("SELECT pg_promote(false)");
+  wait_until(
+      "the standby to be promoted",
+      [&] { return session.value("SELECT pg_is_in_recovery()") == "f"; }, service_limit);
+}
+
 bool Postgres::running() { return server_ && server_->running(); }
 
 void Postgres::reload() const {
@@ -250,25 +283,30 @@ std::string next_database_name() {
 }  // namespace
 
 Database::Database(Postgres& postgres, const std::string& options)
-    : postgres_(postgres), name_(next_database_name()) {
-  Session admin(postgres_.url("postgres"));
+    : postgres_(&postgres), name_(next_database_name()) {
+  Session admin(postgres_->url("postgres"));
   admin.execute(fmt::format("CREATE DATABASE {} {}", name_, options));
 }
 
 Database::~Database() {
   session_.reset();
   try {
-    Session admin(postgres_.url("postgres"));
+    Session admin(postgres_->url("postgres"));
     admin.execute(fmt::format("DROP DATABASE IF EXISTS {} WITH (FORCE)", name_));
   } catch (const std::exception&) {
     // The cluster may have been stopped by the test; it takes the database with it.
   }
 }
 
-std::string Database::url(const std::string& user) const { return postgres_.url(name_, user); }
+void Database::follow(Postgres& other) {
+  session_.reset();
+  postgres_ = &other;
+}
+
+std::string Database::url(const std::string& user) const { return postgres_->url(name_, user); }
 
 std::string Database::tcp_url(const std::string& user, int port) const {
-  return postgres_.tcp_url(name_, user, port);
+  return postgres_->tcp_url(name_, user, port);
 }
 
 Session& Database::session() {

@@ -18,6 +18,9 @@ struct PostgresOptions {
   std::vector<std::string> access_rules = {};
   /// Further arguments of initdb.
   std::vector<std::string> initdb_arguments = {};
+  /// Keeps the cluster in memory if there is room: for clusters that come and go, since ext4 is
+  /// slow to make files where others were deleted a moment ago.
+  bool in_memory = false;
 };
 
 enum class StopMode { smart, fast, immediate };
@@ -47,7 +50,12 @@ class Postgres {
   void restart(StopMode mode = StopMode::fast);
   /// Ends the postmaster by SIGKILL; its children notice and end.
   void kill();
+  /// Ends every process but the postmaster by SIGKILL, so that no client hears a word; the
+  /// postmaster then cleans up and ends. \pre running, with restart_after_crash = off.
+  void crash();
   bool running();
+  /// Ends the recovery of a standby, and waits until it takes writes. \throws std::runtime_error.
+  void promote() const;
 
   /// Lets new access rules and settings take effect. \pre running.
   void reload() const;
@@ -93,7 +101,10 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  Postgres& postgres() const { return postgres_; }
+  Postgres& postgres() const { return *postgres_; }
+  /// From now on the database is that of another server, which has taken over from its own. \pre
+  /// the other one lives as long.
+  void follow(Postgres& other);
   const std::string& name() const { return name_; }
   std::string url(const std::string& user = "postgres") const;
   std::string tcp_url(const std::string& user = "postgres", int port = 0) const;
@@ -113,7 +124,7 @@ class Database {
                const std::string& options = "FORMAT csv");
 
  private:
-  Postgres& postgres_;
+  Postgres* postgres_;
   std::string name_;
   std::unique_ptr<Session> session_;
 };

@@ -13,8 +13,8 @@
 
 namespace tickstock::test {
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = "/tmp/tickstock-test-XXXXXX";
+TemporaryDirectory::TemporaryDirectory(const std::string& parent) {
+  std::string name = parent + "/tickstock-test-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) {
     throw std::runtime_error(fmt::format("mkdtemp {}: {}", name, std::strerror(errno)));
   }

@@ -7,11 +7,12 @@ namespace tickstock::test {
 
 /// A new empty directory that is removed, with all that stands in it, at the end of the scope.
 ///
-/// It is always made under /tmp: Unix socket names must stay short, and the user that PostgreSQL
-/// runs as must be able to enter, neither of which can be said of every TMPDIR.
+/// It is made under /tmp unless a test asks for another place: Unix socket names must stay short,
+/// and the user that PostgreSQL runs as must be able to enter, neither of which can be said of
+/// every TMPDIR.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory();
+  explicit TemporaryDirectory(const std::string& parent = "/tmp");
   ~TemporaryDirectory();
 
   TemporaryDirectory(const TemporaryDirectory&) = delete;
