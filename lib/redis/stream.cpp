@@ -55,7 +55,8 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
   const std::vector<Reply> replies = ask(additions, deadline, patience);
   require(replies);
   require(replies.back().elements);
-  if (node().conversation().replicas() == 0) return;
+  // A primary that Sentinels watch has replicas, even if they are not back yet after a restart.
+  if (node().conversation().replicas() == 0 && link_.settings().master.empty()) return;
   const std::vector<Reply> confirmed =
       ask({{"WAIT", "1", milliseconds_for_replica}}, deadline, patience);
   if (confirmed.front().text != "0") return;

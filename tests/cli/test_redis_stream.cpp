@@ -1,6 +1,7 @@
 // The Redis Stream that keeps the events for who was away, and the cursor over the outbox.
 
 #include <algorithm>
+#include <csignal>
 
 #include "cli/scene.hpp"
 
@@ -160,6 +161,36 @@ TEST_CASE("a stream that is ahead of a restored database is said, and renumberin
   const ProcessResult check = scene.run({"check"});
   CHECK(check.status == 6);
   CHECK_THAT(check.out, contains("the stream " + key + " is at 5000, ahead of the last stored"));
+}
+
+TEST_CASE("a run warns where no replica confirms the stream, also where none is connected") {
+  Sentinels sentinels;
+  Redis& primary = sentinels.primary();
+  Fixture fixture({}, Postgres::shared(), primary);
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const TemporaryDirectory directory;
+  const std::string config =
+      directory.write("config.toml", fmt::format("[events]\nstream = \"{}\"\n", key));
+  const auto run = [&](const std::string& url) {
+    const ProcessResult result =
+        run_task(fixture, {"sync", "--config", config}, {{"REDIS_URL", url}});
+    INFO(result.err);
+    CHECK(result.status == 0);
+    return result.err;
+  };
+  const std::string warning = "no replica of Redis at ";
+  CHECK_THAT(run(sentinels.url()), !contains(warning));
+  for (const std::size_t replica : {1, 2}) sentinels.node(replica).send_signal(SIGSTOP);
+  CHECK_THAT(run(sentinels.url()), contains(warning));
+  CHECK_THAT(run(primary.url()), contains(warning));
+  for (const std::size_t replica : {1, 2}) sentinels.node(replica).stop();
+  wait_until("the primary to miss its replicas", [&primary] {
+    return primary.command({"INFO", "replication"}).find("connected_slaves:0") != std::string::npos;
+  });
+  CHECK_THAT(run(sentinels.url()), contains(warning));
+  // Nobody expects replicas of a primary that no Sentinel watches.
+  CHECK_THAT(run(primary.url()), !contains(warning));
 }
 
 TEST_CASE("the stream is trimmed to about its length") {
