@@ -167,7 +167,7 @@ TEST_CASE("a wait for the lock says what cut it short") {
   check_failure(run_task(scene.fixture, {"sync"}), 11, "wait for it to end, or use --lock-wait");
   check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "1"}), 11,
                 "it did not end within 1 s; wait for it to end, or use a longer --lock-wait");
-  check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "600", "--timeout", "1"}), 11,
+  check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "600", "--timeout", "3"}), 11,
                 "--timeout cut the wait for it short");
 }
 
