@@ -42,15 +42,16 @@ std::string check_database(const std::string& value) {
 }
 
 /// What the command line of Redis takes as it is, where permissions are printed.
-Accepts redis_key(bool may_be_empty) {
-  const Accepts key =
-      plain(256, "*?[]\\\"'",
-            "must be names of 1 to 256 letters, digits and signs other than * ? [ ] "
-            "\\ \" '");
-  const auto check = [=](const std::string& value) {
-    return may_be_empty && value.empty() ? "" : key.check(value);
-  };
-  return text(check);
+Accepts redis_key(const char* called) {
+  return plain(256, "*?[]\\\"'",
+               fmt::format("must be {} of 1 to 256 letters, digits and signs other than "
+                           "* ? [ ] \\ \" '",
+                           called));
+}
+
+Accepts or_nothing(const Accepts& accepted) {
+  return text(
+      [accepted](const std::string& value) { return value.empty() ? "" : accepted.check(value); });
 }
 
 std::string check_redis(const std::string& value) {
@@ -172,7 +173,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"eod.timeout", &s.run.eod.required, "--eod-timeout",
        "What happens when it is not complete by then", one_of({"continue", "fail"})},
       {"eod.lists", &s.run.eod.lists, "",
-       "Lists of Redis on which the import tells that it is complete", redis_key(false)},
+       "Lists of Redis on which the import tells that it is complete", redis_key("names")},
       {"guards.max_vanished_percent", &guards.max_vanished_percent, "",
        "Percent of the symbols in the categories that may stop being eligible at once"},
       {"guards.max_appeared_percent", &guards.max_appeared_percent, "",
@@ -187,7 +188,7 @@ std::vector<Setting> rows_of(Settings& s) {
        "Announce the first N universes of a task, 0 for all", within(0, most_rows)},
       {"events.stream", &s.environment.stream.key, "",
        "Key of a Redis Stream that keeps the events for who is away; none where empty",
-       redis_key(true), "tickstock:cache:events"},
+       or_nothing(redis_key("a name")), "tickstock:cache:events"},
       {"events.stream_max_length", &s.environment.stream.max_length, "",
        "About how many events the stream keeps", within(1'000, 100'000'000)},
       {"outbox.max_age", &retention.outbox_max_age, "",

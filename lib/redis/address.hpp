@@ -43,7 +43,7 @@ struct RedisSettings {
   /// The certificate to show with rediss://, and its key; none where empty.
   std::string cert_file;
   std::string key_file;
-  /// Refuses a primary, named by a Sentinel, to which the connection would be weak.
+  /// Refuses a server to which the connection would be weak, also one that another has named.
   bool require_tls = false;
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds publish_timeout{30'000};
@@ -65,10 +65,9 @@ struct RedisSettings {
 /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`,
 /// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database]`, the same with
 /// `rediss+sentinel://`, or `unix://[[user]:password@]/path[?db=N]`. User, password and path may be
-/// percent-encoded. Nothing
-/// else may follow: parameters of other libraries can hold a password, and would be taken for a
-/// part of the address. \throws Error (config) with words that name the part, never repeat its
-/// value, and continue the name of where the URL stands.
+/// percent-encoded. Nothing else may follow: parameters of other libraries can hold a password, and
+/// would be taken for a part of the address. \throws Error (config) with words that name the part,
+/// never repeat its value, and continue the name of where the URL stands.
 RedisSettings parse_redis_url(const std::string& url);
 
 }  // namespace tickstock::redis

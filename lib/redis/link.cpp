@@ -182,10 +182,6 @@ Link::Progress Link::ask_sentinels() {
     return Progress::done;
   }
   sentinel_.reset();
-  if (const std::string weakness = settings_.transport_weakness();
-      settings_.require_tls && !weakness.empty()) {
-    throw Error(ErrorKind::redis, "[security] require_tls: " + weakness);
-  }
   is_named_ = true;
   conversation_->set_server(settings_);
   step_ = &Link::look_up;
@@ -193,6 +189,11 @@ Link::Progress Link::ask_sentinels() {
 }
 
 Link::Progress Link::look_up() {
+  // The address may be one that a Sentinel or a node of a Cluster has named.
+  if (const std::string weakness = settings_.transport_weakness();
+      settings_.require_tls && !weakness.empty()) {
+    throw Error(ErrorKind::redis, "[security] require_tls: " + weakness);
+  }
   if (settings_.transport == RedisSettings::Transport::unix_socket) {
     unix_path_.sun_family = AF_UNIX;
     std::memcpy(unix_path_.sun_path, settings_.path.data(), settings_.path.size());

@@ -59,7 +59,7 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
   if (node().conversation().replicas() == 0 && link_.settings().master.empty()) return;
   const std::vector<Reply> confirmed =
       ask({{"WAIT", "1", milliseconds_for_replica}}, deadline, patience);
-  if (confirmed.front().text != "0") return;
+  if (!confirmed.front().is_error && confirmed.front().text != "0") return;
   warning_ = fmt::format(
       "no replica of Redis at {} has confirmed the stream {} within a second; a failover now could "
       "lose what is new in it",

@@ -415,6 +415,33 @@ TEST_CASE("with require_tls a primary on another machine is refused before anyth
   CHECK_FALSE(publisher.may_recover());
 }
 
+TEST_CASE("with require_tls no other machine of a Cluster is told a login either") {
+  const TcpServer node([](int fd, const TcpServer& server) {
+    // First its role, then where the stream is.
+    for (const char* words :
+         {"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", "-MOVED 3999 192.0.2.1:6379\r\n"}) {
+      while (!server.stopping() && !TcpServer::readable(fd)) continue;
+      std::array<char, 4096> bytes{};
+      if (::recv(fd, bytes.data(), bytes.size(), 0) <= 0) return;
+      TcpServer::send_all(fd, words);
+    }
+    while (!server.stopping()) TcpServer::readable(fd);
+  });
+  RedisSettings settings = parse_redis_url(fmt::format("redis://127.0.0.1:{}", node.port()));
+  settings.require_tls = true;
+  settings.connect_timeout = std::chrono::milliseconds(500);
+  Publisher publisher(settings, {.key = "stream"});
+  const io::Deadline deadline = io::Deadline::after(seconds(10));
+  publisher.connect(deadline, unlimited());
+  const Message stored{"id", "channel", "event", "body", 1};
+  const Publisher::Published published = publisher.publish({&stored, 1}, deadline, unlimited());
+  REQUIRE(published.failure);
+  CHECK(published.receivers.empty());
+  CHECK_THAT(published.failure->what(),
+             contains("[security] require_tls: the connection to Redis at redis://192.0.2.1:6379/0 "
+                      "is not encrypted"));
+}
+
 TEST_CASE("rediss+sentinel:// encrypts and verifies the Sentinels and the primary") {
   const TlsRedis tls;
   const TlsRedis watch;
