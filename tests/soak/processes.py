@@ -198,7 +198,10 @@ class WatchedRedis:
 
     def _role(self, ports: set[int]) -> str:
         node = next(node for node in self.nodes if node.port in ports)
-        return str(node.ask("ROLE")[0]) if node.running() else "dead"
+        try:
+            return str(node.ask("ROLE")[0])
+        except redis.RedisError:  # It is dead, or a Sentinel cut the question off as it promoted the node.
+            return "unknown"
 
     def _in_sync(self) -> bool:
         ports = self._named()
