@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,10 @@ struct Message {
   std::string body;     ///< the whole envelope as JSON
   std::int64_t id = 0;  ///< in the outbox; 0 where it is not stored
 };
+
+/// Returns the first published events with ids between these two, oldest first.
+using PublishedBetween =
+    std::function<std::vector<Message>(std::int64_t after, std::int64_t before)>;
 
 /// The record of one run. Times are ISO 8601 in UTC, by PostgreSQL's clock.
 struct RunRecord {

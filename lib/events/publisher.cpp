@@ -21,14 +21,17 @@ void Publisher::nudge() noexcept {
 }
 
 Publisher::Published Publisher::publish(std::span<const Message> messages, Deadline deadline,
-                                        io::Patience& patience) {
+                                        io::Patience& patience,
+                                        const PublishedBetween& published_between) {
   Published published;
   if (messages.empty()) return published;
   const redis::Conversation& conversation = link_.conversation();
   // A late answer to an event of an earlier call must not count for these.
   const std::size_t before = conversation.receivers().size() + conversation.unanswered();
   try {
-    if (stream_ && messages.front().id > 0) stream_->append(messages, deadline, patience);
+    if (stream_ && messages.front().id > 0) {
+      stream_->append(messages, published_between, deadline, patience);
+    }
     say(messages, deadline, patience);
   } catch (const Error& error) {
     published.failure = error;

@@ -36,11 +36,11 @@ class Publisher {
   };
 
   /// Publishes events in order, behind those queued before, and waits for Redis' answers. Stored
-  /// ones are put into the stream first. They are sent without waiting for each other, except for
-  /// the first on a channel: if the user may not publish there, no later event may overtake it.
-  /// Never throws.
+  /// ones are added to the stream first, behind those that it has lost. They are sent without
+  /// waiting for each other, except for the first on a channel: if the user may not publish there,
+  /// no later event may overtake it. Never throws.
   Published publish(std::span<const Message> messages, io::Deadline deadline,
-                    io::Patience& patience);
+                    io::Patience& patience, const PublishedBetween& published_between = {});
 
   /// Waits until everything queued is answered. \return false if Redis failed or time ran out.
   bool flush(io::Deadline deadline, io::Patience& patience) noexcept;

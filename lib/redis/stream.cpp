@@ -26,11 +26,17 @@ std::string id_of(const Message& message) { return std::to_string(message.id) + 
 
 }  // namespace
 
-void Stream::append(std::span<const Message> messages, io::Deadline deadline,
-                    io::Patience& patience) {
-  // Redis has one error for an id that is there and for one that never was, and what follows it
-  // would be taken. So what is there is looked at first.
-  const std::int64_t last = last_id(deadline, patience);
+void Stream::append(std::span<const Message> messages, const PublishedBetween& published_between,
+                    io::Deadline deadline, io::Patience& patience) {
+  // Redis has the same error for an id that exists and for one that never did, and accepts what
+  // follows. So look first.
+  std::int64_t last = last_id(deadline, patience);
+  while (last > 0 && last + 1 < messages.front().id) {
+    const std::vector<Message> missed = published_between(last, messages.front().id);
+    if (missed.empty()) break;
+    add(missed, deadline, patience);
+    last = missed.back().id;
+  }
   const auto fresh = std::find_if(messages.begin(), messages.end(),
                                   [last](const Message& each) { return each.id > last; });
   const std::span<const Message> known(messages.begin(), fresh);
@@ -43,13 +49,17 @@ void Stream::append(std::span<const Message> messages, io::Deadline deadline,
         "stream",
         stream_.key, last, other.event_id, other.id));
   }
+  add(std::span(fresh, messages.end()), deadline, patience);
+}
+
+void Stream::add(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience) {
+  if (messages.empty()) return;
   Commands additions{{"MULTI"}};
-  for (const Message& each : std::span(fresh, messages.end())) {
+  for (const Message& each : messages) {
     additions.push_back({"XADD", stream_.key, "MAXLEN", "~", std::to_string(stream_.max_length),
                          id_of(each), "event_id", each.event_id, "channel", each.channel, "message",
                          each.body});
   }
-  if (additions.size() == 1) return;
   additions.push_back({"EXEC"});
   // The first refusal says why, the last only that there was one.
   const std::vector<Reply> replies = ask(additions, deadline, patience);

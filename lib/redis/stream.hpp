@@ -26,10 +26,13 @@ class Stream {
   /// \param link to a server; another connection is made where that doesn't have the stream
   Stream(StreamSettings stream, Link& link) : stream_(std::move(stream)), link_(link) {}
 
-  /// Puts in what is not in it yet: all of them or none. The ids must ascend, and no other
-  /// publisher be at work. \throws Error (redis) in Redis' words where it refuses them; also where
-  /// an id lies behind the stream's last and is not that of the same event; (interrupted).
-  void append(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
+  /// Adds the messages that the stream lacks: all of them or none. Where the stream has lost its
+  /// end, as a stale replica that took over has, adds what was published since first. The ids must
+  /// ascend, and no other publisher may be at work. \throws Error (redis) in Redis' words where it
+  /// refuses them; also where an id is at or below the stream's last and another event has it;
+  /// (interrupted).
+  void append(std::span<const Message> messages, const PublishedBetween& published_between,
+              io::Deadline deadline, io::Patience& patience);
 
   /// Returns for each event whether it stands in the stream under its id. \throws Error, as
   /// append().
@@ -51,6 +54,8 @@ class Stream {
  private:
   using Commands = std::vector<std::vector<std::string>>;
 
+  /// Adds messages behind the stream's last.
+  void add(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
   /// Asks the node that has the stream.
   std::vector<Reply> ask(const Commands& commands, io::Deadline deadline, io::Patience& patience);
   /// \throws Error (redis) for the first error among answers.

@@ -32,8 +32,10 @@ bool send_batches(tables::Database& database, const std::string& application_nam
   const std::string end = run_id ? events::id_of_end(*run_id) : "";
   for (;;) {
     std::optional<Error> failure;
-    const auto send = [&](const std::vector<Message>& batch) {
-      events::Publisher::Published published = publisher.publish(batch, deadline, patience);
+    const auto send = [&](const std::vector<Message>& batch,
+                          const PublishedBetween& published_between) {
+      events::Publisher::Published published =
+          publisher.publish(batch, deadline, patience, published_between);
       failure = std::move(published.failure);
       const std::vector<std::int64_t>& receivers = published.receivers;
       if (failure && publisher.refused()) {

@@ -126,17 +126,27 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
   options.idle_time = time;
   Transaction transaction(database.connection, options);
   if (!transaction.has_lock()) return {.locked = true};
-  std::vector<Message> messages;
   std::int64_t found = 0;
-  for (StoredEvent& event : events_of(
-           transaction.run(names.statement("reading {outbox}", fmt::format(batch_sql, is_pending))),
-           found)) {
-    messages.push_back(std::move(event));
-  }
+  const auto read = [&](std::string_view condition, const Params& params) {
+    std::vector<Message> messages;
+    for (StoredEvent& event :
+         events_of(transaction.run(names.statement("reading {outbox}",
+                                                   fmt::format(batch_sql, condition), params)),
+                   found)) {
+      messages.push_back(std::move(event));
+    }
+    return messages;
+  };
+  const std::vector<Message> messages = read(is_pending, {});
   if (messages.empty()) return {};
+  const bool more = found > static_cast<std::int64_t>(messages.size());
+  const auto published_between = [&](std::int64_t after, std::int64_t before) {
+    return read("published_at IS NOT NULL AND id > $1::bigint AND id < $2::bigint",
+                {std::to_string(after), std::to_string(before)});
+  };
   std::vector<std::string> ids;
   std::vector<std::string> receivers;
-  for (const std::int64_t each : send(messages)) {
+  for (const std::int64_t each : send(messages, published_between)) {
     ids.push_back(std::to_string(messages[ids.size()].id));
     receivers.push_back(std::to_string(each));
   }
@@ -147,9 +157,7 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
                                     {array_literal(ids), array_literal(receivers)}));
   }
   transaction.commit();
-  return {.read = messages.size(),
-          .sent = ids.size(),
-          .more = found > static_cast<std::int64_t>(messages.size())};
+  return {.read = messages.size(), .sent = ids.size(), .more = more};
 }
 
 std::optional<std::uint64_t> renumber_pending(Database& database,

@@ -33,8 +33,9 @@ struct BatchOutcome {
 };
 
 /// Hands over events, and returns how many received each of those that were sent, which are the
-/// first ones.
-using Send = std::function<std::vector<std::int64_t>(const std::vector<Message>&)>;
+/// first ones. Who is missing earlier ones may ask for them.
+using Send =
+    std::function<std::vector<std::int64_t>(const std::vector<Message>&, const PublishedBetween&)>;
 
 /// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
 /// read, hand over to `send`, which may take `time`, mark what was sent, COMMIT. Who received the

@@ -220,6 +220,11 @@ class Tour {
     expect({"deliver", "--discard", pending}, 1);
     const std::string config = directory_.write("stream.toml", "[events]\nstream = 'stream'\n");
     expect({"deliver", "--renumber", "--config", config}, 0);
+    // A stream that lacks what was published since.
+    Redis::shared().command({"DEL", "stream"});
+    Redis::shared().command({"XADD", "stream", "1-0", "event_id", "x"});
+    change("MID", "3000000000");
+    task({"sync", "--config", config}, 0);
     expect({"events"}, 0, {{"DATABASE_URL", fixture_.database().url("reader")}});
     expect({"deliver"}, 0);
   }

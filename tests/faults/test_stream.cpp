@@ -1,4 +1,4 @@
-// Faults 57 to 60: the stream is elsewhere, something else, full, or ahead.
+// Faults 57 to 60 and 62: the stream is elsewhere, something else, full, ahead, or stale.
 
 #include "faults/night.hpp"
 
@@ -103,4 +103,24 @@ TEST_CASE("fault 60: the database was restored, so the stream is ahead of it") {
   CHECK(renumbered.out == "14 events renumbered, 14 events published, 0 pending\n");
   CHECK(scene.night.streamed() == with(before, scene.night.stored()));
   CHECK(scene.night.database().value("SELECT min(id) > 14 FROM cache_sync_outbox") == "t");
+}
+
+TEST_CASE("fault 62: the stream has lost its end, as where a stale replica became the primary") {
+  Streamed scene;
+  scene.night.check(scene.sync(), 0, Entries::fresh, Sent::all, "");
+  const std::string stale = guarded_redis().command({"DUMP", key});
+  // Each has one event, of its end.
+  for (int run = 0; run < 3; ++run) CHECK(scene.sync().status == 0);
+  CHECK(scene.night.streamed().size() == 17);
+  guarded_redis().command({"RESTORE", key, "0", stale, "REPLACE"});
+  scene.night.database().execute(
+      "UPDATE cache_sync_outbox SET published_at = NULL, given_up_at = now() "
+      "WHERE id = (SELECT max(id) - 1 FROM cache_sync_outbox)");
+  CHECK(scene.sync().status == 0);
+  // One that was never published is in no stream.
+  const std::string published =
+      "SELECT string_agg(event_id::text, E'\\n' ORDER BY id) FROM cache_sync_outbox "
+      "WHERE published_at IS NOT NULL";
+  CHECK(scene.night.streamed() == lines_of(scene.night.database().value(published)));
+  CHECK(scene.night.repeated() == 0);
 }

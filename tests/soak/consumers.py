@@ -235,8 +235,7 @@ class Soak:
         if fault == KILL_AT_CALL and not self._can_trace:
             fault = KILL
         if fault == FAILOVER:
-            # After a restart of the primary, Sentinels may promote a replica that is not in sync yet, though another
-            # one has confirmed the entries.
+            # Sentinels that have not found the replicas again after a restart elect none.
             self._watched.settle()
         status = self._run_through(night, fault, consumer_kill)
         self.tally.nights += 1

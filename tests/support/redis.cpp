@@ -127,6 +127,15 @@ std::string Redis::command(const std::vector<std::string>& words) const {
   return text_of(*connection.command(words));
 }
 
+std::string Redis::role() const {
+  try {
+    const std::string facts = command({"ROLE"});
+    return facts.substr(0, facts.find('\n'));
+  } catch (const std::runtime_error&) {
+    return "";
+  }
+}
+
 void RedisConnection::Free::operator()(redisContext* context) const { redisFree(context); }
 
 void RedisConnection::FreeReply::operator()(redisReply* reply) const { freeReplyObject(reply); }
@@ -280,7 +289,7 @@ Redis& Sentinels::wait_for_promotion(const Redis& old) {
     return now != before &&
            std::all_of(sentinels_.begin(), sentinels_.end(),
                        [&](const auto& each) { return named_by(*each) == now; }) &&
-           primary().command({"ROLE"}).starts_with("master");
+           primary().role() == "master";
   });
   allow_failover(false);
   return primary();

@@ -61,6 +61,10 @@ class Redis {
   /// std::runtime_error with the server's message.
   std::string command(const std::vector<std::string>& words) const;
 
+  /// Returns `master` or `slave`; empty where the question was cut off, as by a Sentinel, which
+  /// cuts off all clients of a server whose role it changes.
+  std::string role() const;
+
  private:
   bool try_start();
 

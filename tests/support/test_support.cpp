@@ -217,7 +217,7 @@ TEST_CASE("a Cluster knows who owns a key, and answers ASK while a slot moves", 
   cluster.end_move(key, to);
   CHECK(cluster.owner_of(key) == to);
   CHECK(cluster.node(to).command({"SET", key, "1"}) == "OK");
-  CHECK(cluster.add_replica(to).command({"ROLE"}).starts_with("slave"));
+  CHECK(cluster.add_replica(to).role() == "slave");
 }
 
 TEST_CASE("Sentinels promote a replica, and the old primary comes back as one", "[redis]") {
@@ -226,8 +226,7 @@ TEST_CASE("Sentinels promote a replica, and the old primary comes back as one", 
   Redis& old = sentinels.kill_primary();
   CHECK(&sentinels.wait_for_promotion(old) == &sentinels.node(1));
   old.start();
-  wait_until("the old primary to follow",
-             [&] { return old.command({"ROLE"}).starts_with("slave"); });
+  wait_until("the old primary to follow", [&] { return old.role() == "slave"; });
 }
 
 TEST_CASE("a free port is free and not handed out twice") { CHECK(free_port() != free_port()); }

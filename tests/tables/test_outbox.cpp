@@ -79,7 +79,7 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
   scene.store({"1", "2"});
   scene.store({"3"});
   std::vector<std::string> sent;
-  const auto send = [&sent](const std::vector<Message>& batch) {
+  const auto send = [&sent](const std::vector<Message>& batch, const PublishedBetween&) {
     for (const Message& each : batch) sent.push_back(each.body);
     return heard(batch.size());
   };
@@ -92,7 +92,9 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
 
 TEST_CASE("a batch tells whether there is more behind it") {
   Scene scene;
-  const auto send = [](const std::vector<Message>& batch) { return heard(batch.size()); };
+  const auto send = [](const std::vector<Message>& batch, const PublishedBetween&) {
+    return heard(batch.size());
+  };
   const auto batch = [&scene, &send] { return publish_batch(scene.database, "", {}, send); };
   scene.store(std::vector<std::string>(500, "x"));
   CHECK_FALSE(batch().more);
@@ -109,7 +111,9 @@ TEST_CASE("a batch tells whether there is more behind it") {
 TEST_CASE("what was not sent stays pending, from the first failure on") {
   Scene scene;
   scene.store({"1", "2", "3"});
-  CHECK(publish_batch(scene.database, "", {}, [](const auto&) { return heard(1); }).sent == 1);
+  CHECK(publish_batch(scene.database, "", {}, [](const auto&, const auto&) {
+          return heard(1);
+        }).sent == 1);
   CHECK(scene.server.value("SELECT string_agg(message, ',' ORDER BY id) FROM cache_sync_outbox "
                            "WHERE published_at IS NULL") == "2,3");
   CHECK(count_pending(scene.database, "run") == 2);
@@ -203,8 +207,8 @@ TEST_CASE("two publishers don't work at once") {
   Scene scene;
   scene.store({"1"});
   tables::Database other{Scene::open(scene.server), {}, scene.database.catalog};
-  publish_batch(scene.database, "", {}, [&](const auto& batch) {
-    CHECK(publish_batch(other, "", {}, [](const auto&) { return heard(0); }).locked);
+  publish_batch(scene.database, "", {}, [&](const auto& batch, const auto&) {
+    CHECK(publish_batch(other, "", {}, [](const auto&, const auto&) { return heard(0); }).locked);
     return heard(batch.size());
   });
   CHECK(count_pending(scene.database) == 0);
