@@ -4,185 +4,45 @@
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
-#include <limits>
-#include <regex>
+#include <map>
 #include <set>
 
+#include "command_table.hpp"
 #include "domain/error.hpp"
-#include "tables/schema.hpp"
+#include "show/screen.hpp"
 
 namespace tickstock::cli {
 
 namespace {
-
-constexpr std::int64_t largest_page = 1'000'000;
-constexpr std::int64_t longest_past = 36'500;
 
 std::string version_text() {
   return fmt::format("tickstock-cache {} (libpq {}.{})", version, PQlibVersion() / 10000,
                      PQlibVersion() % 10000);
 }
 
-/// No character that the command line of Redis could take for more, and not everybody's user.
-std::string check_redis_user(const std::string& value) {
-  if (value == "default") return "must not be default, the user of everybody who does not log in";
-  return check_word(value);
-}
-
-std::string check_day(const std::string& value) {
-  return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
-}
-
-/// A text that this pattern matches as a whole.
-Accepts like(const char* pattern, const char* problem, const std::string& called) {
-  const auto check = [=](const std::string& value) {
-    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
-  };
-  return text(check, called);
-}
-
-/// The options that are no settings, with the fields of `options`.
-std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
-  const auto own = [](const char* flag, const Field& field, const char* meaning,
-                      const Accepts& accepts = {}) {
-    return Setting{"", field, flag, meaning, accepts};
-  };
-  const Accepts file = text(nullptr, "FILE");
-  return {
-      own("-v,--verbose", &verbose, "Log more"),
-      own("-q,--quiet", &quiet, "Print nothing when the run succeeds; log errors only"),
-      own("--database-url-file", &options.database_url_file, "File of mode 0600 that holds it",
-          file),
-      own("--redis-url-file", &options.redis_url_file, "File of mode 0600 that holds it", file),
-      own("--config", &options.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)", file),
-      own("--dry-run", &options.dry_run, "Show what would change, and change nothing"),
-      own("--as-of", &options.as_of, "Day to compute for, YYYY-MM-DD (today)",
-          text(check_day, "DAY")),
-      own("--run-id", &options.run_id, "Name of the run, used once (manual-cache-sync-XXXXXXXX)",
-          text(check_word, "ID")),
-      own("--approve-plan", &options.approve_plan,
-          "Run only if the plan has this digest, and then in spite of the guards",
-          like("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints",
-               "DIGEST")),
-      own("--summary", &options.summary, "A line for each universe, without names"),
-      own("--format/run", &options.listing, "Format of the result; markdown of a dry run (text)",
-          one_of({"text", "json", "markdown"})),
-      own("--print-sql", &options.print_sql, "Print the SQL instead of running it"),
-      own("--print-grants", &options.print_grants,
-          "Print the SQL that grants a role what the job needs",
-          text(tables::role_problem, "ROLE")),
-      own("--print-redis-acl", &options.print_redis_acl,
-          "Print the command that makes a user of Redis for it", text(check_redis_user, "USER")),
-      own("RUN_ID", &options.run_id, "The run; the last one where not given", text(check_word)),
-      own("RUN_ID/undo", &options.undo, "The run, named by the beginning of its id",
-          text(check_word)),
-      own("SYMBOL", &options.symbol, "The symbol", text(nullptr)),
-      own("UNIVERSE", &options.universe, "The universe", text(nullptr)),
-      own("UNIVERSE/one", &options.universe, "The universe; all of them where not given",
-          text(nullptr)),
-      own("--as-of/past", &options.as_of, "Day in the past, YYYY-MM-DD, by the journal",
-          text(check_day, "DAY")),
-      own("--universe", &options.changes.universe, "List the changes of this universe",
-          text(nullptr, "NAME")),
-      own("--symbol", &options.changes.symbol,
-          "List the changes in which this symbol came, went or moved", text(nullptr, "SYMBOL")),
-      own("--of-run", &options.run_id,
-          "List the changes of this run, named by the beginning of its id", text(check_word, "ID")),
-      own("--days", &options.page.days, "Only what the last N days of 24 hours brought",
-          within(1, longest_past)),
-      own("--limit", &options.page.limit, "How many to list", within(1, largest_page)),
-      own("--offset", &options.page.offset, "How many to leave out first", within(0, largest_page)),
-      own("--discard", &options.discard, "Give this pending event up first, unpublished",
-          like("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
-               "must be the id of an event, a UUID", "EVENT_ID")),
-      own("--renumber", &options.renumber,
-          "Give the pending events ids behind the stream's last first, after a restore"),
-      own("--after", &options.after, "List the events after this id (0)",
-          within(0, std::numeric_limits<std::int64_t>::max())),
-      own("--limit/events", &options.most_events, "How many to list (1000)",
-          within(1, largest_page)),
-      own("--from", &options.from, "First day, YYYY-MM-DD", text(check_day, "DAY")),
-      own("--to", &options.to, "Last day, YYYY-MM-DD", text(check_day, "DAY")),
-      own("--against", &options.against, "Another configuration file, to compare with", file),
-      own("--format/csv", &options.listing, "Format of the result (text)",
-          one_of({"text", "json", "csv"})),
-      own("--example", &options.example,
-          "Print a configuration file with all settings and their defaults"),
-  };
-}
-
-/// What the program itself and every command take, besides help and version.
-constexpr const char* everywhere = "--log-format --color --progress -v,--verbose -q,--quiet";
-
-/// What every command takes.
-constexpr const char* connecting =
-    "--database-url --database-url-file --redis-url --redis-url-file --config --timezone --timeout";
-
-/// The settings of a run.
-constexpr const char* run_settings =
-    "--triggered-by --lock-wait --market-cap-from --wait-for-eod --eod-timeout "
-    "--max-universe-events --no-events --detailed-exitcode --full --metrics-file";
-
-constexpr const char* task = "--dry-run --as-of --run-id --approve-plan --summary --format/run";
-
-/// Flags of which only one may be given.
-constexpr std::array exclusive{"-v -q", "--database-url --database-url-file",
-                               "--redis-url --redis-url-file", "--summary --full",
-                               "--print-sql --print-grants --print-redis-acl"};
-
-struct CommandRow {
-  const char* name;
-  const char* description;
-  Command command;
-  const char* flags;  ///< that it has for itself
-  Mode mode = Mode::full;
-  bool dry_run = false;
-  const char* needed = "";  ///< the flags among them that must be given
-  const char* remedy = "";  ///< what is said where one is not
-};
-
-constexpr std::array<CommandRow, 18> command_table{{
-    {"sync", "Bring all universes in line: the three tasks", Command::task, task},
-    {"market-cap", "Only the categories by market cap and the top lists", Command::task, task,
-     Mode::market_cap},
-    {"ipo", "Only the recent listings", Command::task, task, Mode::ipos},
-    {"themes", "Only the universes that the configuration declares", Command::task, task,
-     Mode::themes},
-    {"delisted", "Only take delisted symbols out", Command::task, task, Mode::delisted},
-    {"undo", "Put back what a run changed", Command::task,
-     "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run", Mode::undo, false,
-     "RUN_ID/undo", "the id of a run; 'tickstock-cache history' lists them"},
-    {"dry-run", "Show what sync would change", Command::task, task, Mode::full, true},
-    {"init", "Create the program's own tables, and cache_entries where it is missing",
-     Command::init, "--print-sql --print-grants --print-redis-acl"},
-    {"status", "Show the record of a run", Command::status, "RUN_ID --format"},
-    {"history", "List the last runs, or the changes of a universe or a symbol", Command::history,
-     "--universe --symbol --of-run --days --limit --offset --format/csv"},
-    {"explain", "Show why a symbol is in a universe, or not", Command::explain,
-     "SYMBOL UNIVERSE/one --as-of/past --format", Mode::full, false, "SYMBOL",
-     "a symbol; see 'tickstock-cache explain --help'"},
-    {"universes", "List the entries with type, count and last change", Command::universes,
-     "--format"},
-    {"members", "List the members of a universe, today or on a day of the past", Command::members,
-     "UNIVERSE --as-of/past --format/csv", Mode::full, false, "UNIVERSE",
-     "the name of a universe; 'tickstock-cache universes' lists them"},
-    {"check", "Look at everything that a run needs; write nothing", Command::check, "--format"},
-    {"deliver", "Publish the events that are still pending", Command::deliver,
-     "--discard --renumber"},
-    {"events", "List the stored events after an id, oldest first", Command::events,
-     "--after --limit/events --format"},
-    {"replay", "Show how the universes would have changed over days of prices", Command::replay,
-     "--from --to --against --format/csv", Mode::full, false, "--from --to",
-     "--from and --to, the first and the last day; see 'tickstock-cache replay --help'"},
-    {"config", "Show the settings that hold, and where each comes from", Command::config,
-     "--example --format"},
-}};
-
 std::vector<std::string> names_of_commands() {
   std::vector<std::string> names;
   for (const CommandRow& row : command_table) names.emplace_back(row.name);
   return names;
+}
+
+const CommandRow& row_of(const CLI::App& command) {
+  return *std::find_if(command_table.begin(), command_table.end(),
+                       [&](const CommandRow& row) { return row.name == command.get_name(); });
+}
+
+bool is_listed(const CLI::Option* option) { return !option->get_group().empty(); }
+
+constexpr Screen help_screen{.width = 80};
+constexpr std::size_t column_of_options = 34;
+constexpr std::size_t column_of_commands = 14;
+
+/// Returns one entry of the help: a name, and from this column on its meaning.
+std::string help_line(const std::string& name, const std::string& meaning, std::size_t column) {
+  std::string line = "  " + name;
+  line += line.size() + 2 > column ? "\n" + std::string(column, ' ')
+                                   : std::string(column - line.size(), ' ');
+  return line + wrapped(meaning, column, help_screen);
 }
 
 /// Builds the command line out of these tables, as the man page lists them.
@@ -192,8 +52,7 @@ class CommandLine {
   /// would take a millisecond to make. Without a list all commands get theirs.
   explicit CommandLine(const std::optional<std::vector<std::string_view>>& words) {
     app_.require_subcommand(1);
-    app_.get_formatter()->column_width(36);
-    add_everywhere(app_);
+    add(app_, {everywhere, ""});
     for (const CommandRow& row : command_table) {
       CLI::App& app = *app_.add_subcommand(row.name, row.description);
       app.final_callback([this, &row] {
@@ -202,11 +61,7 @@ class CommandLine {
         options_.dry_run = options_.dry_run || row.dry_run;
       });
       if (words && std::count(words->begin(), words->end(), row.name) == 0) continue;
-      add(app, row.flags);
-      const bool runs = row.command == Command::task || row.command == Command::config;
-      if (runs) add(app, run_settings);
-      add(app, connecting);
-      add_everywhere(app);
+      add(app, flags_of(row));
     }
   }
 
@@ -214,8 +69,7 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-      const auto chosen = app_.get_subcommands();
-      return Answer{chosen.empty() ? app_.help() : chosen.front()->help("tickstock-cache")};
+      return Answer{help()};
     } catch (const CLI::CallForVersion&) {
       return Answer{version_text() + "\n"};
     } catch (const CLI::ParseError& error) {
@@ -257,12 +111,12 @@ class CommandLine {
  private:
   static std::string rows_of(const CLI::App& app, const std::string& command) {
     std::string rows;
-    for (const CLI::Option* option : app.get_options({})) {
+    for (const CLI::Option* option : app.get_options(is_listed)) {
       // With commas between them; what is given without an option has the name of its value.
       const std::string names = option->get_name(true, true);
       rows += fmt::format("{};{};{};{}\n", command, CLI::detail::find_and_replace(names, ",", " "),
                           option->get_expected_max() > 0 ? option->get_type_name() : "",
-                          option->get_description());
+                          option->get_description(), column_of_options);
     }
     return rows;
   }
@@ -300,13 +154,56 @@ class CommandLine {
 
   /// \throws Error (usage) where the command lacks what it needs.
   void require_needed() const {
-    const std::string name = app_.get_subcommands().front()->get_name();
-    const auto row = std::find_if(command_table.begin(), command_table.end(),
-                                  [&name](const CommandRow& each) { return each.name == name; });
-    for (const std::string& flag : CLI::detail::split(row->needed, ' ')) {
+    const CommandRow& row = row_of(*app_.get_subcommands().front());
+    for (const std::string& flag : CLI::detail::split(row.needed, ' ')) {
       if (flag.empty() || flags_.contains(flag)) continue;
-      throw Error(ErrorKind::usage, fmt::format("{} needs {}", name, row->remedy));
+      throw Error(ErrorKind::usage, fmt::format("{} needs {}", row.name, row.remedy));
     }
+  }
+
+  /// The help of the command, or of the program: at most 80 columns, and no word broken.
+  [[nodiscard]] std::string help() const {
+    const auto chosen = app_.get_subcommands();
+    const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
+    std::string page = "tickstock-cache";
+    std::string usage = page;
+    std::string examples = "tickstock-cache check\ntickstock-cache dry-run";
+    if (!chosen.empty()) {
+      page += "-" + app.get_name();
+      usage += " " + app.get_name();
+      examples = row_of(app).examples;
+    }
+    usage += " [OPTIONS]";
+    std::map<std::string, std::string> groups;
+    for (const CLI::Option* option : app.get_options(is_listed)) {
+      const std::string name = option->get_name(true, true);
+      const bool has_value = option->get_expected_max() > 0;
+      if (option->get_positional()) {
+        const bool needed = std::string_view(row_of(app).needed).starts_with(name);
+        usage += needed ? " " + name : fmt::format(" [{}]", name);
+      }
+      groups[option->get_group()] +=
+          help_line(has_value && !option->get_positional()
+                        ? fmt::format("{} {}", name, option->get_type_name())
+                        : name,
+                    option->get_description(), column_of_options);
+    }
+    if (chosen.empty()) {
+      usage += " COMMAND";
+      for (const CommandRow& row : command_table) {
+        groups["Commands"] += help_line(row.name, row.description, column_of_commands);
+      }
+    }
+    std::string text = fmt::format("{}\n\nUsage: {}\n", app.get_description(), usage);
+    for (const char* title :
+         {"Commands", "Arguments", "Plan", "Data", "Events", "Output", "Connection", "Help"}) {
+      if (groups.contains(title)) text += fmt::format("\n{}:\n{}", title, groups[title]);
+    }
+    text += "\nExamples:\n";
+    for (const std::string& example : CLI::detail::split(examples, '\n')) {
+      text += fmt::format("  {}\n", example);
+    }
+    return text + fmt::format("\nSee 'man {}' for details.\n", page);
   }
 
   void give(const Setting& setting, const Value& value, const std::string& flag) {
@@ -331,14 +228,17 @@ class CommandLine {
     throw std::out_of_range("there is no option " + flag);
   }
 
-  /// Adds options, each to be given at most once; what follows a slash tells two of one flag apart.
-  /// A value that looks like the next option is refused, which CLI11 would swallow.
-  void add(CLI::App& app, const char* flags) {
-    for (const std::string& flag : CLI::detail::split(flags, ' ')) {
+  /// Adds options, each to be given at most once, and those for version and help. A value that
+  /// looks like the next option is refused, which CLI11 would swallow.
+  void add(CLI::App& app, const CommandFlags& flags) {
+    for (const std::string& flag : CLI::detail::split(flags.all, ' ')) {
+      if (flag.empty()) continue;
       const Setting& option = option_of(flag);
+      const std::string group = holds(flags.unlisted, flag) ? "" : group_of(flag);
       if (option.is_switch()) {
         app.add_flag_callback(option.flag, [&] { take(option, option.switches_on()); })
-            ->description(option.help());
+            ->description(option.help())
+            ->group(group);
         continue;
       }
       const std::string name = option.flag.substr(0, option.flag.find('/'));
@@ -355,14 +255,11 @@ class CommandLine {
       };
       app.add_option_function<std::string>(name, check_and_take)
           ->description(option.help())
-          ->type_name(option.accepts.called);
+          ->type_name(option.accepts.called)
+          ->group(group);
     }
-  }
-
-  void add_everywhere(CLI::App& app) {
-    app.set_version_flag("--version", version_text(), "Print the version");
-    app.set_help_flag("-h,--help", "Print this help");
-    add(app, everywhere);
+    app.set_version_flag("--version", version_text(), "Print the version")->group("Help");
+    app.set_help_flag("-h,--help", "Print this help")->group("Help");
   }
 
   Options options_;

@@ -2,34 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-
 #include "show/output.hpp"
 
 namespace tickstock::cli {
 
 namespace {
-
-/// A text on as many lines as the screen needs for it, all of them behind an indent of which the
-/// first one's is written already.
-std::string wrapped(const std::string& text, std::size_t indent, const Screen& screen) {
-  if (screen.width <= indent) return text + '\n';
-  const std::size_t width = screen.width - indent;
-  std::istringstream words(text);
-  std::string lines;
-  std::size_t used = 0;
-  for (std::string word; std::getline(words, word, ' ');) {
-    if (columns_of(word) > width) word = fitted(word, width);
-    if (used > 0 && used + 1 + columns_of(word) > width) {
-      lines += '\n' + std::string(indent, ' ');
-      used = 0;
-    }
-    if (used > 0) lines += ' ';
-    used += (used > 0 ? 1 : 0) + columns_of(word);
-    lines += word;
-  }
-  return lines + '\n';
-}
 
 /// `AAPL: $3.41 T, rank 1 of 7`.
 std::string headline(const sync::ExplainReport& report) {

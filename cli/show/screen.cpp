@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cwchar>
 #include <numeric>
+#include <sstream>
 
 #include "domain/text.hpp"
 #include "environment.hpp"
@@ -129,6 +130,25 @@ std::string fitted(std::string_view text, std::size_t width, bool right) {
     cut += each.bytes;
   }
   return cut + "…" + std::string(width - std::min(width, columns), ' ');
+}
+
+std::string wrapped(const std::string& text, std::size_t indent, const Screen& screen) {
+  if (screen.width <= indent) return text + '\n';
+  const std::size_t width = screen.width - indent;
+  std::istringstream words(text);
+  std::string lines;
+  std::size_t used = 0;
+  for (std::string word; std::getline(words, word, ' ');) {
+    if (columns_of(word) > width) word = fitted(word, width);
+    if (used > 0 && used + 1 + columns_of(word) > width) {
+      lines += '\n' + std::string(indent, ' ');
+      used = 0;
+    }
+    if (used > 0) lines += ' ';
+    used += (used > 0 ? 1 : 0) + columns_of(word);
+    lines += word;
+  }
+  return lines + '\n';
 }
 
 std::vector<std::size_t> Table::widths(std::size_t limit) const {

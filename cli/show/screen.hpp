@@ -45,6 +45,10 @@ std::size_t columns_of(std::string_view text);
 /// The text in exactly so many columns: filled up with blanks, or cut, with … for what is missing.
 std::string fitted(std::string_view text, std::size_t width, bool right = false);
 
+/// Returns the text on as many lines as the screen needs for it, broken between words, each but the
+/// first behind an indent.
+std::string wrapped(const std::string& text, std::size_t indent, const Screen& screen);
+
 /// Rows of cells under a heading. Each column is as wide as its widest cell; where that is more
 /// than the screen has, the columns that may be cut share what is missing.
 class Table {

@@ -121,7 +121,9 @@ std::string help_of(const std::string& command) {
 
 Strings commands() {
   const std::string help = help_of("");
-  const auto names = matches(help.substr(help.find("\nSubcommands:")), "\n  ([a-z-]+)  ");
+  const auto names = matches(
+      help.substr(help.find("\nCommands:"), help.find("\n\nOutput:") - help.find("\nCommands:")),
+      "\n  ([a-z-]+)  ");
   REQUIRE(names.size() >= 10);
   return set_of(names);
 }

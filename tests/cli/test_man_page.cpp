@@ -24,7 +24,11 @@ Strings help_options(const std::string& command) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     std::smatch match;
     if (!std::regex_match(lines[i], match, form)) continue;
-    const std::string description = match[3].matched ? match[3].str() : lines.at(i + 1);
+    std::string description = match[3];
+    while (lines.at(i + 1).starts_with("     ")) {
+      ++i;
+      description += lines[i].substr(lines[i].find_first_not_of(' ') - 1);
+    }
     const auto standard = matches(description, "(\\([^()]*\\))$");
     options.insert(match[1].str() + " " + match[2].str() + " " +
                    (standard.empty() ? "" : standard.front()));
@@ -128,6 +132,51 @@ TEST_CASE("the man pages document exactly the options of each command, with thei
   for (const std::string& command : commands()) {
     INFO("command '" << command << "'");
     CHECK(page_options(page_of(command)) == help_options(command));
+  }
+}
+
+TEST_CASE("the help fits 80 columns, groups the options and ends with examples of the man page") {
+  const Strings groups{"Commands:", "Arguments:", "Plan:",       "Data:", "Events:",
+                       "Output:",   "Examples:",  "Connection:", "Help:"};
+  Strings all = commands();
+  all.insert("");
+  for (const std::string& command : all) {
+    INFO("command '" << command << "'");
+    const Names lines = lines_of(help_of(command));
+    CHECK(lines.back() ==
+          "See 'man tickstock-cache" + (command.empty() ? "" : "-" + command) + "' for details.");
+    std::string page = page_of(command).section_text("EXAMPLES");
+    page = std::regex_replace(page, std::regex(R"( \\e > +)"), " ");
+    bool in_examples = false;
+    std::size_t examples = 0;
+    for (const std::string& line : lines) {
+      INFO(line);
+      CHECK(line.size() <= 80);
+      if (line.ends_with(':')) CHECK(groups.contains(line));
+      if (in_examples && line.starts_with("  ")) {
+        CHECK_THAT(page, contains(line.substr(2)));
+        ++examples;
+      }
+      in_examples = line == "Examples:" || (in_examples && !line.empty());
+    }
+    CHECK(examples > 0);
+  }
+}
+
+TEST_CASE("options without effect are accepted but not listed") {
+  const Fixture fixture;
+  const std::map<std::string, Names> unlisted{
+      {"dry-run", {"--run-id=x", "--lock-wait=1", "--metrics-file=m", "--redis-url=redis://h"}},
+      {"status", {"--redis-url=redis://h", "--progress=never", "--timezone=UTC"}}};
+  for (const auto& [command, options] : unlisted) {
+    const std::string help = help_of(command);
+    for (const std::string& option : options) {
+      INFO(command << " " << option);
+      CHECK(help.find(option.substr(0, option.find('='))) == std::string::npos);
+      const ProcessResult result = fixture.run({command, option});
+      CHECK(result.err.find("unknown option") == std::string::npos);
+      CHECK(result.status != 64);
+    }
   }
 }
 

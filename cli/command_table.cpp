@@ -1,0 +1,289 @@
+#include "command_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <regex>
+
+#include "tables/schema.hpp"
+
+namespace tickstock::cli {
+
+namespace {
+
+constexpr std::int64_t largest_page = 1'000'000;
+constexpr std::int64_t longest_past = 36'500;
+
+/// No character that the command line of Redis could take for more, and not everybody's user.
+std::string check_redis_user(const std::string& value) {
+  if (value == "default") return "must not be default, the user of everybody who does not log in";
+  return check_word(value);
+}
+
+std::string check_day(const std::string& value) {
+  return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
+}
+
+/// A text that this pattern matches as a whole.
+Accepts like(const char* pattern, const char* problem, const std::string& called) {
+  const auto check = [=](const std::string& value) {
+    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
+  };
+  return text(check, called);
+}
+
+/// What a task takes besides the settings of a run.
+constexpr const char* task = "--as-of --dry-run --run-id --approve-plan --summary --format/run";
+
+/// The settings of a run that matter to what it plans and shows, and those of writing and waiting.
+constexpr const char* planning = "--market-cap-from --detailed-exitcode --full";
+constexpr const char* writing =
+    "--triggered-by --lock-wait --wait-for-eod --eod-timeout --max-universe-events --no-events "
+    "--metrics-file";
+
+constexpr const char* connecting = "--database-url --database-url-file --config --timeout";
+constexpr const char* redis = "--redis-url --redis-url-file";
+
+struct Group {
+  const char* title;
+  const char* flags;
+};
+
+constexpr std::array groups{
+    Group{"Arguments", "RUN_ID RUN_ID/undo SYMBOL UNIVERSE UNIVERSE/one"},
+    Group{"Plan", "--dry-run --run-id --approve-plan --triggered-by --lock-wait"},
+    Group{"Data",
+          "--as-of --as-of/past --timezone --market-cap-from --wait-for-eod --eod-timeout --from "
+          "--to --against --universe --symbol --of-run --days --limit --limit/events --offset "
+          "--after"},
+    Group{"Events", "--no-events --max-universe-events --discard --renumber"},
+    Group{"Connection",
+          "--database-url --database-url-file --redis-url --redis-url-file --config --timeout"}};
+
+}  // namespace
+
+bool holds(const std::string& flags, const std::string& flag) {
+  return (" " + flags + " ").find(" " + flag + " ") != std::string::npos;
+}
+
+std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
+  const auto own = [](const char* flag, const Field& field, const char* meaning,
+                      const Accepts& accepts = {}) {
+    return Setting{"", field, flag, meaning, accepts};
+  };
+  const Accepts file = text(nullptr, "FILE");
+  return {
+      own("-v,--verbose", &verbose, "Log more"),
+      own("-q,--quiet", &quiet, "Print nothing on success; log errors only"),
+      own("--database-url-file", &options.database_url_file,
+          "Read the URL of PostgreSQL from this file of mode 0600", file),
+      own("--redis-url-file", &options.redis_url_file,
+          "Read the URL of Redis from this file of mode 0600", file),
+      own("--config", &options.config_file, "Configuration in TOML (TICKSTOCK_CACHE_CONFIG)", file),
+      own("--dry-run", &options.dry_run, "Show what would change, and change nothing"),
+      own("--as-of", &options.as_of, "Day to compute for, YYYY-MM-DD (today)",
+          text(check_day, "DAY")),
+      own("--run-id", &options.run_id, "Unique name of the run (manual-cache-sync-XXXXXXXX)",
+          text(check_word, "ID")),
+      own("--approve-plan", &options.approve_plan,
+          "Run only if the plan has this digest, and override the guards",
+          like("[0-9a-f]{64}", "must be the 64 hexadecimal digits that a dry run prints",
+               "DIGEST")),
+      own("--summary", &options.summary, "Show one line for each universe, without names"),
+      own("--format/run", &options.listing,
+          "Format of the result; markdown for dry runs only (text)",
+          one_of({"text", "json", "markdown"})),
+      own("--print-sql", &options.print_sql, "Print the SQL instead of running it"),
+      own("--print-grants", &options.print_grants,
+          "Print the SQL that grants a role the privileges of the job",
+          text(tables::role_problem, "ROLE")),
+      own("--print-redis-acl", &options.print_redis_acl,
+          "Print the command that creates a Redis user for the job",
+          text(check_redis_user, "USER")),
+      own("RUN_ID", &options.run_id, "The run; the last one if omitted", text(check_word)),
+      own("RUN_ID/undo", &options.undo, "The run to undo; a unique prefix of its id is enough",
+          text(check_word)),
+      own("SYMBOL", &options.symbol, "The symbol", text(nullptr)),
+      own("UNIVERSE", &options.universe, "The universe", text(nullptr)),
+      own("UNIVERSE/one", &options.universe, "The universe; all of them if omitted", text(nullptr)),
+      own("--as-of/past", &options.as_of, "Past day, YYYY-MM-DD, answered from the journal",
+          text(check_day, "DAY")),
+      own("--universe", &options.changes.universe, "List the changes of this universe",
+          text(nullptr, "NAME")),
+      own("--symbol", &options.changes.symbol,
+          "List the changes that added, removed or moved this symbol", text(nullptr, "SYMBOL")),
+      own("--of-run", &options.run_id, "List the changes of this run; a unique prefix is enough",
+          text(check_word, "ID")),
+      own("--days", &options.page.days, "List only the last N days, of 24 hours each",
+          within(1, longest_past)),
+      own("--limit", &options.page.limit, "List at most N", within(1, largest_page)),
+      own("--offset", &options.page.offset, "Skip the first N", within(0, largest_page)),
+      own("--discard", &options.discard, "Drop this event unpublished, then deliver the rest",
+          like("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
+               "must be the id of an event, a UUID", "EVENT_ID")),
+      own("--renumber", &options.renumber,
+          "After a restore, first move pending events behind the stream's last id"),
+      own("--after", &options.after, "List the events after this id (0)",
+          within(0, std::numeric_limits<std::int64_t>::max())),
+      own("--limit/events", &options.most_events, "List at most N (1000)", within(1, largest_page)),
+      own("--from", &options.from, "First day, YYYY-MM-DD", text(check_day, "DAY")),
+      own("--to", &options.to, "Last day, YYYY-MM-DD", text(check_day, "DAY")),
+      own("--against", &options.against, "Another configuration file to compare with", file),
+      own("--format/csv", &options.listing, "Format of the result (text)",
+          one_of({"text", "json", "csv"})),
+      own("--example", &options.example,
+          "Print a configuration file with all settings and their defaults"),
+  };
+}
+
+const std::array<CommandRow, 18> command_table{{
+    {.name = "sync",
+     .description = "Bring all universes in line with the symbols table",
+     .examples = "tickstock-cache sync\n"
+                 "tickstock-cache sync -q --detailed-exitcode || status=$?",
+     .command = Command::task,
+     .flags = task},
+    {.name = "market-cap",
+     .description = "Update only the categories by market cap and the top lists",
+     .examples = "tickstock-cache market-cap --dry-run --as-of 2026-08-21",
+     .command = Command::task,
+     .flags = task,
+     .mode = Mode::market_cap},
+    {.name = "ipo",
+     .description = "Update only the recent listings",
+     .examples = "tickstock-cache ipo --dry-run --as-of 2026-08-21",
+     .command = Command::task,
+     .flags = task,
+     .mode = Mode::ipos,
+     .unlisted = "--market-cap-from"},
+    {.name = "themes",
+     .description = "Update only the universes that the configuration declares",
+     .examples = "tickstock-cache themes --dry-run --as-of 2026-08-21 --config sectors.toml",
+     .command = Command::task,
+     .flags = task,
+     .mode = Mode::themes},
+    {.name = "delisted",
+     .description = "Remove delisted symbols only",
+     .examples = "tickstock-cache delisted --as-of 2026-08-21 --run-id cleanup-1",
+     .command = Command::task,
+     .flags = task,
+     .mode = Mode::delisted},
+    {.name = "undo",
+     .description = "Undo what a run changed",
+     .examples = "tickstock-cache history --limit 2\n"
+                 "tickstock-cache undo night-2026-08-21 --dry-run --summary",
+     .command = Command::task,
+     .flags = "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run",
+     .mode = Mode::undo,
+     .unlisted = "--market-cap-from --wait-for-eod --eod-timeout",
+     .needed = "RUN_ID/undo",
+     .remedy = "the id of a run; 'tickstock-cache history' lists them"},
+    {.name = "dry-run",
+     .description = "Show what sync would change, and change nothing",
+     .examples = "tickstock-cache dry-run --as-of 2026-08-21 --summary",
+     .command = Command::task,
+     .flags = task,
+     .dry_run = true},
+    {.name = "init",
+     .description = "Create the program's own tables, and cache_entries if it is missing",
+     .examples = "tickstock-cache init\n"
+                 "tickstock-cache init --print-grants job > grants.sql",
+     .command = Command::init,
+     .flags = "--print-sql --print-grants --print-redis-acl"},
+    {.name = "status",
+     .description = "Show the record of a run",
+     .examples = "tickstock-cache status night-2026-08-21",
+     .command = Command::status,
+     .flags = "RUN_ID --format"},
+    {.name = "history",
+     .description = "List the last runs, or the changes of a universe or a symbol",
+     .examples = "tickstock-cache history --limit 5\n"
+                 "tickstock-cache history --symbol RWH --universe theme_space",
+     .command = Command::history,
+     .flags = "--universe --symbol --of-run --days --limit --offset --format/csv"},
+    {.name = "explain",
+     .description = "Show why a symbol is or is not in a universe",
+     .examples = "tickstock-cache explain IVO mid_cap\n"
+                 "tickstock-cache explain IVO mid_cap --as-of 2026-08-20",
+     .command = Command::explain,
+     .flags = "SYMBOL UNIVERSE/one --as-of/past --format",
+     .needed = "SYMBOL",
+     .remedy = "a symbol; see 'tickstock-cache explain --help'"},
+    {.name = "universes",
+     .description = "List the universes with type, size and last change",
+     .examples = "tickstock-cache universes",
+     .command = Command::universes,
+     .flags = "--format"},
+    {.name = "members",
+     .description = "List the members of a universe, today or on a past day",
+     .examples = "tickstock-cache members small_cap\n"
+                 "tickstock-cache members small_cap --as-of 2026-08-20",
+     .command = Command::members,
+     .flags = "UNIVERSE --as-of/past --format/csv",
+     .needed = "UNIVERSE",
+     .remedy = "the name of a universe; 'tickstock-cache universes' lists them"},
+    {.name = "check",
+     .description = "Check everything that a run needs, and write nothing",
+     .examples = "tickstock-cache check",
+     .command = Command::check,
+     .flags = "--format"},
+    {.name = "deliver",
+     .description = "Publish the events that are still pending",
+     .examples = "tickstock-cache deliver",
+     .command = Command::deliver,
+     .flags = "--discard --renumber"},
+    {.name = "events",
+     .description = "List the stored events after an id, oldest first",
+     .examples = "tickstock-cache events --after 19",
+     .command = Command::events,
+     .flags = "--after --limit/events --format"},
+    {.name = "replay",
+     .description = "Show how the universes would have changed over past days",
+     .examples = "tickstock-cache replay --from 2026-08-17 --to 2026-08-21 --against still.toml",
+     .command = Command::replay,
+     .flags = "--from --to --against --format/csv",
+     .needed = "--from --to",
+     .remedy = "--from and --to, the first and the last day; see 'tickstock-cache replay --help'"},
+    {.name = "config",
+     .description = "Show the effective settings and their origin",
+     .examples = "tickstock-cache config --example > tickstock-cache.toml",
+     .command = Command::config,
+     .flags = "--example --format"},
+}};
+
+CommandFlags flags_of(const CommandRow& row) {
+  const bool is_task = row.command == Command::task;
+  const bool reads_only = row.dry_run || (!is_task && row.command != Command::config);
+  const bool asks_redis =
+      !reads_only || row.command == Command::check || row.command == Command::deliver;
+  const bool has_days = is_task || row.command == Command::check ||
+                        row.command == Command::config || row.command == Command::explain ||
+                        row.command == Command::members || row.command == Command::replay;
+  const bool has_progress = is_task || row.command == Command::replay;
+  CommandFlags flags{row.flags, row.unlisted};
+  const auto add = [&flags](bool listed, const char* more) {
+    for (std::string* each : {&flags.all, &flags.unlisted}) {
+      if (!listed || each == &flags.all) *each += fmt::format(" {}", more);
+    }
+  };
+  if (is_task || row.command == Command::config) {
+    add(true, planning);
+    add(!row.dry_run, writing);
+  }
+  add(true, everywhere);
+  add(true, connecting);
+  add(asks_redis, redis);
+  add(has_days, "--timezone");
+  if (!has_progress) flags.unlisted += " --progress";
+  if (row.dry_run) flags.unlisted += " --dry-run --run-id";
+  return flags;
+}
+
+std::string group_of(const std::string& flag) {
+  const auto group = std::find_if(groups.begin(), groups.end(),
+                                  [&flag](const Group& each) { return holds(each.flags, flag); });
+  return group == groups.end() ? "Output" : group->title;
+}
+
+}  // namespace tickstock::cli
