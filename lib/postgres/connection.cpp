@@ -202,10 +202,14 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
   return outcome;
 }
 
-Result Connection::commit() {
+Result Connection::commit(std::vector<Statement> last) {
   const io::Settling settling(*patience_);
   warnings_->clear();
   try {
+    if (!last.empty()) {
+      last.push_back({"COMMIT", "COMMIT"});
+      return std::move(run_pipeline(std::move(last)).value().back());
+    }
     send({"COMMIT", "COMMIT"});
     return last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
   } catch (const Error& error) {
@@ -348,7 +352,9 @@ Deadline Connection::statement_deadline() const {
 }
 
 Error Connection::lost(const std::string& doing) const {
-  const std::string words = connection_ ? one_line(PQerrorMessage(connection_.get())) : "";
+  std::string words = connection_ ? one_line(PQerrorMessage(connection_.get())) : "";
+  // Where in a statement that was does not matter.
+  words = words.substr(0, words.find(" LINE "));
   return {ErrorKind::unavailable,
           fmt::format("{} failed: the connection to PostgreSQL was lost{}{}", doing,
                       words.empty() ? "" : ": ", words)};

@@ -219,9 +219,9 @@ class Connection {
   /// Gives up whatever has no answer by then. For an expendable connection.
   void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
 
-  /// Runs COMMIT, which a signal does not end. \throws Error (outcome_unknown) if the connection is
-  /// lost meanwhile, or no answer comes in time.
-  Result commit();
+  /// Runs COMMIT, after other statements in the same round trip; a signal does not end it. \throws
+  /// Error (outcome_unknown) if the connection is lost meanwhile, or no answer comes in time.
+  Result commit(std::vector<Statement> last = {});
   /// Returns the server's warning at the last COMMIT, such as that a standby may not have it.
   [[nodiscard]] std::string commit_warning() const {
     return warnings_->empty() ? "" : warnings_->back();

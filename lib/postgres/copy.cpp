@@ -91,6 +91,24 @@ void CopyOut::finish() {
   while (advance()) connection_.wait(POLLIN, deadline_, statement_.doing);
 }
 
+void CopyOut::finish_in_turn(CopyOut& first, CopyOut& second,
+                             const std::function<void()>& between) {
+  Connection& connection = first.connection_;
+  first.deadline_ = connection.statement_deadline();
+  const std::string both = first.statement_.sql + ";" + second.statement_.sql;
+  if (PQsendQuery(connection.connection_.get(), both.c_str()) != 1) {
+    throw connection.lost(first.statement_.doing);
+  }
+  first.running_ = true;
+  first.ends_with_command_ = true;
+  connection.flush(first.deadline_, first.statement_.doing);
+  first.finish();
+  second.deadline_ = connection.statement_deadline();
+  second.running_ = true;
+  between();
+  second.finish();
+}
+
 std::optional<Error> CopyOut::finish_both(CopyOut& first, CopyOut& second,
                                           std::chrono::milliseconds longest_silence) {
   std::optional<Error> failure;
@@ -145,6 +163,8 @@ bool CopyOut::advance() {
       deadline_ = connection_.statement_deadline();
     } else if (result.failed()) {
       failure_ = error_of(result, statement_.doing);
+    } else if (ends_with_command_) {
+      break;
     }
   }
   running_ = false;

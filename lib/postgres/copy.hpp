@@ -32,6 +32,10 @@ class CopyOut {
   /// Hands over everything. \throws Error.
   void finish();
 
+  /// Sends both in one message, for one connection to answer in turn, and hands over everything.
+  /// \param between is called when the first has ended. \throws Error.
+  static void finish_in_turn(CopyOut& first, CopyOut& second, const std::function<void()>& between);
+
   /// Hands over both as they arrive. Once the first has ended, the second fails if nothing arrives
   /// for `longest_silence`. \return the failure of the second, which does not end the first.
   /// \throws Error if the first fails or a signal comes.
@@ -48,6 +52,7 @@ class CopyOut {
   io::Deadline deadline_ = io::Deadline::never();
   bool running_ = false;
   bool has_rows_ = false;
+  bool ends_with_command_ = false;  ///< another one follows in the same message
   std::optional<Error> failure_;
 };
 

@@ -28,6 +28,22 @@ Statement settings_of(const ConnectionSettings& connection, const TransactionOpt
   return statement;
 }
 
+Statement beginning(bool read_committed, bool read_only) {
+  return {"beginning a transaction",
+          fmt::format("BEGIN ISOLATION LEVEL {}{}",
+                      read_committed ? "READ COMMITTED" : "REPEATABLE READ",
+                      read_only ? " READ ONLY" : "")};
+}
+
+// A utility command: it takes no snapshot.
+const Statement search_path{"setting up the transaction",
+                            "SET LOCAL search_path = pg_catalog, pg_temp"};
+
+void require_committed(const Result& result) {
+  if (std::string_view(PQcmdStatus(result.get())) == "COMMIT") return;
+  throw Error(ErrorKind::failed, "PostgreSQL rolled the transaction back instead of committing it");
+}
+
 }  // namespace
 
 Transaction::Transaction(Connection& connection, TransactionOptions options,
@@ -41,12 +57,24 @@ Transaction::Transaction(Connection& connection, TransactionOptions options,
   }
 }
 
+std::vector<Statement> Transaction::statements_ahead() const {
+  if (options_.ahead.empty()) return {};
+  std::vector<Statement> statements{
+      beginning(true, false),
+      search_path,
+      {"trying the lock",
+       "SELECT set_config($1, pg_try_advisory_xact_lock($2::bigint)::text, true)",
+       {std::string(lock_setting), std::to_string(options_.lock.value())}},
+      settings_of(connection_.settings(), options_)};
+  statements.insert(statements.end(), options_.ahead.begin(), options_.ahead.end());
+  statements.push_back({"COMMIT", "COMMIT"});
+  return statements;
+}
+
 void Transaction::begin(const std::vector<Statement>& first) {
-  std::vector<Statement> statements;
-  statements.push_back({"beginning a transaction",
-                        fmt::format("BEGIN ISOLATION LEVEL {}{}",
-                                    options_.read_committed ? "READ COMMITTED" : "REPEATABLE READ",
-                                    options_.read_only ? " READ ONLY" : "")});
+  std::vector<Statement> statements = statements_ahead();
+  const std::size_t ahead = statements.size();
+  statements.push_back(beginning(options_.read_committed, options_.read_only));
   if (options_.snapshot) {
     // It takes no parameters. PostgreSQL's names for snapshots are hexadecimal digits and dashes.
     const std::string& name = options_.snapshot->name;
@@ -56,9 +84,7 @@ void Transaction::begin(const std::vector<Statement>& first) {
     statements.push_back(
         {"taking the snapshot of another transaction", "SET TRANSACTION SNAPSHOT '" + name + "'"});
   }
-  // A utility command: it takes no snapshot.
-  statements.push_back(
-      {"setting up the transaction", "SET LOCAL search_path = pg_catalog, pg_temp"});
+  statements.push_back(search_path);
   const std::size_t lock = statements.size();
   if (options_.lock) {
     statements.push_back({"trying the lock",
@@ -80,6 +106,15 @@ void Transaction::begin(const std::vector<Statement>& first) {
   const auto own = static_cast<std::ptrdiff_t>(statements.size());
   statements.insert(statements.end(), first.begin(), first.end());
   PipelineOutcome outcome = connection_.run_pipeline(std::move(statements));
+  if (ahead > 0 && outcome.results.size() >= ahead) {
+    require_committed(outcome.results[ahead - 1]);
+    constexpr std::size_t before = 4;
+    had_lock_ahead_ = outcome.results[2].view(0, 0) == "true";
+    for (std::size_t i = before; i + 1 < ahead; ++i) {
+      ahead_results_.push_back(std::move(outcome.results[i]));
+    }
+    options_.ahead.clear();
+  }
   if (outcome.failure && options_.export_snapshot && outcome.failure->index == snapshot &&
       connection_.usable()) {
     // A server that can't export snapshots is read through one connection.
@@ -103,14 +138,10 @@ Transaction::~Transaction() {
   if (open_) connection_.rollback();
 }
 
-void Transaction::commit() {
+void Transaction::commit(std::vector<Statement> last) {
   open_ = false;
   try {
-    const Result result = connection_.commit();
-    if (std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
-      throw Error(ErrorKind::failed,
-                  "PostgreSQL rolled the transaction back instead of committing it");
-    }
+    require_committed(connection_.commit(std::move(last)));
   } catch (const Error&) {
     connection_.rollback();
     throw;
@@ -122,6 +153,16 @@ std::vector<Result> read_at_once(Connection& connection, TransactionOptions opti
   options.read_only = true;
   statements.push_back({"ROLLBACK", "ROLLBACK"});
   Transaction transaction(connection, std::move(options), statements);
+  transaction.first_results_.pop_back();
+  return std::move(transaction.first_results_);
+}
+
+std::vector<Result> write_at_once(Connection& connection, TransactionOptions options,
+                                  std::vector<Statement> statements) {
+  statements.push_back({"COMMIT", "COMMIT"});
+  Transaction transaction(connection, std::move(options), statements);
+  transaction.open_ = false;
+  require_committed(transaction.first_results_.back());
   transaction.first_results_.pop_back();
   return std::move(transaction.first_results_);
 }

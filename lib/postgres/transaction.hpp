@@ -41,12 +41,23 @@ struct TransactionOptions {
   std::vector<std::pair<std::string_view, std::string>> settings = {};
   /// How long the transaction may be idle, beyond the time of a statement.
   std::chrono::milliseconds idle_time{0};
+  /// Statements that are committed before this transaction begins, in the same round trip: in a
+  /// READ COMMITTED transaction that tries the same lock and tells them by the setting
+  /// lock_setting, `true` or `false`, whether it was free.
+  std::vector<Statement> ahead = {};
 };
+
+inline constexpr std::string_view lock_setting = "tickstock_cache.has_lock";
 
 /// Runs statements in a transaction of their own that only reads, all of it in one round trip.
 /// \throws Error.
 std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
                                  std::vector<Statement> statements);
+
+/// Runs statements in a transaction of their own, all of it and the COMMIT in one round trip.
+/// \throws Error.
+std::vector<Result> write_at_once(Connection& connection, TransactionOptions options,
+                                  std::vector<Statement> statements);
 
 /// A transaction that rolls back unless it was committed. All its settings are local, so that it
 /// works through a transaction pooler: search_path (pg_catalog first, temporary tables last),
@@ -64,6 +75,11 @@ class Transaction {
   /// Returns the results of the statements that ran with the beginning.
   [[nodiscard]] const std::vector<Result>& first_results() const { return first_results_; }
 
+  /// Returns the results of the statements that were committed ahead.
+  [[nodiscard]] const std::vector<Result>& ahead_results() const { return ahead_results_; }
+  /// Returns whether the lock was free for them.
+  [[nodiscard]] bool had_lock_ahead() const { return had_lock_ahead_; }
+
   /// Returns whether the lock was free.
   [[nodiscard]] bool has_lock() const { return has_lock_; }
 
@@ -77,21 +93,26 @@ class Transaction {
     return connection_.run_pipeline(std::move(statements));
   }
 
-  /// Commits. The server answers the COMMIT of a failed transaction with success and the tag
-  /// ROLLBACK, so only the tag COMMIT counts. \throws Error (outcome_unknown) if the connection is
-  /// lost meanwhile.
-  void commit();
+  /// Commits, after more statements in the same round trip. The server answers the COMMIT of a
+  /// failed transaction with success and the tag ROLLBACK, so only the tag COMMIT counts. \throws
+  /// Error (outcome_unknown) if the connection is lost meanwhile.
+  void commit(std::vector<Statement> last = {});
 
  private:
   friend std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
                                           std::vector<Statement> statements);
+  friend std::vector<Result> write_at_once(Connection& connection, TransactionOptions options,
+                                           std::vector<Statement> statements);
 
   void begin(const std::vector<Statement>& first);
+  [[nodiscard]] std::vector<Statement> statements_ahead() const;
 
   Connection& connection_;
   TransactionOptions options_;
+  std::vector<Result> ahead_results_;
   std::vector<Result> first_results_;
   std::optional<ExportedSnapshot> snapshot_;
+  bool had_lock_ahead_ = false;
   bool has_lock_ = false;
   bool open_ = true;
 };

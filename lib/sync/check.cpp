@@ -153,7 +153,8 @@ class Preflight {
            " can't be read");
       return;
     }
-    const auto newest = tables::newest_price_day(transaction, environment_.tables, market);
+    const auto newest = tables::newest_price_day(
+        transaction.run_pipeline(tables::ask_newest_prices(environment_.tables, market)).value());
     if (!newest) {
       warn(environment_.tables.prices.shown() + " has no row of the largest symbols");
       return;

@@ -44,8 +44,9 @@ class DayEnd {
  private:
   bool in_prices(postgres::Connection& connection) {
     postgres::Transaction transaction(connection,
-                                      {.read_only = true, .timezone = environment_.timezone});
-    return tables::has_recent_prices(transaction, environment_.tables, day_, 1);
+                                      {.read_only = true, .timezone = environment_.timezone},
+                                      {tables::ask_recent_prices(environment_.tables, day_, 1)});
+    return transaction.first_results().front().rows() > 0;
   }
 
   bool in_lists() {

@@ -86,11 +86,15 @@ ExplainReport explain(const std::string& symbol, const std::optional<std::string
 
   ExplainReport report{symbol};
   std::vector<Explanation> explanations;
+  const bool has_past = tables::has(database, Need::read_own_tables);
   {
-    postgres::Transaction transaction(database.connection,
-                                      {.read_only = true,
-                                       .timezone = environment.timezone,
-                                       .settings = tables::wanted_entries(policy)});
+    postgres::Transaction transaction(
+        database.connection,
+        {.read_only = true,
+         .timezone = environment.timezone,
+         .settings = tables::wanted_entries(policy)},
+        has_past ? tables::ask_past(environment.tables, environment.retention)
+                 : std::vector<postgres::Statement>());
     tables::Reading reading;
     tables::Sources read = tables::read_sources(
         transaction, nullptr, environment.tables, database.catalog,
@@ -100,13 +104,10 @@ ExplainReport explain(const std::string& symbol, const std::optional<std::string
     const SymbolId id = market.symbols().intern(symbol);
     if (id >= known.size() || !known[id]) report.known_symbols = names_of(known, market);
 
-    const bool has_past = tables::has(database, Need::read_own_tables);
     std::vector<Waiting> waiting;
     std::map<std::string, tables::Arrival> arrivals;
     if (has_past) {
-      waiting = tables::read_past(transaction, environment.tables, environment.retention,
-                                  market.symbols())
-                    .waiting;
+      waiting = tables::past_of(transaction.first_results(), market.symbols()).waiting;
       for (auto& each : tables::read_arrivals(transaction, environment.tables, symbol, universe)) {
         arrivals.emplace(each.universe, each);
       }

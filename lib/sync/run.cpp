@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "sync/planning.hpp"
 #include "sync/run_state.hpp"
@@ -85,7 +86,6 @@ Report Run::execute() {
 
 void Run::work() {
   prepare();
-  if (report_.has_outbox && !options_.dry_run) open_record();
   attempt_until_settled();
   if (report_.committed && options_.events) publish();
   if (report_.committed && report_.has_outbox) tidy();
@@ -93,7 +93,7 @@ void Run::work() {
 
 void Run::prepare() {
   postgres::ConnectionSettings database = environment_.database;
-  database.application_name = application_name();
+  database.application_name = application_name(0);
   database_ =
       tables::Database{postgres::Connection::open(database, patience_), environment_.tables};
   look_around();
@@ -159,23 +159,21 @@ postgres::TransactionOptions Run::joinable(postgres::TransactionOptions options)
   return options;
 }
 
-std::unique_ptr<postgres::Transaction> Run::begin_locked(milliseconds lock_wait, bool reads) {
+std::unique_ptr<postgres::Transaction> Run::begin_locked() {
+  const milliseconds lock_wait =
+      has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait;
   const io::Deadline deadline = patience_.step(lock_wait);
   for (bool waited = false;; waited = true) {
-    std::unique_ptr<postgres::Transaction> transaction;
     try {
-      transaction = try_lock(reads);
+      const bool had_record = has_record_;
+      if (auto transaction = try_lock()) return transaction;
+      if (has_record_ && !had_record) return begin_locked();
     } catch (const Error&) {
       // The time for the whole command may also end while the lock is asked for once more.
       if (!waited || !patience_.ran_out() || patience_.signalled()) throw;
       throw_locked(lock_wait);
     }
-    if (transaction->has_lock()) {
-      had_lock_ = true;
-      return transaction;
-    }
     // Waiting inside would keep a snapshot older than the other run's COMMIT.
-    transaction.reset();
     if (!patience_.pause(std::min(pause_between_tries, deadline.left()))) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
     }
@@ -183,15 +181,38 @@ std::unique_ptr<postgres::Transaction> Run::begin_locked(milliseconds lock_wait,
   }
 }
 
-std::unique_ptr<postgres::Transaction> Run::try_lock(bool reads) {
-  const postgres::TransactionOptions options{.timezone = environment_.timezone,
-                                             .lock = database_->run_lock(),
-                                             .application_name = application_name()};
-  auto transaction = std::make_unique<postgres::Transaction>(database_->connection,
-                                                             reads ? joinable(options) : options);
+std::unique_ptr<postgres::Transaction> Run::try_lock() {
+  postgres::TransactionOptions options{.timezone = environment_.timezone,
+                                       .lock = database_->run_lock(),
+                                       .application_name = application_name(1)};
+  const bool opens = report_.has_outbox && !has_record_;
+  if (opens) {
+    options.ahead =
+        tables::opening_run(environment_.tables, record(), environment_.program_version);
+  }
+  auto transaction = std::make_unique<postgres::Transaction>(
+      database_->connection, joinable(std::move(options)), first_questions());
   // Where no snapshot can be exported, it is not tried again with every look at the lock.
-  if (reads && !transaction->snapshot()) companion_.reset();
+  if (!transaction->snapshot()) companion_.reset();
+  if (opens && tables::is_opened(*transaction, environment_.tables, options_.run_id)) {
+    had_lock_ = true;
+    has_record_ = true;
+    announce_trigger();
+  }
+  // Another run may come in between the two transactions.
+  if (!transaction->has_lock() || (report_.has_outbox && !has_record_)) return nullptr;
+  had_lock_ = true;
   return transaction;
+}
+
+std::vector<postgres::Statement> Run::first_questions() const {
+  std::vector<postgres::Statement> questions;
+  if (can_read_history_) questions = tables::ask_past(environment_.tables, environment_.retention);
+  const std::optional<int>& max_age = options_.policy.guards.max_data_age_days;
+  if (max_age && !options_.undo) {
+    questions.push_back(tables::ask_recent_prices(environment_.tables, *report_.as_of, *max_age));
+  }
+  return questions;
 }
 
 void Run::throw_locked(milliseconds lock_wait) {
@@ -206,26 +227,6 @@ void Run::throw_locked(milliseconds lock_wait) {
   throw Error(ErrorKind::locked, "another run holds the lock" +
                                      (holder.empty() ? "" : ": " + holder) + "; " +
                                      advice_on_waiting(lock_wait, ran_out));
-}
-
-void Run::open_record() {
-  for (int attempt = 1;; ++attempt) {
-    try {
-      const auto transaction = begin_locked(options_.lock_wait, false);
-      tables::open_run(*transaction, environment_.tables, record(), environment_.program_version);
-      transaction->commit();
-      break;
-    } catch (const Error& error) {
-      // Whether the record is there or not, no entry was written.
-      if (error.kind() == ErrorKind::outcome_unknown) {
-        throw Error(ErrorKind::unavailable,
-                    "the connection was lost while the record of the run was opened; run again");
-      }
-      if (error.kind() != ErrorKind::retryable || attempt == max_attempts) throw;
-    }
-  }
-  has_record_ = true;
-  announce_trigger();
 }
 
 void Run::attempt_until_settled() {
@@ -259,20 +260,20 @@ void Run::attempt_until_settled() {
 void Run::attempt() {
   static_cast<Attempt&>(report_) = Attempt();
   step_ = 0;
-  begin_step(1);
   if (options_.dry_run) {
+    begin_step(1);
     postgres::Transaction transaction(
-        database_->connection, joinable({.read_only = true, .timezone = environment_.timezone}));
+        database_->connection, joinable({.read_only = true, .timezone = environment_.timezone}),
+        first_questions());
     make_plan(transaction);
     report_.status = RunStatus::completed;
     report_.approval = approval(options_, report_);
     require_approval(report_, options_);
     return;
   }
-  const auto transaction = begin_locked(
-      has_record_ ? std::max(options_.lock_wait, patience_for_main_lock) : options_.lock_wait,
-      true);
+  const auto transaction = begin_locked();
   announce_trigger();
+  begin_step(1);
   make_plan(*transaction);
   require_approval(report_, options_);
   apply(*transaction);
@@ -291,10 +292,12 @@ void Run::make_plan(postgres::Transaction& transaction) {
                         : options_.policy.columns()},
       reading_);
   companion.reset();
+  const std::span answers(transaction.first_results());
   tables::Past past;
   if (can_read_history_) {
-    past = tables::read_past(transaction, names, environment_.retention, market.symbols());
+    past = tables::past_of(answers.first(tables::statements_of_past), market.symbols());
   }
+  has_old_events_ = past.has_old_events;
   standing_ = {};
   if (can_read_history_ && !options_.dry_run) {
     standing_ = tables::compare_states(transaction, names, past.states, entries, market.symbols());
@@ -305,13 +308,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
                                to_string(*past.last_as_of));
   }
   const GuardLimits& limits = options_.policy.guards;
-  const bool fresh =
-      !limits.max_data_age_days || options_.undo ||
-      tables::has_recent_prices(transaction, names, *report_.as_of, *limits.max_data_age_days);
-
-  if (options_.measure && tables::has(*database_, tables::Need::read_prices)) {
-    report_.newest_prices = tables::newest_price_day(transaction, names, market);
-  }
+  const bool fresh = !limits.max_data_age_days || options_.undo || answers.back().rows() > 0;
 
   Plan plan = plan_of(transaction, market, entries, past);
   const auto described = described_symbols(plan, market, options_.policy.ipo_days);
@@ -356,18 +353,18 @@ Plan Run::plan_of(postgres::Transaction& transaction, Market& market, const Entr
 }
 
 void Run::begin_step(int step) {
-  if (step == step_) return;
+  if (step <= step_) return;
   step_ = step;
   observer_.step(step, events::step_names[static_cast<std::size_t>(step - 1)]);
   announce(events::progress, step, step - 1);
 }
 
-std::string Run::application_name() const {
+std::string Run::application_name(int step) const {
   // PostgreSQL keeps 63 bytes; the step at the end must be among them.
   constexpr std::size_t longest_id = 63 - sizeof("tickstock-cache  3/5") + 1;
   if (options_.dry_run) return "tickstock-cache dry-run";
   const std::string id = options_.run_id.substr(0, longest_id);
-  return "tickstock-cache " + id + (step_ > 0 ? " " + std::to_string(step_) + "/5" : "");
+  return "tickstock-cache " + id + (step > 0 ? " " + std::to_string(step) + "/5" : "");
 }
 
 }  // namespace tickstock::sync

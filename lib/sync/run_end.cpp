@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <span>
 
 #include "domain/text.hpp"
 #include "sync/delivery.hpp"
@@ -8,6 +9,7 @@
 #include "tables/entries.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
+#include "tables/schema.hpp"
 #include "tables/waiting.hpp"
 
 namespace tickstock::sync {
@@ -45,37 +47,63 @@ void Run::apply(postgres::Transaction& transaction) {
                               options_.policy.ipo_days);
   const tables::WriteContext context{environment_.tables, snapshot.market,    reasons,
                                      options_.run_id,     report_.written_at, report_.has_outbox};
-  if (!snapshot.plan.empty() || !standing_.edits.empty()) tables::prepare_writing(transaction);
-  if (!standing_.edits.empty()) {
-    transaction.run_pipeline(tables::journal_edits(context, standing_.edits)).value();
+  tables::Writes writes{.opening = {},
+                        .tasks = snapshot.plan.tasks,
+                        .begin_task =
+                            [this](const TaskPlan& task) {
+                              begin_step(step_of(task.task));
+                              return application_name(step_of(task.task));
+                            },
+                        .closing = [this, &context] { return closing(context); }};
+  if (options_.measure && tables::has(*database_, tables::Need::read_prices)) {
+    writes.opening = tables::ask_newest_prices(environment_.tables, snapshot.market);
   }
-  for (std::size_t i = 0; i < snapshot.plan.tasks.size(); ++i) {
-    const TaskPlan& task = snapshot.plan.tasks[i];
-    TaskReport& task_report = report_.tasks[i];
-    begin_step(step_of(task.task));
-    if (const auto error = tables::write_task(transaction, context, task, application_name())) {
-      if (options_.approve_plan) throw Error(*error);
-      task_report.error = error->what();
-      task_report.changes.clear();
-      continue;
+  const std::size_t questions = writes.opening.size();
+  const auto open_with = [&writes](std::vector<postgres::Statement> statements) {
+    for (postgres::Statement& each : statements) writes.opening.push_back(std::move(each));
+  };
+  if (!snapshot.plan.empty() || !standing_.edits.empty()) open_with(tables::preparing_to_write());
+  open_with(tables::journal_edits(context, standing_.edits));
+  std::size_t first = 0;
+  for (bool written = false; !written;) {
+    const tables::Written outcome = tables::write_tasks(transaction, context, writes, first);
+    if (!writes.opening.empty()) {
+      const std::span answers(outcome.opening);
+      report_.newest_prices = tables::newest_price_day(answers.first(questions));
+      writes.opening.clear();
     }
-    if (!options_.events) continue;
-    for (Message& message :
-         events::task_events(options_.run_id, context.written_at, task, snapshot.plan.waiting,
-                             snapshot.market, options_.policy.ipo_days,
-                             options_.max_universe_events, report_.universe_events_omitted)) {
-      report_.messages.push_back(std::move(message));
-    }
+    written = !outcome.failure;
+    if (written) break;
+    const auto& [failed, error] = *outcome.failure;
+    if (options_.approve_plan) throw Error(error);
+    report_.tasks[failed].error = error.what();
+    report_.tasks[failed].changes.clear();
+    first = failed + 1;
   }
+}
+
+std::vector<postgres::Statement> Run::closing(const tables::WriteContext& context) {
+  const Snapshot& snapshot = *report_.snapshot;
+  report_.messages.clear();
+  report_.universe_events_omitted = {};
   report_.status = RunStatus::completed;
-  for (const TaskReport& task : report_.tasks) {
-    if (task.error) report_.status = RunStatus::completed_with_errors;
+  for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
+    if (report_.tasks[i].error) {
+      report_.status = RunStatus::completed_with_errors;
+    } else if (options_.events) {
+      for (Message& message :
+           events::task_events(options_.run_id, context.written_at, snapshot.plan.tasks[i],
+                               snapshot.plan.waiting, snapshot.market, options_.policy.ipo_days,
+                               options_.max_universe_events, report_.universe_events_omitted)) {
+        report_.messages.push_back(std::move(message));
+      }
+    }
   }
   if (options_.events) {
     report_.messages.push_back(events::sync_completed(record(), clock_.now()));
   }
   events::require_sendable(report_.messages);
-  if (!report_.has_outbox) return;
+  if (!report_.has_outbox) return {};
   // A task that failed leaves its universes as they were, and who waits for them.
   std::set<std::string_view> unwritten;
   for (const auto& universe : snapshot.plan.universes) {
@@ -108,7 +136,7 @@ void Run::apply(postgres::Transaction& transaction) {
     closing.push_back(tables::store_states(environment_.tables, options_.run_id,
                                            {changed.begin(), changed.end()}, standing_.kept));
   }
-  transaction.run_pipeline(std::move(closing)).value();
+  return closing;
 }
 
 void Run::commit(postgres::Transaction& transaction) {
@@ -160,11 +188,14 @@ void Run::publish() {
   std::optional<Error> failure;
   if (report_.has_outbox) {
     const io::Deadline deadline = patience_.step(environment_.redis.publish_timeout);
-    OldEvents old = give_up_old_events(*database_, application_name(),
-                                       environment_.retention.outbox_max_age, deadline, patience_);
+    OldEvents old;
+    if (has_old_events_) {
+      old = give_up_old_events(*database_, application_name(step_),
+                               environment_.retention.outbox_max_age, deadline, patience_);
+    }
     if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
-    const Delivery delivery =
-        deliver(*database_, application_name(), publisher, deadline, patience_, options_.run_id);
+    const Delivery delivery = deliver(*database_, application_name(step_), publisher, deadline,
+                                      patience_, options_.run_id);
     if (old.reconnected || delivery.reconnected) require_still_committed();
     // What is not known counts as pending, so that nobody takes it for delivered.
     report_.events_pending = std::min<std::uint64_t>(
@@ -219,7 +250,14 @@ void Run::tidy() {
   // Whoever wants the run to end now does not care for old rows.
   if (patience_.ending()) return;
   try {
-    tables::prune(*database_, environment_.retention);
+    std::vector<postgres::Statement> statements =
+        tables::pruning(environment_.tables, environment_.retention);
+    const bool counts = options_.measure;
+    if (counts) statements.push_back(tables::asking_for_pending(environment_.tables, {}));
+    if (statements.empty()) return;
+    const std::vector<postgres::Result> answers =
+        postgres::write_at_once(database_->connection, {.read_committed = true}, statements);
+    if (counts) report_.outbox_pending = static_cast<std::uint64_t>(answers.back().integer(0, 0));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return;
     report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
@@ -227,7 +265,8 @@ void Run::tidy() {
 }
 
 void Run::measure() {
-  if (!options_.measure || !report_.has_outbox || !database_ || !database_->connection.usable())
+  if (!options_.measure || report_.outbox_pending || !report_.has_outbox || !database_ ||
+      !database_->connection.usable())
     return;
   const io::Settling settling(patience_);
   try {

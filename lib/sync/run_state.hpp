@@ -11,6 +11,7 @@
 #include "postgres/transaction.hpp"
 #include "sync/run.hpp"
 #include "tables/catalog.hpp"
+#include "tables/entries.hpp"
 #include "tables/journal.hpp"
 #include "tables/market_reader.hpp"
 #include "tables/waiting.hpp"
@@ -36,23 +37,24 @@ class Run {
   /// Reads the catalog, and requires what the run needs of it.
   void look_around();
   void open_companion();
-  void open_record();
   void attempt_until_settled();
   void attempt();
   void make_plan(postgres::Transaction& transaction);
   /// The plan of the mode. \param market gets the names that only the journal knows
   [[nodiscard]] Plan plan_of(postgres::Transaction& transaction, Market& market,
                              const Entries& entries, const tables::Past& past);
-  /// \param reads whether the tables are read in it, which a companion may help with
-  std::unique_ptr<postgres::Transaction> begin_locked(std::chrono::milliseconds lock_wait,
-                                                      bool reads);
-  /// Begins a transaction and tries the lock once.
-  std::unique_ptr<postgres::Transaction> try_lock(bool reads);
+  /// Begins the main transaction, which holds the lock; the record of the run is opened before.
+  std::unique_ptr<postgres::Transaction> begin_locked();
+  /// Tries that once. \return null where the lock was taken
+  std::unique_ptr<postgres::Transaction> try_lock();
   [[noreturn]] void throw_locked(std::chrono::milliseconds lock_wait);
+  /// What is asked as the main transaction begins, since it depends on nothing that it reads.
+  [[nodiscard]] std::vector<postgres::Statement> first_questions() const;
   /// Makes a transaction one that a companion, where there is one, can join.
   [[nodiscard]] postgres::TransactionOptions joinable(postgres::TransactionOptions options) const;
   void begin_step(int step);
-  [[nodiscard]] std::string application_name() const;
+  /// What the connection calls itself at a step; 0 for none.
+  [[nodiscard]] std::string application_name(int step) const;
 
   // day_end.cpp
   /// \return whether it took any time.
@@ -60,6 +62,8 @@ class Run {
 
   // run_end.cpp: what is written, and what is said of it
   void apply(postgres::Transaction& transaction);
+  /// What is written after the tasks.
+  [[nodiscard]] std::vector<postgres::Statement> closing(const tables::WriteContext& context);
   void commit(postgres::Transaction& transaction);
   [[nodiscard]] bool find_outcome();
   void publish();
@@ -109,6 +113,7 @@ class Run {
   bool has_record_ = false;
   bool has_trigger_ = false;
   bool can_read_history_ = false;
+  bool has_old_events_ = false;  ///< that have been pending for too long
 };
 
 }  // namespace tickstock::sync

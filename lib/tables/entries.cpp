@@ -179,10 +179,10 @@ SELECT universe::text, cache_type::text,
 
 }  // namespace
 
-void prepare_writing(Transaction& transaction) {
+std::vector<Statement> preparing_to_write() {
   // A `timestamp` column shows UTC, whatever the zone of the as-of day.
-  const Statement zone{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"};
-  transaction.run_pipeline({zone, {"choosing a compression", compression_sql}}).value();
+  return {{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"},
+          {"choosing a compression", compression_sql}};
 }
 
 std::vector<Statement> journal_edits(const WriteContext& context, const std::vector<Edit>& edits) {
@@ -202,43 +202,74 @@ std::vector<Statement> journal_edits(const WriteContext& context, const std::vec
   return statements;
 }
 
-std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
-                                const TaskPlan& task, const std::string& application_name) {
-  const std::vector<EntryWrite>& writes = task.writes;
-  if (writes.empty()) return std::nullopt;
-  // The journal's lines come while the entries are as before, then the entries.
-  constexpr std::size_t first_line = 2;
-  const std::size_t first_write = first_line + (context.journal ? writes.size() : 0);
-  const std::size_t end = first_write + writes.size();
-  std::size_t next = 0;
-  const auto make = [&]() -> std::optional<Statement> {
-    const std::size_t at = next++;
-    if (at == 0) {
-      return Statement{
-          "naming the step", "SELECT set_config('application_name', $1, true)", {application_name}};
-    }
-    if (at == 1) return Statement{"opening a savepoint", "SAVEPOINT task"};
-    if (at < first_write) return journal_statement(context, task.task, writes[at - first_line]);
-    if (at < end) return write_statement(context, writes[at - first_write]);
-    if (at == end) return Statement{"releasing a savepoint", "RELEASE SAVEPOINT task"};
-    return std::nullopt;
+Written write_tasks(Transaction& transaction, const WriteContext& context, const Writes& writes,
+                    std::size_t first) {
+  struct Step {
+    std::function<std::optional<Statement>()> make;
+    const EntryWrite* write = nullptr;  ///< the one that it writes
+    std::size_t task = 0;
   };
-  const PipelineOutcome outcome = transaction.connection().run_pipeline(make);
+  std::vector<Step> steps;
+  const auto add = [&steps](Statement statement) {
+    steps.push_back({[statement = std::move(statement)] { return statement; }});
+  };
+  for (const Statement& each : writes.opening) add(each);
+  for (std::size_t i = first; i < writes.tasks.size(); ++i) {
+    const TaskPlan& task = writes.tasks[i];
+    steps.push_back({[&writes, &task]() -> std::optional<Statement> {
+      const std::string name = writes.begin_task(task);
+      if (task.writes.empty()) return std::nullopt;
+      return Statement{
+          "naming the step", "SELECT set_config('application_name', $1, true)", {name}};
+    }});
+    if (task.writes.empty()) continue;
+    add({"opening a savepoint", "SAVEPOINT task"});
+    // The journal's lines come while the entries are as before, then the entries.
+    for (const EntryWrite& write : task.writes) {
+      if (!context.journal) break;
+      steps.push_back({[&] { return journal_statement(context, task.task, write); }});
+    }
+    for (const EntryWrite& write : task.writes) {
+      steps.push_back({[&] { return write_statement(context, write); }, &write, i});
+    }
+    add({"releasing a savepoint", "RELEASE SAVEPOINT task"});
+  }
+  std::vector<std::size_t> sent;
+  std::size_t next = 0;
+  bool is_closed = false;
+  PipelineOutcome outcome =
+      transaction.connection().run_pipeline([&]() -> std::optional<Statement> {
+        for (;;) {
+          if (next == steps.size()) {
+            if (std::exchange(is_closed, true)) return std::nullopt;
+            for (Statement& each : writes.closing()) add(std::move(each));
+            continue;
+          }
+          if (std::optional<Statement> statement = steps[next].make()) {
+            sent.push_back(next++);
+            return statement;
+          }
+          ++next;
+        }
+      });
   if (outcome.failure) {
     const auto& [index, error] = *outcome.failure;
-    const bool is_write = index >= first_write && index < end;
-    if (!is_write || !is_error_of_entry(error.sqlstate())) throw Error(error);
+    const Step& failed = steps[sent[index]];
+    if (failed.write == nullptr || !is_error_of_entry(error.sqlstate())) throw Error(error);
     transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
-    return error;
+    outcome.results.resize(writes.opening.size());
+    return {std::move(outcome.results), {{failed.task, error}}};
   }
-  for (std::size_t i = 0; i < writes.size(); ++i) {
-    if (outcome.results[first_write + i].affected() == 1) continue;
+  for (std::size_t i = 0; i < outcome.results.size(); ++i) {
+    const EntryWrite* write = steps[sent[i]].write;
+    if (write == nullptr || outcome.results[i].affected() == 1) continue;
     throw Error(
         ErrorKind::failed,
         fmt::format("{} failed: the row was not written; look for a trigger or a rule on {}",
-                    doing(writes[i]), context.names.entries.shown()));
+                    doing(*write), context.names.entries.shown()));
   }
-  return std::nullopt;
+  outcome.results.resize(writes.opening.size());
+  return {std::move(outcome.results), {}};
 }
 
 std::vector<EntrySummary> list_entries(Database& database) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "domain/market.hpp"
@@ -26,17 +28,36 @@ struct WriteContext {
   bool journal;            ///< whether the program's own tables are there
 };
 
-/// Settings of the transaction for what it writes: once, before the first task.
-void prepare_writing(Transaction& transaction);
+/// Returns the settings of a transaction for what it writes: once, before the first task.
+std::vector<Statement> preparing_to_write();
 
-/// Writes into the journal what another writer changed, before the run changes anything itself.
+/// Returns what writes into the journal what another writer changed, before the run changes
+/// anything itself.
 std::vector<Statement> journal_edits(const WriteContext& context, const std::vector<Edit>& edits);
 
-/// Writes the entries of one task in a savepoint of its own, each with its line in the journal, in
-/// one round trip. \return the error of an entry, after which the task alone is rolled back;
-/// nothing when all were written. \throws Error for every other failure.
-std::optional<Error> write_task(Transaction& transaction, const WriteContext& context,
-                                const TaskPlan& task, const std::string& application_name);
+/// The writes of a run, made one after the other as they are sent.
+struct Writes {
+  std::vector<Statement> opening;
+  const std::vector<TaskPlan>& tasks;
+  /// Is called as a task begins; returns what the transaction calls itself from then on.
+  std::function<std::string(const TaskPlan&)> begin_task;
+  /// Is called behind the tasks; returns what follows them.
+  std::function<std::vector<Statement>()> closing;
+};
+
+/// The outcome of write_tasks().
+struct Written {
+  std::vector<Result> opening;  ///< the answers to the statements before the tasks
+  /// The task that failed, and the error of its entry; nothing when all were written.
+  std::optional<std::pair<std::size_t, Error>> failure;
+};
+
+/// Writes the entries of the tasks from `first` on, each task in a savepoint of its own and each
+/// entry with its line in the journal, and all around them in one round trip. When an entry fails,
+/// its task is rolled back; those before it are written, those behind it and the closing are not.
+/// \throws Error for every other failure.
+Written write_tasks(Transaction& transaction, const WriteContext& context, const Writes& writes,
+                    std::size_t first);
 
 /// What a reader sees of one entry.
 struct EntrySummary {

@@ -18,7 +18,8 @@ constexpr std::string_view kept_since_sql = R"(greatest(
          (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
            ORDER BY started_at DESC LIMIT 1 OFFSET greatest($3::int - 1, 0))))";
 
-constexpr std::string_view old_runs_sql = R"(
+constexpr std::string_view delete_runs_sql = R"(
+DELETE FROM {runs} WHERE run_id IN (
 SELECT run_id FROM {runs} r
  WHERE entries = $1 AND status <> 'running'
    AND started_at < {kept since}
@@ -32,7 +33,7 @@ SELECT run_id FROM {runs} r
    AND NOT EXISTS (
          SELECT FROM {states} s JOIN {changes} c ON c.id = s.change
           WHERE c.run_id = r.run_id AND s.content IS NULL AND s.fingerprint <> 0)
- ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+ ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED))";
 
 constexpr std::string_view delete_events_sql = R"(
 DELETE FROM {outbox} WHERE id IN (
@@ -348,37 +349,23 @@ std::vector<PastMembership> read_memberships(Database& database, const std::stri
   return memberships;
 }
 
-void prune(Database& database, const Retention& retention) {
-  const TableNames& names = database.names;
+std::vector<Statement> pruning(const TableNames& names, const Retention& retention) {
   std::vector<Statement> statements;
   if (retention.outbox_days > 0) {
     statements.push_back(names.statement("deleting from {outbox}", delete_events_sql,
                                          {std::to_string(retention.outbox_days)}));
   }
-  const bool records_end = retention.journal_days > 0 || retention.journal_runs > 0;
-  if (records_end) {
-    statements.push_back(
-        names.statement("looking for old records in {runs}", sql_since(old_runs_sql, names),
-                        {names.entries.shown(), std::to_string(retention.journal_days),
-                         std::to_string(retention.journal_runs)}));
-  }
-  if (statements.empty()) return;
-  Transaction transaction(database.connection, {.read_committed = true}, statements);
-  const Result& old = transaction.first_results().back();
-  std::vector<std::string> runs;
-  for (int row = 0; records_end && row < old.rows(); ++row) runs.push_back(old.text(row, 0));
-  if (!runs.empty()) {
+  if (retention.journal_days > 0 || retention.journal_runs > 0) {
     // Its changes go with a record, and with its last change what is known of an entry that is
     // gone.
-    transaction
-        .run_pipeline(
-            {names.statement("deleting from {runs}",
-                             "DELETE FROM {runs} WHERE run_id = ANY ($1::text[])",
-                             {array_literal(runs)}),
-             names.statement("deleting from {states}", delete_states_sql, {names.entries.shown()})})
-        .value();
+    statements.push_back(
+        names.statement("deleting from {runs}", sql_since(delete_runs_sql, names),
+                        {names.entries.shown(), std::to_string(retention.journal_days),
+                         std::to_string(retention.journal_runs)}));
+    statements.push_back(
+        names.statement("deleting from {states}", delete_states_sql, {names.entries.shown()}));
   }
-  transaction.commit();
+  return statements;
 }
 
 }  // namespace tickstock::tables

@@ -93,10 +93,10 @@ struct PastMembership {
 std::vector<PastMembership> read_memberships(Database& database, const std::string& symbol,
                                              const std::optional<std::string>& universe, Day day);
 
-/// Deletes the records of runs on these entries and the events that are kept long enough, the
-/// oldest first and so many at most that no night becomes slow, in one READ COMMITTED transaction
-/// that waits for no row. Running records, the newest that committed, those on whose changes a
-/// state depends, and runs with pending events stay. \throws Error.
-void prune(Database& database, const Retention& retention);
+/// Returns what deletes the records of runs on these entries and the events that are kept long
+/// enough, the oldest first and so many at most that no night becomes slow; it waits for no row.
+/// Running records, the newest that committed, those on whose changes a state depends, and runs
+/// with pending events stay. It is made for a READ COMMITTED transaction.
+std::vector<Statement> pruning(const TableNames& names, const Retention& retention);
 
 }  // namespace tickstock::tables

@@ -222,10 +222,18 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   Sources read{empty_market(catalog, options), {}};
   reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows + catalog.entries.rows)};
   CopyOut market = copy_market(transaction, names, catalog, options, read.market, reading);
+  const auto entries_of = [&](Transaction& source) {
+    return copy_entries(source, names, read.market.symbols(), read.entries, reading);
+  };
+  if (companion == nullptr) {
+    CopyOut entries = entries_of(transaction);
+    CopyOut::finish_in_turn(market, entries, [&read] { read.market.rank(); });
+    return read;
+  }
   market.begin();
   bool has_entries = false;
-  if (Transaction* beside = companion == nullptr ? nullptr : companion->join(transaction)) {
-    CopyOut entries = copy_entries(*beside, names, read.market.symbols(), read.entries, reading);
+  if (Transaction* beside = companion->join(transaction)) {
+    CopyOut entries = entries_of(*beside);
     has_entries = !CopyOut::finish_both(market, entries, Companion::longest_silence);
   } else {
     market.finish();
@@ -233,7 +241,7 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   read.market.rank();
   if (!has_entries) {
     read.entries.clear();
-    copy_entries(transaction, names, read.market.symbols(), read.entries, reading).finish();
+    entries_of(transaction).finish();
   }
   return read;
 }
@@ -316,27 +324,25 @@ std::vector<std::string> midnight_columns(Transaction& transaction, const Catalo
   return found;
 }
 
-std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
-                                    const Market& market) {
+std::vector<Statement> ask_newest_prices(const TableNames& names, const Market& market) {
   const std::vector<SymbolId>& ranking = market.ranking();
   std::vector<Statement> statements;
   for (std::size_t i = 0; i < std::min(ranking.size(), symbols_with_newest_price); ++i) {
     statements.push_back(names.statement("reading {prices}", newest_price_sql,
                                          {std::string(market.name(ranking[i]))}));
   }
-  PipelineOutcome outcome = transaction.run_pipeline(std::move(statements));
+  return statements;
+}
+
+std::optional<Day> newest_price_day(std::span<const Result> answers) {
   std::optional<Day> newest;
-  for (const Result& result : outcome.value()) {
-    newest = std::max(newest, parse_day(result.view(0, 0)));
-  }
+  for (const Result& result : answers) newest = std::max(newest, parse_day(result.view(0, 0)));
   return newest;
 }
 
-bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days) {
-  return transaction
-             .run(names.statement("looking for recent rows in {prices}", prices_sql,
-                                  {to_string(as_of), std::to_string(days)}))
-             .rows() > 0;
+Statement ask_recent_prices(const TableNames& names, Day as_of, int days) {
+  return names.statement("looking for recent rows in {prices}", prices_sql,
+                         {to_string(as_of), std::to_string(days)});
 }
 
 }  // namespace tickstock::tables

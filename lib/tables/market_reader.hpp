@@ -82,7 +82,7 @@ void take_companies(Transaction& transaction, const Statement& asked, Market& ma
 
 /// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
 /// symbol through the key of that table, until the first hit.
-bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as_of, int days);
+Statement ask_recent_prices(const TableNames& names, Day as_of, int days);
 
 /// The columns of days, as `listing_date of public.symbols`, that hold nothing but midnights of UTC
 /// and show the day before in the transaction's zone: whoever wrote them meant a day. Only those of
@@ -90,8 +90,9 @@ bool has_recent_prices(Transaction& transaction, const TableNames& names, Day as
 std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
                                           bool with_prices);
 
-/// The newest day of prices among the largest symbols; nothing where they have none.
-std::optional<Day> newest_price_day(Transaction& transaction, const TableNames& names,
-                                    const Market& market);
+/// Asks for the newest day of prices of the largest symbols, each.
+std::vector<Statement> ask_newest_prices(const TableNames& names, const Market& market);
+/// Returns the newest day in the answers; nothing where these symbols have no price.
+std::optional<Day> newest_price_day(std::span<const Result> answers);
 
 }  // namespace tickstock::tables

@@ -90,7 +90,8 @@ noted AS (
     FROM by_run WHERE r.run_id = by_run.run_id)
 SELECT run_id, events FROM by_run ORDER BY first)";
 
-constexpr const char* too_old = "created_at < now() - make_interval(days => $1::int)";
+constexpr const char* too_old =
+    "$1::int > 0 AND created_at < now() - make_interval(days => $1::int)";
 
 std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
                              std::string_view condition, const std::string& value) {
@@ -124,25 +125,24 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
   const TableNames& names = database.names;
   TransactionOptions options = publishing(database, application_name);
   options.idle_time = time;
-  Transaction transaction(database.connection, options);
-  if (!transaction.has_lock()) return {.locked = true};
+  const auto reading = [&names](std::string_view condition, const Params& params) {
+    return names.statement("reading {outbox}", fmt::format(batch_sql, condition), params);
+  };
   std::int64_t found = 0;
-  const auto read = [&](std::string_view condition, const Params& params) {
+  const auto messages_of = [&found](const Result& rows) {
     std::vector<Message> messages;
-    for (StoredEvent& event :
-         events_of(transaction.run(names.statement("reading {outbox}",
-                                                   fmt::format(batch_sql, condition), params)),
-                   found)) {
-      messages.push_back(std::move(event));
-    }
+    for (StoredEvent& event : events_of(rows, found)) messages.push_back(std::move(event));
     return messages;
   };
-  const std::vector<Message> messages = read(is_pending, {});
+  Transaction transaction(database.connection, options, {reading(is_pending, {})});
+  if (!transaction.has_lock()) return {.locked = true};
+  const std::vector<Message> messages = messages_of(transaction.first_results().front());
   if (messages.empty()) return {};
   const bool more = found > static_cast<std::int64_t>(messages.size());
   const auto published_between = [&](std::int64_t after, std::int64_t before) {
-    return read("published_at IS NOT NULL AND id > $1::bigint AND id < $2::bigint",
-                {std::to_string(after), std::to_string(before)});
+    return messages_of(
+        transaction.run(reading("published_at IS NOT NULL AND id > $1::bigint AND id < $2::bigint",
+                                {std::to_string(after), std::to_string(before)})));
   };
   std::vector<std::string> ids;
   std::vector<std::string> receivers;
@@ -153,10 +153,9 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
   // What is sent gets its mark, in spite of a signal.
   const io::Settling settling(database.connection.patience());
   if (!ids.empty()) {
-    transaction.run(names.statement("marking events as published", mark_sql,
-                                    {array_literal(ids), array_literal(receivers)}));
+    transaction.commit({names.statement("marking events as published", mark_sql,
+                                        {array_literal(ids), array_literal(receivers)})});
   }
-  transaction.commit();
   return {.read = messages.size(), .sent = ids.size(), .more = more};
 }
 
@@ -216,12 +215,18 @@ std::vector<StoredEvent> read_events(Database& database, std::int64_t after, std
   return events;
 }
 
+Statement asking_for_pending(const TableNames& names, const std::optional<std::string>& run_id) {
+  return names.statement(
+      "counting pending events",
+      "SELECT count(*) FROM {outbox} WHERE published_at IS NULL AND given_up_at IS NULL "
+      "AND ($1::text IS NULL OR run_id = $1)",
+      {run_id});
+}
+
 std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id) {
-  return database
-      .read("counting pending events",
-            "SELECT count(*) FROM {outbox} WHERE published_at IS NULL AND given_up_at IS NULL "
-            "AND ($1::text IS NULL OR run_id = $1)",
-            {run_id})
+  return postgres::read_at_once(database.connection, {.read_committed = true},
+                                {asking_for_pending(database.names, run_id)})
+      .front()
       .integer(0, 0);
 }
 
@@ -235,17 +240,18 @@ Backlog read_backlog(Database& database) {
   return backlog;
 }
 
+Statement ask_old_events(const TableNames& names, int days) {
+  return names.statement(
+      "looking for old events in {outbox}",
+      fmt::format("SELECT FROM {{outbox}} WHERE {} AND {} LIMIT 1", is_pending, too_old),
+      {std::to_string(days)});
+}
+
 std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days) {
   const std::string age = std::to_string(days);
-  // Nearly every night there is none, and to find that out is cheap.
-  const Statement look = database.names.statement(
-      "looking for old events in {outbox}",
-      fmt::format("SELECT FROM {{outbox}} WHERE published_at IS NULL AND given_up_at IS NULL AND "
-                  "{} LIMIT 1",
-                  too_old),
-      {age});
-  Transaction transaction(database.connection, publishing(database, application_name), {look});
+  Transaction transaction(database.connection, publishing(database, application_name),
+                          {ask_old_events(database.names, days)});
   if (!transaction.has_lock()) return std::nullopt;
   if (transaction.first_results().front().rows() == 0) return std::vector<GivenUp>();
   std::vector<GivenUp> given_up = give_up(transaction, database.names, too_old, age);

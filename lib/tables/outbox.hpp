@@ -55,7 +55,8 @@ std::optional<std::uint64_t> renumber_pending(Database& database,
                                               const std::string& application_name,
                                               std::int64_t last, const Holds& holds);
 
-/// How many events are not published yet: all, or those of one run.
+/// Asks how many events are not published yet: all, or those of one run.
+Statement asking_for_pending(const TableNames& names, const std::optional<std::string>& run_id);
 std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id = {});
 
 /// What waits in the outbox.
@@ -82,6 +83,9 @@ struct GivenUp {
   std::string run_id;
   std::int64_t events;
 };
+
+/// Asks whether an event has been pending for more than `days` days; 0 stands for never.
+Statement ask_old_events(const TableNames& names, int days);
 
 /// Gives up every event that has been pending for more than `days` days by PostgreSQL's clock, in a
 /// READ COMMITTED transaction that holds the publish lock, and counts them in the records of their

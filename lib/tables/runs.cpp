@@ -18,12 +18,13 @@ namespace {
 constexpr std::string_view interrupt_sql =
     "UPDATE {runs} SET status = 'interrupted', finished_at = coalesce(finished_at, now()), "
     "error = coalesce(error, 'the run ended without recording a result') "
-    "WHERE status = 'running' AND entries = $1";
+    "WHERE status = 'running' AND entries = $1 AND current_setting($2) = 'true'";
 
 constexpr std::string_view open_sql =
     "INSERT INTO {runs} (run_id, entries, mode, triggered_by, status, as_of, events_enabled, "
-    "approved, started_at, program_version) VALUES ($1, $2, $3, $4, 'running', $5::date, "
-    "$6::boolean, $7::boolean, $8::timestamptz, $9) ON CONFLICT (run_id) DO NOTHING";
+    "approved, started_at, program_version) SELECT $1, $2, $3, $4, 'running', $5::date, "
+    "$6::boolean, $7::boolean, $8::timestamptz, $9 WHERE current_setting($10) = 'true' "
+    "AND NOT EXISTS (SELECT FROM {outbox} WHERE run_id = $1) ON CONFLICT (run_id) DO NOTHING";
 
 constexpr std::string_view last_success_sql =
     "SELECT run_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
@@ -174,33 +175,37 @@ RunView view_of(const Result& rows, int row, const Result& holders, const Catalo
 
 }  // namespace
 
-void open_run(Transaction& transaction, const TableNames& names, const RunRecord& record,
-              const std::string& program_version) {
+std::vector<Statement> opening_run(const TableNames& names, const RunRecord& record,
+                                   const std::string& program_version) {
   constexpr std::string_view doing = "opening the record of the run";
-  const Params id{record.run_id};
   const std::string entries = names.entries.shown();
-  PipelineOutcome outcome = transaction.run_pipeline(
-      {names.statement(doing, interrupt_sql, {entries}),
-       names.statement(doing, open_sql,
-                       {record.run_id, entries, record.mode, record.triggered_by,
-                        param_of(record.as_of), param_of(record.events_enabled),
-                        param_of(record.approved), record.started_at, program_version}),
-       names.statement(doing, "SELECT count(*) FROM {outbox} WHERE run_id = $1", id)});
-  const bool is_new = outcome.value()[1].affected() == 1;
-  const std::int64_t left = outcome.results[2].integer(0, 0);
-  if (is_new && left == 0) return;
-  if (!is_new) {
-    const Result used =
-        transaction.run(names.statement(doing, "SELECT status FROM {runs} WHERE run_id = $1", id));
+  const std::string lock(postgres::lock_setting);
+  return {names.statement(doing, interrupt_sql, {entries, lock}),
+          names.statement(doing, open_sql,
+                          {record.run_id, entries, record.mode, record.triggered_by,
+                           param_of(record.as_of), param_of(record.events_enabled),
+                           param_of(record.approved), record.started_at, program_version, lock}),
+          names.statement(doing,
+                          "SELECT (SELECT status FROM {runs} WHERE run_id = $1), "
+                          "(SELECT count(*) FROM {outbox} WHERE run_id = $1)",
+                          {record.run_id})};
+}
+
+bool is_opened(const Transaction& transaction, const TableNames& names, const std::string& run_id) {
+  if (!transaction.had_lock_ahead()) return false;
+  const std::vector<Result>& answers = transaction.ahead_results();
+  if (answers[1].affected() == 1) return true;
+  if (!answers[2].is_null(0, 0)) {
     throw Error(ErrorKind::usage, fmt::format("run id '{}' has a record already, with status {}; "
                                               "use another --run-id",
-                                              record.run_id, used.view(0, 0)));
+                                              run_id, answers[2].view(0, 0)));
   }
+  const std::int64_t left = answers[2].integer(0, 1);
   const std::string events = counted(static_cast<std::uint64_t>(left), "event is", "events are");
   throw Error(ErrorKind::usage,
               fmt::format("run id '{}' was used before: its record is deleted, but {} still in {}; "
                           "use another --run-id",
-                          record.run_id, events, names.of(table_of(&Catalog::outbox)).shown()));
+                          run_id, events, names.of(table_of(&Catalog::outbox)).shown()));
 }
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {

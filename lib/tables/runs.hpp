@@ -13,11 +13,15 @@
 
 namespace tickstock::tables {
 
-/// Opens the record of a run, in a transaction that holds the run lock: every other record that is
-/// still `running` belongs to a run that died, and becomes `interrupted`. \throws Error (usage)
-/// when the id has a record, naming its status, or events that outlived its record.
-void open_run(Transaction& transaction, const TableNames& names, const RunRecord& record,
-              const std::string& program_version);
+/// Returns what opens the record of a run, ahead of the transaction that holds the run lock (see
+/// TransactionOptions): where the lock is free, every other record that is still `running` belongs
+/// to a run that died, and becomes `interrupted`.
+std::vector<Statement> opening_run(const TableNames& names, const RunRecord& record,
+                                   const std::string& program_version);
+
+/// Returns whether it is open, as the answers to these statements tell. \throws Error (usage) when
+/// the id has a record, naming its status, or events that outlived its record.
+bool is_opened(const Transaction& transaction, const TableNames& names, const std::string& run_id);
 
 /// Writes how a run ended.
 Statement finish_run(const TableNames& names, const RunRecord& record);

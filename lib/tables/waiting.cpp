@@ -6,6 +6,7 @@
 
 #include "domain/text.hpp"
 #include "json/json.hpp"
+#include "tables/outbox.hpp"
 
 namespace tickstock::tables {
 
@@ -53,14 +54,16 @@ struct Columns {
 
 }  // namespace
 
-Past read_past(Transaction& transaction, const TableNames& names, const Retention& retention,
-               SymbolTable& symbols) {
-  PipelineOutcome outcome = transaction.run_pipeline(
-      {names.statement("reading the last run, and who waits", past_sql, {names.entries.shown()}),
-       ask_states(names, retention)});
-  const Result& rows = outcome.value()[0];
+std::vector<Statement> ask_past(const TableNames& names, const Retention& retention) {
+  return {names.statement("reading the last run, and who waits", past_sql, {names.entries.shown()}),
+          ask_states(names, retention), ask_old_events(names, retention.outbox_max_age)};
+}
+
+Past past_of(std::span<const Result> answers, SymbolTable& symbols) {
+  const Result& rows = answers[0];
   Past past;
-  past.states = states_of(outcome.results[1]);
+  past.states = states_of(answers[1]);
+  past.has_old_events = answers[2].rows() > 0;
   past.last_as_of = parse_day(rows.view(0, 0));
   for (int row = 0; row < rows.rows(); ++row) {
     const auto as_of = parse_day(rows.view(row, 5));

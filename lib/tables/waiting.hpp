@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "domain/market.hpp"
@@ -16,11 +17,14 @@ struct Past {
   std::optional<Day> last_as_of;  ///< of the last run that committed
   std::vector<Waiting> waiting;   ///< who waits so far
   std::vector<State> states;      ///< what they left in the entries
+  bool has_old_events = false;    ///< whether an event has been pending for too long
 };
 
-/// Reads it. \param symbols gets the names of those who wait
-Past read_past(Transaction& transaction, const TableNames& names, const Retention& retention,
-               SymbolTable& symbols);
+/// Asks for it, in so many statements.
+inline constexpr std::size_t statements_of_past = 3;
+std::vector<Statement> ask_past(const TableNames& names, const Retention& retention);
+/// Returns it. \param symbols gets the names of those who wait
+Past past_of(std::span<const Result> answers, SymbolTable& symbols);
 
 /// What makes the rows of `waited` those of `waiting`, and notes in the record of the run what they
 /// were; nothing where they are the same.

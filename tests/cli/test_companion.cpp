@@ -37,8 +37,10 @@ Names readers_in(const std::string& log, const std::string& first_column) {
     if (line.starts_with("\tCOPY (SELECT " + first_column) && !process.empty()) {
       found.push_back(process);
     }
+    if (line.starts_with('\t')) continue;  // of a statement over several lines
     const std::size_t begin = line.find('[') + 1;
-    const bool executes = line.find(" LOG:  execute ") != std::string::npos;
+    const bool executes = line.find(" LOG:  execute ") != std::string::npos ||
+                          line.find(" LOG:  statement: ") != std::string::npos;
     process = executes ? line.substr(begin, line.find(']') - begin) : "";
   }
   return found;

@@ -62,7 +62,10 @@ class Replica {
 /// standby is free.
 class Impatient {
  public:
-  Impatient() : scene({"max_standby_streaming_delay = 0"}), gate_(scene.there_session()) {
+  /// \param sql what is done to the market first
+  explicit Impatient(const std::string& sql = "")
+      : scene({"max_standby_streaming_delay = 0"}), gate_(scene.there_session()) {
+    if (!sql.empty()) scene.fixture.database().execute(sql);
     scene.fixture.database().execute(R"(
       CREATE TABLE litter (n int);
       CREATE FUNCTION gate() RETURNS boolean LANGUAGE plpgsql AS $$
@@ -259,7 +262,10 @@ TEST_CASE("a dry run that clean-ups always end gives up with 5, and says what he
 }
 
 TEST_CASE("a dry run whose connection the replay of a clean-up ends gives up with 5") {
-  Impatient meeting;
+  // Whose company is asked for once the tables are read.
+  Impatient meeting(
+      "INSERT INTO symbols (symbol, market_cap, is_active, listing_date) "
+      "VALUES ('NEXT', 1, true, '2024-06-27')");
   meeting.run->send_signal(SIGSTOP);
   meeting.open_gate();
   meeting.wait_for("state = 'idle in transaction'");

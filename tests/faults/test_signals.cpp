@@ -48,19 +48,28 @@ TEST_CASE("fault 27: the run is killed after COMMIT, before it has published any
   CHECK(night.repeated() == 0);
 }
 
-TEST_CASE("fault 28: the run is killed after it has published, before it could mark so") {
-  Night night;
-  HeldMark mark(night);
-  const auto process = night.start();
-  night.wait_until_held();
-  process->send_signal(SIGKILL);
-  const ProcessResult result = night.finish(*process);
-  mark.release();
-  night.check(result, 137, Entries::fresh, Sent::all, "");
-  const std::size_t sent = night.arrived().size();
-  night.heal();
-  // Once more, each with the id that it had.
-  CHECK(night.repeated() == static_cast<int>(sent));
+TEST_CASE("fault 28: the run is killed after it has published, while it marks so") {
+  for (const bool loses_marks : {false, true}) {
+    Night night;
+    HeldMark mark(night);
+    const auto process = night.start();
+    night.wait_until_held();
+    process->send_signal(SIGKILL);
+    const ProcessResult result = night.finish(*process);
+    if (loses_marks) {
+      night.database().execute("SELECT pg_terminate_backend($1::int)", {night.backend()});
+    }
+    mark.release();
+    wait_until("the server to end what it was sent", [&] {
+      return night.database().value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE usename = 'job'") == "0";
+    });
+    night.check(result, 137, Entries::fresh, Sent::all, "");
+    const std::size_t sent = night.arrived().size();
+    night.heal();
+    // Marks that the server has got stay. Without them each is sent once more, with its id.
+    CHECK(night.repeated() == (loses_marks ? static_cast<int>(sent) : 0));
+  }
 }
 
 TEST_CASE("fault 29: a signal before COMMIT") {

@@ -59,9 +59,9 @@ struct Scene {
   }
 
   void open_record(const std::string& id) {
-    Transaction transaction(connection, {});
-    open_run(transaction, names, record(id), "1");
-    transaction.commit();
+    const Transaction transaction(
+        connection, {.lock = database.run_lock(), .ahead = opening_run(names, record(id), "1")});
+    if (!is_opened(transaction, names, id)) FAIL("the record is not open");
   }
 
   std::string status(const std::string& id) {
@@ -272,7 +272,7 @@ TEST_CASE("however old they are, running records and the newest that committed s
            now() - make_interval(days => r.days), '1'
       FROM (VALUES ('1', 'completed', 900), ('2', 'completed_with_errors', 800),
                    ('3', 'refused', 700), ('4', 'running', 600)) r(id, status, days))");
-  prune(scene.database, retention);
+  write_at_once(scene.connection, {.read_committed = true}, pruning(scene.names, retention));
   CHECK(scene.server.column("SELECT run_id FROM cache_sync_runs ORDER BY 1") ==
         std::vector<std::string>{"2", "4"});
 }
