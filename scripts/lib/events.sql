@@ -1,5 +1,6 @@
 -- Prints the events of one run as a subscriber received them, one short line each, in their order; of more than twelve
--- in a row on one channel the rest is counted. Times are left out, so that two runs print the same. Read by scripts/demo.
+-- in a row on one channel the rest is counted. Channels are shown without "tickstock:", with which each begins. Times are
+-- left out, so that two runs print the same. Read by scripts/demo.
 --
 -- Variable: run_id. Standard input: a line for each message, the channel and the JSON with the byte 2 between them.
 
@@ -24,13 +25,11 @@ WITH sent AS (
     count(*) OVER (PARTITION BY channel, stretch) AS length,
     CASE event
       WHEN 'cache_sync_triggered' THEN format('%s, triggered by %s', p->>'mode', p->>'triggered_by')
-      WHEN 'universe_updated' THEN format('%s: %s members, %s added, %s removed, %s moved',
-        p->>'universe', m->>'count', m->>'added', m->>'removed', m->>'moved')
-      WHEN 'ipo_assigned' THEN format('%s: %s, %s, listed %s', p->>'symbol', p->>'company_name',
-        coalesce(p->>'sector', 'no sector'), p->>'listing_date')
-      WHEN 'delisting_cleanup' THEN format('%s memberships ended in %s universes: %s', p->>'removed_count',
-        jsonb_array_length(p->'universes'), (SELECT string_agg(value, ', ' ORDER BY n)
-          FROM jsonb_array_elements_text(p->'symbols') WITH ORDINALITY AS symbol (value, n)))
+      WHEN 'universe_updated' THEN format('%s: %s → %s, +%s −%s ~%s',
+        p->>'universe', m->>'previous_count', m->>'count', m->>'added', m->>'removed', m->>'moved')
+      WHEN 'ipo_assigned' THEN format('%s: %s, %s', p->>'symbol', p->>'company_name', coalesce(p->>'sector', 'no sector'))
+      WHEN 'delisting_cleanup' THEN format('%s: %s memberships', (SELECT string_agg(value, ', ' ORDER BY n)
+        FROM jsonb_array_elements_text(p->'symbols') WITH ORDINALITY AS symbol (value, n)), p->>'removed_count')
       WHEN 'cache_sync_completed' THEN format('%s: %s changes in %s universes', p->>'sync_status', p->>'total_changes',
         jsonb_array_length(p->'universes_updated'))
       WHEN 'phase_completed' THEN format('%s %s, %s changes', p->>'phase', p->>'status', p->'stats'->>'changes')
@@ -40,11 +39,11 @@ WITH sent AS (
     END AS text
   FROM sent
 )
-SELECT CASE
-    WHEN place <= 12 THEN format('%-34s %s', channel,
-      CASE WHEN length(text) > 84 THEN left(text, 80) || ' ...' ELSE text END)
-    ELSE format('%-34s ... and %s more', channel, length - 12)
-  END
+SELECT format('%-23s %s', substr(channel, length('tickstock:') + 1), CASE
+    WHEN place > 12 THEN format('... and %s more', length - 12)
+    WHEN length(text) > 52 THEN left(text, 48) || ' ...'
+    ELSE text
+  END)
 FROM told
 WHERE place <= 13
 ORDER BY number;

@@ -1,37 +1,87 @@
 #!/usr/bin/env bash
 #
-# Runs the demo and compares what it prints with the README: the whole transcript line by line, times aside, and the lines of
-# the excerpts, which must stand in the transcript in their order.
+# Runs the demo and compares what it prints with what the documentation shows: the whole transcript in
+# tickstock-cache-tutorial(7), line by line, and the excerpts in the README. Times are left out.
 #
-#   tests/readme/check_transcript.sh
+#   tests/readme/check_transcript.sh             compares
+#   tests/readme/check_transcript.sh --update    writes what the demo prints into the tutorial; the README is for a person
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
+page=man/tickstock-cache-tutorial.7.in
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The n-th block of the README that is marked as text.
-block() {
-  awk -v wanted="$1" '/^```text$/ { n++; inside = (n == wanted); next } /^```$/ { inside = 0 } inside' README.md
+fail() {
+  printf 'check_transcript: %s\n' "$*" >&2
+  exit 1
 }
-
 without_times() { sed -E 's/[0-9]+\.[0-9]{3} s/N s/g'; }
 
-scripts/demo 2>"$scratch/log" | sed 1d | without_times >"$scratch/printed" || {
+# Encodes text as it is written in the page. Lines that do not fit are broken at a blank: each part but the last ends with a
+# backslash, each part but the first begins with four blanks.
+as_in_page() {
+  sed 's/\\/\\e/g; s/→/\\(->/g; s/−/\\(mi/g; s/…/\\[u2026]/g; s/^['\''.]/\\\&&/' |
+    awk '{
+      while (length($0) > 75) {
+        for (at = 73; at > 5 && substr($0, at, 1) != " "; at--);
+        if (at == 5) break
+        print substr($0, 1, at) "\\e"
+        $0 = "    " substr($0, at + 1)
+      }
+      print
+    }'
+}
+
+# Prints the blocks of the page that are part of the transcript, which begin with "# ", with an empty line between them.
+blocks_of_page() {
+  awk '/^\.Bd -literal/ { first = 1; next }
+    /^\.Ed/ { inside = 0 }
+    first { first = 0; inside = /^# /; if (inside && n++) print "" }
+    inside' "$page"
+}
+
+# Replaces these blocks by what the demo has printed, block for block.
+update() {
+  awk 'NR == FNR { if (/^# /) n++; else if (FNR == 1) exit 1
+         text[n] = text[n] sprintf("%s%s", $0, "\n"); next }
+    /^\.Bd -literal/ { first = 1; print; next }
+    /^\.Ed/ { inside = 0 }
+    first { first = 0; inside = /^# /; if (inside) { sub(/\n\n$/, "\n", text[++at]); printf "%s", text[at] } }
+    !inside
+    END { if (at != n) exit 1 }' "$scratch/wanted" "$page" >"$scratch/page" ||
+    fail "the page must have as many blocks as the demo has comments; nothing is changed"
+  cp "$scratch/page" "$page"
+}
+
+scripts/demo 2>"$scratch/log" | sed 1d >"$scratch/printed" || {
   cat "$scratch/log" >&2
   exit 1
 }
-{ block 1 && block 3 && block 4; } | without_times >"$scratch/excerpt"
-block 2 | without_times >"$scratch/transcript"
-
-if [[ ! -s $scratch/excerpt || ! -s $scratch/printed ]]; then
-  echo "there is no excerpt in the README, or the demo printed nothing" >&2
-  exit 1
+[[ -s $scratch/printed ]] || fail 'the demo printed nothing'
+as_in_page <"$scratch/printed" >"$scratch/wanted"
+if [[ ${1:-} == --update ]]; then
+  update
+  exit
 fi
-diff -u --label README.md --label scripts/demo "$scratch/transcript" "$scratch/printed" || {
-  echo "the README's transcript is not what scripts/demo prints" >&2
-  exit 1
-}
-awk 'NR == FNR { wanted[++n] = $0; next } $0 == wanted[at + 1] { at++ }
-     END { if (at < n) { print "not in the transcript, or out of order: " wanted[at + 1] > "/dev/stderr"; exit 1 } }' \
-  "$scratch/excerpt" "$scratch/printed"
+diff -u --label "$page" --label scripts/demo <(blocks_of_page | without_times) <(without_times <"$scratch/wanted") ||
+  fail "the transcript in $page is not what scripts/demo prints; see --update"
+
+# The lines of an excerpt follow each other in the transcript as they do here; only where a line is "..." may others stand
+# between, and only between excerpts.
+without_times <README.md | awk '/^```text$/ { inside = 1; print "..."; next } /^```$/ { inside = 0 } inside' >"$scratch/excerpts"
+(($(grep -c -v -F -x ... "$scratch/excerpts") >= 10)) || fail 'the README has no excerpt'
+without_times <"$scratch/printed" | awk '
+  NR == FNR { if ($0 == "...") gap[n + 1] = 1; else wanted[++n] = $0; next }
+  { line[++lines] = $0 }
+  function follows(at, from,   i) {
+    if (at > n) return 1
+    for (i = from; i <= lines; i++) {
+      if (line[i] == wanted[at] && follows(at + 1, i + 1)) return 1
+      if (at > furthest) furthest = at
+      if (!gap[at]) return 0
+    }
+    return 0
+  }
+  END { if (!follows(1, 1)) { print "not in the transcript, or out of order: " wanted[furthest] > "/dev/stderr"; exit 1 } }' \
+  "$scratch/excerpts" -
