@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+#
+# Follows README.md as somebody would who has nothing else: runs the code blocks of a section as they stand there. To be
+# sourced by bash:
+#
+#   readme_blocks SECTION          prints the blocks of a section, each with a line "# end" below it
+#   readme_follow SECTION [SKIP]   runs them one after the other in this shell, which ends where one fails. DIGEST stands for
+#                                  the plan that the step before has printed. Before a block that is the line SKIP nothing
+#                                  is run. Leaves the number of blocks that were run in "$readme_steps", and calls
+#                                  readme_after NUMBER after each, if there is such a function.
+#
+# "$readme" is the path of README.md.
+
+readme=README.md
+readme_steps=0
+readme_said=/tmp/step
+
+# Blocks of a list are indented.
+# shellcheck disable=SC2016 # the marks of Markdown
+readme_blocks() {
+  awk -v heading="## $1" '
+    /^## / { wanted = $0 == heading }
+    wanted && /^ *```sh$/ { inside = 1; indent = length($0) - 5; next }
+    inside && /^ *```$/ { inside = 0; print "# end"; next }
+    inside { print substr($0, indent + 1) }' "$readme"
+}
+
+# Whoever has read the plan puts in its digest.
+readme_approve() {
+  local digest
+  digest=$(sed -n 's/.*; plan //p' "$readme_said")
+  [[ $digest =~ ^[0-9a-f]{64}$ ]] || fail "the step before named no plan: '$digest'"
+  printf '%s' "${1//DIGEST/$digest}"
+}
+
+readme_broken() {
+  cat "$readme_said" >&2
+  printf '%s failed:\n%s' "step $readme_steps of $readme" "$readme_block" >&2
+}
+
+readme_follow() {
+  local line readme_block=''
+  readme_steps=0
+  while IFS= read -r line <&3; do
+    if [[ $line != '# end' ]]; then
+      readme_block+=$line$'\n'
+      continue
+    fi
+    if [[ $readme_block != "${2-}"$'\n' ]]; then
+      readme_steps=$((readme_steps + 1))
+      [[ $readme_block != *DIGEST* ]] || readme_block=$(readme_approve "$readme_block")
+      # One shell for all of them, as a person has; any command that fails ends it.
+      trap readme_broken EXIT
+      eval "$readme_block" >"$readme_said" 2>&1
+      trap - EXIT
+      if declare -F readme_after >/dev/null; then readme_after "$readme_steps"; fi
+    fi
+    readme_block=''
+  done 3< <(readme_blocks "$1")
+  ((readme_steps > 0)) || fail "$readme has no code in \"$1\""
+}
