@@ -18,14 +18,16 @@ fail() {
 }
 without_times() { sed -E 's/[0-9]+\.[0-9]{3} s/N s/g'; }
 
-# Encodes text as it is written in the page. Lines that do not fit are broken at a blank: each part but the last ends with a
-# backslash, each part but the first begins with four blanks.
+# Encodes text as it is written in the page. Lines that do not fit are broken at a blank, not behind the name of an option if
+# that can be helped: each part but the last ends with a backslash, each part but the first begins with four blanks.
 as_in_page() {
   sed 's/\\/\\e/g; s/→/\\(->/g; s/−/\\(mi/g; s/…/\\[u2026]/g; s/^['\''.]/\\\&&/' |
     awk '{
       while (length($0) > 75) {
         for (at = 73; at > 5 && substr($0, at, 1) != " "; at--);
         if (at == 5) break
+        for (before = at - 1; before > 5 && substr($0, before, 1) != " "; before--);
+        if (before > 5 && substr($0, before + 1, 1) == "-") at = before
         print substr($0, 1, at) "\\e"
         $0 = "    " substr($0, at + 1)
       }
