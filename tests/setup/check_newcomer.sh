@@ -15,7 +15,7 @@ source scripts/lib/package/readme.sh
 
 say() { printf 'check_newcomer: %s\n' "$*"; }
 quietly() { "$@" >/tmp/log 2>&1 || { cat /tmp/log >&2; fail "failed: $*"; }; }
-sql() { runuser -u postgres -- psql -XAtq -d tickstock -v ON_ERROR_STOP=1 -c "$1"; }
+sql() { runuser -u postgres -- env --chdir=/ psql -XAtq -d tickstock -v ON_ERROR_STOP=1 -c "$1"; }
 
 # The tables as somebody else has made them: other types than the sample market's, and columns that the program does not know.
 make_tables() {
