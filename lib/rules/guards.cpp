@@ -120,6 +120,19 @@ void append_removed(const GuardInput& input, std::vector<GuardResult>& results) 
   if (worst && !refused) results.push_back(*std::move(worst));
 }
 
+GuardResult future_as_of(const GuardInput& input) {
+  const Day as_of = input.market.as_of();
+  const auto days = static_cast<double>((as_of - input.today).count());
+  return {
+      "future_as_of",
+      "",
+      std::max(days, 0.0),
+      0,
+      "",
+      days > 0,
+      fmt::format("the as-of day {} is after today, {}", to_string(as_of), to_string(input.today))};
+}
+
 GuardResult data_age(const GuardInput& input) {
   const int days = *input.limits.max_data_age_days;
   return {"data_age",
@@ -145,6 +158,7 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
   for (const Plan::MovedOn& each : input.plan.moved_on) {
     results.push_back({"changed_since", each.universe, 1, 0, "", true, each.why});
   }
+  if (input.mode != Mode::undo) results.push_back(future_as_of(input));
   if (input.limits.max_data_age_days && input.mode != Mode::undo)
     results.push_back(data_age(input));
   return results;

@@ -11,8 +11,8 @@ namespace tickstock {
 
 /// What a guard measured.
 struct GuardResult {
-  std::string name;      ///< no_eligible_symbols, vanished, appeared, removed, data_age,
-                         ///< changed_since
+  std::string name;      ///< no_eligible_symbols, vanished, appeared, removed, future_as_of,
+                         ///< data_age, changed_since
   std::string universe;  ///< empty where it is about all of them
   double value;          ///< what was measured, in the unit of the limit
   double limit;
@@ -29,6 +29,7 @@ struct GuardInput {
   const Entries& entries;  ///< as they stand before the run
   const Plan& plan;
   const GuardLimits& limits;
+  Day today;  ///< by PostgreSQL's clock in the zone of the run
   /// Whether the prices table has a row in the last `max_data_age_days`; not looked at where that
   /// limit is not set.
   bool data_is_fresh;

@@ -109,11 +109,6 @@ void Run::prepare() {
   }
   open_companion();
 
-  if (*report_.as_of > database_->catalog.today) {
-    early_warnings_.emplace_back("the as-of day " + to_string(*report_.as_of) +
-                                 " lies after today, which is " +
-                                 to_string(database_->catalog.today));
-  }
   if (!report_.has_outbox) {
     early_warnings_.emplace_back(
         "the tables cache_sync_* do not exist: no history is kept, and events that "
@@ -189,11 +184,13 @@ std::unique_ptr<postgres::Transaction> Run::try_lock() {
   if (opens) {
     options.ahead =
         tables::opening_run(environment_.tables, record(), environment_.program_version);
+    may_have_record_ = true;
   }
   auto transaction = std::make_unique<postgres::Transaction>(
       database_->connection, joinable(std::move(options)), first_questions());
   // Where no snapshot can be exported, it is not tried again with every look at the lock.
   if (!transaction->snapshot()) companion_.reset();
+  may_have_record_ = false;
   if (opens && tables::is_opened(*transaction, environment_.tables, options_.run_id)) {
     had_lock_ = true;
     has_record_ = true;
@@ -318,7 +315,8 @@ void Run::make_plan(postgres::Transaction& transaction) {
   for (const TaskPlan& task : plan.tasks) {
     report_.warnings.insert(report_.warnings.end(), task.warnings.begin(), task.warnings.end());
   }
-  report_.guards = evaluate_guards({options_.mode, market, entries, plan, limits, fresh});
+  report_.guards = evaluate_guards(
+      {options_.mode, market, entries, plan, limits, database_->catalog.today, fresh});
   report_.written_at = clock_.now();
   report_.plan_digest = plan_digest(plan, market);
   if (asked) tables::take_companies(transaction, *asked, market);

@@ -287,7 +287,8 @@ void Run::fail(const Error& error) {
   for (const Task task : tasks_of(options_.mode, options_.policy))
     report_.tasks.push_back({task, {}, report_.failure->what()});
   if (report_.dry_run) return;
-  if (has_record_ && error.kind() != ErrorKind::outcome_unknown) record_failure();
+  const bool may_have_record = has_record_ || may_have_record_;
+  if (may_have_record && error.kind() != ErrorKind::outcome_unknown) record_failure();
   announce_failure(*report_.failure);
 }
 
@@ -298,8 +299,7 @@ void Run::record_failure() {
       database_->connection = postgres::Connection::open(environment_.database, patience_);
     }
     postgres::Transaction transaction(database_->connection, {.read_committed = true});
-    transaction.run(tables::finish_run(environment_.tables, record()));
-    transaction.commit();
+    transaction.commit({tables::finish_failed_run(environment_.tables, record())});
   } catch (const Error& error) {
     early_warnings_.push_back(std::string("how the run ended is not in its record: ") +
                               error.what());

@@ -111,6 +111,7 @@ class Run {
   int step_ = 0;
   bool had_lock_ = false;
   bool has_record_ = false;
+  bool may_have_record_ = false;  ///< it was sent, and the answer is not known
   bool has_trigger_ = false;
   bool can_read_history_ = false;
   bool has_old_events_ = false;  ///< that have been pending for too long

@@ -231,6 +231,14 @@ Statement finish_run(const TableNames& names, const RunRecord& record) {
       std::move(params));
 }
 
+Statement finish_failed_run(const TableNames& names, const RunRecord& record) {
+  Statement statement = finish_run(names, record);
+  statement.params.emplace_back(record.started_at);
+  statement.sql += fmt::format(" AND status = 'running' AND started_at = ${}::timestamptz",
+                               statement.params.size());
+  return statement;
+}
+
 std::optional<Success> last_success(Database& database) {
   const Result rows =
       database.read("reading the last run", last_success_sql, {database.names.entries.shown()});

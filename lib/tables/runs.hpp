@@ -25,6 +25,9 @@ bool is_opened(const Transaction& transaction, const TableNames& names, const st
 
 /// Writes how a run ended.
 Statement finish_run(const TableNames& names, const RunRecord& record);
+/// The same of a run that failed; nothing where its record was never opened, or is that of another
+/// run with its id.
+Statement finish_failed_run(const TableNames& names, const RunRecord& record);
 
 /// The last run that committed.
 struct Success {

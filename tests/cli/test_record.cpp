@@ -287,7 +287,20 @@ TEST_CASE("an as-of day before that of the last completed run, or after today, i
     REQUIRE(earlier.size() == 1);
     CHECK_THAT(earlier[0], contains("2024-06-27 lies before that of the last completed run"));
   }
-  const Names later = warnings("2999-01-01", "dry-run");
-  REQUIRE(later.size() == 1);
-  CHECK_THAT(later[0], contains("2999-01-01 lies after today"));
+}
+
+TEST_CASE("a run for a day after today is refused, unless its plan is approved") {
+  Recorded scene;
+  const Names before = scene.fixture.entries_dump();
+  const ProcessResult later = scene.fixture.run({"dry-run", "--as-of", "2999-01-01"});
+  CHECK(later.status == 4);
+  CHECK_THAT(later.err, contains("the as-of day 2999-01-01 is after today"));
+  const ProcessResult refused = scene.fixture.run({"sync", "--as-of", "2999-01-01"});
+  CHECK(refused.status == 4);
+  CHECK(scene.fixture.entries_dump() == before);
+  const Json plan =
+      Json::parse(scene.fixture.run({"dry-run", "--as-of", "2999-01-01", "--format", "json"}).out);
+  CHECK(scene.fixture
+            .run({"sync", "--as-of", "2999-01-01", "--approve-plan", plan.at("plan_digest").str()})
+            .status == 0);
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include "rules/guards.hpp"
 #include "rules/plan.hpp"
@@ -19,6 +20,7 @@ struct Scene {
   Mode mode = Mode::full;
   GuardLimits limits = {};
   bool fresh = true;
+  int days_ahead = 0;  ///< from today to the as-of day
 };
 
 std::vector<GuardResult> evaluate(const Scene& scene) {
@@ -35,7 +37,8 @@ std::vector<GuardResult> evaluate(const Scene& scene) {
   Market market = market_of(rows);
   const Entries entries{{"small_cap", entry_of(market, "market_cap", members)}};
   const Plan plan = make_plan(scene.mode, market, entries, {});
-  return evaluate_guards({scene.mode, market, entries, plan, scene.limits, scene.fresh});
+  return evaluate_guards({scene.mode, market, entries, plan, scene.limits,
+                          market.as_of() - std::chrono::days(scene.days_ahead), scene.fresh});
 }
 
 bool refuses(const Scene& scene, const std::string& name) {
@@ -91,7 +94,8 @@ TEST_CASE("an entry of twenty or more may not lose over thirty percent") {
     Market market = market_of(rows);
     const Entries entries{{"ai", entry_of(market, "theme", theme)}};
     const Plan plan = make_plan(Mode::delisted, market, entries, {});
-    const auto results = evaluate_guards({Mode::delisted, market, entries, plan, {}, true});
+    const auto results =
+        evaluate_guards({Mode::delisted, market, entries, plan, {}, market.as_of(), true});
     const auto found = std::find_if(results.begin(), results.end(),
                                     [](const GuardResult& each) { return each.name == "removed"; });
     REQUIRE(found != results.end());
@@ -118,13 +122,21 @@ TEST_CASE("in recent_ipos those that leave by age don't count") {
     Market market = market_of(rows);
     const Entries entries{{"recent_ipos", entry_of(market, "ipo", members)}};
     const Plan plan = make_plan(Mode::ipos, market, entries, {});
-    const auto results = evaluate_guards({Mode::ipos, market, entries, plan, {}, true});
+    const auto results =
+        evaluate_guards({Mode::ipos, market, entries, plan, {}, market.as_of(), true});
     return std::any_of(results.begin(), results.end(),
                        [](const GuardResult& each) { return each.refused; });
   };
   CHECK_FALSE(refused(40, 0));
   CHECK_FALSE(refused(20, 12));
   CHECK(refused(20, 13));
+}
+
+TEST_CASE("an as-of day after today refuses a run, whatever its mode") {
+  CHECK_FALSE(refuses({.eligible = 5}, "future_as_of"));
+  CHECK_FALSE(refuses({.eligible = 5, .days_ahead = -400}, "future_as_of"));
+  CHECK(refuses({.eligible = 5, .days_ahead = 1}, "future_as_of"));
+  CHECK(refuses({.eligible = 5, .mode = Mode::delisted, .days_ahead = 1}, "future_as_of"));
 }
 
 TEST_CASE("old prices refuse a run only where the setting is there") {
