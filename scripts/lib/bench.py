@@ -15,6 +15,7 @@ from bench_duels import Duel, declared, replays, stable, streamed
 from bench_journal import Growth, growth, questions
 from bench_market import REAL_SYMBOLS, Markets, Size
 from bench_plot import plot
+from bench_rtt import Distance, Distances, table
 from bench_report import document, machine, smoke_text, text
 from bench_servers import LIB, SCRIPTS, BenchError, Servers, say
 
@@ -53,11 +54,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--against", type=Path)
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--rtt")
     parser.add_argument("--plot", type=Path, nargs="?", const=DEFAULT_PLOT)
     parser.add_argument("--from", dest="source", type=Path)
     options = parser.parse_args(arguments)
     if options.smoke and (options.plot or options.sizes or options.pairs):
         parser.error("--smoke goes with neither --sizes, --pairs nor --plot")
+    if options.rtt and (options.smoke or options.plot or options.against):
+        parser.error("--rtt goes with neither --smoke, --plot nor --against")
+    try:
+        options.rtt = [float(each) for each in options.rtt.split(",")] if options.rtt else []
+    except ValueError:
+        parser.error("--rtt is a list of milliseconds, such as 10,40")
     if options.source and not options.plot:
         parser.error("--from goes with --plot")
     if options.pairs is not None and not 1 <= options.pairs <= 1000:
@@ -67,7 +75,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     for written in (options.json, options.plot):
         if written and not written.parent.is_dir():
             parser.error(f"{written}: there is no such folder")
-    chosen = options.sizes or ("10000" if options.smoke else PLOTTED if options.plot else "all")
+    chosen = options.sizes or ("10000" if options.smoke else "13000" if options.rtt else PLOTTED if options.plot else "all")
     try:
         options.sizes = [Size.parse(size) for size in SIZES.get(chosen, chosen).split(",")]
     except ValueError as error:
@@ -115,8 +123,21 @@ def measure(options: argparse.Namespace) -> Measured:
         return machine(servers), results, counted, duels, growths
 
 
+def measure_distances(options: argparse.Namespace) -> list[Distance]:
+    """Measures how much a distance to the database costs."""
+    with Servers() as servers:
+        markets = Markets(servers, str(PROGRAM), options.days)
+        distances = Distances(servers, str(PROGRAM), options.sql)
+        return [each for size in options.sizes
+                for each in distances.measure(markets.make(size), options.pairs, options.rtt)]
+
+
 def run(options: argparse.Namespace) -> None:
     """Measures or reads what was measured, and says or draws what it came to."""
+    if options.rtt:
+        prepare()
+        print(table(measure_distances(options)))
+        return
     if options.source:
         measured = json.loads(options.source.read_text(encoding="utf-8"))
     else:

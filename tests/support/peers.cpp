@@ -193,6 +193,19 @@ ReticentProxy::ReticentProxy(int server_port)
         ::close(upstream);
       }) {}
 
+CountingProxy::CountingProxy(int server_port)
+    : server_([this, server_port](int client, const TcpServer& server) {
+        const int upstream = connect_to(server_port, true);
+        if (upstream < 0) return;
+        bool asked = false;
+        exchange(client, upstream, server, [&](bool to_client, std::string&) {
+          if (to_client && asked) ++round_trips_;
+          asked = !to_client;
+          return true;
+        });
+        ::close(upstream);
+      }) {}
+
 SecondProxy::SecondProxy(int server_port, const Spoil& spoil)
     : server_port_(server_port),
       other_port_(server_port),

@@ -98,6 +98,20 @@ class ReticentProxy {
   TcpServer server_;
 };
 
+/// A proxy before a PostgreSQL server, without TLS, that counts round trips: answers that begin
+/// after something was sent.
+class CountingProxy {
+ public:
+  explicit CountingProxy(int server_port);
+
+  int port() const { return server_.port(); }
+  int round_trips() const { return round_trips_; }
+
+ private:
+  std::atomic<int> round_trips_{0};
+  TcpServer server_;
+};
+
 /// A proxy before a PostgreSQL server, without TLS, that spoils the second of the connections that
 /// are made through it; all others pass.
 class SecondProxy {
