@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # "cmake --install" brings what README.md and the man pages say it does: the program, its pages, its completions, and every
-# file for the programs around it, the rules for alerts among them.
+# file for the programs around it, the rules for alerts and the dashboard among them.
 #
 #   tests/package/check_install.sh BUILD-FOLDER
 set -euo pipefail
