@@ -23,7 +23,7 @@ from test_mirror import TABLES
 from tickstock_cache.subscriber import STREAM, CacheSyncSubscriber
 
 PAGE = "tickstock-cache-integration.7"
-SUBSCRIBER, GROUP, CURSOR, PHASE, APPLICATION, TRIGGER, SETTINGS, VIEW = man_examples(PAGE)
+SUBSCRIBER, GROUP, CURSOR, PHASE, APPLICATION, TRIGGER, CONTAINER, SETTINGS, VIEW = man_examples(PAGE)
 FOLLOW_BY_HAND, MIRROR_BY_HAND = man_lines(PAGE)
 
 
@@ -198,6 +198,24 @@ class Night(unittest.TestCase):
         job = client.wait_for_end(answer["job_id"])
         self.assertEqual((job["mode"], job["triggered_by"]), (answer["mode"], "api:force"))
         wait_until("the end of the run", lambda: f"cache_sync_completed {answer['run_id']}" in next_line(following))
+
+    def test_the_commands_for_a_container(self) -> None:
+        """Has a stand-in for Podman look at what it would build from, and run the program as it is."""
+        folder = new_folder()
+        (folder / "podman").write_text("""#!/bin/sh
+            case $1 in
+              build) [ "$2" = -f ] && [ -f "$3" ] && [ -f "$6/CMakeLists.txt" ] && echo "built $5" ;;
+              run) while [ "$1" != tickstock-cache ]; do shift; done; exec "$@" ;;
+            esac
+            """, encoding="utf-8")
+        (folder / "podman").chmod(0o755)
+        script = CONTAINER.replace("--metrics-file /metrics", f"--metrics-file {folder}")
+        done = subprocess.run(["sh", "-e", "-c", script], cwd=ROOT, check=False, capture_output=True, text=True,
+                              env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout.startswith("built tickstock-cache\n"), done.stdout)
+        self.assertEqual(self.scene.query("SELECT triggered_by FROM cache_sync_runs"), "cron")
+        self.assertTrue((folder / "tickstock-cache.prom").exists())
 
     def with_own_servers(self, script: str, before: str) -> str:
         """Returns a line of the shell that asks the servers of the test, on Debian's Python."""
