@@ -104,6 +104,8 @@ struct Run {
     if (!report.dry_run) {
       record_run(output.metrics_file, log, report.mode, status, report.ended_at,
                  report.duration_seconds, &report);
+      const std::vector<std::string> errors = report.errors();
+      ping(output.ping_url, log, status, errors.empty() ? "" : errors.front());
     }
     return status;
   }

@@ -79,6 +79,7 @@ int run(int argc, const char* const* argv) {
       record_run(settings.output.metrics_file, log, options.mode, status,
                  sync::RunClock().seconds(), 0);
     }
+    if (options.is_run()) ping(settings.output.ping_url, log, status, error.what());
     return status;
   }
 }

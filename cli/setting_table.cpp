@@ -54,6 +54,17 @@ Accepts or_nothing(const Accepts& accepted) {
       [accepted](const std::string& value) { return value.empty() ? "" : accepted.check(value); });
 }
 
+std::string check_ping_url(const std::string& url) {
+  const std::size_t host = url.find("://") + 3;
+  const bool is_web = url.starts_with("https://") || url.starts_with("http://");
+  const bool is_plain =
+      std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  const bool has_login = url.substr(0, url.find('/', host)).find('@') != std::string::npos;
+  return url.empty() || (is_web && is_plain && host < url.size() && !has_login)
+             ? ""
+             : "must be an http:// or https:// URL without user and password";
+}
+
 std::string check_redis(const std::string& value) {
   try {
     redis::parse_redis_url(value);
@@ -222,6 +233,10 @@ std::vector<Setting> rows_of(Settings& s) {
       {"metrics.file", &output.metrics_file, "--metrics-file",
        "File for Prometheus' textfile collector; empty for none", text(nullptr, "FILE"),
        "/var/lib/prometheus/node-exporter/tickstock-cache.prom"},
+      {"monitoring.ping_url", &output.ping_url, "",
+       "URL to get after a successful run, and with /fail to post to after any other; empty for "
+       "none",
+       text(check_ping_url), "https://hc-ping.com/00000000-0000-4000-8000-000000000000"},
   };
 }
 

@@ -32,6 +32,7 @@ struct Output {
   When progress = When::automatic;
   LogLevel log_level = LogLevel::normal;
   std::string metrics_file;  ///< empty for none
+  std::string ping_url;      ///< empty for none
 
   [[nodiscard]] bool quiet() const { return log_level == LogLevel::quiet; }
   [[nodiscard]] bool json() const { return format == Format::json; }

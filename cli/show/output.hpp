@@ -85,6 +85,10 @@ void print(const std::string& text, Tells tells = Tells::what_is);
 void record_run(const std::string& path, Log& log, Mode mode, int exit_status, double ended_at,
                 double duration, const sync::Report* report = nullptr);
 
+/// Tells a dead-man switch how a run ended: a GET of the URL after status 0 or 2, else a POST
+/// of the message to its `/fail`. Does nothing without a URL; what goes wrong is a warning.
+void ping(const std::string& url, Log& log, int exit_status, const std::string& message);
+
 /// Writes how many events wait in the outbox.
 void record_pending(const std::string& path, Log& log, std::uint64_t events);
 
