@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
 
 #include "domain/text.hpp"
 #include "environment.hpp"
@@ -273,7 +274,21 @@ struct Run {
 
   [[nodiscard]] std::string universes() const {
     tables::Database database = open({tables::Need::list_entries});
-    return show_universes(tables::list_entries(database), output);
+    std::vector<tables::EntrySummary> entries = tables::list_entries(database);
+    const Universes universes = settings.run.policy.universes();
+    // A family's universes are those of its type that have no place of their own.
+    const auto place = [&universes](const tables::EntrySummary& entry) {
+      const auto at = [&](const auto& is_it) {
+        return std::find_if(universes.begin(), universes.end(), is_it) - universes.begin();
+      };
+      const auto own = at([&](const auto& each) { return each->name == entry.universe; });
+      const auto family =
+          at([&](const auto& each) { return !each->each.empty() && each->type == entry.type; });
+      return own < std::ssize(universes) ? own : family;
+    };
+    std::stable_sort(entries.begin(), entries.end(),
+                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
+    return show_universes(entries, output);
   }
 
   int check() {

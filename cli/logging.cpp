@@ -133,24 +133,29 @@ std::string progress_text(std::string_view what, const tables::Reading& reading,
   // The statistics may be old.
   part = std::min(part, 1.0);
   std::string bar;
-  std::string numbers;
+  std::string share;
+  std::string rows;
+  std::string pace;
   if (part > 0) {
     const auto full = static_cast<std::size_t>(part * bar_width);
     bar = fmt::format("  [{:.<{}}]", std::string(full, '#'), bar_width);
-    numbers = fmt::format(" {:3.0f} %", part * 100);
+    share = fmt::format(" {:3.0f} %", part * 100);
   }
   if (reading.rows > 0) {
     const double rate = seconds > 0 ? static_cast<double>(reading.rows) / seconds : 0;
-    numbers += fmt::format("  {} rows, {}/s", fmt::group_digits(reading.rows),
-                           fmt::group_digits(static_cast<std::uint64_t>(rate)));
+    rows = fmt::format("  {} rows,", fmt::group_digits(reading.rows));
+    pace = fmt::format(" {}/s", fmt::group_digits(static_cast<std::uint64_t>(rate)));
   }
-  numbers += "  " + clock_text(seconds);
-  if (part > 0 && part < 1) {
-    numbers += fmt::format(", {} left", clock_text(seconds / part - seconds));
+  pace += "  " + clock_text(seconds);
+  if (part > 0 && part < 1) pace += fmt::format(", {} left", clock_text(seconds / part - seconds));
+  // The bar goes before a number does, and rate and time left stay longest.
+  const auto is_too_long = [&] { return columns_of(text + bar + share + rows + pace) > width; };
+  for (std::string* each : {&bar, &rows}) {
+    if (is_too_long()) each->clear();
   }
-  // The bar goes before a number does.
-  if (columns_of(text) + columns_of(bar) + columns_of(numbers) > width) bar.clear();
-  text += bar + numbers;
+  const std::size_t numbers = columns_of(share + pace);
+  if (is_too_long() && numbers < width) text = fitted(text, width - numbers);
+  text += bar + share + rows + pace;
   return fitted(text, std::min(columns_of(text), width));
 }
 

@@ -61,6 +61,9 @@ void write_run(json::Writer& json, const tables::RunView& view) {
 }
 
 /// A column whose cells may be cut, and one of numbers.
+/// What must be left of a time: day, hour and minute, and a sign for the rest.
+constexpr std::size_t width_to_the_minute = 17;
+
 Table::Column cut(const char* title) { return {title, false, true}; }
 Table::Column number(const char* title) { return {title, true}; }
 
@@ -178,6 +181,7 @@ std::string show_run(const tables::RunView& view, const Output& output) {
   field("events", events_text(view));
   if (run.approved) field("approved", "with --approve-plan");
   if (run.error) field("error", *run.error);
+  for (const std::string& refusal : view.refusals) field("refused by", refusal);
   return text;
 }
 
@@ -196,8 +200,12 @@ std::string show_history(const tables::History& history, const std::string& form
         "limit", history.page.limit, "offset", history.page.offset);
   }
   // An id is what other commands are given, so it is shown whole.
-  Table table(
-      {cut("started"), {"run"}, cut("mode"), cut("status"), number("changes"), number("took")});
+  Table table({{"started", false, true, width_to_the_minute},
+               {"run"},
+               {"mode", false, true, 5},
+               cut("status"),
+               number("changes"),
+               number("took")});
   for (const tables::RunView& view : history.runs) {
     const RunRecord& run = view.record;
     table.add({to_the_second(run.started_at), run.run_id, run.mode,
@@ -244,7 +252,7 @@ std::string show_changes(const tables::Changes& found, const std::string& format
 }
 
 std::string show_events(const std::vector<tables::StoredEvent>& events, const Output& output) {
-  Table table({{"id", true}, {"stored"}, {"state"}, {"event"}, {"run", false, true}});
+  Table table({{"id", true}, {"stored"}, cut("state"), cut("event"), {"run"}});
   std::string lines;
   for (const tables::StoredEvent& each : events) {
     if (output.json()) {

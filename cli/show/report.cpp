@@ -143,6 +143,10 @@ std::vector<Placement> in_rank_order(std::vector<Placement> members, const Marke
   return members;
 }
 
+constexpr std::size_t widest_name = 36;
+/// What a row has besides the name of its universe.
+constexpr std::size_t room_for_numbers = 34;
+
 /// Writes the lines of one report.
 struct ReportText {
   const sync::Report& report;
@@ -153,11 +157,7 @@ struct ReportText {
 
   std::string write() {
     if (report.snapshot && (report.dry_run || report.committed)) changes();
-    for (const GuardResult& guard : report.guards) {
-      if (guard.refused)
-        line("{}: {}", screen.paint(Color::bold_red, "refused by a guard"),
-             printable(guard.sentence));
-    }
+    refusals();
     if (report.snapshot) closing();
     return std::move(text);
   }
@@ -168,6 +168,20 @@ struct ReportText {
     text += '\n';
   }
 
+  /// All of a dry run, which leaves no record; else the worst one.
+  void refusals() {
+    const std::vector<GuardResult> refusing = refusals_of(report.guards);
+    const std::size_t all = refusing.size();
+    const std::size_t shown = report.dry_run || output.full ? all : std::min<std::size_t>(all, 1);
+    for (std::size_t i = 0; i < shown; ++i) {
+      line("{}: {}", screen.paint(Color::bold_red, "refused by a guard"),
+           printable(refusing[i].sentence));
+    }
+    if (shown < all) {
+      line("… and {} more; 'tickstock-cache status {}' shows all", all - shown, report.run_id);
+    }
+  }
+
   void changes() {
     const sync::Snapshot& snapshot = *report.snapshot;
     const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
@@ -176,7 +190,8 @@ struct ReportText {
     for (const EntryWrite* each : report.writes())
       width = std::max(width, columns_of(printable(each->universe)));
     if (width > 0) line("+ added  − removed  ~ moved");
-    if (screen.width > 0) width = std::min(width, screen.width / 2);
+    // One long name makes its own row longer, not all of them.
+    width = std::min(width, widest_name);
     for (std::size_t i = 0; i < report.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
       if (report.tasks[i].error) {
@@ -219,9 +234,12 @@ struct ReportText {
 
   void universe(const EntryWrite& write, const MemberReasons& reasons, std::size_t width) {
     const MembershipDiff& diff = write.diff;
-    line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(printable(write.universe), width),
-         write.previous_count(), distinct(write.after->members.list()).size(), diff.added.size(),
-         diff.removed.size(), diff.moved.size(), remark_on(write));
+    const std::string name = printable(write.universe);
+    std::size_t taken = std::max(width, columns_of(name));
+    if (screen.width > room_for_numbers) taken = std::min(taken, screen.width - room_for_numbers);
+    line("{}  {:>5} → {:<5}  +{} −{} ~{}{}", fitted(name, taken), write.previous_count(),
+         distinct(write.after->members.list()).size(), diff.added.size(), diff.removed.size(),
+         diff.moved.size(), remark_on(write));
     members('+', diff.added,
             [&](const Placement& each) { return reasons.added(write, each.symbol); });
     members('-', in_rank_order(diff.removed, report.snapshot->market),
@@ -330,8 +348,8 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
   if (!names.empty() && !output.summary) {
     text += "<details><summary>Who comes, and who goes</summary>\n\n" + names + "\n</details>\n\n";
   }
-  for (const GuardResult& guard : report.guards) {
-    if (guard.refused) text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";
+  for (const GuardResult& guard : refusals_of(report.guards)) {
+    text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";
   }
   if (!report.snapshot) return text;
   // A block by its indent, which no text can end.

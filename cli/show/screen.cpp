@@ -21,8 +21,6 @@ namespace tickstock::cli {
 namespace {
 
 constexpr std::size_t usual_width = 80;
-/// No column of a table is cut to less.
-constexpr std::size_t narrowest = 8;
 constexpr std::string_view gap = "  ";
 /// The code of what is no character.
 constexpr char32_t no_character = 0xffffffff;
@@ -165,7 +163,7 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
     // The widest that may be cut, so that those that need little keep it.
     std::size_t* widest = nullptr;
     for (std::size_t i = 0; i < widths.size(); ++i) {
-      if (!columns_[i].may_cut || widths[i] <= narrowest) continue;
+      if (!columns_[i].may_cut || widths[i] <= columns_[i].narrowest) continue;
       if (widest == nullptr || widths[i] > *widest) widest = &widths[i];
     }
     if (widest == nullptr) break;

@@ -55,8 +55,9 @@ class Table {
  public:
   struct Column {
     std::string title;
-    bool right = false;    ///< aligned to the right, as numbers are
-    bool may_cut = false;  ///< may be shown with less than it says
+    bool right = false;         ///< aligned to the right, as numbers are
+    bool may_cut = false;       ///< may be shown with less than it says
+    std::size_t narrowest = 8;  ///< but not in fewer columns
   };
 
   /// The number of no cell.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -162,6 +164,19 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
   if (input.limits.max_data_age_days && input.mode != Mode::undo)
     results.push_back(data_age(input));
   return results;
+}
+
+std::vector<GuardResult> refusals_of(const std::vector<GuardResult>& guards) {
+  std::vector<GuardResult> refusals;
+  std::copy_if(guards.begin(), guards.end(), std::back_inserter(refusals),
+               [](const GuardResult& each) { return each.refused; });
+  const auto excess = [](const GuardResult& each) {
+    return each.setting.empty() || each.limit == 0 ? std::numeric_limits<double>::infinity()
+                                                   : each.value / each.limit;
+  };
+  std::stable_sort(refusals.begin(), refusals.end(),
+                   [&](const auto& a, const auto& b) { return excess(a) > excess(b); });
+  return refusals;
 }
 
 }  // namespace tickstock

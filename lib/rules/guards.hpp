@@ -39,4 +39,8 @@ struct GuardInput {
 /// All of them, so that a dry run shows in full what would refuse.
 std::vector<GuardResult> evaluate_guards(const GuardInput& input);
 
+/// Returns those that refuse, the worst first: the one whose value is the largest multiple of its
+/// limit; those without a limit come before all others.
+std::vector<GuardResult> refusals_of(const std::vector<GuardResult>& guards);
+
 }  // namespace tickstock

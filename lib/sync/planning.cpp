@@ -205,12 +205,13 @@ void require_approval(const Report& report, const RunOptions& options) {
                 "the plan has digest " + report.plan_digest +
                     ", which is not the approved one; read a new dry run and approve that");
   }
-  const auto refusing = std::find_if(report.guards.begin(), report.guards.end(),
-                                     [](const GuardResult& guard) { return guard.refused; });
-  if (refusing == report.guards.end()) return;
+  const std::vector<GuardResult> refusals = refusals_of(report.guards);
+  if (refusals.empty()) return;
+  const std::string more =
+      refusals.size() == 1 ? "" : fmt::format(", and {} more", refusals.size() - 1);
   const std::string remedy = options.undo ? "read" : "fix the data, or read";
   throw Error(ErrorKind::refused,
-              "refused by a guard: " + refusing->sentence + "; " + remedy +
+              "refused by a guard: " + refusals.front().sentence + more + "; " + remedy +
                   " a dry run and approve exactly this plan: " + approval(options, report));
 }
 

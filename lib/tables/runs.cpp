@@ -40,6 +40,13 @@ constexpr const char* holder_sql =
     "WHERE datname = pg_catalog.current_database()) "
     "AND l.classid = ($1::bigint >> 32)::oid AND l.objid = ($1::bigint & 4294967295)::oid";
 
+// `removed in tech: 45 (max_removed_percent = 30)`
+constexpr std::string_view refusals_sql = R"(
+SELECT concat(g ->> 'name', ' in ' || (g ->> 'universe'), ': ', round((g ->> 'value')::numeric, 2)::float8,
+              ' (' || (g ->> 'setting') || ' = ' || (g ->> 'limit') || ')')
+  FROM {runs} r CROSS JOIN LATERAL jsonb_array_elements(r.guards) g
+ WHERE r.run_id = $1 AND (g ->> 'refused')::boolean)";
+
 constexpr std::string_view asked_for_sql = R"(
  WHERE r.entries = $1
    AND ($2::int IS NULL OR r.started_at > now() - make_interval(hours => 24 * $2)))";
@@ -300,12 +307,17 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
                             *run_id, rows.view(0, 0), rows.view(1, 0)));
   }
   RunView view = view_of(rows, 0, transaction.first_results()[0], database.catalog);
-  const Result changed = transaction.run(names.statement(
-      "reading {changes}",
-      "SELECT universe FROM {changes} WHERE run_id = $1 AND task <> 'another_writer' "
-      "GROUP BY universe ORDER BY min(id)",
-      {view.record.run_id}));
+  PipelineOutcome outcome = transaction.run_pipeline(
+      {names.statement(
+           "reading {changes}",
+           "SELECT universe FROM {changes} WHERE run_id = $1 AND task <> 'another_writer' "
+           "GROUP BY universe ORDER BY min(id)",
+           {view.record.run_id}),
+       names.statement("reading {runs}", refusals_sql, {view.record.run_id})});
+  const Result& changed = outcome.value()[0];
   for (int row = 0; row < changed.rows(); ++row) view.universes.push_back(changed.text(row, 0));
+  const Result& refusals = outcome.results[1];
+  for (int row = 0; row < refusals.rows(); ++row) view.refusals.push_back(refusals.text(row, 0));
   return view;
 }
 

@@ -58,6 +58,7 @@ struct RunView {
   std::int64_t pending = 0;            ///< its events that are neither published nor given up yet
   std::vector<std::string> universes;  ///< that it changed, in its order; only read_run tells them
   std::int64_t given_up = 0;           ///< its events that were never published, and won't be
+  std::vector<std::string> refusals;   ///< by guards, in words; only read_run tells them
 };
 
 /// The run of that id, or the one whose id alone begins so, or the last one. Nothing where there is

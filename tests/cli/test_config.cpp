@@ -126,7 +126,7 @@ TEST_CASE("the example names every setting, changes nothing, and holds when it i
   CHECK(examples == Names{"database.url", "database.connections", "redis.ca_file",
                           "redis.cert_file", "redis.key_file", "stability.band", "stability.nights",
                           "stability.buffer", "guards.max_data_age_days", "events.stream",
-                          "metrics.file"});
+                          "metrics.file", "monitoring.ping_url"});
   const std::vector<Json> universes = Json::parse(all.out).at("universes").items();
   REQUIRE(universes.size() == 2);
   CHECK(universes[0].at("name").str() == "sector_{sector}");

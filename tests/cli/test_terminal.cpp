@@ -1,6 +1,10 @@
 // What a person at a terminal sees: the line of progress, colours, tables of the right width.
 
+#include <algorithm>
+#include <cctype>
 #include <csignal>
+#include <cstdlib>
+#include <fstream>
 #include <regex>
 
 #include "cli/scene.hpp"
@@ -73,6 +77,28 @@ struct HeldRun {
   }
   void let_go() { holder.execute("ROLLBACK"); }
 };
+
+/// Digits that differ from run to run become zeros, so that every column stays where it was.
+std::string with_zeros(std::string text) {
+  static const std::vector<std::regex> changing{std::regex("20(?:2[5-9]|[3-9][0-9])-[0-9:T.-]*"),
+                                                std::regex("[0-9a-f]{64}"),
+                                                std::regex("[0-9]+[.][0-9]{3} s"),
+                                                std::regex("127[.]0[.]0[.]1:[0-9]+"),
+                                                std::regex("tickstock-test-[A-Za-z0-9]{6}"),
+                                                std::regex("test_[0-9a-z_]+")};
+  for (const std::regex& each : changing) {
+    std::string zeros;
+    auto rest = text.cbegin();
+    for (std::sregex_iterator it(text.begin(), text.end(), each), end; it != end; ++it) {
+      zeros.append(rest, (*it)[0].first);
+      for (const char c : it->str())
+        zeros += std::isalnum(static_cast<unsigned char>(c)) != 0 ? '0' : c;
+      rest = (*it)[0].second;
+    }
+    text = zeros.append(rest, text.cend());
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -206,7 +232,9 @@ TEST_CASE("tables fit 80 columns, use 200, and are whole in a pipe") {
   for (const Names& command : {Names{"history"}, Names{"history", "--universe", "tech"}}) {
     for (const std::string& line : screen_after(shown_on(fixture, command, 80))) {
       INFO(line);
-      CHECK(line.size() <= 82);
+      const auto letters =
+          std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; });
+      CHECK(letters <= 80);
     }
   }
   CHECK_THAT(fixture.run({"universes"}).out, contains(theme));
@@ -230,4 +258,46 @@ TEST_CASE("two policies side by side fit 80 columns, and tell more on 100") {
     CHECK(line.find("95 %") == std::string::npos);
   }
   CHECK_THAT(shown_on(fixture, command, 100), contains("95 %"));
+}
+
+// Where a screen changes on purpose, run this test with TICKSTOCK_UPDATE_GOLDEN=1 and read the
+// difference of golden/.
+TEST_CASE("the screens of all commands at 80 and 200 columns are as they were") {
+  for (const int columns : {80, 200}) {
+    Fixture fixture;
+    add_small_market(fixture);
+    fixture.set_entry("theme_a_name_that_is_much_longer_than_any_other", "theme",
+                      R"({"symbols": ["GONE", "MID"], "count": 2})");
+    std::string screens;
+    const auto show = [&](const Names& arguments) {
+      const ProcessResult result = run_process(on_terminal(arguments, columns), options(fixture));
+      screens += fmt::format("$ tickstock-cache {}\n", fmt::join(arguments, " "));
+      for (const std::string& line : screen_after(result.out)) screens += with_zeros(line) + "\n";
+      screens += fmt::format("[{}]\n\n", result.status);
+    };
+    const Names day{"--as-of", market_day};
+    show({"init"});
+    show(with({"dry-run"}, day));
+    show(with({"sync", "--run-id", "manual-cache-sync-night-1", "--progress", "never"}, day));
+    fixture.database().execute("UPDATE symbols SET market_cap = 400000000 WHERE symbol = 'MID'");
+    show(with({"market-cap", "--run-id", "second", "--summary", "--progress", "never"}, day));
+    show({"status"});
+    show({"history"});
+    show({"history", "--universe", "mid_cap"});
+    show({"history", "--symbol", "MID"});
+    show({"universes"});
+    show({"members", "small_cap"});
+    show({"explain", "MID", "mid_cap"});
+    show({"events", "--limit", "3"});
+    show({"undo", "second", "--dry-run"});
+    show({"deliver"});
+    fixture.database().execute("UPDATE symbols SET market_cap = 0 WHERE market_cap < 1e12");
+    show(with({"sync", "--run-id", "refused", "--progress", "never"}, day));
+    show({"status", "refused"});
+    const std::string path =
+        fmt::format("{}/tests/cli/golden/screens_{}.txt", TICKSTOCK_SOURCE_DIR, columns);
+    if (std::getenv("TICKSTOCK_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << screens;
+    INFO(path);
+    CHECK(lines_of(screens) == lines_of(file_text(path)));
+  }
 }

@@ -71,16 +71,17 @@ TEST_CASE("universes has no count where a content holds no array of symbols") {
                  contains("strange   odd         3  -\n8 universes\n"));
 }
 
-TEST_CASE("universes are in byte order, whatever the database's own is") {
+TEST_CASE("universes are in the order of the plan, the others behind them in byte order") {
   Fixture fixture;
-  for (const std::string name : {"tech", "Tech", "été", "top_2000", "top_100", "\"quoted\""}) {
+  for (const std::string name :
+       {"tech", "Tech", "été", "top_2000", "recent_ipos", "top_100", "\"quoted\""}) {
     fixture.set_entry(name, "theme", R"({"symbols": ["A"]})");
   }
   Names names;
   for (const std::string& line : listed(fixture.run(as_json))) {
     names.push_back(line.substr(0, line.find(' ')));
   }
-  CHECK(names == Names{"\"quoted\"", "Tech", "tech", "top_100", "top_2000", "été"});
+  CHECK(names == Names{"top_100", "top_2000", "recent_ipos", "\"quoted\"", "Tech", "tech", "été"});
 }
 
 TEST_CASE("a name in the entries can't forge a line of the list") {

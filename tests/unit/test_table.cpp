@@ -61,5 +61,9 @@ TEST_CASE("the line of progress says step, part, rate and time, and never wraps"
   // The statistics may be old.
   CHECK_THAT(progress_text("x", {20, 10}, 1, 80),
              tickstock::test::contains("[####################] 100 %"));
+  CHECK(progress_text("step 1/5: Reading symbols and universes", {6'250'000, 12'500'000}, 10, 79) ==
+        "step 1/5: Reading symbols and universes  50 % 625,000/s  0:10, 0:10 left");
+  CHECK(progress_text("step 1/5: Reading symbols and universes", {6'250'000, 12'500'000}, 10, 60) ==
+        "step 1/5: Reading symbols …  50 % 625,000/s  0:10, 0:10 left");
   CHECK(columns_of(progress_text("step 1/5 Reading", {250'000, 1'000'000}, 2, 30)) == 30);
 }
