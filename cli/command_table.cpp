@@ -204,8 +204,7 @@ const std::array<CommandRow, 18> command_table{{
      .flags = "--universe --symbol --of-run --days --limit --offset --format/csv"},
     {.name = "explain",
      .description = "Show why a symbol is or is not in a universe",
-     .examples = "tickstock-cache explain IVO mid_cap\n"
-                 "tickstock-cache explain IVO mid_cap --as-of 2026-08-20",
+     .examples = "tickstock-cache explain IVO",
      .command = Command::explain,
      .flags = "SYMBOL UNIVERSE/one --as-of/past --format",
      .needed = "SYMBOL",
@@ -217,8 +216,8 @@ const std::array<CommandRow, 18> command_table{{
      .flags = "--format"},
     {.name = "members",
      .description = "List the members of a universe, today or on a past day",
-     .examples = "tickstock-cache members small_cap\n"
-                 "tickstock-cache members small_cap --as-of 2026-08-20",
+     .examples = "tickstock-cache members theme_space\n"
+                 "tickstock-cache members theme_space --as-of 2026-08-20",
      .command = Command::members,
      .flags = "UNIVERSE --as-of/past --format/csv",
      .needed = "UNIVERSE",
