@@ -197,7 +197,7 @@ TEST_CASE("the guards about the market look at the group categories, whatever st
     return names;
   };
   CHECK(guards("[[universe]]\nname = \"x\"\ncap_from = 1\n") ==
-        Names{"no_eligible_symbols", "removed"});
+        Names{"no_eligible_symbols", "removed", "future_as_of"});
   CHECK(guards("[[universe]]\nname = \"x\"\ncap_from = 1\ngroup = \"categories\"\n") ==
-        Names{"no_eligible_symbols", "vanished", "appeared", "removed"});
+        Names{"no_eligible_symbols", "vanished", "appeared", "removed", "future_as_of"});
 }
