@@ -58,8 +58,8 @@ void ping(const std::string& url, Log& log, int exit_status, const std::string& 
     result = curl_easy_perform(curl);
   }
   if (result == CURLE_OK) return;
-  log.warning(fmt::format("the ping of {} ([monitoring] ping_url) failed: {}", server_of(url),
-                          curl_easy_strerror(result)));
+  log.warning(fmt::format("the ping of {} failed: {}. Check [monitoring] ping_url and the network.",
+                          server_of(url), curl_easy_strerror(result)));
 }
 
 }  // namespace tickstock::cli

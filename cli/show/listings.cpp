@@ -181,7 +181,8 @@ std::string show_run(const tables::RunView& view, const Output& output) {
   field("events", events_text(view));
   if (run.approved) field("approved", "with --approve-plan");
   if (run.error) field("error", *run.error);
-  for (const std::string& refusal : view.refusals) field("refused by", refusal);
+  for (const std::string& refusal : view.refusals)
+    field(run.approved ? "overrode" : "refused by", refusal);
   return text;
 }
 

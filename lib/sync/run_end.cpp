@@ -9,7 +9,6 @@
 #include "tables/entries.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
-#include "tables/schema.hpp"
 #include "tables/waiting.hpp"
 
 namespace tickstock::sync {
@@ -55,7 +54,7 @@ void Run::apply(postgres::Transaction& transaction) {
                               return application_name(step_of(task.task));
                             },
                         .closing = [this, &context] { return closing(context); }};
-  if (options_.measure && tables::has(*database_, tables::Need::read_prices)) {
+  if (options_.measure && can_read_prices()) {
     writes.opening = tables::ask_newest_prices(environment_.tables, snapshot.market);
   }
   const std::size_t questions = writes.opening.size();
@@ -65,15 +64,14 @@ void Run::apply(postgres::Transaction& transaction) {
   if (!snapshot.plan.empty() || !standing_.edits.empty()) open_with(tables::preparing_to_write());
   open_with(tables::journal_edits(context, standing_.edits));
   std::size_t first = 0;
-  for (bool written = false; !written;) {
+  for (;;) {
     const tables::Written outcome = tables::write_tasks(transaction, context, writes, first);
     if (!writes.opening.empty()) {
       const std::span answers(outcome.opening);
       report_.newest_prices = tables::newest_price_day(answers.first(questions));
       writes.opening.clear();
     }
-    written = !outcome.failure;
-    if (written) break;
+    if (!outcome.failure) return;
     const auto& [failed, error] = *outcome.failure;
     if (options_.approve_plan) throw Error(error);
     report_.tasks[failed].error = error.what();
@@ -265,12 +263,18 @@ void Run::tidy() {
 }
 
 void Run::measure() {
-  if (!options_.measure || report_.outbox_pending || !report_.has_outbox || !database_ ||
-      !database_->connection.usable())
-    return;
+  if (!options_.measure || !database_ || !database_->connection.usable()) return;
   const io::Settling settling(patience_);
   try {
-    report_.outbox_pending = static_cast<std::uint64_t>(tables::count_pending(*database_));
+    // A run that was refused has written nothing, with which the question could have gone.
+    if (!report_.committed && report_.snapshot && can_read_prices()) {
+      report_.newest_prices = tables::newest_price_day(postgres::read_at_once(
+          database_->connection, {.timezone = environment_.timezone},
+          tables::ask_newest_prices(environment_.tables, report_.snapshot->market)));
+    }
+    if (report_.has_outbox && !report_.outbox_pending) {
+      report_.outbox_pending = static_cast<std::uint64_t>(tables::count_pending(*database_));
+    }
   } catch (const Error&) {
     // What is not known is not told; why the run failed is said already.
   }

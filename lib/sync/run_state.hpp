@@ -14,6 +14,7 @@
 #include "tables/entries.hpp"
 #include "tables/journal.hpp"
 #include "tables/market_reader.hpp"
+#include "tables/schema.hpp"
 #include "tables/waiting.hpp"
 
 namespace tickstock::sync {
@@ -71,6 +72,9 @@ class Run {
   void require_still_committed();
   void tidy();
   void measure();
+  [[nodiscard]] bool can_read_prices() const {
+    return tables::has(*database_, tables::Need::read_prices);
+  }
   void fail(const Error& error);
   void record_failure();
   void announce_failure(const Error& error);

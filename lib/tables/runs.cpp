@@ -42,9 +42,12 @@ constexpr const char* holder_sql =
 
 // `removed in tech: 45 (max_removed_percent = 30)`
 constexpr std::string_view refusals_sql = R"(
-SELECT concat(g ->> 'name', ' in ' || (g ->> 'universe'), ': ', round((g ->> 'value')::numeric, 2)::float8,
+SELECT concat(g ->> 'name', ' in ' || (g ->> 'universe'), ': ',
+              round((g ->> 'value')::numeric, 2)::float8,
               ' (' || (g ->> 'setting') || ' = ' || (g ->> 'limit') || ')')
-  FROM {runs} r CROSS JOIN LATERAL jsonb_array_elements(r.guards) g
+  FROM {runs} r
+ CROSS JOIN LATERAL jsonb_array_elements(
+       CASE WHEN jsonb_typeof(r.guards) = 'array' THEN r.guards ELSE '[]' END) g
  WHERE r.run_id = $1 AND (g ->> 'refused')::boolean)";
 
 constexpr std::string_view asked_for_sql = R"(

@@ -113,6 +113,15 @@ TEST_CASE("a run that fails leaves its status, and keeps the last success and wh
     check_kept(now, 4);
     CHECK(now.at("eligible_symbols") == 0);
   }
+  SECTION("refused, since nothing new was imported") {
+    scene.fixture.database().execute(
+        "INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', '2024-05-17')");
+    const TemporaryDirectory other;
+    const std::string config = other.write("strict.toml", "[guards]\nmax_data_age_days = 10\n");
+    const Samples now = scene.after({"sync", "--config", config}, 4);
+    check_kept(now, 4);
+    CHECK(now.at("data_age_seconds") == 42 * 86'400);
+  }
   SECTION("locked") {
     Session holder = scene.fixture.database().connect();
     holder.execute("BEGIN");

@@ -112,7 +112,8 @@ TEST_CASE("a ping that fails is a warning, which names the server alone") {
     CHECK(result.status == 0);
     const Names warnings = log_lines(result, "warning");
     REQUIRE_FALSE(warnings.empty());
-    CHECK_THAT(warnings.back(), contains("the ping of " + url.substr(0, url.find("/secret"))));
+    CHECK_THAT(warnings.back(), contains("the ping of " + url.substr(0, url.find("/secret"))) &&
+                                    contains("Check [monitoring] ping_url"));
     CHECK((result.out + result.err).find("secret-uuid") == std::string::npos);
   }
 }

@@ -303,4 +303,7 @@ TEST_CASE("a run for a day after today is refused, unless its plan is approved")
   CHECK(scene.fixture
             .run({"sync", "--as-of", "2999-01-01", "--approve-plan", plan.at("plan_digest").str()})
             .status == 0);
+  const std::string status = scene.fixture.run({"status"}).out;
+  CHECK_THAT(status, contains("\noverrode      future_as_of: "));
+  CHECK_THAT(status, !contains("refused by"));
 }

@@ -62,16 +62,18 @@ read -r -a words < <(sed -n 's/^\.Dl tickstock-cache //p' "$OLDPWD/$page")
 understands "${words[@]}"
 cd "$OLDPWD"
 
-while read -r link; do
-  [[ -e $link ]] || fail "README.md links $link, which is not there"
-done < <(grep -h -o -E '\]\([^):]*\)' README.md CONTRIBUTING.md CHANGELOG.md | sed 's/^](//; s/)$//' | sort -u)
+for from in README.md man/CONTRIBUTING.md man/CHANGELOG.md; do
+  while read -r link; do
+    [[ -e $(dirname "$from")/$link ]] || fail "$from links $link, which is not there"
+  done < <(grep -h -o -E '\]\([^):]*\)' "$from" | sed 's/^](//; s/)$//' | sort -u)
+done
 while read -r page; do
   [[ -e man/$page.in ]] || fail "README.md names $page, which is not there"
 done < <(grep -o -E 'tickstock-cache[a-z.-]*\([1-9]\)' README.md | sed 's/(\(.\))/.\1/' | sort -u)
 
 version=$(sed -n 's/^  VERSION \([0-9.]*\)$/\1/p' CMakeLists.txt)
-grep -q "^## $version " CHANGELOG.md || fail "CHANGELOG.md has no section for $version"
+grep -q "^## $version " man/CHANGELOG.md || fail "CHANGELOG.md has no section for $version"
 schema=$(sed -n 's/.* schema_version = \([0-9]*\);/\1/p' lib/tables/schema.hpp)
-is 'the newest version of the tables in CHANGELOG.md' "$(sed -n 's/^| \([0-9]*\) | 20.*/\1/p' CHANGELOG.md | tail -n 1)" "$schema"
+is 'the newest version of the tables in CHANGELOG.md' "$(sed -n 's/^| \([0-9]*\) | 20.*/\1/p' man/CHANGELOG.md | tail -n 1)" "$schema"
 is 'the version of the tables in init(1)' "$(sed -n 's/^Their version, \([0-9]*\),.*/\1/p' man/tickstock-cache-init.1.in)" "$schema"
 exit "$failed"
