@@ -232,6 +232,10 @@ class Soak:
             self._day = self._database.query(f"SELECT date '{FIRST_DAY}' + {night - 1}")
             self._database.script(SCRIPTS / "sample-day.sql", {"as_of": self._day, "seed": self._seed})
         fault, consumer_kill = self._faults.draw(), self._consumer_kills.draw()
+        if night == 1:
+            # Ids that a killed run used up are missing. Before the first event is stored nobody can tell that from
+            # deleted events, so the cursor would rightly read all.
+            fault = QUIET
         if fault == KILL_AT_CALL and not self._can_trace:
             fault = KILL
         if fault == FAILOVER:
