@@ -23,7 +23,8 @@ struct CommandRow {
   bool dry_run = false;
   const char* unlisted = "";  ///< accepted without effect, besides those of its kind
   const char* needed = "";    ///< the flags that must be given
-  const char* remedy = "";    ///< what is said where one is not
+  const char* needs = "";     ///< what they are called where one is missing
+  const char* hint = "";      ///< what to do then
 };
 
 extern const std::array<CommandRow, 18> command_table;

@@ -191,9 +191,10 @@ struct Run {
       return std::equal(each.begin(), each.end(), name.begin(), name.end(), same);
     });
     const auto meant = found == known.end() ? nearest(name, known) : std::optional(*found);
-    throw Error(ErrorKind::failed, fmt::format("no {} '{}' is known; {}", what, name,
-                                               meant ? fmt::format("did you mean '{}'?", *meant)
-                                                     : std::string("look at the spelling")));
+    throw Error(
+        ErrorKind::failed, fmt::format("no {} '{}' is known", what, name),
+        {.object = fmt::format("{} {}", what, name),
+         .hint = meant ? fmt::format("Did you mean '{}'?", *meant) : "Check the spelling."});
   }
 
   /// From the journal alone.
@@ -318,9 +319,9 @@ struct Run {
     std::optional<std::uint64_t> renumbered;
     if (options.renumber) {
       if (publisher.stream() == nullptr) {
-        throw Error(ErrorKind::usage,
-                    "--renumber is for a stream; name its key in [events] stream of the "
-                    "configuration file");
+        throw Error(ErrorKind::usage, "--renumber requires a stream",
+                    {.object = "--renumber",
+                     .hint = "Name its key in [events] stream of the configuration file."});
       }
       renumbered = sync::renumber(database, name, publisher, time, patience);
     }

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t longest_line = 4096;
 
-[[noreturn]] void fail(const std::string& why) { throw Error(ErrorKind::config, why); }
+[[noreturn]] void fail(const std::string& why, const ErrorDetails& details = {}) {
+  throw Error(ErrorKind::config, why, details);
+}
 
 /// A key with a hundred thousand dots would be a table as deep, and toml++ takes one down by
 /// recursion.
@@ -21,8 +23,8 @@ void refuse_long_lines(std::string_view text) {
   for (int line = 1; !text.empty(); ++line) {
     const std::size_t size = std::min(text.find('\n'), text.size());
     if (size > longest_line) {
-      fail(fmt::format("line {} is longer than {} bytes; break it into several lines", line,
-                       longest_line));
+      fail(fmt::format("line {} is longer than {} bytes", line, longest_line),
+           {.hint = "Break it into several lines."});
     }
     text.remove_prefix(std::min(size + 1, text.size()));
   }
@@ -48,9 +50,10 @@ const Setting& find(const std::string& section, const std::string& key, std::uin
     if (each.key() == key && !meant) meant = each.title();
   }
   if (!meant) meant = nearest("[" + section + "] " + key, names);
-  fail(fmt::format("line {}: there is no setting [{}] {}; {}", line, section, key,
-                   meant ? "did you mean " + *meant + "?"
-                         : "'tickstock-cache config --example' shows those that are"));
+  fail(fmt::format("line {}: there is no setting [{}] {}", line, section, key),
+       {.object = fmt::format("[{}] {}", section, key),
+        .hint = meant ? "Did you mean " + *meant + "?"
+                      : "Run 'tickstock-cache config --example' for a list of the settings."});
 }
 
 Value take(const Setting& setting, const toml::node& node) {
@@ -75,7 +78,10 @@ Value take(const Setting& setting, const toml::node& node) {
     value = std::move(texts);
   }
   const std::string problem = problem_of(setting, value);
-  if (!problem.empty()) fail(setting.title() + " " + problem);
+  if (!problem.empty()) {
+    fail(setting.title() + " " + problem,
+         {.object = setting.title(), .hint = hint_of(setting, value)});
+  }
   return value;
 }
 
@@ -94,8 +100,9 @@ Config parse_config(const std::string& text, const std::string& path) {
     try {
       step();
     } catch (const Error& error) {
-      const std::string words = "the configuration file " + path + ": " + error.what();
-      if (!config.problem) config.problem = Error(ErrorKind::config, words);
+      if (!config.problem) {
+        config.problem = error.as(ErrorKind::config).after("the configuration file " + path + ": ");
+      }
     }
   };
   toml::table table;
@@ -106,7 +113,7 @@ Config parse_config(const std::string& text, const std::string& path) {
     if (name == "universe") {
       attempt([&] { config.universes = read_universes(table); });
     } else if (keys == nullptr) {
-      attempt([&] { fail("the key " + name + " stands outside a section"); });
+      attempt([&] { fail("the key " + name + " is outside a section"); });
     } else {
       for (const auto& key : *keys) {
         attempt([&] {

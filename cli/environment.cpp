@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t largest_file = 1024UL * 1024;
 
 [[noreturn]] void unusable(const std::string& path, const std::string& why) {
-  throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why);
+  throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why, {.object = path});
 }
 
 /// Closes a descriptor, which harms nothing where it could not be opened.
@@ -98,10 +98,8 @@ FileContent read_file(const std::string& path) {
 
 void require_private(const FileContent& content, const std::string& path) {
   if (content.is_private) return;
-  throw Error(ErrorKind::config,
-              "the file " + path +
-                  " holds a secret that others can read; make it yours, and run: chmod 600 " +
-                  path);
+  throw Error(ErrorKind::config, "the file " + path + " holds a secret that others can read",
+              {.object = path, .hint = "Make it yours, and run 'chmod 600 " + path + "'."});
 }
 
 std::string read_secret_file(const std::string& path) {
@@ -115,7 +113,8 @@ std::string read_secret_file(const std::string& path) {
 
 io::Interrupt catch_signals() {
   if (::pipe2(self_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
-    throw Error(ErrorKind::failed, "cannot make a pipe for signals; raise the limit of open files");
+    throw Error(ErrorKind::failed, "cannot make a pipe for signals",
+                {.hint = "Raise the limit of open files."});
   }
   struct sigaction action {};
   action.sa_handler = on_signal;

@@ -21,13 +21,13 @@ using namespace tickstock;
 using namespace tickstock::cli;
 
 /// One line on standard error, and with `--format json` the document on standard output too.
-int report_failure(const Error& error, Log& log, const Output& output) {
-  const int status = status_of(error.kind(), caught_signal());
-  std::string message = error.what();
-  if (error.kind() == ErrorKind::interrupted) message += "; nothing was changed";
-  log.error(message);
+int report_failure(const Error& failure, Log& log, const Output& output) {
+  const int status = status_of(failure.kind(), caught_signal());
+  const bool interrupted = failure.kind() == ErrorKind::interrupted;
+  const Error error = interrupted ? failure.advised("Nothing was changed.") : failure;
+  log.error(error.what());
   try {
-    if (output.json()) print(json_failure(message, status));
+    if (output.json()) print(json_failure(error, status));
   } catch (const Error&) {
     // The status of the failure itself counts more than that of its document.
   }

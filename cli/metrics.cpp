@@ -91,7 +91,8 @@ void write(const std::string& path, const Samples& samples) {
   if (complete && ::rename(temporary.c_str(), path.c_str()) == 0) return;
   const std::string why = std::generic_category().message(errno);
   if (descriptor >= 0) ::unlink(temporary.c_str());
-  throw Error(ErrorKind::output, "the metrics can't be written to " + path + ": " + why);
+  throw Error(ErrorKind::output, "the metrics can't be written to " + path + ": " + why,
+              {.object = path});
 }
 
 void change(const std::string& path, Log& log, const std::function<void(Samples&)>& take) {

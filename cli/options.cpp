@@ -73,26 +73,26 @@ class CommandLine {
     } catch (const CLI::CallForVersion&) {
       return Answer{version_text() + "\n"};
     } catch (const CLI::ParseError& error) {
-      throw Error(ErrorKind::usage, message_of(error));
+      throw error_of(error);
     }
     for (const char* flags : exclusive) {
       std::vector<std::string> given = CLI::detail::split(flags, ' ');
       std::erase_if(given, [this](const std::string& flag) { return !flags_.contains(flag); });
       if (given.size() < 2) continue;
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} and {} exclude each other; see 'tickstock-cache --help'",
-                              given[0], given[1]));
+      throw Error(ErrorKind::usage, fmt::format("{} and {} cannot be combined", given[0], given[1]),
+                  {.object = given[0], .hint = "See 'tickstock-cache --help'."});
     }
     require_needed();
     if (options_.from && *options_.from > *options_.to) {
-      throw Error(ErrorKind::usage, "--from lies after --to; exchange the days");
+      throw Error(ErrorKind::usage, "--from is after --to",
+                  {.object = "--from", .hint = "Swap the days."});
     }
     const bool is_common = options_.listing == "text" || options_.listing == "json";
     if (is_common) {
       give(setting("output.format"), options_.listing, "--format");
     } else if (flags_.contains("--format/run") && !options_.dry_run) {
-      throw Error(ErrorKind::usage,
-                  "--format markdown is of a dry run; add --dry-run, or use text or json");
+      throw Error(ErrorKind::usage, "--format markdown requires a dry run",
+                  {.object = "--format", .hint = "Add --dry-run, or use text or json."});
     }
     if (verbose_) give(setting("log.level"), "verbose", "--verbose");
     if (quiet_) give(setting("log.level"), "quiet", "--quiet");
@@ -122,34 +122,39 @@ class CommandLine {
   }
 
   /// What was wrong, without repeating a value: it could be a secret in the wrong place.
-  [[nodiscard]] std::string message_of(const CLI::ParseError& error) const {
+  [[nodiscard]] Error error_of(const CLI::ParseError& error) const {
     const auto chosen = app_.get_subcommands();
     const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
     const std::string help =
-        fmt::format("; see 'tickstock-cache {}--help'", chosen.empty() ? "" : app.get_name() + " ");
+        fmt::format("See 'tickstock-cache {}--help'.", chosen.empty() ? "" : app.get_name() + " ");
+    const auto of = [&help](const std::string& problem, const std::string& object = {}) {
+      return Error(ErrorKind::usage, problem, {.object = object, .hint = help});
+    };
     const std::vector<std::string> extras = app_.remaining(true);
     const bool misses_command =
         error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
-    if (misses_command && extras.empty()) return "a command is needed" + help;
+    if (misses_command && extras.empty()) return of("a command is required");
     if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
       const std::string first = extras.front().substr(0, extras.front().find('='));
       const bool is_option = first.starts_with('-');
-      if (!is_option && !chosen.empty()) return "an argument too many" + help;
+      if (!is_option && !chosen.empty()) return of("unexpected argument");
       std::vector<std::string> known;
       for (const CLI::Option* each : app.get_options()) {
         for (const std::string& name : each->get_lnames()) known.push_back("--" + name);
       }
       if (!is_option) known = names_of_commands();
       if (is_option && std::count(known.begin(), known.end(), first) > 0) {
-        return first + " stands behind the command" + help;
+        return of(first + " must come before the command", first);
       }
       const auto guess = nearest(first, known);
-      return (is_option ? "unknown option " + first : "there is no such command") +
-             (guess ? "; did you mean " + *guess + "?" : "") + help;
+      const std::string object = is_option ? first : "";
+      return Error(
+          ErrorKind::usage, is_option ? "unknown option " + first : "unknown command",
+          {.object = object, .hint = with_hint(guess ? "Did you mean " + *guess + "?" : "", help)});
     }
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
-    return text + help;
+    return {ErrorKind::usage, text, {.object = object_, .hint = with_hint(hint_, help)}};
   }
 
   /// \throws Error (usage) where the command lacks what it needs.
@@ -157,7 +162,8 @@ class CommandLine {
     const CommandRow& row = row_of(*app_.get_subcommands().front());
     for (const std::string& flag : CLI::detail::split(row.needed, ' ')) {
       if (flag.empty() || flags_.contains(flag)) continue;
-      throw Error(ErrorKind::usage, fmt::format("{} needs {}", row.name, row.remedy));
+      throw Error(ErrorKind::usage, fmt::format("{} requires {}", row.name, row.needs),
+                  {.object = flag, .hint = row.hint});
     }
   }
 
@@ -247,10 +253,14 @@ class CommandLine {
         const bool is_value = !text.empty() && !text.starts_with('-');
         std::string problem = is_value ? problem_of(option, value) : "needs a value";
         if (problem.empty() && option.is_address() && option.has_password(text)) {
-          problem = "holds a password, which everyone on this machine can read; put it into " +
-                    option.variable() + " or " + option.flag + "-file";
+          problem = "holds a password, which everyone on this machine can read";
+          hint_ = "Put it into " + option.variable() + " or " + option.flag + "-file.";
+        } else if (is_value && !problem.empty()) {
+          hint_ = hint_of(option, value);
         }
+        object_ = name;
         if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);
+        object_.clear();
         take(option, value);
       };
       app.add_option_function<std::string>(name, check_and_take)
@@ -267,6 +277,9 @@ class CommandLine {
   bool quiet_ = false;
   std::vector<Setting> own_ = own_options(options_, verbose_, quiet_);
   std::set<std::string> flags_;  ///< that were given
+  // Of the option whose value is refused
+  std::string object_;
+  std::string hint_;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",
                 "tickstock-cache"};
 };

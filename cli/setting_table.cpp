@@ -70,7 +70,7 @@ std::string check_redis(const std::string& value) {
     redis::parse_redis_url(value);
     return "";
   } catch (const Error& error) {
-    return error.what();
+    return error.problem();
   }
 }
 
@@ -327,6 +327,21 @@ void Setting::set(const Value& value) const {
     }
   };
   std::visit(set_in, field);
+}
+
+std::string hint_of(const Setting& setting, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  std::string hint;
+  if (text == nullptr) return hint;
+  if (setting.name == "database.url") postgres::conninfo_problem(*text, &hint);
+  if (setting.name == "redis.url") {
+    try {
+      redis::parse_redis_url(*text);
+    } catch (const Error& error) {
+      hint = error.hint();
+    }
+  }
+  return hint;
 }
 
 std::string problem_of(const Setting& setting, const Value& value) {

@@ -54,7 +54,8 @@ bool apply_address(Settings& settings, const Options& options, const Setting& se
   if (!url) return false;
   if (const std::string problem = problem_of(setting, *url); !problem.empty()) {
     const std::string where = file ? "the address in " + *file : setting.variable();
-    throw Error(ErrorKind::config, where + " " + problem);
+    throw Error(ErrorKind::config, where + " " + problem,
+                {.object = file ? *file : setting.variable(), .hint = hint_of(setting, *url)});
   }
   const Origin from_file{Origin::Kind::flag, setting.flag + "-file " + file.value_or("")};
   const Origin from_variable{Origin::Kind::environment, setting.variable()};
@@ -68,12 +69,14 @@ std::string redis_from_parts() {
   const std::string host = variable("REDIS_HOST").value_or("127.0.0.1");
   const std::string port = variable("REDIS_PORT").value_or("6379");
   const std::string database = variable("REDIS_DB").value_or("0");
-  const auto require = [](bool sound, const char* sentence) {
-    if (!sound) throw Error(ErrorKind::config, sentence);
+  const auto require = [](bool sound, const std::string& variable, const char* problem,
+                          const char* hint = "") {
+    if (sound) return;
+    throw Error(ErrorKind::config, variable + problem, {.object = variable, .hint = hint});
   };
-  require(port.find("://") == std::string::npos,
-          "REDIS_PORT is an address (tcp://…), as Kubernetes sets it for a service that is "
-          "named redis; set REDIS_URL, or enableServiceLinks: false for the pod");
+  require(port.find("://") == std::string::npos, "REDIS_PORT",
+          " is an address (tcp://…), as Kubernetes sets it for a service that is named redis",
+          "Set REDIS_URL, or enableServiceLinks: false for the pod.");
   const std::string address = host.find(':') == std::string::npos ? host : "[" + host + "]";
   // Each part is tried with sound others.
   const auto makes_address = [](const std::string& url) {
@@ -84,11 +87,11 @@ std::string redis_from_parts() {
   };
   require(
       address.find_first_of("@/?#,&;=") == std::string::npos && makes_address("redis://" + address),
-      "REDIS_HOST must be the name or the address of a host alone");
-  require(is_number(port) && makes_address("redis://h:" + port + "/0"),
-          "REDIS_PORT must be a number from 1 to 65535");
-  require(is_number(database) && makes_address("redis://h/" + database),
-          "REDIS_DB must be a number from 0 to 1000000");
+      "REDIS_HOST", " must be only the name or the address of a host");
+  require(is_number(port) && makes_address("redis://h:" + port + "/0"), "REDIS_PORT",
+          " must be a number from 1 to 65535");
+  require(is_number(database) && makes_address("redis://h/" + database), "REDIS_DB",
+          " must be a number from 0 to 1000000");
   return "redis://" + address + ":" + port + "/" + database;
 }
 
@@ -195,9 +198,11 @@ void require_transport(Settings& settings, const Options& options) {
   if (!talks_to_redis) return;
   redis::RedisSettings& redis = settings.environment.redis;
   if (redis.cert_file.empty() != redis.key_file.empty()) {
-    throw Error(ErrorKind::config, fmt::format("[redis] {0}_file is set without {1}_file; set both",
-                                               redis.cert_file.empty() ? "key" : "cert",
-                                               redis.cert_file.empty() ? "cert" : "key"));
+    const char* const set = redis.cert_file.empty() ? "key" : "cert";
+    const char* const missing = redis.cert_file.empty() ? "cert" : "key";
+    throw Error(ErrorKind::config,
+                fmt::format("[redis] {}_file is set without {}_file", set, missing),
+                {.object = fmt::format("[redis] {}_file", missing), .hint = "Set both."});
   }
   if (redis.transport == redis::RedisSettings::Transport::tls) {
     // Named before a connection that would only say that nothing is trusted.
@@ -209,13 +214,14 @@ void require_transport(Settings& settings, const Options& options) {
     try {
       redis::make_tls_context(redis);
     } catch (const Error& error) {
-      throw Error(ErrorKind::config, error.what());
+      throw error.as(ErrorKind::config);
     }
   }
   redis.require_tls = settings.environment.database.require_tls;
   const std::string weakness = redis.transport_weakness();
   if (redis.require_tls && !weakness.empty()) {
-    throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
+    throw Error(ErrorKind::config, "[security] require_tls: " + weakness,
+                {.object = "Redis at " + redis.name(), .hint = redis.transport_hint()});
   }
 }
 

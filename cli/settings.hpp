@@ -170,6 +170,8 @@ std::string check_word(const std::string& text);
 /// Returns what is wrong with a value, as the end of a sentence that begins with the name; empty
 /// where it can be taken.
 std::string problem_of(const Setting& setting, const Value& value);
+/// What to do about it; empty if nothing is known.
+std::string hint_of(const Setting& setting, const Value& value);
 
 /// Returns the value that a text on the command line stands for; nothing where it is none of the
 /// type.

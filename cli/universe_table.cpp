@@ -47,13 +47,13 @@ struct UniverseReader {
   Universe read() {
     universe.task = Task::themes;
     universe.name = name("name");
-    if (universe.name.empty()) fail("name", "is missing; every universe needs one");
+    if (universe.name.empty()) fail("name", "is missing", "Give every universe a name.");
     for (const auto& [key, node] : table) {
       const std::string word(key.str());
       if (std::count(known_keys.begin(), known_keys.end(), word) > 0) continue;
       const auto meant = nearest(word, known_keys);
-      fail(word, "is no key of a universe; " +
-                     (meant ? "did you mean " + *meant + "?" : "see tickstock-cache-universes(7)"));
+      fail(word, "is not a key of a universe",
+           meant ? "Did you mean " + *meant + "?" : "See tickstock-cache-universes(7).");
     }
     universe.each = name("each");
     universe.group = name("group");
@@ -69,12 +69,14 @@ struct UniverseReader {
     return universe;
   }
 
-  [[noreturn]] void fail(std::string_view key, const std::string& problem) const {
+  [[noreturn]] void fail(std::string_view key, const std::string& problem,
+                         const std::string& hint = {}) const {
     const toml::node* node = table.get(key);
     throw Error(ErrorKind::config,
                 fmt::format("line {}: [[universe]]{}{}: {} {}",
                             (node != nullptr ? node->source() : table.source()).begin.line,
-                            universe.name.empty() ? "" : " ", universe.name, key, problem));
+                            universe.name.empty() ? "" : " ", universe.name, key, problem),
+                {.object = fmt::format("[[universe]] {}", key), .hint = hint});
   }
 
   [[nodiscard]] bool has(std::string_view key) const { return table.contains(key); }
@@ -132,7 +134,7 @@ struct UniverseReader {
     }
     for (const toml::node& each : *array) {
       const auto value = each.value_exact<std::string>();
-      if (!value) fail(key, "must be a list of texts" + of + "; write \"true\", not true");
+      if (!value) fail(key, "must be a list of texts" + of, "Write \"true\", not true.");
       // A blank one matches nothing.
       if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
     }
@@ -179,8 +181,8 @@ struct UniverseReader {
     const bool has_condition =
         std::any_of(known_keys.begin(), last, [this](const std::string& key) { return has(key); });
     if (!has_condition && !has("include")) {
-      fail("name", fmt::format("has no condition beside it; give include or {}",
-                               fmt::join(known_keys.begin(), last, " or ")));
+      fail("name", "has no condition beside it",
+           fmt::format("Give include or {}.", fmt::join(known_keys.begin(), last, " or ")));
     }
     if (!exclude.empty()) universe.conditions.emplace_back(Named{exclude, true});
     if (!has_condition) universe.conditions.emplace_back(Named{universe.include, false});
@@ -195,7 +197,7 @@ struct UniverseReader {
     if (choice("lines", {"all", "primary"}) == 0) return;
     universe.issuer = defaults.issuer;
     if (!universe.issuer.empty()) return;
-    fail("lines", "is primary, which needs [market] issuer, the column that tells the company");
+    fail("lines", "is primary, which requires [market] issuer, the column of the company");
   }
 
   void read_stability() {
@@ -213,7 +215,7 @@ struct UniverseReader {
     }
     if (!has("each") && open != std::string::npos &&
         universe.name.find('}', open) != std::string::npos) {
-      fail("name", "holds a column in braces; name that column in each, too");
+      fail("name", "holds a column in braces", "Name that column in each, too.");
     }
   }
 
@@ -257,7 +259,7 @@ DeclaredUniverses read_universes(const toml::table& whole) {
     UniverseReader reader{*node.as_table(), policy, builtin};
     Universe universe = reader.read();
     if (!names.insert(universe.name).second) {
-      reader.fail("name", "is given to another universe, too; use each name once");
+      reader.fail("name", "is the name of another universe, too", "Use each name once.");
     }
     policy.declared.push_back(std::move(universe));
   }

@@ -81,7 +81,7 @@ std::string events_text(const tables::RunView& view) {
   if (!view.record.events_enabled) return "switched off";
   return fmt::format("{} published, {} pending{}{}", published(view), view.pending,
                      view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "",
-                     view.record.listeners == 0 ? "; nobody listened" : "");
+                     view.record.listeners == 0 ? ", no subscribers" : "");
 }
 
 /// `2026-08-21T20:10:03Z` of a time with milliseconds.
@@ -294,7 +294,8 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
                           const Output& output) {
   if (output.json()) {
     const auto write_one = [](json::Writer& json, const sync::Finding& finding) {
-      json.object("level", words_of(finding.level).in_json, "message", finding.sentence);
+      json.object("level", words_of(finding.level).in_json, "message", finding.words(), "hint",
+                  json::null_if_empty(finding.hint));
     };
     return document("exit_code", exit_status, "success", exit_status == 0, "findings",
                     json::list(findings, write_one));
@@ -304,7 +305,7 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
   for (const sync::Finding& finding : findings) {
     const LevelWords level = words_of(finding.level);
     text += fmt::format("{} {}\n", screen.paint(level.color, fmt::format("{:<8}", level.in_text)),
-                        printable(finding.sentence));
+                        printable(finding.words()));
   }
   return text;
 }
@@ -379,9 +380,10 @@ std::string config_example() {
 )";
 }
 
-std::string json_failure(const std::string& message, int exit_status) {
-  return document("exit_code", exit_status, "success", false, "errors", std::array{message},
-                  "error", message);
+std::string json_failure(const Error& error, int exit_status) {
+  return document("exit_code", exit_status, "success", false, "errors", std::array{error.what()},
+                  "error", error.what(), "object", json::null_if_empty(error.object()), "hint",
+                  json::null_if_empty(error.hint()));
 }
 
 void print(const std::string& text, Tells tells) {
@@ -390,10 +392,12 @@ void print(const std::string& text, Tells tells) {
   }
   const int reason = errno;
   if (reason == EPIPE && tells == Tells::what_is) return;
-  const std::string done = "; what was done is on record ('tickstock-cache status')";
-  throw Error(ErrorKind::output, "the result could not be written to standard output: " +
-                                     std::generic_category().message(reason) +
-                                     (tells == Tells::what_was_done ? done : ""));
+  const bool is_recorded = tells == Tells::what_was_done;
+  throw Error(ErrorKind::output,
+              "the result could not be written to standard output: " +
+                  std::generic_category().message(reason),
+              {.object = "standard output",
+               .hint = is_recorded ? "See 'tickstock-cache status' for what was done." : ""});
 }
 
 }  // namespace tickstock::cli

@@ -56,7 +56,7 @@ std::string show_config(const Settings& settings);
 std::string config_example();
 
 /// A failure of a command that has no report, as a document.
-std::string json_failure(const std::string& message, int exit_status);
+std::string json_failure(const Error& error, int exit_status);
 
 /// A document of one line with the version of its schema and these fields.
 template <typename... Fields>

@@ -93,6 +93,7 @@ void write_market_caps(json::Writer& json, const sync::Report& report) {
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
+  const ErrorDetails details = report.first_details();
   const std::string as_of = report.as_of ? to_string(*report.as_of) : "";
   json.put("exit_code", exit_status, "success", is_success(exit_status), "run_id",
            json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run",
@@ -109,7 +110,8 @@ void write_report(json::Writer& json, const sync::Report& report, int exit_statu
     warnings.string(warning.words(warning.names.size()));
   };
   json.put("errors", errors, "warnings", json::list(report.warnings, write_warning), "error",
-           json::null_if_empty(errors.empty() ? "" : errors.front()));
+           json::null_if_empty(errors.empty() ? "" : errors.front()), "object",
+           json::null_if_empty(details.object), "hint", json::null_if_empty(details.hint));
   json.put("events", json::object("published", report.events_published, "pending",
                                   report.events_pending, "listeners", report.listeners));
 }
@@ -195,7 +197,7 @@ struct ReportText {
     for (std::size_t i = 0; i < report.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
       if (report.tasks[i].error) {
-        line("{}: {}, rolled back alone: {}", to_string(task.task),
+        line("{}: {}, rolled back on its own: {}", to_string(task.task),
              screen.paint(Color::bold_red, "failed"), printable(*report.tasks[i].error));
         continue;
       }

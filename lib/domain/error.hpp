@@ -26,37 +26,74 @@ enum class ErrorKind {
   redis,            ///< Redis can't be reached or refuses; committed events stay pending
 };
 
-/// The one exception of this project. `what()` is the line a user reads: what failed, on which
-/// object, and what to do. It is always UTF-8, since it also goes into documents, records and
-/// events; other bytes (a path, a server's message) stand in it escaped.
+/// Returns a problem and its hint as one line: `problem`, or `problem. Hint sentence.`
+inline std::string with_hint(const std::string& problem, const std::string& hint) {
+  if (hint.empty() || problem.empty()) return problem + hint;
+  return problem + (problem.ends_with('.') || problem.ends_with('?') ? " " : ". ") + hint;
+}
+
+/// What an error carries besides its kind and its problem. Each may be empty.
+struct ErrorDetails {
+  /// What it is about: a table or column, `Redis at host:port`, a file, an option or a setting.
+  std::string object = {};
+  /// What to do: sentences that begin with a capital letter and end with a period.
+  std::string hint = {};
+  std::string sqlstate = {};  ///< PostgreSQL's five letters
+};
+
+/// The one exception of this project. `what()` is the line a user reads: the problem, then the
+/// hint. It is always UTF-8, since it also goes into documents, records and events; other bytes
+/// (a path, a server's message) are escaped.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message, std::string sqlstate = {})
-      : std::runtime_error(escaped_utf8(message)), kind_(kind), sqlstate_(std::move(sqlstate)) {}
+  /// \param problem what failed on what, and why; in lower case, without a final period
+  Error(ErrorKind kind, const std::string& problem, ErrorDetails details = {})
+      : std::runtime_error(escaped_utf8(with_hint(problem, details.hint))),
+        kind_(kind),
+        problem_(escaped_utf8(problem)),
+        details_{escaped_utf8(details.object), escaped_utf8(details.hint),
+                 std::move(details.sqlstate)} {}
 
   [[nodiscard]] ErrorKind kind() const { return kind_; }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+  [[nodiscard]] const std::string& object() const { return details_.object; }
+  [[nodiscard]] const std::string& hint() const { return details_.hint; }
+  [[nodiscard]] const std::string& sqlstate() const { return details_.sqlstate; }
+  [[nodiscard]] const ErrorDetails& details() const { return details_; }
 
-  /// PostgreSQL's five letters, empty where the failure has none.
-  [[nodiscard]] const std::string& sqlstate() const { return sqlstate_; }
+  /// Returns the same error of another kind.
+  [[nodiscard]] Error as(ErrorKind kind) const { return {kind, problem_, details_}; }
+  /// Returns the same error with words before its problem.
+  [[nodiscard]] Error after(const std::string& words) const {
+    return {kind_, words + problem_, details_};
+  }
+  /// Returns the same error with another sentence behind its hint.
+  [[nodiscard]] Error advised(const std::string& sentence) const {
+    ErrorDetails details = details_;
+    details.hint = with_hint(details.hint, sentence);
+    return {kind_, problem_, std::move(details)};
+  }
 
  private:
   ErrorKind kind_;
-  std::string sqlstate_;
+  std::string problem_;
+  ErrorDetails details_;
 };
 
-/// What an operator should know of a run that ends well all the same: a sentence, and the names of
-/// what it counts.
+/// What an operator should know about a run that ends well all the same: a problem, the names of
+/// what it counts, and a hint.
 struct Warning {
   std::string sentence;
   std::vector<std::string> names = {};
+  std::string hint = {};
 
   // NOLINTNEXTLINE(google-explicit-constructor): most warnings are a sentence alone.
-  Warning(std::string a_sentence, std::vector<std::string> all_names = {})
-      : sentence(std::move(a_sentence)), names(std::move(all_names)) {}
+  Warning(std::string a_sentence, std::vector<std::string> all_names = {}, std::string a_hint = {})
+      : sentence(std::move(a_sentence)), names(std::move(all_names)), hint(std::move(a_hint)) {}
 
-  /// The sentence with its names, at most so many.
+  /// The sentence with its names, at most so many, and the hint.
   [[nodiscard]] std::string words(std::size_t most) const {
-    return names.empty() ? sentence : sentence + ": " + listed_names(names, most);
+    return with_hint(names.empty() ? sentence : sentence + ": " + listed_names(names, most), hint);
   }
 };
 

@@ -151,8 +151,10 @@ void Market::require_one_row_each() const {
     throw Error(ErrorKind::failed,
                 "the symbols table holds " +
                     (nameless_ == 1 ? "a row" : std::to_string(nameless_) + " rows") +
-                    " whose symbol is NULL or empty; name or remove " +
-                    (nameless_ == 1 ? "it" : "them") + ", then run again");
+                    " whose symbol is NULL or empty",
+                {.object = "column symbol of the symbols table",
+                 .hint = std::string("Name or remove ") + (nameless_ == 1 ? "it" : "them") +
+                         ", then run again."});
   }
   if (doubled_.empty()) return;
   std::vector<std::string> names;
@@ -161,10 +163,11 @@ void Market::require_one_row_each() const {
       (names.size() == 1 ? "two rows of symbol "
                          : "more than one row of " + std::to_string(names.size()) + " symbols: ") +
       listed_names(names, names_of_an_error);
-  throw Error(ErrorKind::failed,
-              "the symbols table holds " + which +
-                  "; name a view with one row for each in [tables] symbols, such as: SELECT "
-                  "DISTINCT ON (symbol) * FROM … ORDER BY symbol, market_cap DESC NULLS LAST");
+  throw Error(ErrorKind::failed, "the symbols table holds " + which,
+              {.object = "[tables] symbols",
+               .hint = "Name a view with one row for each in [tables] symbols, such as 'SELECT "
+                       "DISTINCT ON (symbol) * FROM … ORDER BY symbol, market_cap DESC NULLS "
+                       "LAST'."});
 }
 
 void Market::rank() {

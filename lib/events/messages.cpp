@@ -202,9 +202,10 @@ void require_sendable(const std::vector<Message>& messages) {
   for (const Message& message : messages) {
     if (message.body.size() <= largest_message) continue;
     throw Error(ErrorKind::failed,
-                fmt::format("event {} on channel {} would have {} bytes, and Redis takes {}; "
-                            "shorten what it tells, or run once with --no-events",
-                            message.event, message.channel, message.body.size(), largest_message));
+                fmt::format("event {} on channel {} would have {} bytes, and Redis takes {}",
+                            message.event, message.channel, message.body.size(), largest_message),
+                {.object = "event " + message.event,
+                 .hint = "Shorten its content, or run once with --no-events."});
   }
 }
 

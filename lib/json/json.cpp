@@ -63,8 +63,8 @@ std::string Writer::text() const {
 Writer& Writer::require(bool written) {
   if (!written) {
     throw Error(ErrorKind::failed,
-                "a text can't be written as JSON, since it is not valid UTF-8 or holds a NUL byte; "
-                "fix the row that holds it");
+                "a text can't be written as JSON, since it is not valid UTF-8 or holds a NUL byte",
+                {.hint = "Fix the row that holds it."});
   }
   return *this;
 }

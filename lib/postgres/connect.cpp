@@ -50,8 +50,8 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
     }
   }
   if (!targets.empty()) return targets;
-  throw Error(ErrorKind::unavailable, "cannot connect to PostgreSQL at " + failures +
-                                          "; check the host in the URL, and the name server");
+  throw Error(ErrorKind::unavailable, "cannot connect to PostgreSQL at " + failures,
+              {.object = "PostgreSQL", .hint = "Check the host in the URL, and the name server."});
 }
 
 }  // namespace
@@ -64,13 +64,13 @@ std::string Target::shown() const {
 std::string Target::transport_weakness() const {
   const bool local = address.empty() || address.starts_with("127.") || address == "::1";
   if (local || sslmode == "verify-full") return "";
-  return fmt::format(
-      "the connection to PostgreSQL at {} is not verified (sslmode={}); use sslmode=verify-full",
-      shown(), sslmode.empty() ? "prefer" : sslmode);
+  return fmt::format("the connection to PostgreSQL at {} is not verified (sslmode={})", shown(),
+                     sslmode.empty() ? "prefer" : sslmode);
 }
 
 Connection Connection::open(const ConnectionSettings& settings, io::Patience& patience) {
   std::string failures;
+  std::string hint;
   std::vector<Target> targets = find_targets(settings, patience);
   if (targets.front().session == "prefer-standby") {
     // Each is tried twice: all as standbys first, then as any server.
@@ -87,17 +87,20 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
     }
     if (const std::string weakness = target.transport_weakness();
         settings.require_tls && !weakness.empty()) {
-      throw Error(ErrorKind::config, "[security] require_tls: " + weakness);
+      throw Error(ErrorKind::config, "[security] require_tls: " + weakness,
+                  {.object = "PostgreSQL at " + target.shown(), .hint = transport_hint});
     }
     Refusal refusal;
     if (auto opened = open_at(target, settings, patience, refusal)) return *std::move(opened);
     if (refusal.by_server) answered = &target;
     failures +=
         fmt::format("{}{}: {}", failures.empty() ? "" : "; at ", target.shown(), refusal.why);
+    if (hint.empty()) hint = refusal.hint;
     if (patience.over()) break;
   }
-  throw Error(ErrorKind::unavailable, "cannot connect to PostgreSQL at " + failures +
-                                          "; check the server, the URL and the login");
+  throw Error(ErrorKind::unavailable, "cannot connect to PostgreSQL at " + failures,
+              {.object = "PostgreSQL at " + targets.front().shown(),
+               .hint = with_hint(hint, "Check the server, the URL and the login.")});
 }
 
 std::optional<Connection> Connection::open_another(std::chrono::milliseconds time) const {
@@ -147,7 +150,7 @@ std::optional<Connection> Connection::open_at(const Target& target,
       throw Error(ErrorKind::interrupted, "interrupted by a signal while connecting");
     }
     if (readiness == Readiness::timed_out) {
-      refusal = {"no answer in time", false};
+      refusal = {"no answer in time", "", false};
       return std::nullopt;
     }
     refusal.by_server = PQstatus(raw) == CONNECTION_AWAITING_RESPONSE;
@@ -156,8 +159,8 @@ std::optional<Connection> Connection::open_at(const Target& target,
   if (PQstatus(raw) != CONNECTION_OK) {
     refusal.why = one_line(PQerrorMessage(raw));
     if (PQconnectionNeedsPassword(raw) == 1 && !target.refused_passfile.empty()) {
-      refusal.why += fmt::format(
-          "; the password file {0} is ignored, since others can read it: run chmod 600 {0}",
+      refusal.hint = fmt::format(
+          "The password file {0} is ignored, since others can read it: run 'chmod 600 {0}'.",
           target.refused_passfile);
     }
     return std::nullopt;

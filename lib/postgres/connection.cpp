@@ -58,6 +58,14 @@ std::string context_of(const Result& result) {
   return one_line(shown);
 }
 
+/// Returns the hint of a server or of a function as a sentence.
+std::string sentence_of(std::string words) {
+  if (words.empty()) return words;
+  if (words.front() >= 'a' && words.front() <= 'z') words.front() += 'A' - 'a';
+  if (std::string_view(".?!").find(words.back()) == std::string_view::npos) words += '.';
+  return words;
+}
+
 ErrorKind kind_of(std::string_view sqlstate) {
   if (sqlstate == "40001" || sqlstate == "40P01") return ErrorKind::retryable;
   // Connection, login, resources, operator intervention, and a server that only reads.
@@ -95,20 +103,19 @@ Error error_of(const Result& result, const std::string& doing) {
   if (message.empty()) message = one_line(PQresultErrorMessage(result.get()));
   std::string text = doing + " failed: " + message;
   if (!sqlstate.empty()) text += " (SQLSTATE " + sqlstate + ")";
-  const std::string hint = one_line(field(result, PG_DIAG_MESSAGE_HINT));
-  if (!hint.empty()) text += "; hint: " + hint;
+  std::string hint = sentence_of(one_line(field(result, PG_DIAG_MESSAGE_HINT)));
   const std::string context = context_of(result);
   if (!context.empty()) text += "; context: " + context;
   if (!context.empty() && (sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704")) {
-    text +=
-        "; triggers and functions run with search_path = pg_catalog: write the schema before "
-        "the name, or give the function its own search_path";
+    hint = with_hint(hint,
+                     "Triggers and functions run with search_path = pg_catalog: write the schema "
+                     "before the name, or give the function its own search_path.");
   }
   // PgBouncer's own words, under the code of a broken connection.
   if (message.find("statement pooling") != std::string::npos) {
-    return {ErrorKind::failed, text + "; use transaction pooling", sqlstate};
+    return {ErrorKind::failed, text, {.hint = "Use transaction pooling.", .sqlstate = sqlstate}};
   }
-  return {kind_of(sqlstate), text, sqlstate};
+  return {kind_of(sqlstate), text, {.hint = hint, .sqlstate = sqlstate}};
 }
 
 std::string one_line(std::string_view text) {
@@ -290,13 +297,16 @@ void Connection::give_up(Readiness why, const std::string& doing) {
   if (why == Readiness::interrupted) {
     throw Error(ErrorKind::interrupted, "interrupted by a signal");
   }
-  const char* reason =
-      patience_->signalled() ? "PostgreSQL did not answer in the time that a signal leaves"
-      : patience_->over()
-          ? "the time for the whole command is over; give it more with --timeout, or look at the "
-            "load and the locks of PostgreSQL"
-          : "PostgreSQL did not answer in time; look at its load and its locks";
-  throw Error(ErrorKind::unavailable, fmt::format("{} failed: {}", doing, reason));
+  std::string reason = "PostgreSQL did not answer in time";
+  std::string hint = "Check its load and its locks.";
+  if (patience_->signalled()) {
+    reason = "PostgreSQL did not answer in the time that a signal leaves";
+    hint.clear();
+  } else if (patience_->over()) {
+    reason = "the time for the whole command is over";
+    hint = "Give it more with --timeout, or check the load and the locks of PostgreSQL.";
+  }
+  throw Error(ErrorKind::unavailable, fmt::format("{} failed: {}", doing, reason), {.hint = hint});
 }
 
 void Connection::stop() noexcept {

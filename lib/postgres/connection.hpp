@@ -131,8 +131,8 @@ struct ConnectionSettings {
 std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo);
 
 /// Returns what is wrong with a conninfo, empty if nothing is. It never quotes libpq, whose
-/// messages repeat parts of a password.
-std::string conninfo_problem(const std::string& conninfo);
+/// messages repeat parts of a password. \param hint takes what to do about it, if that is known
+std::string conninfo_problem(const std::string& conninfo, std::string* hint = nullptr);
 
 /// Returns whether a conninfo holds a password. It must be one without a conninfo_problem.
 bool conninfo_has_password(const std::string& conninfo);
@@ -160,6 +160,9 @@ struct Target {
   /// server on this machine, or if its certificate is verified.
   [[nodiscard]] std::string transport_weakness() const;
 };
+
+/// What to do about a connection that is not verified.
+constexpr const char* transport_hint = "Use sslmode=verify-full.";
 
 /// Returns the servers that a conninfo, the environment and a service file name, not yet looked up.
 /// \throws Error (config) for anything that no retry helps.
@@ -246,6 +249,7 @@ class Connection {
   /// Why an address gave no connection.
   struct Refusal {
     std::string why;
+    std::string hint = {};
     bool by_server = false;  ///< the server itself refused
   };
 

@@ -21,8 +21,10 @@ namespace {
 using Options = std::vector<std::pair<std::string, std::string>>;
 
 /// \throws Error (config) that says why the connection can't be used.
-[[noreturn]] void fail_unusable(const std::string& why) {
-  throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why);
+[[noreturn]] void fail_unusable(const std::string& why, const std::string& hint,
+                                const std::string& object = {}) {
+  throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why,
+              {.object = object, .hint = hint});
 }
 
 /// Returns the parts of a list; an empty one is one empty part.
@@ -56,14 +58,14 @@ Options parse(const std::string& conninfo, std::string* why = nullptr) {
 
 /// Returns what to do about a parameter of another library.
 std::string remedy_for(std::string_view parameter) {
-  if (parameter == "pgbouncer") return "remove it: transaction pooling works without";
+  if (parameter == "pgbouncer") return "Remove it: transaction pooling works without it.";
   if (parameter == "schema" || parameter == "currentSchema" || parameter == "search_path") {
-    return "remove it, and name the schema in [tables] schema";
+    return "Remove it, and name the schema in [tables] schema.";
   }
   if (parameter.starts_with("ssl") || parameter == "useSSL") {
-    return "use libpq's own parameters: sslmode, sslrootcert, sslcert and sslkey";
+    return "Use libpq's own parameters: sslmode, sslrootcert, sslcert and sslkey.";
   }
-  return "remove it, or use libpq's own name for it";
+  return "Remove it, or use libpq's own name for it.";
 }
 
 /// Returns whether the parameter before this one is a password, of which it may be the rest.
@@ -77,7 +79,7 @@ bool follows_password(std::string_view conninfo, std::string_view name) {
 
 /// Returns what is wrong with a conninfo that libpq can't read. Its own words could repeat parts of
 /// a password, unless they name a parameter.
-std::string unreadable(std::string_view conninfo, std::string_view why) {
+std::string unreadable(std::string_view conninfo, std::string_view why, std::string& hint) {
   for (const std::string_view words :
        {"invalid URI query parameter: \"", "invalid connection option \""}) {
     if (!why.starts_with(words)) continue;
@@ -89,9 +91,11 @@ std::string unreadable(std::string_view conninfo, std::string_view why) {
         });
     // A name behind a password may be the rest of it.
     if (!is_name || follows_password(conninfo, name)) break;
-    return fmt::format("libpq knows no parameter {}; {}", name, remedy_for(name));
+    hint = remedy_for(name);
+    return fmt::format("libpq knows no parameter {}", name);
   }
-  return "libpq can't read it; check quotes, brackets and percent-encoding";
+  hint = "Check quotes, brackets and percent-encoding.";
+  return "libpq can't read it";
 }
 
 /// Returns whether user and password of a URL end where they seem to. libpq ends them at the first
@@ -134,7 +138,7 @@ Options effective_options(const std::string& conninfo) {
   // Its message names the service, its file or a line of that, and repeats nothing else.
   if (const std::string why = one_line(PQerrorMessage(probe.get()));
       why.find("service") != std::string::npos) {
-    fail_unusable(why + "; look at PGSERVICE, and at the file that PGSERVICEFILE names");
+    fail_unusable(why, "Check PGSERVICE, and the file that PGSERVICEFILE names.", "PGSERVICE");
   }
   Options options = options_of(PQconninfo(probe.get()));
   std::erase_if(options, [](const auto& option) { return option.first == "gssencmode"; });
@@ -164,8 +168,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   if (choice != choices.end()) {
     const Words& words = choice->second;
     if (std::find(words.begin(), words.end(), value) != words.end()) return "";
-    return fmt::format("its {} is none that libpq knows; use one of {}", keyword,
-                       fmt::join(words, ", "));
+    return fmt::format("its {} is none that libpq knows ({})", keyword, fmt::join(words, ", "));
   }
   const bool is_number = keyword == "connect_timeout" || keyword == "tcp_user_timeout" ||
                          keyword.starts_with("keepalives");
@@ -180,7 +183,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
     }
   }
   if (keyword == "replication" && value != "false" && value != "off" && value != "0") {
-    return "its replication makes a connection that takes no queries; remove it";
+    return "its replication makes a connection that takes no queries";
   }
   return "";
 }
@@ -207,16 +210,17 @@ void require_file(std::string_view keyword, const std::string& path) {
   // A key can also be one of an engine, by its name.
   if (path.empty() || (is_key && path.find(':') != std::string::npos)) return;
   std::string why;
+  std::string hint = "Name a file that can be read";
+  hint += keyword == "sslrootcert" ? fmt::format(", such as {}.", system_certificates) : ".";
   struct stat facts {};
   if (::access(path.c_str(), R_OK) != 0 || ::stat(path.c_str(), &facts) != 0) {
     why = "can't be read: " + std::generic_category().message(errno);
   } else if (is_key && (facts.st_mode & (facts.st_uid == 0 ? 037U : 077U)) != 0) {
-    why = "others can read; run: chmod 600 " + path;
+    why = "others can read";
+    hint = fmt::format("Run 'chmod 600 {}', or name another file.", path);
   }
   if (why.empty()) return;
-  fail_unusable(fmt::format("{} is {}, which {}; name a file that can be used{}{}", keyword, path,
-                            why, keyword == "sslrootcert" ? ", such as " : "",
-                            keyword == "sslrootcert" ? system_certificates : ""));
+  fail_unusable(fmt::format("{} is {}, which {}", keyword, path, why), hint, path);
 }
 
 void require_certificates(const Options& options, const std::string& home) {
@@ -226,11 +230,12 @@ void require_certificates(const Options& options, const std::string& home) {
   if (root == "system") {
     constexpr int first_with_system = 160000;
     if (PQlibVersion() < first_with_system) {
-      fail_unusable(std::string("sslrootcert=system needs libpq 16 or newer; use sslrootcert=") +
-                    system_certificates);
+      fail_unusable("sslrootcert=system requires libpq 16 or newer",
+                    fmt::format("Use sslrootcert={}.", system_certificates), "sslrootcert");
     }
     if (sslmode != "verify-full") {
-      fail_unusable("sslrootcert=system is only for sslmode=verify-full; set that too");
+      fail_unusable("sslrootcert=system requires sslmode=verify-full", "Set that too.",
+                    "sslrootcert");
     }
     root.clear();
   } else if (root.empty() && sslmode.starts_with("verify-")) {
@@ -257,8 +262,9 @@ std::string refused_password_file(const ConnectionSettings& settings) {
     return is_private ? "" : path;
   }
   if (named.empty()) return "";
-  fail_unusable(fmt::format("passfile is {}, which can't be read: {}; name a file that is there",
-                            path, std::generic_category().message(errno)));
+  fail_unusable(fmt::format("passfile is {}, which can't be read: {}", path,
+                            std::generic_category().message(errno)),
+                "Name a file that exists.", path);
 }
 
 /// Returns an element of a libpq list, which has one for each host, or one for all.
@@ -277,7 +283,7 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   const Options options = effective_options(settings.conninfo);
   for (const auto& [keyword, value] : options) {
     if (const std::string problem = parameter_problem(keyword, value); !problem.empty()) {
-      fail_unusable(problem + "; look at the URL, PG… variables and the service file");
+      fail_unusable(problem, "Check the URL, PG… variables and the service file.");
     }
   }
   const std::vector<std::string> hosts = split(value_of(options, "host"), ',');
@@ -290,18 +296,19 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   if (has_gap(hosts) || has_gap(addresses) || (by_address && by_name && hosts.size() != count)) {
     throw Error(ErrorKind::config,
                 "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
-                "match the addresses; name each of them");
+                "match the addresses",
+                {.hint = "Name each of them."});
   }
   if (holds_conninfo(value_of(options, "dbname"))) {
     throw Error(ErrorKind::config,
                 "the name of the database, in the URL, PGDATABASE or the service file, is a URL or "
-                "conninfo itself, which could hold a password; give the name alone");
+                "conninfo itself, which could hold a password",
+                {.hint = "Give only the name."});
   }
   if (ports.size() > 1 && ports.size() != count) {
-    throw Error(
-        ErrorKind::config,
-        fmt::format("the database URL has {} ports for {} hosts; give one, or one for each host",
-                    ports.size(), count));
+    throw Error(ErrorKind::config,
+                fmt::format("the database URL has {} ports for {} hosts", ports.size(), count),
+                {.hint = "Give one, or one for each host."});
   }
   const std::string sslmode = value_of(options, "sslmode");
   std::vector<Target> targets;
@@ -324,7 +331,7 @@ std::optional<std::chrono::seconds> connect_timeout_of(const std::string& connin
   return std::chrono::seconds(*seconds);
 }
 
-std::string conninfo_problem(const std::string& conninfo) {
+std::string conninfo_problem(const std::string& conninfo, std::string* hint) {
   if (conninfo.find('\0') != std::string::npos) return "it holds a NUL byte";
   const std::size_t scheme = conninfo.find("://");
   if (scheme < conninfo.find('=')) {
@@ -343,7 +350,10 @@ std::string conninfo_problem(const std::string& conninfo) {
   }
   std::string why;
   const Options options = parse(conninfo, &why);
-  if (!why.empty()) return unreadable(conninfo, why);
+  if (!why.empty()) {
+    std::string unasked;
+    return unreadable(conninfo, why, hint == nullptr ? unasked : *hint);
+  }
   if (holds_conninfo(value_of(options, "dbname"))) {
     return "its name of the database is a URL or conninfo itself";
   }

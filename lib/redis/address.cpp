@@ -13,9 +13,9 @@ namespace tickstock::redis {
 namespace {
 
 [[noreturn]] void unusable(const std::string& why) {
-  throw Error(ErrorKind::config, "can't be used: " + why +
-                                     "; write redis://host:port/database, rediss://…, "
-                                     "redis+sentinel://host:port/master or unix:///path");
+  throw Error(ErrorKind::config, "can't be used: " + why,
+              {.hint = "Write redis://host:port/database, rediss://…, "
+                       "redis+sentinel://host:port/master or unix:///path."});
 }
 
 std::string percent_decoded(std::string_view text) {
@@ -227,8 +227,11 @@ std::string RedisSettings::transport_weakness() const {
                                      [&](const Endpoint& each) { return is_local(each.host); }))) {
     return "";
   }
-  return "the connection to Redis at " + name() + " is not encrypted; use rediss" +
-         (sentinels.empty() ? "" : "+sentinel") + "://";
+  return "the connection to Redis at " + name() + " is not encrypted";
+}
+
+std::string RedisSettings::transport_hint() const {
+  return std::string("Use rediss") + (sentinels.empty() ? "" : "+sentinel") + "://.";
 }
 
 std::string RedisSettings::name() const {
@@ -236,9 +239,10 @@ std::string RedisSettings::name() const {
   return shown() + (host.empty() ? "" : " (" + endpoint().shown() + ")");
 }
 
-Outage RedisSettings::outage(const std::string& why) const {
+Outage RedisSettings::outage(const std::string& why, const std::string& hint) const {
   const bool is_sentinel = sentinels.empty() && !master.empty();
-  return {ErrorKind::redis, fmt::format("{}{}: {}", is_sentinel ? "" : "Redis at ", name(), why)};
+  const std::string object = (is_sentinel ? "" : "Redis at ") + name();
+  return {ErrorKind::redis, object + ": " + why, {.object = object, .hint = hint}};
 }
 
 RedisSettings parse_redis_url(const std::string& url) {

@@ -57,10 +57,18 @@ struct RedisSettings {
   /// Returns why somebody on the network could read along, or pose as the server; empty for a
   /// server on this machine, or with TLS.
   [[nodiscard]] std::string transport_weakness() const;
+  /// Returns what to do about it.
+  [[nodiscard]] std::string transport_hint() const;
   /// Returns an error (redis) that names the server.
-  [[nodiscard]] Outage outage(const std::string& why) const;
-  [[nodiscard]] Error failure(const std::string& why) const { return outage(why); }
+  [[nodiscard]] Outage outage(const std::string& why, const std::string& hint = {}) const;
+  [[nodiscard]] Error failure(const std::string& why, const std::string& hint = {}) const {
+    return outage(why, hint);
+  }
 };
+
+/// What to do where Redis refuses a user a command.
+constexpr const char* permissions_hint =
+    "Run 'tickstock-cache init --print-redis-acl USER' for what a user needs.";
 
 /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://`,
 /// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database]`, the same with

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t most_bytes = 1 << 22;
 constexpr int most_elements = 1000;
 constexpr int most_levels = 7;
+constexpr const char* login_hint = "Check user and password.";
 
 /// Returns hiredis' own functions, except that they refuse an aggregate whose length alone would
 /// use all memory, or one nested so deeply that freeing it, which recurses, would overflow the
@@ -94,8 +95,9 @@ void Conversation::publish(const Message& message) {
             if (!answer.refusal) {
               receivers_.push_back(answer.reply.integer);
             } else {
-              refusal_ = settings_.failure(fmt::format(
-                  "event {} on channel {} is refused: {}; allow it", id, channel, *answer.refusal));
+              refusal_ = settings_.failure(fmt::format("event {} on channel {} is refused: {}", id,
+                                                       channel, *answer.refusal),
+                                           "Allow it.");
             }
           });
 }
@@ -219,7 +221,7 @@ void Conversation::take_login(const Answer& answer) {
   if (!answer.refusal) return;
   const std::string& refusal = *answer.refusal;
   if (refusal.substr(0, refusal.find(' ')) == "WRONGPASS") {
-    throw settings_.failure("the login is refused (WRONGPASS); check user and password");
+    throw settings_.failure("the login is refused (WRONGPASS)", login_hint);
   }
   // Of a command that it does not know, Redis repeats the arguments.
   std::string words = refusal.substr(0, refusal.find(", with args"));
@@ -230,20 +232,21 @@ void Conversation::take_login(const Answer& answer) {
     words.replace(at, password.size(), mask);
   }
   const bool is_old = words.find("wrong number of arguments") != std::string::npos;
-  postponed_ = "the login is refused: " + words +
-               (is_old ? "; a Redis before version 6 has no users, so leave the user out of the URL"
-                       : "; check user and password");
+  postponed_ = settings_.failure(
+      "the login is refused: " + words,
+      is_old ? "Redis before version 6 has no users, so remove the user from the URL."
+             : login_hint);
   // It may be a Sentinel without a password, which says next what it is.
-  if (refusal.find("without any password") == std::string::npos)
-    throw settings_.failure(postponed_);
+  if (refusal.find("without any password") == std::string::npos) throw Error(*postponed_);
 }
 
 void Conversation::take_database(const Answer& answer) {
   if (!answer.refusal) return;
-  if (!postponed_.empty()) return;
-  postponed_ = fmt::format("database {} is refused: {}", settings_.database, *answer.refusal);
+  if (postponed_) return;
+  postponed_ = settings_.failure(
+      fmt::format("database {} is refused: {}", settings_.database, *answer.refusal));
   // A Sentinel knows no databases, and says next what it is.
-  if (!answer.refusal->starts_with("ERR unknown command")) throw settings_.failure(postponed_);
+  if (!answer.refusal->starts_with("ERR unknown command")) throw Error(*postponed_);
 }
 
 void Conversation::take_role(const Answer& answer) {
@@ -254,8 +257,8 @@ void Conversation::take_role(const Answer& answer) {
     const bool serves =
         answer.refusal->starts_with("ERR unknown command") || answer.refusal->starts_with("NOPERM");
     if (!serves) throw settings_.failure(*answer.refusal);
-    warning_ =
-        fmt::format("Redis at {} does not tell its role; taken for a primary", settings_.shown());
+    warning_ = fmt::format("Redis at {} does not report its role and is treated as a primary",
+                           settings_.shown());
   } else if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
              reply.element[0]->type != REDIS_REPLY_STRING) {
     throw settings_.failure("its answer to ROLE is not one of Redis");
@@ -264,13 +267,14 @@ void Conversation::take_role(const Answer& answer) {
     if (role == "master" && reply.elements > 2) replicas_ = reply.element[2]->elements;
   }
   if (role == "sentinel") {
-    throw settings_.failure(fmt::format(
-        "it is a Sentinel; to connect to the primary that it watches, write {}+sentinel://{}/ and "
-        "the name of its master",
-        settings_.transport == RedisSettings::Transport::tls ? "rediss" : "redis",
-        settings_.endpoint().shown()));
+    throw settings_.failure(
+        "it is a Sentinel",
+        fmt::format("To connect to the primary that it watches, write {}+sentinel://{}/ and the "
+                    "name of its master.",
+                    settings_.transport == RedisSettings::Transport::tls ? "rediss" : "redis",
+                    settings_.endpoint().shown()));
   }
-  if (!postponed_.empty()) throw settings_.failure(postponed_);
+  if (postponed_) throw Error(*postponed_);
   // KeyDB's active replicas take writes, and pass publications on to each other.
   if (answer.refusal || role == "master" || role == "active-replica") return;
   // In a Cluster every node passes on what is published. A user with few permissions may not ask
@@ -280,9 +284,8 @@ void Conversation::take_role(const Answer& answer) {
     const std::string words = select.refusal.value_or("");
     in_cluster_ = in_cluster_ || words.find("cluster mode") != std::string::npos;
     if (!in_cluster_) {
-      throw settings_.outage(
-          "it is a replica, whose subscribers are not those of the primary; connect to the "
-          "primary");
+      throw settings_.outage("it is a replica, whose subscribers are not those of the primary",
+                             "Connect to the primary.");
     }
   });
   greetings_ = asked();

@@ -116,7 +116,7 @@ class Conversation {
   void take_role(const Answer& answer);
 
   RedisSettings settings_;
-  std::string postponed_;  ///< a refusal that is reported once the role is known
+  std::optional<Error> postponed_;  ///< a refusal that is reported once the role is known
   std::string unsent_;
   std::deque<Take> expected_;
   std::size_t greetings_ = 0;

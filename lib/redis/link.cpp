@@ -154,7 +154,7 @@ Link::Progress Link::ask_sentinels() {
   const auto share = settings_.connect_timeout / static_cast<int>(count + 1);
   if (!sentinel_) {
     if (asked_sentinels_ == count) {
-      throw settings_.failure("no Sentinel names the primary: " + why_no_sentinel_);
+      throw settings_.failure("no Sentinel names the primary: " + why_no_sentinel_, sentinel_hint_);
     }
     RedisSettings one = settings_;
     const auto& [host, port] = settings_.sentinels[(first_sentinel_ + asked_sentinels_++) % count];
@@ -177,7 +177,8 @@ Link::Progress Link::ask_sentinels() {
     std::tie(settings_.host, settings_.port) =
         std::tie(asked.conversation().primary().host, asked.conversation().primary().port);
   } catch (const Error& error) {
-    why_no_sentinel_ += (why_no_sentinel_.empty() ? "" : "; ") + std::string(error.what());
+    why_no_sentinel_ += (why_no_sentinel_.empty() ? "" : "; ") + error.problem();
+    if (sentinel_hint_.empty()) sentinel_hint_ = error.hint();
     sentinel_.reset();
     return Progress::done;
   }
@@ -192,7 +193,8 @@ Link::Progress Link::look_up() {
   // The address may be one that a Sentinel or a node of a Cluster has named.
   if (const std::string weakness = settings_.transport_weakness();
       settings_.require_tls && !weakness.empty()) {
-    throw Error(ErrorKind::redis, "[security] require_tls: " + weakness);
+    throw Error(ErrorKind::redis, "[security] require_tls: " + weakness,
+                {.object = "Redis at " + settings_.name(), .hint = settings_.transport_hint()});
   }
   if (settings_.transport == RedisSettings::Transport::unix_socket) {
     unix_path_.sun_family = AF_UNIX;
@@ -316,8 +318,8 @@ Link::Progress Link::waiting(ssize_t result, Progress wants, std::string_view do
   const bool is_of_system = error == SSL_ERROR_SYSCALL && number != 0 && ERR_peek_error() == 0;
   const std::string why = is_of_system ? error_text(number) : tls_error_text();
   if (wants_certificate_ && conversation_->answered() == 0) {
-    throw settings_.failure("it asks for a client certificate (" + why +
-                            "); name one and its key as cert_file and key_file in [redis]");
+    throw settings_.failure("it requires a client certificate (" + why + ")",
+                            "Name one and its key as cert_file and key_file in [redis].");
   }
   throw settings_.outage(fmt::format("{}: {}", doing, why));
 }

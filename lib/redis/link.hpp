@@ -95,6 +95,7 @@ class Link {
   std::size_t first_sentinel_ = 0;
   std::size_t asked_sentinels_ = 0;
   std::string why_no_sentinel_;
+  std::string sentinel_hint_;  ///< of the first that has one
   io::Deadline end_of_sentinel_ = io::Deadline::never();
   std::optional<io::Deadline> end_of_silence_;
   Progress (Link::*step_)() = nullptr;

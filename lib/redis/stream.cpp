@@ -43,11 +43,11 @@ void Stream::append(std::span<const Message> messages, const PublishedBetween& p
   const std::vector<bool> stands = holds(known, deadline, patience);
   if (const auto lacks = std::find(stands.begin(), stands.end(), false); lacks != stands.end()) {
     const Message& other = known[static_cast<std::size_t>(lacks - stands.begin())];
-    throw link_.settings().failure(fmt::format(
-        "the stream {} is at {}, and has not event {} under its id {}: the database was restored, "
-        "or another outbox writes there; run 'tickstock-cache deliver --renumber', or name another "
-        "stream",
-        stream_.key, last, other.event_id, other.id));
+    throw link_.settings().failure(
+        fmt::format("the stream {} is at {}, and does not hold event {} under its id {}: the "
+                    "database was restored, or another outbox writes there",
+                    stream_.key, last, other.event_id, other.id),
+        "Run 'tickstock-cache deliver --renumber', or name another stream.");
   }
   add(std::span(fresh, messages.end()), deadline, patience);
 }
@@ -71,8 +71,8 @@ void Stream::add(std::span<const Message> messages, io::Deadline deadline, io::P
       ask({{"WAIT", "1", milliseconds_for_replica}}, deadline, patience);
   if (!confirmed.front().is_error && confirmed.front().text != "0") return;
   warning_ = fmt::format(
-      "no replica of Redis at {} has confirmed the stream {} within a second; a failover now could "
-      "lose what is new in it",
+      "no replica of Redis at {} has confirmed the stream {} within a second, so a failover now "
+      "could lose its newest events",
       link_.settings().name(), stream_.key);
 }
 
@@ -148,14 +148,12 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
 void Stream::require(const std::vector<Reply>& replies) const {
   for (const Reply& each : replies) {
     if (!each.is_error) continue;
-    std::string_view remedy = "allow it";
-    if (each.refuses_with("WRONGTYPE")) remedy = "name another key in [events] stream";
-    if (each.refuses_with("NOPERM")) {
-      remedy = "'tickstock-cache init --print-redis-acl USER' prints what a user needs";
-    }
-    if (each.refuses_with("OOM")) remedy = "give Redis more memory, or keep a shorter stream";
+    std::string hint = "Allow it.";
+    if (each.refuses_with("WRONGTYPE")) hint = "Name another key in [events] stream.";
+    if (each.refuses_with("NOPERM")) hint = permissions_hint;
+    if (each.refuses_with("OOM")) hint = "Give Redis more memory, or keep a shorter stream.";
     throw link_.settings().failure(
-        fmt::format("the stream {} is refused: {}; {}", stream_.key, each.text, remedy));
+        fmt::format("the stream {} is refused: {}", stream_.key, each.text), hint);
   }
 }
 

@@ -377,7 +377,7 @@ Explanation explain_cleaned(const std::string& name, const Entry& entry, const S
   Explanation explanation{name, stands_in(&entry, subject.id)};
   if (!entry.readable) {
     explanation.decisions = {judge_unreadable(entry).decision};
-    explanation.outlook = "Its content can't be read, so it is left alone.";
+    explanation.outlook = "Its content can't be read, so it is left unchanged.";
   } else if (!explanation.member) {
     explanation.decisions = {{"added by another program", "not added", false}};
     explanation.outlook = "No rule adds to this entry.";

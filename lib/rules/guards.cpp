@@ -143,7 +143,7 @@ GuardResult data_age(const GuardInput& input) {
           static_cast<double>(days),
           "max_data_age_days",
           !input.data_is_fresh,
-          fmt::format("the prices table has no row in the {0} days that end with {1} "
+          fmt::format("the prices table has no row in the last {0} days up to {1} "
                       "(max_data_age_days = {0})",
                       days, to_string(input.market.as_of()))};
 }

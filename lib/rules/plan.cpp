@@ -38,7 +38,7 @@ std::optional<EntryWrite> write_of(const std::shared_ptr<const Universe>& univer
 
 Warning unreadable(const std::string& universe, const Entry& entry) {
   return "the content of entry '" + universe + "' " + std::string(unreadable_because(entry)) +
-         "; left alone";
+         ", so it is left unchanged";
 }
 
 /// Plans one universe, as it should be.
@@ -55,7 +55,7 @@ void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& s
   if (write->is_take_over()) {
     plan.warnings.emplace_back(
         "entry '" + write->universe + "' of type '" + write->before->cache_type +
-        "' stands under a reserved name and is taken over as '" + write->after->cache_type + "'");
+        "' has a reserved name and is taken over as '" + write->after->cache_type + "'");
   }
   plan.writes.push_back(*std::move(write));
 }
@@ -70,9 +70,8 @@ void look_for_included(const Universes& universes, const Market& market, TaskPla
     }
     if (universe->task != plan.task || missing.empty()) continue;
     plan.warnings.emplace_back(
-        "universe '" + universe->name +
-            "' includes what is not in the symbols table; correct or remove it",
-        std::move(missing));
+        "universe '" + universe->name + "' includes what is not in the symbols table",
+        std::move(missing), "Correct or remove it.");
   }
 }
 

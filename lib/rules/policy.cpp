@@ -80,10 +80,12 @@ Labels labels_of(const Universe& family, const Market& market) {
     if (seen[label]) labels.emplace(market.label_name(family.each, label));
   }
   if (labels.size() <= most_labels) return labels;
-  throw Error(ErrorKind::failed,
-              fmt::format("universe '{}' would be made for each of {} labels of column {}, and {} "
-                          "are the most; declare it for a column with fewer",
-                          family.name, labels.size(), family.each, most_labels));
+  throw Error(
+      ErrorKind::failed,
+      fmt::format("universe '{}' would be made for each of {} labels of column {}, more "
+                  "than {}",
+                  family.name, labels.size(), family.each, most_labels),
+      {.object = "universe " + family.name, .hint = "Declare it for a column with fewer labels."});
 }
 
 /// The universes of a family by name.
@@ -196,9 +198,9 @@ Universes expand(const Universes& declared, const Market& market, const Entries&
       const auto [other, is_new] = made_by.try_emplace(name, universe->name);
       if (!is_new) {
         throw Error(ErrorKind::failed,
-                    fmt::format("'{}' and '{}' both make the universe '{}'; give one of them "
-                                "another name",
-                                other->second, universe->name, name));
+                    fmt::format("'{}' and '{}' both make the universe '{}'", other->second,
+                                universe->name, name),
+                    {.object = "universe " + name, .hint = "Give one of them another name."});
       }
       universes.push_back(std::make_shared<const Universe>(std::move(member)));
     }

@@ -269,8 +269,8 @@ std::string MemberReasons::removed(const EntryWrite& write, SymbolId symbol) con
 
 std::string MemberReasons::moved(const Placement& member) {
   // Its neighbours came, went or changed their order, and it is back at the same number.
-  if (member.to == member.from) return fmt::format("place {} among others", member.to + 1);
-  return fmt::format("place {}, was {}", member.to + 1, member.from + 1);
+  if (member.to == member.from) return fmt::format("rank {} (unchanged)", member.to + 1);
+  return fmt::format("rank {}, was {}", member.to + 1, member.from + 1);
 }
 
 std::string write_reason(const EntryWrite& write) {

@@ -63,16 +63,19 @@ class Preflight {
     }
   }
 
-  void say(bool is_good, const std::string& sentence) {
-    findings_.push_back({is_good ? Finding::Level::good : Finding::Level::warning, sentence});
+  void say(bool is_good, const std::string& sentence, const std::string& hint = {}) {
+    findings_.push_back({is_good ? Finding::Level::good : Finding::Level::warning, sentence, hint});
   }
   void good(const std::string& sentence) { say(true, sentence); }
   /// Warns of what there is to warn of.
-  void warn(const std::string& sentence) {
-    if (!sentence.empty()) say(false, sentence);
+  void warn(const std::string& sentence, const std::string& hint = {}) {
+    if (!sentence.empty()) say(false, sentence, hint);
+  }
+  void warn(const Warning& warning) {
+    say(false, Warning(warning.sentence, warning.names).words(names_of_a_finding), warning.hint);
   }
   void fail(const Error& error) {
-    findings_.push_back({Finding::Level::failure, error.what(), error.kind()});
+    findings_.push_back({Finding::Level::failure, error.problem(), error.hint(), error.kind()});
   }
 
   void look_at_database() {
@@ -84,7 +87,7 @@ class Preflight {
     good(fmt::format("connected to PostgreSQL {} at {} as {}; today is {} in {}",
                      catalog.server_version, connection.target().shown(), connection.user(),
                      to_string(catalog.today), environment_.timezone));
-    warn(connection.target().transport_weakness());
+    warn(connection.target().transport_weakness(), postgres::transport_hint);
     for (const std::string& warning : connection.login_warnings()) {
       warn("PostgreSQL warned at the login: " + warning);
     }
@@ -103,7 +106,7 @@ class Preflight {
       guarded([&] {
         const tables::Hazards hazards = tables::find_hazards(database);
         for (const Error& problem : hazards.problems) fail(problem);
-        for (const std::string& warning : hazards.warnings) warn(warning);
+        for (const Warning& warning : hazards.warnings) warn(warning);
         sound = sound && hazards.problems.empty();
       });
     }
@@ -132,10 +135,10 @@ class Preflight {
     const Entries& entries = read.entries;
     const std::size_t eligible = market.ranking().size();
     say(eligible > 0, fmt::format("{} symbols, of which {} are eligible{}", market.size(), eligible,
-                                  eligible > 0 ? "" : "; a run would be refused"));
+                                  eligible > 0 ? "" : ", so a run would be refused"));
     for (const Warning& warning :
          data_warnings(transaction, environment_, catalog, policy_, Mode::full, market, entries)) {
-      warn(warning.words(names_of_a_finding));
+      warn(warning);
     }
     std::set<std::string> kept;
     guarded([&] { kept = look_at_universes(market, entries, catalog); });
@@ -161,7 +164,7 @@ class Preflight {
     }
     const bool is_fresh = *newest + stale_after >= catalog.today;
     const auto days = (catalog.today - *newest).count();
-    say(is_fresh, fmt::format("the newest prices are of {}{}", to_string(*newest),
+    say(is_fresh, fmt::format("newest prices: {}{}", to_string(*newest),
                               is_fresh ? "" : fmt::format(", {} days ago", days)));
   }
 
@@ -186,7 +189,7 @@ class Preflight {
                                           const tables::Catalog& catalog) {
     std::vector<Warning> warnings;
     const Universes universes = expand(policy_.universes(), market, entries, warnings);
-    for (const Warning& warning : warnings) warn(warning.words(names_of_a_finding));
+    for (const Warning& warning : warnings) warn(warning);
     std::set<std::string> names;
     for (const auto& universe : universes) names.insert(universe->name);
     if (policy_.declared.empty()) return names;
@@ -206,10 +209,10 @@ class Preflight {
     for (const Universe& universe : policy_.declared) {
       const auto& [count, members] = made[universe.name];
       say(members > 0,
-          fmt::format("declared universe '{}': {}{}{}", universe.name,
+          fmt::format("declared universe '{}': {}{}", universe.name,
                       universe.each.empty() ? "" : counted(count, "universe", "universes") + ", ",
-                      counted(members, "member", "members"),
-                      members > 0 ? "" : "; look at its conditions"));
+                      counted(members, "member", "members")),
+          members > 0 ? "" : "Check its conditions.");
       look_for_values(universe, market);
       for (const std::string& symbol : universe.include) {
         const auto id = market.symbols().find(symbol);
@@ -227,9 +230,9 @@ class Preflight {
       if (match == nullptr) continue;
       for (const std::string& value : match->values) {
         if (market.find_label(match->column, value)) continue;
-        warn(fmt::format(
-            "declared universe '{}': no symbol has '{}' in column {}; look at its spelling",
-            universe.name, value, match->column));
+        warn(fmt::format("declared universe '{}': no symbol has '{}' in column {}", universe.name,
+                         value, match->column),
+             "Check its spelling.");
       }
     }
   }
@@ -244,16 +247,16 @@ class Preflight {
     const auto size = static_cast<std::int64_t>(characters_of(text));
     if (most == 0 || size <= most) return;
     fail(Error(ErrorKind::failed,
-               fmt::format("'{}' has {} characters, and column {} of {} takes {}; "
-                           "shorten it, or widen the column",
-                           text, size, column, entries.name.shown(), most)));
+               fmt::format("'{}' has {} characters, and column {} of {} takes {}", text, size,
+                           column, entries.name.shown(), most),
+               {.object = fmt::format("column {} of {}", column, entries.name.shown()),
+                .hint = "Shorten it, or widen the column."}));
   }
 
   void look_at_own_tables(tables::Database& database) {
     if (!database.catalog.has_any_own_table()) {
-      warn(
-          "the tables cache_sync_* do not exist: no history, and events are not guaranteed; run "
-          "'tickstock-cache init'");
+      warn("the tables cache_sync_* do not exist: no history, and events are not guaranteed",
+           "Run 'tickstock-cache init'.");
       return;
     }
     if (!tables::has(database, tables::Need::read_own_tables)) return;
@@ -261,9 +264,10 @@ class Preflight {
     const tables::Backlog backlog = tables::read_backlog(database);
     last_stored_ = backlog.last_id;
     if (backlog.events == 0) return good("no event is pending");
-    warn(fmt::format("{} pending, the oldest for {}; run 'tickstock-cache deliver'",
+    warn(fmt::format("{} pending, the oldest for {}",
                      counted(static_cast<std::uint64_t>(backlog.events), "event is", "events are"),
-                     age_words(backlog.oldest_seconds)));
+                     age_words(backlog.oldest_seconds)),
+         "Run 'tickstock-cache deliver'.");
   }
 
   void look_at_runs(tables::Database& database) {
@@ -277,7 +281,7 @@ class Preflight {
                 : "no run has succeeded yet";
     const bool is_well = run.status == RunStatus::completed || run.status == RunStatus::running;
     const std::string why = fmt::format(", at {}: {}; {}", run.finished_at.value_or(run.started_at),
-                                        run.error.value_or("it left no error"), since);
+                                        run.error.value_or("it recorded no error"), since);
     say(is_well, fmt::format("the last run, {}, is {}, as of {}{}", run.run_id,
                              to_string(run.status), to_string(run.as_of), is_well ? "" : why));
     if (success && success->age_seconds > late_after.count()) warn(since);
@@ -293,18 +297,18 @@ class Preflight {
         publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     const std::string connected = "connected to Redis at " + publisher.server().name();
     if (refusal && !refusal->empty()) {
-      fail(Error(ErrorKind::redis,
-                 connected + ", which refuses events: " + *refusal +
-                     "; 'tickstock-cache init --print-redis-acl USER' prints what a user needs"));
+      fail(Error(
+          ErrorKind::redis, connected + ", which refuses events: " + *refusal,
+          {.object = "Redis at " + publisher.server().name(), .hint = redis::permissions_hint}));
     } else if (publisher.warning().empty()) {
       good(connected + (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
     }
     if (!refusal) {
       warn(
-          "whether Redis takes this user's events is not known: it may not ask without the "
+          "it is not known whether Redis takes this user's events, since asking requires the "
           "permissions +multi and +discard");
     }
-    warn(publisher.server().transport_weakness());
+    warn(publisher.server().transport_weakness(), publisher.server().transport_hint());
   }
 
   void look_at_stream(redis::Stream& stream) {
@@ -317,9 +321,10 @@ class Preflight {
       fail(Error(ErrorKind::redis,
                  fmt::format("the stream {} is at {}, ahead of the last stored event, {}, so it "
                              "would refuse the next: the database was restored, or another outbox "
-                             "writes there; run 'tickstock-cache deliver --renumber', or name "
-                             "another stream",
-                             stream.key(), last, *last_stored_)));
+                             "writes there",
+                             stream.key(), last, *last_stored_),
+                 {.object = "stream " + stream.key(),
+                  .hint = "Run 'tickstock-cache deliver --renumber', or name another stream."}));
     } else {
       good(fmt::format("the stream {} holds the events up to {}", stream.key(), last));
     }

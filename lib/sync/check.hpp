@@ -16,7 +16,11 @@ struct Finding {
   enum class Level { good, warning, failure };
   Level level;
   std::string sentence;
+  std::string hint = {};               ///< what to do; empty if nothing is known
   std::optional<ErrorKind> kind = {};  ///< of a failure
+
+  /// The whole line: the sentence and the hint.
+  [[nodiscard]] std::string words() const { return with_hint(sentence, hint); }
 };
 
 /// Looks at everything that a run needs, and writes nothing: connections, tables, columns,

@@ -37,8 +37,8 @@ class DayEnd {
     const bool priced = has_prices_ && in_prices(connection);
     // Also where prices are there: what is left on a list would be taken for that of another day.
     const bool signalled = in_lists();
-    if (priced) return environment_.tables.prices.shown() + " holds it";
-    return signalled ? "Redis tells so" : "";
+    if (priced) return environment_.tables.prices.shown() + " has its prices";
+    return signalled ? "Redis signalled it" : "";
   }
 
  private:
@@ -59,7 +59,7 @@ class DayEnd {
       if (error.kind() == ErrorKind::interrupted) throw;
       if (signals_ && signals_->failed()) signals_.reset();
       if (!told_) {
-        observer_.note(std::string("no signal can be heard: ") + error.what() + "; trying again");
+        observer_.note(error.after("no signal can be received: ").advised("Trying again.").what());
       }
       told_ = true;
       return false;
@@ -83,7 +83,7 @@ bool Run::wait_for_day_end() {
   if (eod.wait == milliseconds{0} || options_.dry_run || options_.undo) return false;
   const auto problems = tables::find_problems(*database_, {tables::Need::read_prices});
   for (const Error& problem : problems) {
-    observer_.note(std::string("the prices can't tell the end of the day: ") + problem.what());
+    observer_.note(problem.after("the end of the day can't be seen in the prices: ").what());
   }
   const Day day = *report_.as_of;
   DayEnd end(environment_, eod, day, problems.empty(), observer_, patience_);
@@ -110,9 +110,9 @@ bool Run::wait_for_day_end() {
   const std::string late = "the day " + to_string(day) + " was not complete within " +
                            std::to_string(eod.wait.count() / 1000) + " s: no row of it in " +
                            environment_.tables.prices.shown() + ", and no signal on Redis";
-  if (eod.required) throw Error(ErrorKind::unavailable, late + "; run again when it is");
+  if (eod.required) throw Error(ErrorKind::unavailable, late, {.hint = "Run again once it is."});
   connect_to_redis();
-  early_warnings_.emplace_back(late + "; going on with the data that is there");
+  early_warnings_.emplace_back(late + ", continuing with the available data");
   return true;
 }
 

@@ -17,7 +17,7 @@ constexpr std::chrono::milliseconds pause_between_tries{50};
 
 /// The way past an event that Redis refuses.
 std::string discard_hint(const Message& refused) {
-  return ", or give the event up: tickstock-cache deliver --discard " + refused.event_id;
+  return "Or drop the event with 'tickstock-cache deliver --discard " + refused.event_id + "'.";
 }
 
 /// While Sentinels elect another primary.
@@ -39,7 +39,7 @@ bool send_batches(tables::Database& database, const std::string& application_nam
       failure = std::move(published.failure);
       const std::vector<std::int64_t>& receivers = published.receivers;
       if (failure && publisher.refused()) {
-        failure = Error(failure->kind(), failure->what() + discard_hint(batch[receivers.size()]));
+        failure = failure->advised(discard_hint(batch[receivers.size()]));
       }
       for (std::size_t i = 0; i < receivers.size(); ++i) {
         if (batch[i].event_id == end) delivery.listeners = receivers[i];
@@ -61,8 +61,8 @@ bool send_batches(tables::Database& database, const std::string& application_nam
     }
     if (run_id && tables::count_pending(database, run_id) == 0) return false;
     if (deadline.over()) {
-      throw Error(ErrorKind::redis,
-                  "another publisher is still at work; run 'tickstock-cache deliver' later");
+      throw Error(ErrorKind::redis, "another publisher is still running",
+                  {.hint = "Run 'tickstock-cache deliver' later."});
     }
     if (!patience.pause(pause_between_tries)) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
@@ -156,9 +156,8 @@ void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patienc
                 Try done) {
   while (!done()) {
     if (deadline.over()) {
-      throw Error(ErrorKind::redis, otherwise +
-                                        ": another publisher is still at work; run "
-                                        "'tickstock-cache deliver' again later");
+      throw Error(ErrorKind::redis, otherwise + ": another publisher is still running",
+                  {.hint = "Run 'tickstock-cache deliver' again later."});
     }
     if (!patience.pause(pause_between_tries)) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for a publisher");
@@ -185,9 +184,7 @@ Delivery deliver(tables::Database& database, const std::string& application_name
   } catch (const Error& error) {
     switch (error.kind()) {
       // Events that are not marked are sent once more, whatever became of the COMMIT.
-      case ErrorKind::outcome_unknown:
-        delivery.failure = Error(ErrorKind::unavailable, error.what());
-        break;
+      case ErrorKind::outcome_unknown: delivery.failure = error.as(ErrorKind::unavailable); break;
       case ErrorKind::interrupted:
         delivery.failure = Error(ErrorKind::interrupted, "interrupted by a signal");
         break;

@@ -66,10 +66,11 @@ ExplainReport explain_past(tables::Database& database, const std::string& symbol
     report.universes.push_back({std::move(why), each.since, each.run_id});
   }
   if (universe && report.universes.empty()) {
-    throw Error(ErrorKind::failed,
-                fmt::format("universe '{}' is not known to have existed on {}; 'tickstock-cache "
-                            "history --universe' lists what the journal knows of it",
-                            *universe, to_string(day)));
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("universe '{}' is not known to have existed on {}", *universe, to_string(day)),
+        {.object = "universe " + *universe,
+         .hint = "Run 'tickstock-cache history --universe' for what the journal knows."});
   }
   return report;
 }

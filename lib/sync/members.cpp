@@ -28,14 +28,16 @@ MembersReport members(tables::Database& database, const Environment& environment
                            {today, price_days(policy, Mode::full)}, reading);
   const Entry* entry = find_entry(read.entries, universe);
   if (entry == nullptr) {
-    throw Error(ErrorKind::failed, "there is no universe '" + universe +
-                                       "'; 'tickstock-cache universes' lists those that are");
+    throw Error(ErrorKind::failed, "there is no universe '" + universe + "'",
+                {.object = "universe " + universe,
+                 .hint = "Run 'tickstock-cache universes' for a list of the universes."});
   }
   if (!entry->readable) {
-    throw Error(ErrorKind::failed,
-                "the content of universe '" + universe + "' " +
-                    std::string(unreadable_because(*entry)) +
-                    "; correct the entry, or look at a day of the past with --as-of");
+    throw Error(
+        ErrorKind::failed,
+        "the content of universe '" + universe + "' " + std::string(unreadable_because(*entry)),
+        {.object = "universe " + universe,
+         .hint = "Correct the entry, or show a past day with --as-of."});
   }
   const Market& market = read.market;
   entry->members.each([&](SymbolId id) {

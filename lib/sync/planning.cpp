@@ -54,10 +54,10 @@ std::optional<Warning> decay_warning(const Market& market, const Entries& entrie
   }
   const bool has_lists = has_sectors || (has_themes && with_sector >= few_symbols);
   if (!has_lists || missing * 100 <= tolerated_percent * with_sector) return std::nullopt;
-  return fmt::format(
-      "{} of {} active symbols that have a sector are in no entry of type sector or "
-      "theme; declare sectors, see tickstock-cache-universes(7)",
-      fmt::group_digits(missing), fmt::group_digits(with_sector));
+  return Warning(fmt::format("{} of {} active symbols that have a sector are in no entry of type "
+                             "sector or theme",
+                             fmt::group_digits(missing), fmt::group_digits(with_sector)),
+                 {}, "Declare sectors: see tickstock-cache-universes(7).");
 }
 
 std::string_view command_of(Mode mode) {
@@ -110,17 +110,20 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
   const bool reads_prices = days || policy.guards.max_data_age_days;
   for (const std::string& column : tables::midnight_columns(transaction, catalog, reads_prices)) {
     const std::string name = column.substr(0, column.find(' '));
-    warnings.emplace_back(fmt::format(
-        "every value in {0} is a midnight of UTC, and so counts as the day before in {1}; if days "
-        "are meant, name a view in [tables] that has ({2} AT TIME ZONE 'UTC')::date AS {2}",
-        column, environment.timezone, name));
+    warnings.emplace_back(
+        fmt::format("every value in {} is a midnight of UTC, and so counts as the day before in {}",
+                    column, environment.timezone),
+        std::vector<std::string>(),
+        fmt::format("If days are meant, name a view in [tables] that has "
+                    "({0} AT TIME ZONE 'UTC')::date AS {0}.",
+                    name));
   }
   const auto lowest = lowest_category(policy);
   if (has_no_category(market, mode, lowest ? lowest->cap_from() : std::nullopt)) {
-    warnings.emplace_back(fmt::format(
-        "no symbol reaches the lowest category, {}: the largest market cap is ${:.2f}; are market "
-        "caps in dollars?",
-        dollars_text(*lowest->cap_from()), market.market_cap(market.ranking().front())));
+    warnings.emplace_back(
+        fmt::format("no symbol reaches the lowest category, {}: the largest market cap is ${:.2f}",
+                    dollars_text(*lowest->cap_from()), market.market_cap(market.ranking().front())),
+        std::vector<std::string>(), "Check that market caps are in dollars.");
   }
   if (days && market.caps_from_prices() == 0) {
     warnings.emplace_back(fmt::format(
@@ -136,14 +139,15 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
     warnings.emplace_back(
         counted(
             market.unknown_activity(),
-            "symbol has no is_active (NULL); it is not eligible, and stays where it is",
-            "symbols have no is_active (NULL); they are not eligible, and stay where they are") +
+            "symbol has no is_active (NULL), so it is not eligible, and stays where it is",
+            "symbols have no is_active (NULL), so they are not eligible, and stay where they are") +
         where);
   }
   if (market.not_finite() > 0) {
     warnings.emplace_back(
-        counted(market.not_finite(), "symbol has a market cap that is not a finite number; it is",
-                "symbols have a market cap that is not a finite number; they are") +
+        counted(market.not_finite(),
+                "symbol has a market cap that is not a finite number, so it is",
+                "symbols have a market cap that is not a finite number, so they are") +
         " not eligible");
   }
   return warnings;
@@ -202,17 +206,19 @@ void require_approval(const Report& report, const RunOptions& options) {
   if (options.approve_plan) {
     if (*options.approve_plan == report.plan_digest) return;
     throw Error(ErrorKind::not_approved,
-                "the plan has digest " + report.plan_digest +
-                    ", which is not the approved one; read a new dry run and approve that");
+                "the plan has digest " + report.plan_digest + ", which is not the approved one",
+                {.object = "--approve-plan", .hint = "Read a new dry run and approve that."});
   }
   const std::vector<GuardResult> refusals = refusals_of(report.guards);
   if (refusals.empty()) return;
   const std::string more =
       refusals.size() == 1 ? "" : fmt::format(", and {} more", refusals.size() - 1);
-  const std::string remedy = options.undo ? "read" : "fix the data, or read";
-  throw Error(ErrorKind::refused,
-              "refused by a guard: " + refusals.front().sentence + more + "; " + remedy +
-                  " a dry run and approve exactly this plan: " + approval(options, report));
+  // The command comes last and bare, to be copied.
+  throw Error(ErrorKind::refused, "refused by a guard: " + refusals.front().sentence + more,
+              {.object = refusals.front().universe,
+               .hint = fmt::format("{} a dry run and approve exactly this plan: {}",
+                                   options.undo ? "Read" : "Fix the data, or read",
+                                   approval(options, report))});
 }
 
 }  // namespace tickstock::sync

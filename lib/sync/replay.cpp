@@ -69,9 +69,9 @@ ReplayReport replay(const ReplayOptions& options, const Environment& environment
   end_day();
   if (report.days.empty()) {
     throw Error(ErrorKind::failed,
-                fmt::format("{} has no price from {} to {}; name days that have some",
-                            environment.tables.prices.shown(), to_string(options.first),
-                            to_string(options.last)));
+                fmt::format("{} has no price from {} to {}", environment.tables.prices.shown(),
+                            to_string(options.first), to_string(options.last)),
+                {.object = environment.tables.prices.shown(), .hint = "Name days with prices."});
   }
   for (const Side& side : sides) {
     report.sides.push_back({side.replay.universes(), side.replay.total()});

@@ -52,6 +52,13 @@ std::vector<std::string> Report::errors() const {
   return errors;
 }
 
+ErrorDetails Report::first_details() const {
+  if (failure) return failure->details();
+  const auto failed = std::find_if(tasks.begin(), tasks.end(),
+                                   [](const TaskReport& task) { return task.error.has_value(); });
+  return failed == tasks.end() ? ErrorDetails() : failed->details;
+}
+
 RunRecord record_of(const Report& report, const RunOptions& options, const RunClock& clock) {
   RunRecord record;
   record.run_id = options.run_id;

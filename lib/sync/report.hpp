@@ -55,6 +55,7 @@ struct TaskReport {
   Task task;
   std::vector<Change> changes;       ///< none where the task failed
   std::optional<std::string> error;  ///< it was rolled back alone
+  ErrorDetails details = {};         ///< of the error
 };
 
 /// What one attempt at a run comes to. A retry begins with a new one, so that nothing of a failed
@@ -100,6 +101,8 @@ struct Report : Attempt {
   [[nodiscard]] std::vector<const EntryWrite*> writes() const;
   /// The failure and the errors of tasks, each once, first things first.
   [[nodiscard]] std::vector<std::string> errors() const;
+  /// What the first of them is about, and what to do.
+  [[nodiscard]] ErrorDetails first_details() const;
 };
 
 /// The record of a run as far as it has come.

@@ -32,21 +32,25 @@ constexpr std::int64_t pages_worth_two_connections = 128;
 std::vector<std::string> changed_by(const tables::RunView& run) {
   if (application_status(run.record.status) == "completed") return run.universes;
   throw Error(ErrorKind::failed,
-              fmt::format("run {} is {} and changed nothing; there is nothing to undo",
-                          run.record.run_id, to_string(run.record.status)));
+              fmt::format("run {} is {} and changed nothing, so there is nothing to undo",
+                          run.record.run_id, to_string(run.record.status)),
+              {.object = "run " + run.record.run_id});
+}
+
+/// How long the lock was waited for, where that was as long as it might be.
+std::string waited_words(milliseconds lock_wait, bool ran_out) {
+  if (ran_out || lock_wait.count() == 0) return "";
+  return ", and did not end within " + std::to_string(lock_wait.count() / 1000) + " s";
 }
 
 /// What helps a run that did not get the lock. \param ran_out the time for the whole command was
 /// over before the wait was
 std::string advice_on_waiting(milliseconds lock_wait, bool ran_out) {
   if (ran_out && lock_wait.count() > 0) {
-    return "--timeout cut the wait for it short; give the command more time";
+    return "The wait was cut short by --timeout: give the command more time.";
   }
-  if (lock_wait.count() > 0) {
-    return "it did not end within " + std::to_string(lock_wait.count() / 1000) +
-           " s; wait for it to end, or use a longer --lock-wait";
-  }
-  return "wait for it to end, or use --lock-wait";
+  if (lock_wait.count() > 0) return "Wait for it to end, or use a longer --lock-wait.";
+  return "Wait for it to end, or use --lock-wait.";
 }
 
 }  // namespace
@@ -112,7 +116,8 @@ void Run::prepare() {
   if (!report_.has_outbox) {
     early_warnings_.emplace_back(
         "the tables cache_sync_* do not exist: no history is kept, and events that "
-        "Redis doesn't take are lost; run 'tickstock-cache init'");
+        "Redis doesn't take are lost",
+        std::vector<std::string>(), "Run 'tickstock-cache init'.");
   }
 }
 
@@ -221,9 +226,10 @@ void Run::throw_locked(milliseconds lock_wait) {
   } catch (const Error&) {
     // Who it is would only be good to know.
   }
-  throw Error(ErrorKind::locked, "another run holds the lock" +
-                                     (holder.empty() ? "" : ": " + holder) + "; " +
-                                     advice_on_waiting(lock_wait, ran_out));
+  throw Error(ErrorKind::locked,
+              "another run holds the lock" + (holder.empty() ? "" : ": " + holder) +
+                  waited_words(lock_wait, ran_out),
+              {.hint = advice_on_waiting(lock_wait, ran_out)});
 }
 
 void Run::attempt_until_settled() {
@@ -236,16 +242,14 @@ void Run::attempt_until_settled() {
       if (error.kind() != ErrorKind::retryable) throw;
       if (number == max_attempts) {
         // Nobody is in the way of one who only reads, but the clean-up that a standby replays.
-        throw Error(ErrorKind::unavailable,
-                    std::string(error.what()) + "; given up after " + std::to_string(number) +
-                        " attempts, " +
-                        (options_.dry_run ? "set hot_standby_feedback on this standby, or ask the "
-                                            "primary"
-                                          : "another program writes the same rows"),
-                    error.sqlstate());
+        const std::string attempts = ", given up after " + std::to_string(number) + " attempts";
+        throw Error(ErrorKind::unavailable, error.problem() + attempts, error.details())
+            .advised(options_.dry_run
+                         ? "Set hot_standby_feedback on this standby, or ask the primary."
+                         : "Another program writes the same rows: run again once it is done.");
       }
       observer_.note("another transaction was in the way (SQLSTATE " + error.sqlstate() +
-                     "); beginning anew");
+                     "), starting over");
     }
     if (!patience_.pause(backoff)) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal before a new attempt");
@@ -301,7 +305,7 @@ void Run::make_plan(postgres::Transaction& transaction) {
   }
   if (past.last_as_of && *report_.as_of < *past.last_as_of && !options_.undo) {
     report_.warnings.push_back("the as-of day " + to_string(*report_.as_of) +
-                               " lies before that of the last completed run, which is " +
+                               " is before that of the last completed run, which is " +
                                to_string(*past.last_as_of));
   }
   const GuardLimits& limits = options_.policy.guards;

@@ -75,6 +75,7 @@ void Run::apply(postgres::Transaction& transaction) {
     const auto& [failed, error] = *outcome.failure;
     if (options_.approve_plan) throw Error(error);
     report_.tasks[failed].error = error.what();
+    report_.tasks[failed].details = error.details();
     report_.tasks[failed].changes.clear();
     first = failed + 1;
   }
@@ -147,11 +148,11 @@ void Run::commit(postgres::Transaction& transaction) {
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::outcome_unknown) throw;
-    observer_.note(std::string(error.what()) + "; asking for the outcome");
+    observer_.note(error.problem() + ", asking for the outcome");
     if (!find_outcome()) {
-      throw Error(
-          ErrorKind::unavailable,
-          "the connection was lost before COMMIT; the transaction was rolled back, run again");
+      throw Error(ErrorKind::unavailable,
+                  "the connection was lost before COMMIT, and the transaction was rolled back",
+                  {.object = "PostgreSQL", .hint = "Run again."});
     }
   }
   report_.committed = true;
@@ -173,11 +174,13 @@ bool Run::find_outcome() {
   }
   throw Error(
       ErrorKind::outcome_unknown,
-      "outcome unknown: the connection was lost during COMMIT, and " +
-          std::string(
-              can_tell ? "PostgreSQL could not be asked again; see 'tickstock-cache status " +
-                             options_.run_id + "' once it answers, then run again"
-                       : "without the tables of 'tickstock-cache init' nothing tells; run again"));
+      std::string("outcome unknown: the connection was lost during COMMIT, and ") +
+          (can_tell ? "PostgreSQL could not be asked again"
+                    : "the tables of 'tickstock-cache init', which would record it, do not exist"),
+      {.object = "PostgreSQL",
+       .hint = can_tell ? "See 'tickstock-cache status " + options_.run_id +
+                              "' once it answers, then run again."
+                        : "Run again."});
 }
 
 void Run::publish() {
@@ -214,10 +217,12 @@ void Run::publish() {
     const std::string what = report_.events_pending == 1 ? "1 event of this run is "
                                                          : std::to_string(report_.events_pending) +
                                                                " events of this run are ";
-    report_.failure = Error(
-        ErrorKind::redis,
-        what + (report_.has_outbox ? "pending; run 'tickstock-cache deliver' later: " : "lost: ") +
-            (failure ? failure->what() : ""));
+    const std::string state = what + (report_.has_outbox ? "pending: " : "lost: ");
+    report_.failure = failure ? failure->as(ErrorKind::redis).after(state)
+                              : Error(ErrorKind::redis, state + "Redis did not take them");
+    if (report_.has_outbox) {
+      report_.failure = report_.failure->advised("Run 'tickstock-cache deliver' later.");
+    }
   } else {
     announce(events::progress, 5, 5);
   }
@@ -240,8 +245,10 @@ void Run::require_still_committed() {
   report_.committed = false;
   throw Error(ErrorKind::unavailable,
               "PostgreSQL lost the committed run in a failover: the server that took over does not "
-              "have it; run again, and make the primary wait for its standby "
-              "(synchronous_standby_names)");
+              "have it",
+              {.object = "PostgreSQL",
+               .hint = "Run again, and make the primary wait for its standby "
+                       "(synchronous_standby_names)."});
 }
 
 void Run::tidy() {
@@ -281,15 +288,14 @@ void Run::measure() {
 }
 
 void Run::fail(const Error& error) {
-  report_.failure = error.kind() == ErrorKind::interrupted
-                        ? Error(error.kind(), std::string(error.what()) + "; nothing was changed")
-                        : error;
+  report_.failure =
+      error.kind() == ErrorKind::interrupted ? error.advised("Nothing was changed.") : error;
   report_.status = status_of(error.kind());
   // A dry run still shows what a guard would refuse.
   if (report_.dry_run && report_.snapshot) return;
   report_.tasks.clear();
   for (const Task task : tasks_of(options_.mode, options_.policy))
-    report_.tasks.push_back({task, {}, report_.failure->what()});
+    report_.tasks.push_back({task, {}, report_.failure->what(), report_.failure->details()});
   if (report_.dry_run) return;
   const bool may_have_record = has_record_ || may_have_record_;
   if (may_have_record && error.kind() != ErrorKind::outcome_unknown) record_failure();

@@ -275,9 +275,10 @@ Result Database::read(std::string_view doing, std::string_view sql, const Params
 }
 
 void Database::look_around(const std::string& timezone, ErrorKind unknown_timezone) {
-  const Error no_such_zone(unknown_timezone,
-                           "PostgreSQL knows no time zone '" + timezone +
-                               "'; use a name of pg_timezone_names, such as America/New_York");
+  const Error no_such_zone(unknown_timezone, "PostgreSQL knows no time zone '" + timezone + "'",
+                           {.object = "[run] timezone",
+                            .hint = "Use a name from pg_timezone_names, such as "
+                                    "America/New_York."});
   catalog = {};
   std::vector<std::string> schemas;
   std::vector<std::string> tables;
@@ -320,7 +321,8 @@ TableName parse_table_name(std::string_view text, const std::string& default_sch
     throw Error(ErrorKind::config,
                 setting +
                     " must be a name or schema.name of 1 to 63 letters, digits, _ and $ each, "
-                    "not beginning with a digit or pg_");
+                    "not beginning with a digit or pg_",
+                {.object = setting});
   }
   return name;
 }

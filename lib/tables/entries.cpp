@@ -263,10 +263,10 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
   for (std::size_t i = 0; i < outcome.results.size(); ++i) {
     const EntryWrite* write = steps[sent[i]].write;
     if (write == nullptr || outcome.results[i].affected() == 1) continue;
-    throw Error(
-        ErrorKind::failed,
-        fmt::format("{} failed: the row was not written; look for a trigger or a rule on {}",
-                    doing(*write), context.names.entries.shown()));
+    throw Error(ErrorKind::failed, fmt::format("{} failed: the row was not written", doing(*write)),
+                {.object = context.names.entries.shown(),
+                 .hint = fmt::format("Look for a trigger or a rule on {}.",
+                                     context.names.entries.shown())});
   }
   outcome.results.resize(writes.opening.size());
   return {std::move(outcome.results), {}};

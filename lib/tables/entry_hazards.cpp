@@ -114,43 +114,50 @@ Hazards find_hazards(Database& database) {
   Hazards hazards;
   const Result& unfilled = results[0];
   for (int row = 0; row < unfilled.rows(); ++row) {
-    const std::string sentence = fmt::format(
-        "column {} of {} takes no NULL, has no default, and is not filled by a run that creates an "
-        "entry; give it a default",
-        unfilled.view(row, 0), entries);
+    const std::string column = fmt::format("column {} of {}", unfilled.view(row, 0), entries);
+    const std::string sentence =
+        column + " takes no NULL, has no default, and is not filled by a run that creates an entry";
     if (unfilled.boolean(row, 1)) {
-      hazards.warnings.push_back(sentence + ", unless its trigger fills it");
+      hazards.warnings.emplace_back(sentence, std::vector<std::string>(),
+                                    "Give it a default, unless its trigger fills it.");
     } else {
-      hazards.problems.emplace_back(ErrorKind::failed, sentence);
+      hazards.problems.emplace_back(ErrorKind::failed, sentence,
+                                    ErrorDetails{.object = column, .hint = "Give it a default."});
     }
   }
   const Result& sequences = results[1];
   for (int row = 0; row < sequences.rows(); ++row) {
     hazards.problems.emplace_back(
         ErrorKind::failed,
-        fmt::format(
-            "no USAGE privilege on sequence {0}, which numbers {1}; run as its owner: GRANT "
-            "USAGE ON SEQUENCE {0} TO {2}",
-            sequences.view(row, 0), entries, database.connection.user()),
-        "42501");
+        fmt::format("no USAGE privilege on sequence {}, which numbers {}", sequences.view(row, 0),
+                    entries),
+        ErrorDetails{.object = fmt::format("sequence {}", sequences.view(row, 0)),
+                     .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
+                                         sequences.view(row, 0), database.connection.user()),
+                     .sqlstate = "42501"});
   }
   const Result& published = results[2];
   for (int row = 0; row < published.rows(); ++row) {
     hazards.problems.emplace_back(
         ErrorKind::failed,
-        fmt::format("the table {0} is published by '{1}' without a replica identity, so its rows "
-                    "can't be changed; give it a primary key, or run: ALTER TABLE {0} REPLICA "
-                    "IDENTITY FULL",
-                    published.view(row, 0), published.view(row, 1)));
+        fmt::format("the table {} is published by '{}' without a replica identity, so its rows "
+                    "can't be changed",
+                    published.view(row, 0), published.view(row, 1)),
+        ErrorDetails{.object = published.text(row, 0),
+                     .hint = fmt::format(
+                         "Give it a primary key, or run 'ALTER TABLE {} REPLICA IDENTITY FULL'.",
+                         published.view(row, 0))});
   }
   const Result& triggers = results[3];
   for (int row = 0; row < triggers.rows(); ++row) {
-    hazards.warnings.push_back(fmt::format(
-        "the trigger '{0}' on {1} calls {2}(), which names '{3}' without its schema; a run works "
-        "with search_path = pg_catalog, so that write fails unless the function gets its own: "
-        "ALTER FUNCTION {2}() SET search_path = {4}",
-        triggers.view(row, 0), entries, triggers.view(row, 1), triggers.view(row, 2),
-        triggers.view(row, 3)));
+    hazards.warnings.emplace_back(
+        fmt::format("the trigger '{}' on {} calls {}(), which names '{}' without its schema, so "
+                    "the writes of a run, with search_path = pg_catalog, fail",
+                    triggers.view(row, 0), entries, triggers.view(row, 1), triggers.view(row, 2)),
+        std::vector<std::string>(),
+        fmt::format("Give the function its own search_path: "
+                    "'ALTER FUNCTION {}() SET search_path = {}'.",
+                    triggers.view(row, 1), triggers.view(row, 3)));
   }
   return hazards;
 }

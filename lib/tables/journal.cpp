@@ -212,12 +212,12 @@ struct PastRun {
                                         {of.names.entries.shown(), to_string(day)})}) {
     const Result& rows = transaction.first_results().front();
     if (rows.is_null(0, 0)) {
-      throw Error(ErrorKind::failed, "no run is on record yet, so no day can be told");
+      throw Error(ErrorKind::failed, "no run is on record yet, so no past day is known");
     }
     rows.get(0, 0, horizon);
     if (rows.is_null(0, 1)) {
       throw Error(ErrorKind::failed,
-                  fmt::format("the journal does not reach back to {}; it begins with {}",
+                  fmt::format("the journal does not reach back to {}: it begins with {}",
                               to_string(day), horizon));
     }
     rows.read(0, horizon, run_id, as_of, position, finished_at);
@@ -321,17 +321,20 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
   const bool stood = rows.boolean(0, 1);
   if (!is_known || !stood) {
     throw Error(ErrorKind::failed,
-                fmt::format("universe '{}' {} on {}; the journal begins with {}, and "
-                            "'tickstock-cache history --universe' lists what it knows",
-                            universe, stood ? "is not known to have existed" : "did not exist",
-                            to_string(day), past.horizon));
+                fmt::format("universe '{}' {} on {} (the journal begins with {})", universe,
+                            stood ? "is not known to have existed" : "did not exist",
+                            to_string(day), past.horizon),
+                {.object = "universe " + universe,
+                 .hint = "Run 'tickstock-cache history --universe' for what the journal knows."});
   }
   auto symbols = list_of(rows, 0, 2);
   if (!symbols) {
-    throw Error(ErrorKind::failed,
-                fmt::format("what stood in universe '{}' on {} can't be read: it was no object "
-                            "with an array of strings under symbols",
-                            universe, to_string(day)));
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("the content of universe '{}' on {} can't be read: it was not an object "
+                    "with an array of strings under symbols",
+                    universe, to_string(day)),
+        {.object = "universe " + universe});
   }
   return {past.run_id, past.as_of, *std::move(symbols)};
 }

@@ -190,10 +190,8 @@ std::optional<std::uint64_t> renumber_pending(Database& database,
     return static_cast<std::uint64_t>(rows.integer(0, 0));
   } catch (const Error& error) {
     if (error.sqlstate() != "42501") throw;
-    throw Error(error.kind(),
-                fmt::format("{}; run 'tickstock-cache deliver --renumber' as the owner of {}",
-                            error.what(), outbox.shown()),
-                error.sqlstate());
+    throw error.advised(fmt::format("Run 'tickstock-cache deliver --renumber' as the owner of {}.",
+                                    outbox.shown()));
   }
 }
 
@@ -271,10 +269,11 @@ bool give_up_event(Database& database, const std::string& application_name,
     const std::string none =
         "there is none with this id in " + names.of(table_of(&Catalog::outbox)).shown();
     throw Error(ErrorKind::failed,
-                fmt::format("event {} is not pending: {}; nothing was changed", event_id,
+                fmt::format("event {} is not pending: {}", event_id,
                             rows.rows() == 0     ? none
                             : rows.boolean(0, 0) ? "it was published"
-                                                 : "it was given up before"));
+                                                 : "it was given up before"),
+                {.object = "event " + event_id, .hint = "Nothing was changed."});
   }
   transaction.commit();
   return true;

@@ -26,30 +26,31 @@ class Inspection {
   explicit Inspection(const Database& database)
       : catalog_(database.catalog), role_(database.connection.user()) {
     if (catalog_.server_encoding == "UTF8") return;
-    fail("the database is encoded in {}; it must be UTF8", catalog_.server_encoding);
+    fail("", "Use a database with the encoding UTF8.", "the database is encoded in {}, not in UTF8",
+         catalog_.server_encoding);
   }
 
   [[nodiscard]] const std::vector<Error>& problems() const { return problems_; }
 
   void server() {
     if (catalog_.in_recovery) {
-      problems_.emplace_back(
-          ErrorKind::unavailable,
-          "this PostgreSQL server only reads (a standby); connect to the primary");
+      problems_.emplace_back(ErrorKind::unavailable,
+                             "this PostgreSQL server is a standby, which is read-only",
+                             ErrorDetails{.hint = "Connect to the primary."});
     } else if (catalog_.read_only) {
       problems_.emplace_back(
-          ErrorKind::unavailable,
-          fmt::format("this login only reads (default_transaction_read_only is on); switch it off "
-                      "for the role, the database or in postgresql.conf, such as: ALTER ROLE {} "
-                      "SET default_transaction_read_only = off",
-                      role_));
+          ErrorKind::unavailable, "this login is read-only (default_transaction_read_only is on)",
+          ErrorDetails{.hint = fmt::format(
+                           "Switch it off for the role, the database or in postgresql.conf, such "
+                           "as with 'ALTER ROLE {} SET default_transaction_read_only = off'.",
+                           role_)});
     }
   }
 
   /// Only the columns that are used in one of these ways count: a grant on columns is enough.
   void source(Relation Catalog::*source, unsigned uses) {
     const std::string_view key = table_of(source).key;
-    if (!exists(catalog_.*source, fmt::format("name the right table or view in [tables] {}", key)))
+    if (!exists(catalog_.*source, fmt::format("Name the right table or view in [tables] {}.", key)))
       return;
     has_columns(source, uses);
     may("SELECT", catalog_.*source, columns_of(source, uses));
@@ -61,10 +62,10 @@ class Inspection {
     if (!symbols.exists() || labels.empty()) return;
     for (const std::string& label : labels) {
       if (symbols.columns.contains(label)) continue;
-      fail(
-          "the table {} has no column '{}', which a declared universe names; correct the name, or "
-          "add the column",
-          symbols.name.shown(), label);
+      fail(fmt::format("column {} of {}", label, symbols.name.shown()),
+           "Correct the name, or add the column.",
+           "the table {} has no column '{}', which a declared universe names", symbols.name.shown(),
+           label);
     }
     may("SELECT", symbols, labels);
   }
@@ -72,32 +73,35 @@ class Inspection {
   void entries(bool writes) {
     const Relation& entries = catalog_.entries;
     const std::string shown = entries.name.shown();
-    if (!exists(entries, "run 'tickstock-cache init', or name the right table in [tables] entries"))
+    if (!exists(entries,
+                "Run 'tickstock-cache init', or name the right table in [tables] entries."))
       return;
     has_columns(&Catalog::entries, reads | inserts | updates);
     may("SELECT", entries, columns_of(&Catalog::entries, reads));
     if (!writes) return;
     // PostgreSQL wants it on what ON CONFLICT takes over as well.
     may("SELECT", entries, columns_of(&Catalog::entries, updates));
-    if (!entries.is_table()) fail("{} is not a table; entries can't be written to it", shown);
+    if (!entries.is_table())
+      fail(shown, "Name a table in [tables] entries.",
+           "{} is not a table, so entries can't be written to it", shown);
     may("INSERT", entries, columns_of(&Catalog::entries, inserts));
     may("UPDATE", entries, columns_of(&Catalog::entries, updates));
     if (entries.is_table() && !entries.unique_universe) {
-      fail("{0} has no unique index on universe; run: CREATE UNIQUE INDEX ON {0} (universe)",
-           shown);
+      fail(shown, fmt::format("Run 'CREATE UNIQUE INDEX ON {} (universe)'.", shown),
+           "{} has no unique index on universe", shown);
     }
   }
 
   void own_tables(bool writes) {
     for (const Table& table : all_tables()) {
       const Relation& relation = catalog_.*table.relation;
-      if (!table.is_own() || !exists(relation, "run 'tickstock-cache init'")) continue;
+      if (!table.is_own() || !exists(relation, "Run 'tickstock-cache init'.")) continue;
       const int version = version_of(relation);
       if (version == 0 || version > schema_version) {
         problems_.push_back(unknown_version(relation));
       } else if (version < schema_version) {
-        fail("the table {} belongs to an older version of this program; run 'tickstock-cache init'",
-             relation.name.shown());
+        fail(relation.name.shown(), "Run 'tickstock-cache init'.",
+             "the table {} belongs to an older version of this program", relation.name.shown());
       } else {
         may("SELECT", relation);
         if (writes) may("INSERT", relation);
@@ -108,12 +112,13 @@ class Inspection {
   }
 
  private:
-  bool exists(const Relation& relation, const std::string& remedy) {
+  bool exists(const Relation& relation, const std::string& hint) {
     const std::string& schema = relation.name.schema;
     if (!relation.exists()) {
-      fail("the table {} does not exist; {}", relation.name.shown(), remedy);
+      fail(relation.name.shown(), hint, "the table {} does not exist", relation.name.shown());
     } else if (!relation.schema_usage) {
-      denied("no privilege on schema " + schema, "GRANT USAGE ON SCHEMA " + schema);
+      denied("schema " + schema, "no privilege on schema " + schema,
+             "GRANT USAGE ON SCHEMA " + schema);
     }
     return relation.exists() && relation.schema_usage;
   }
@@ -131,16 +136,15 @@ class Inspection {
       const std::string_view type = column.definition.substr(0, column.definition.find(' '));
       const Names& types = readable_types.at(type);
       if (std::count(types.begin(), types.end(), found->second.type) > 0) continue;
-      fail(
-          "column {} of {} is of type {}, which can't be read as {}; change it, or name a view in "
-          "[tables]",
-          column.name, relation.name.shown(), found->second.type_name, types.front());
+      fail(fmt::format("column {} of {}", column.name, relation.name.shown()),
+           "Change its type, or name a view in [tables].",
+           "column {} of {} is of type {}, which can't be read as {}", column.name,
+           relation.name.shown(), found->second.type_name, types.front());
     }
     if (missing.empty()) return;
-    fail(
-        "the table {} has no column {}; add what is missing, or name another table or view in "
-        "[tables]",
-        relation.name.shown(), fmt::join(missing, ", "));
+    fail(fmt::format("column {} of {}", fmt::join(missing, ", "), relation.name.shown()),
+         "Add what is missing, or name another table or view in [tables].",
+         "the table {} has no column {}", relation.name.shown(), fmt::join(missing, ", "));
   }
 
   /// \param columns those that matter; all where empty
@@ -157,19 +161,23 @@ class Inspection {
 
   void grant(std::string_view privilege, const Relation& relation) {
     const std::string shown = relation.name.shown();
-    denied(fmt::format("no {} privilege on {}", privilege, shown),
+    denied(shown, fmt::format("no {} privilege on {}", privilege, shown),
            fmt::format("GRANT {} ON {}", privilege, shown));
   }
 
-  void denied(const std::string& what, const std::string& remedy) {
-    problems_.emplace_back(ErrorKind::failed,
-                           fmt::format("{}; run as its owner: {} TO {}", what, remedy, role_),
-                           "42501");
+  void denied(const std::string& object, const std::string& problem, const std::string& grant) {
+    problems_.emplace_back(
+        ErrorKind::failed, problem,
+        ErrorDetails{.object = object,
+                     .hint = fmt::format("Run '{} TO {}' as its owner.", grant, role_),
+                     .sqlstate = "42501"});
   }
 
   template <typename... Values>
-  void fail(fmt::format_string<Values...> words, Values&&... values) {
-    problems_.emplace_back(ErrorKind::failed, fmt::format(words, std::forward<Values>(values)...));
+  void fail(const std::string& object, const std::string& hint, fmt::format_string<Values...> words,
+            Values&&... values) {
+    problems_.emplace_back(ErrorKind::failed, fmt::format(words, std::forward<Values>(values)...),
+                           ErrorDetails{.object = object, .hint = hint});
   }
 
   const Catalog& catalog_;

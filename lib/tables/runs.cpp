@@ -206,16 +206,17 @@ bool is_opened(const Transaction& transaction, const TableNames& names, const st
   const std::vector<Result>& answers = transaction.ahead_results();
   if (answers[1].affected() == 1) return true;
   if (!answers[2].is_null(0, 0)) {
-    throw Error(ErrorKind::usage, fmt::format("run id '{}' has a record already, with status {}; "
-                                              "use another --run-id",
-                                              run_id, answers[2].view(0, 0)));
+    throw Error(ErrorKind::usage,
+                fmt::format("run id '{}' has a record already, with status {}", run_id,
+                            answers[2].view(0, 0)),
+                {.object = "--run-id", .hint = "Use another --run-id."});
   }
   const std::int64_t left = answers[2].integer(0, 1);
   const std::string events = counted(static_cast<std::uint64_t>(left), "event is", "events are");
   throw Error(ErrorKind::usage,
-              fmt::format("run id '{}' was used before: its record is deleted, but {} still in {}; "
-                          "use another --run-id",
-                          run_id, events, names.of(table_of(&Catalog::outbox)).shown()));
+              fmt::format("run id '{}' was used before: its record is deleted, but {} still in {}",
+                          run_id, events, names.of(table_of(&Catalog::outbox)).shown()),
+              {.object = "--run-id", .hint = "Use another --run-id."});
 }
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {
@@ -306,8 +307,9 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
   if (rows.rows() == 0) return std::nullopt;
   if (run_id && rows.rows() == 2 && rows.view(0, 0) != *run_id) {
     throw Error(ErrorKind::failed,
-                fmt::format("more than one run id begins with '{}', {} and {}; write more of it",
-                            *run_id, rows.view(0, 0), rows.view(1, 0)));
+                fmt::format("more than one run id begins with '{}', such as {} and {}", *run_id,
+                            rows.view(0, 0), rows.view(1, 0)),
+                {.object = "run " + *run_id, .hint = "Give more of it."});
   }
   RunView view = view_of(rows, 0, transaction.first_results()[0], database.catalog);
   PipelineOutcome outcome = transaction.run_pipeline(
@@ -326,9 +328,10 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
 
 RunView require_run(Database& database, const std::optional<std::string>& run_id) {
   if (auto view = read_run(database, run_id)) return *std::move(view);
-  throw Error(ErrorKind::failed, run_id ? "there is no record of run '" + *run_id +
-                                              "'; 'tickstock-cache history' lists those that are"
-                                        : "no run is on record yet");
+  if (!run_id) throw Error(ErrorKind::failed, "no run is on record yet");
+  throw Error(ErrorKind::failed, "there is no record of run '" + *run_id + "'",
+              {.object = "run " + *run_id,
+               .hint = "Run 'tickstock-cache history' for a list of the recorded runs."});
 }
 
 History read_history(Database& database, const JournalPage& page) {

@@ -33,14 +33,15 @@ std::string column_lines(const Table& table, const TableNames& names, int since,
   return lines;
 }
 
+constexpr const char* rename_it = "Rename it, or name other tables in [tables].";
+
 /// A relation that stands where one of ours belongs must have its columns, and not be of a version
 /// that we don't know.
 void check_shape(const Table& table, const Relation& relation) {
   const std::string shown = relation.name.shown();
   if (!relation.is_table()) {
-    throw Error(ErrorKind::failed, "the relation " + shown +
-                                       " is not a table; rename it, or name other tables in "
-                                       "[tables]");
+    throw Error(ErrorKind::failed, "the relation " + shown + " is not a table",
+                {.object = shown, .hint = rename_it});
   }
   const int version = table.is_own() ? version_of(relation) : schema_version;
   if (version == 0 || version > schema_version) {
@@ -54,9 +55,9 @@ void check_shape(const Table& table, const Relation& relation) {
   }
   if (missing.empty()) return;
   throw Error(ErrorKind::failed,
-              fmt::format("the relation {} has another shape: it lacks the columns {}; rename it, "
-                          "or name other tables in [tables]",
-                          shown, fmt::join(missing, ", ")));
+              fmt::format("the relation {} has another shape: it lacks the columns {}", shown,
+                          fmt::join(missing, ", ")),
+              {.object = shown, .hint = rename_it});
 }
 
 constexpr std::string_view grants_head =
@@ -106,17 +107,19 @@ int version_of(const Relation& relation) {
 }
 
 Error unknown_version(const Relation& relation, const std::string& wanted) {
-  const std::string what =
-      version_of(relation) == 0
-          ? fmt::format(
-                "is not marked as one of this program (its comment says '{}'{}); rename it, "
-                "or name other tables in [tables]",
-                relation.comment, wanted)
-          : fmt::format(
-                "was made by a newer version of this program ('{}', this one knows up to "
-                "'{}'); use the newer one",
-                relation.comment, version_comment());
-  return {ErrorKind::failed, fmt::format("the table {} {}", relation.name.shown(), what)};
+  const std::string shown = relation.name.shown();
+  if (version_of(relation) == 0) {
+    return {
+        ErrorKind::failed,
+        fmt::format("the table {} is not marked as one of this program (its comment says '{}'{})",
+                    shown, relation.comment, wanted),
+        {.object = shown, .hint = rename_it}};
+  }
+  return {ErrorKind::failed,
+          fmt::format("the table {} was made by a newer version of this program ('{}', this one "
+                      "knows up to '{}')",
+                      shown, relation.comment, version_comment()),
+          {.object = shown, .hint = "Use the newer version."}};
 }
 
 std::vector<std::string> schema_sql(const TableNames& names) {
@@ -173,11 +176,9 @@ std::vector<std::string> create_schema(Database& database) {
     }
   } catch (const Error& error) {
     if (error.sqlstate() != "42501") throw;
-    throw Error(error.kind(),
-                fmt::format("{}; run init as the owner of the tables, who may create others in "
-                            "schema {}",
-                            error.what(), names.entries.schema),
-                error.sqlstate());
+    throw error.advised(
+        fmt::format("Run init as the owner of the tables, who may create others in schema {}.",
+                    names.entries.schema));
   }
   transaction.commit();
   return done;

@@ -43,8 +43,8 @@ void require(const Database& database, const std::vector<Need>& needs,
 
 /// What would make a write fail although tables, columns and privileges are as they should be.
 struct Hazards {
-  std::vector<Error> problems;        ///< a write fails
-  std::vector<std::string> warnings;  ///< a write may fail
+  std::vector<Error> problems;    ///< a write fails
+  std::vector<Warning> warnings;  ///< a write may fail
 };
 
 /// Looks at what stands around the written tables: columns that nobody fills, sequences, triggers,
