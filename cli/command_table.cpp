@@ -17,7 +17,7 @@ constexpr std::int64_t longest_past = 36'500;
 
 /// No character that the command line of Redis could take for more, and not everybody's user.
 std::string check_redis_user(const std::string& value) {
-  if (value == "default") return "must not be default, the user of everybody who does not log in";
+  if (value == "default") return "must not be default, the user of clients that do not log in";
   return check_word(value);
 }
 

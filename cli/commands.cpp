@@ -148,7 +148,7 @@ struct Run {
       tables::Database database = connect();
       const std::vector<std::string> created = tables::create_schema(database);
       if (output.quiet()) return status_done;
-      print(created.empty() ? "nothing to create: all tables are there\n"
+      print(created.empty() ? "nothing to create: all tables exist\n"
                             : fmt::format("{}\n", fmt::join(created, "\n")),
             created.empty() ? Tells::what_is : Tells::what_was_done);
     }
@@ -348,7 +348,7 @@ struct Run {
     return finish(
         fmt::format("{}{}{} published, {} pending\n",
                     renumbered ? counted(*renumbered, "event", "events") + " renumbered, " : "",
-                    given_up > 0 ? counted(given_up, "event", "events") + " given up, " : "",
+                    given_up > 0 ? counted(given_up, "event", "events") + " dropped, " : "",
                     counted(delivery.sent, "event", "events"),
                     delivery.pending ? std::to_string(*delivery.pending) : "unknown"),
         Tells::what_was_done, status);

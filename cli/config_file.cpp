@@ -72,7 +72,7 @@ Value take(const Setting& setting, const toml::node& node) {
     std::vector<std::string> texts;
     for (const toml::node& each : *list) {
       const auto text = each.value_exact<std::string>();
-      if (!text) fail(setting.title() + " must be a list of texts");
+      if (!text) fail(setting.title() + " must be a list of strings");
       texts.push_back(*text);
     }
     value = std::move(texts);

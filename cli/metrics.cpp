@@ -21,20 +21,20 @@ namespace {
 
 /// Name and help of each.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 14> families{
-    {{"last_attempt_timestamp_seconds", "When the last run of this mode ended, however it did."},
+    {{"last_attempt_timestamp_seconds", "Unix time when the last run of this mode ended."},
      {"last_success_timestamp_seconds",
-      "When the last run of this mode ended that committed or had nothing to do."},
-     {"last_exit_status", "The exit status of the last run of this mode."},
-     {"last_duration_seconds", "How long the last run of this mode took."},
+      "Unix time of the last run of this mode that committed or had nothing to do."},
+     {"last_exit_status", "Exit status of the last run of this mode."},
+     {"last_duration_seconds", "Duration of the last run of this mode."},
      {"symbols", "Rows of the symbols table."},
      {"eligible_symbols", "Symbols that are active and have a market cap."},
-     {"data_age_seconds", "From the newest day of prices to the as-of day."},
+     {"data_age_seconds", "Age of the newest prices on the as-of day."},
      {"pending_events", "Events in the outbox that are not published."},
-     {"listeners", "How many subscribers received the end of the last run that published it."},
-     {"waiting", "Members that wait outside of their universe before they leave it."},
-     {"universe_members", "Members of a universe that the last run wrote, or owns."},
-     {"universe_members_added", "Members that the last run added to it."},
-     {"universe_members_removed", "Members that the last run removed from it."},
+     {"listeners", "Subscribers that received the end of the last run that published it."},
+     {"waiting", "Members outside their universe that have not left it yet."},
+     {"universe_members", "Members of a universe that the last run wrote or owns."},
+     {"universe_members_added", "Members that the last run added to the universe."},
+     {"universe_members_removed", "Members that the last run removed from the universe."},
      {"build_info", "The version of the program."}}};
 
 constexpr std::string_view prefix = "tickstock_cache_";

@@ -33,7 +33,7 @@ Accepts plain(std::size_t longest, const std::string& forbidden, const std::stri
 }
 
 std::string check_type(const std::string& value) {
-  return value.empty() ? "must not hold an empty text" : "";
+  return value.empty() ? "must not contain an empty string" : "";
 }
 
 std::string check_database(const std::string& value) {
@@ -367,8 +367,8 @@ std::string problem_of(const Setting& setting, const Value& value) {
   }
   if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
   const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
-  if (takes_list && (list == nullptr || list->empty())) return "must be a list of texts";
-  if (!takes_list && text == nullptr) return "must be a text";
+  if (takes_list && (list == nullptr || list->empty())) return "must be a list of strings";
+  if (!takes_list && text == nullptr) return "must be a string";
   std::string problem;
   for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
     if (check && problem.empty()) problem = check(each);

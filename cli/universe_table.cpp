@@ -95,8 +95,8 @@ struct UniverseReader {
   }
 
   [[nodiscard]] std::string name(std::string_view key) const {
-    return take<std::string>(key, "a text of 1 to 200 characters, none of them a control character",
-                             is_name)
+    return take<std::string>(
+               key, "a string of 1 to 200 characters, none of them a control character", is_name)
         .value_or("");
   }
 
@@ -130,11 +130,11 @@ struct UniverseReader {
     if (node == nullptr) return {};
     const toml::array* const array = node->as_array();
     if (array == nullptr || array->empty()) {
-      fail(key, "must be a list of texts" + of + ", at least one");
+      fail(key, "must be a list of strings" + of + ", at least one");
     }
     for (const toml::node& each : *array) {
       const auto value = each.value_exact<std::string>();
-      if (!value) fail(key, "must be a list of texts" + of, "Write \"true\", not true.");
+      if (!value) fail(key, "must be a list of strings" + of, "Write \"true\", not true.");
       // A blank one matches nothing.
       if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
     }

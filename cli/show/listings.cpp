@@ -80,8 +80,8 @@ std::string took(const RunRecord& run) {
 std::string events_text(const tables::RunView& view) {
   if (!view.record.events_enabled) return "switched off";
   return fmt::format("{} published, {} pending{}{}", published(view), view.pending,
-                     view.given_up > 0 ? fmt::format(", {} given up", view.given_up) : "",
-                     view.record.listeners == 0 ? ", no subscribers" : "");
+                     view.given_up > 0 ? fmt::format(", {} dropped", view.given_up) : "",
+                     view.record.listeners == 0 ? "; nobody listened" : "");
 }
 
 /// `2026-08-21T20:10:03Z` of a time with milliseconds.

@@ -156,7 +156,7 @@ std::vector<std::string> after_change(const std::vector<std::string>& before,
   std::array<std::size_t, 3> taken{};
   std::vector<std::string> after;
   const Error unfit(ErrorKind::failed,
-                    "the places of a change in the journal don't fit its members");
+                    "the ranks of a change in the journal don't match its members");
   const std::string& places = *change.places;
   for (std::size_t at = 0; at < places.size(); ++at) {
     std::size_t source = 0;

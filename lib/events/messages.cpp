@@ -66,9 +66,8 @@ std::string_view category_of(ErrorKind kind) {
 std::string redis_acl(const std::string& user, const std::vector<std::string>& lists,
                       const std::string& stream) {
   std::string text = fmt::format(
-      "# The user can log in once it has a password, which is given to it by\n"
+      "# One command, which also removes an old password. Set a new one afterwards:\n"
       "#   ACL SETUSER {0} >PASSWORD\n"
-      "# What follows is one command; it takes an old password away.\n"
       "ACL SETUSER {0} reset on resetkeys resetchannels",
       user);
   for (const EventKind& kind : event_kinds) text.append(" &").append(kind.channel);

@@ -168,7 +168,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   if (choice != choices.end()) {
     const Words& words = choice->second;
     if (std::find(words.begin(), words.end(), value) != words.end()) return "";
-    return fmt::format("its {} is none that libpq knows ({})", keyword, fmt::join(words, ", "));
+    return fmt::format("its {} is not one that libpq knows ({})", keyword, fmt::join(words, ", "));
   }
   const bool is_number = keyword == "connect_timeout" || keyword == "tcp_user_timeout" ||
                          keyword.starts_with("keepalives");
@@ -342,7 +342,7 @@ std::string conninfo_problem(const std::string& conninfo, std::string* hint) {
     // libpq would take keywords behind a URL, such as a password, for a part of it.
     if (std::any_of(conninfo.begin(), conninfo.end(),
                     [](char c) { return c >= '\0' && c <= ' '; })) {
-      return "it is a URL with a blank in it, which must be percent-encoded";
+      return "it is a URL with a space, which must be percent-encoded";
     }
     if (!is_login_clear(std::string_view(conninfo).substr(scheme + 3))) {
       return "its user or password holds a character that must be percent-encoded";
@@ -355,7 +355,7 @@ std::string conninfo_problem(const std::string& conninfo, std::string* hint) {
     return unreadable(conninfo, why, hint == nullptr ? unasked : *hint);
   }
   if (holds_conninfo(value_of(options, "dbname"))) {
-    return "its name of the database is a URL or conninfo itself";
+    return "its database name is a URL or conninfo itself";
   }
   for (const auto& [keyword, value] : options) {
     // As that of `host= password=…` does.

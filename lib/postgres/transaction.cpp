@@ -79,7 +79,7 @@ void Transaction::begin(const std::vector<Statement>& first) {
     // It takes no parameters. PostgreSQL's names for snapshots are hexadecimal digits and dashes.
     const std::string& name = options_.snapshot->name;
     if (name.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
-      throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot under a name that is none");
+      throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot with an invalid name");
     }
     statements.push_back(
         {"taking the snapshot of another transaction", "SET TRANSACTION SNAPSHOT '" + name + "'"});

@@ -56,7 +56,7 @@ std::string remedy_for(std::string_view parameter) {
   if (parameter == "password" || parameter == "username") {
     return "write user and password before the host, as redis://user:password@host";
   }
-  if (parameter == "db") return "write the database as /N behind the host";
+  if (parameter == "db") return "write the database as /N after the host";
   if (parameter.starts_with("ssl")) {
     return "use rediss://, which verifies the certificate, with [redis] ca_file";
   }
@@ -76,7 +76,7 @@ constexpr std::string_view signs = ends.substr(1);
   const std::string_view name = rest.substr(0, equals);
   if (sign == '#' || equals == std::string::npos || name.empty() || name.size() > 40 ||
       !is_name(name)) {
-    unusable(fmt::format("what follows '{}' is not understood", sign));
+    unusable(fmt::format("the text after '{}' is not understood", sign));
   }
   unusable(fmt::format("the parameter {} is not understood ({})", name, remedy_for(name)));
 }
@@ -123,7 +123,7 @@ void take_host(std::string_view& text, RedisSettings& settings) {
   if (!text.starts_with('[')) {
     settings.host = take_before(":/?#,&;=", text);
     if (settings.host.empty()) unusable("it names no host");
-    if (!is_name(settings.host)) unusable("its host holds a character that no host has");
+    if (!is_name(settings.host)) unusable("its host contains an invalid character");
     return;
   }
   settings.host = take_before("]", text).substr(1);
@@ -134,7 +134,7 @@ void take_host(std::string_view& text, RedisSettings& settings) {
   in6_addr ignored{};
   if (::inet_pton(AF_INET6, digits.c_str(), &ignored) != 1 ||
       !is_name(zone.substr(zone.empty() ? 0 : 1))) {
-    unusable("what stands in brackets is not an IPv6 address");
+    unusable("the text in brackets is not an IPv6 address");
   }
 }
 
@@ -176,7 +176,7 @@ void take_address(std::string_view text, bool has_sentinels, RedisSettings& sett
   if (const auto database = take_part('/', text)) settings.database = database_of(*database);
   if (text.empty()) return;
   if (signs.find(text.front()) != std::string_view::npos) refuse_rest(text);
-  unusable("what follows the host is neither a port nor a database");
+  unusable("the text after the host is neither a port nor a database");
 }
 
 /// `/path[?db=N]`, with a login in front.

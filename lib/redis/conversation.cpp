@@ -158,7 +158,7 @@ void Conversation::receive(std::string_view bytes) {
     require(held_ - rest <= most_bytes);
     if (!reply) return;
     held_ = rest;
-    if (expected_.empty()) throw settings_.failure("it answers what was not asked");
+    if (expected_.empty()) throw settings_.failure("it sent an answer to no question");
     const Take take = std::move(expected_.front());
     expected_.pop_front();
     ++answered_;
@@ -261,7 +261,7 @@ void Conversation::take_role(const Answer& answer) {
                            settings_.shown());
   } else if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
              reply.element[0]->type != REDIS_REPLY_STRING) {
-    throw settings_.failure("its answer to ROLE is not one of Redis");
+    throw settings_.failure("its answer to ROLE is not understood");
   } else {
     role = text_of(*reply.element[0]);
     if (role == "master" && reply.elements > 2) replicas_ = reply.element[2]->elements;

@@ -101,7 +101,7 @@ std::int64_t Stream::last_id(io::Deadline deadline, io::Patience& patience) {
   const Reply* id = value_of(info.front(), "last-generated-id");
   const std::string text = id == nullptr ? "" : id->text;
   const auto last = number_of<std::int64_t>(text.substr(0, text.find('-')));
-  if (!last) throw link_.settings().failure("its answer to XINFO is not one of Redis");
+  if (!last) throw link_.settings().failure("its answer to XINFO is not understood");
   return *last;
 }
 

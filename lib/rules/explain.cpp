@@ -281,7 +281,7 @@ class Case {
     part.decision.holds = rank <= last;
     const bool by_cap = rule_.order == Order::market_cap;
     if (!part.decision.holds && last == 0) {
-      part.need = "a place that those included by name leave";
+      part.need = "a place that members included by name leave";
     } else if (!part.decision.holds) {
       part.ranks = rank - last;
       part.need = counted(part.ranks, "rank", "ranks");

@@ -143,7 +143,7 @@ std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t eve
   }
   if (old.size() > runs_named) runs += fmt::format(" and {} more", old.size() - runs_named);
   return fmt::format(
-      "{} pending for more than {} ([outbox] max_age) {} given up and will not be published, of "
+      "{} pending for more than {} ([outbox] max_age) {} dropped and will not be published, of "
       "the run{} {}",
       events == 1 ? "1 event" : fmt::format("{} events", events),
       max_age == 1 ? "1 day" : fmt::format("{} days", max_age), events == 1 ? "was" : "were",
@@ -217,7 +217,7 @@ OldEvents give_up_old_events(tables::Database& database, const std::string& appl
   } catch (const Error& error) {
     // The delivery itself says that a signal ended it.
     if (error.kind() == ErrorKind::interrupted) return result;
-    result.warning = std::string("old events could not be given up: ") + error.what();
+    result.warning = std::string("old events could not be dropped: ") + error.what();
     result.failure = error;
   }
   return result;
@@ -243,7 +243,7 @@ std::uint64_t renumber(tables::Database& database, const std::string& applicatio
 void discard_event(tables::Database& database, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience) {
-  when_alone("event " + event_id + " was not given up", patience.step(time), patience,
+  when_alone("event " + event_id + " was not dropped", patience.step(time), patience,
              [&] { return tables::give_up_event(database, application_name, event_id); });
 }
 

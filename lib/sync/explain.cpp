@@ -46,9 +46,9 @@ std::vector<std::string> known_universes(tables::Database& database, const std::
   for (const tables::EntrySummary& entry : tables::list_entries(database)) {
     if (entry.universe != universe) continue;
     throw Error(ErrorKind::failed,
-                fmt::format("there is nothing to explain of entry '{}': no universe of that name "
-                            "is built in or declared, and entries of type '{}' are not cleaned, "
-                            "so this program never changes it",
+                fmt::format("entry '{}' can't be explained: no universe of that name is built in "
+                            "or declared, and entries of type '{}' are not cleaned, so this "
+                            "program never changes it",
                             universe, entry.type.value_or("")));
   }
   return names;

@@ -111,7 +111,7 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
   for (const std::string& column : tables::midnight_columns(transaction, catalog, reads_prices)) {
     const std::string name = column.substr(0, column.find(' '));
     warnings.emplace_back(
-        fmt::format("every value in {} is a midnight of UTC, and so counts as the day before in {}",
+        fmt::format("every value in {} is midnight UTC, which counts as the day before in {}",
                     column, environment.timezone),
         std::vector<std::string>(),
         fmt::format("If days are meant, name a view in [tables] that has "

@@ -349,7 +349,7 @@ Plan Run::plan_of(postgres::Transaction& transaction, Market& market, const Entr
   // Whether a run would repeat what an undo did depends on what that had undone.
   report_.warnings.emplace_back(
       undoes_undo_
-          ? "the next run brings the universes in line with the data, whatever is put back now"
+          ? "the next run brings the universes back in line with the data and overrides this undo"
           : "the next run on the same data makes the changes of run " + report_.undone + " again");
   return plan;
 }

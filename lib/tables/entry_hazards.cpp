@@ -104,7 +104,7 @@ Hazards find_hazards(Database& database) {
     if (!table.is_own() || !table.changes || !catalog.has_own_tables()) continue;
     changed.push_back(std::to_string((catalog.*table.relation).oid));
   }
-  const std::string doing = "looking at what stands around " + entries;
+  const std::string doing = "checking columns, triggers and publications of " + entries;
   const std::vector<Result> results =
       read_at_once(database.connection, {},
                    {{doing, unfilled_sql, {oid, filled}},

@@ -33,8 +33,8 @@ std::string signed_text(std::uint64_t fingerprint);
 struct Retention {
   int journal_days = 400;     ///< a record of a run and its changes
   int journal_runs = 10'000;  ///< so many records, whatever their age
-  int outbox_days = 30;       ///< an event that was published or given up
-  int outbox_max_age = 7;     ///< days until a pending event is given up
+  int outbox_days = 30;       ///< an event that was published or dropped
+  int outbox_max_age = 7;     ///< days until a pending event is dropped
 };
 
 /// Asks for what the last runs left, to be read by states_of().

@@ -22,7 +22,7 @@ constexpr const char* batch_sql = R"(
 SELECT id, event_id, channel, event, message, run_id,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        CASE WHEN published_at IS NOT NULL THEN 'published'
-            WHEN given_up_at IS NOT NULL THEN 'given up' ELSE 'pending' END, found
+            WHEN given_up_at IS NOT NULL THEN 'dropped' ELSE 'pending' END, found
   FROM (SELECT *, row_number() OVER oldest_first AS place,
                sum(octet_length(message)) OVER oldest_first AS bytes, count(*) OVER () AS found
           FROM (SELECT * FROM {{outbox}} WHERE {} ORDER BY id LIMIT 501) oldest
@@ -96,7 +96,7 @@ constexpr const char* too_old =
 std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
                              std::string_view condition, const std::string& value) {
   const Result rows = transaction.run(
-      names.statement("giving up events in {outbox}",
+      names.statement("dropping events in {outbox}",
                       fmt::format("{}{}{}", give_up_sql, condition, count_sql), {value}));
   std::vector<GivenUp> given_up;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -272,7 +272,7 @@ bool give_up_event(Database& database, const std::string& application_name,
                 fmt::format("event {} is not pending: {}", event_id,
                             rows.rows() == 0     ? none
                             : rows.boolean(0, 0) ? "it was published"
-                                                 : "it was given up before"),
+                                                 : "it was dropped before"),
                 {.object = "event " + event_id, .hint = "Nothing was changed."});
   }
   transaction.commit();

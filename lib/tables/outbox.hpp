@@ -72,7 +72,7 @@ Backlog read_backlog(Database& database);
 struct StoredEvent : Message {
   std::string run_id;
   std::string created_at;  ///< ISO 8601 in UTC
-  std::string state;       ///< `published`, `pending` or `given up`
+  std::string state;       ///< `published`, `pending` or `dropped`
 };
 
 /// Every event with an id above `after`, published or not, oldest first, at most `limit`.

@@ -20,6 +20,9 @@ const std::map<std::string_view, Names> readable_types{
     {"boolean", {"boolean"}},
     {"jsonb", {"jsonb"}}};
 
+/// PostgreSQL's insufficient_privilege
+constexpr const char* denied_state = "42501";
+
 /// Gathers what stands in the way.
 class Inspection {
  public:
@@ -120,7 +123,7 @@ class Inspection {
       denied("schema " + schema, "no privilege on schema " + schema,
              "GRANT USAGE ON SCHEMA " + schema);
     }
-    return relation.exists() && relation.schema_usage;
+    return relation.exists();
   }
 
   void has_columns(Relation Catalog::*source, unsigned uses) {
@@ -166,11 +169,15 @@ class Inspection {
   }
 
   void denied(const std::string& object, const std::string& problem, const std::string& grant) {
+    const bool is_known =
+        std::any_of(problems_.begin(), problems_.end(),
+                    [&problem](const Error& known) { return known.problem() == problem; });
+    if (is_known) return;
     problems_.emplace_back(
         ErrorKind::failed, problem,
         ErrorDetails{.object = object,
                      .hint = fmt::format("Run '{} TO {}' as its owner.", grant, role_),
-                     .sqlstate = "42501"});
+                     .sqlstate = denied_state});
   }
 
   template <typename... Values>
@@ -217,7 +224,21 @@ std::vector<Error> find_problems(const Database& database, const std::vector<Nee
 void require(const Database& database, const std::vector<Need>& needs,
              const std::vector<std::string>& labels) {
   const std::vector<Error> problems = find_problems(database, needs, labels);
-  if (!problems.empty()) throw Error(problems.front());
+  if (problems.empty()) return;
+  const Error& first = problems.front();
+  if (first.sqlstate() != denied_state) throw Error(first);
+  // Granted one at a time, they would take as many attempts.
+  std::vector<std::string> lacks;
+  for (const Error& problem : problems) {
+    if (problem.sqlstate() == denied_state) lacks.push_back(problem.problem());
+  }
+  const std::string& role = database.connection.user();
+  const std::string all = fmt::format("'tickstock-cache init --print-grants {}'", role);
+  if (lacks.size() == 1) throw first.advised(all + " prints every grant that a run needs.");
+  throw Error(ErrorKind::failed, fmt::format("{}", fmt::join(lacks, ", ")),
+              {.object = first.object(),
+               .hint = fmt::format("Run what {} prints, as the owner of the tables.", all),
+               .sqlstate = denied_state});
 }
 
 }  // namespace tickstock::tables

@@ -55,7 +55,7 @@ std::string run_lock_holder(Database& database);
 struct RunView {
   RunRecord record;  ///< `running` is shown as `interrupted` where no run holds the lock
   int step = 0;      ///< 1 to 5 while it runs, read from its application_name; 0 where unknown
-  std::int64_t pending = 0;            ///< its events that are neither published nor given up yet
+  std::int64_t pending = 0;            ///< its events that are neither published nor dropped yet
   std::vector<std::string> universes;  ///< that it changed, in its order; only read_run tells them
   std::int64_t given_up = 0;           ///< its events that were never published, and won't be
   std::vector<std::string> refusals;   ///< by guards, in words; only read_run tells them

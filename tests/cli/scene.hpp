@@ -108,8 +108,16 @@ inline void check_failure_document(const ProcessResult& result, int status,
   CHECK(document.at("schema_version").integer() == 1);
   CHECK(document.at("exit_code").integer() == status);
   CHECK_FALSE(document.at("success").boolean());
-  CHECK_THAT(document.at("error").str(), contains(part));
-  CHECK(document.at("errors").strings() == Names{document.at("error").str()});
+  const std::string error = document.at("error").str();
+  CHECK_THAT(error, contains(part));
+  CHECK(document.at("errors").strings() == Names{error});
+  // Text and JSON say the same; the hint is the end of it.
+  CHECK_THAT(result.err, contains("error: " + error + "\n"));
+  CHECK(document.has("object"));
+  if (document.at("hint").is_null()) return;
+  const std::string hint = document.at("hint").str();
+  CHECK_FALSE(hint.empty());
+  CHECK(error.ends_with(" " + hint));
 }
 
 /// Every row of the entries, where that table exists; see Fixture::entries_dump.

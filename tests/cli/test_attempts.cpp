@@ -63,7 +63,7 @@ TEST_CASE("a run that loses the lock to another closes its record, and says noth
   const ProcessResult result = run.wait();
   INFO(result.err);
   CHECK(result.status == 11);
-  CHECK_THAT(result.err, contains("--timeout cut the wait"));
+  CHECK_THAT(result.err, contains("The wait was cut short by --timeout"));
   const Json document = Json::parse(result.out);
   CHECK(document.at("plan_digest").is_null());
   CHECK(document.at("guards").size() == 0);
@@ -166,9 +166,9 @@ TEST_CASE("a wait for the lock says what cut it short") {
   holder.execute("SELECT pg_advisory_lock(" + run_lock_sql + ")");
   check_failure(run_task(scene.fixture, {"sync"}), 11, "wait for it to end, or use --lock-wait");
   check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "1"}), 11,
-                "it did not end within 1 s; wait for it to end, or use a longer --lock-wait");
+                "did not end within 1 s. Wait for it to end, or use a longer --lock-wait.");
   check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "600", "--timeout", "3"}), 11,
-                "--timeout cut the wait for it short");
+                "The wait was cut short by --timeout: give the command more time.");
 }
 
 TEST_CASE("an id whose record is pruned and whose events remain is refused by name") {
@@ -185,11 +185,11 @@ TEST_CASE("a pooler that hands out single statements is 1, with the mode to use"
   Attempts scene;
   const PgBouncer pooler(Postgres::shared(), 1, "statement");
   const Environment through{{"DATABASE_URL", pooler.url(scene.fixture.database().name())}};
-  check_fails(scene.fixture, {"sync"}, 1, "use transaction pooling", through);
+  check_fails(scene.fixture, {"sync"}, 1, "Use transaction pooling.", through);
   const ProcessResult check = scene.fixture.run({"check"}, through);
   INFO(check.out);
   CHECK(check.status == 1);
-  check_failure(scene.fixture.run({"deliver", "-q"}, through), 1, "use transaction pooling");
+  check_failure(scene.fixture.run({"deliver", "-q"}, through), 1, "Use transaction pooling.");
 }
 
 TEST_CASE("a login that only reads is told how to write, and not to go elsewhere") {
@@ -211,7 +211,7 @@ TEST_CASE("more symbols in an entry than are read are named as what they are") {
       "INSERT INTO cache_entries (universe, cache_type, content) VALUES ('huge', 'theme', "
       "jsonb_build_object('symbols', jsonb_build_array(repeat('x', 67108864))))");
   CHECK_THAT(run_json(scene.fixture, {"dry-run"}).at("warnings").strings().front(),
-             contains("'huge' holds more than 64 MB of symbols; left alone"));
+             contains("'huge' holds more than 64 MB of symbols, so it is left unchanged"));
   CHECK_THAT(scene.fixture.run({"check"}).out, contains("'huge' holds more than 64 MB of symbols"));
 }
 

@@ -108,9 +108,9 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
   fixture.set_entry("odd", "theme", "[]");
   REQUIRE(run_task(fixture, {"ipo", "--run-id", "night"}, redis_down()).status == 6);
   const std::string all = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
-  CHECK_THAT(all, contains("the newest prices are of 2024-06-28") && contains("entry 'odd'") &&
-                      contains("3 events are pending, the oldest for less than an hour; run "
-                               "'tickstock-cache deliver'"));
+  CHECK_THAT(all, contains("newest prices: 2024-06-28") && contains("entry 'odd'") &&
+                      contains("3 events are pending, the oldest for less than an hour. Run "
+                               "'tickstock-cache deliver'."));
   CHECK_THAT(fixture.run({"check"}).out, contains("the last run, night, is completed"));
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_outbox "
                                  "WHERE published_at IS NULL") == "3");
@@ -119,7 +119,7 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
       "cache_sync_runs, cache_sync_changes, cache_sync_outbox");
   const std::string more = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
   CHECK_THAT(more, contains("0 are eligible; a run would be refused") &&
-                       contains("public.ohlcv_daily") && contains("run 'tickstock-cache init'"));
+                       contains("public.ohlcv_daily") && contains("Run 'tickstock-cache init'"));
 }
 
 TEST_CASE("whatever changes how types are printed, the check compares types") {

@@ -19,7 +19,7 @@ TEST_CASE("without the program's own tables nothing tells the outcome") {
   at_commit(fixture, "cache_entries", end_backend);
   const ProcessResult result = run_task(fixture, {"sync"});
   check_failure(result, 8, "outcome unknown");
-  CHECK_THAT(log_lines(result, "error").front(), contains("run again"));
+  CHECK_THAT(log_lines(result, "error").front(), contains("Run again"));
 }
 
 TEST_CASE("a connection that is lost while the record is opened ends the run with 5") {

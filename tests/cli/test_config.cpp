@@ -158,7 +158,7 @@ TEST_CASE("a slip of the pen is answered with what was meant") {
     CHECK(result.status == 64);
     return result.err;
   };
-  CHECK_THAT(says({"sync", "--timezon", "UTC"}), contains("did you mean --timezone?"));
-  CHECK_THAT(says({"dryrun"}), contains("did you mean dry-run?"));
-  CHECK_THAT(says({"sync", "--xyz"}), !contains("did you mean"));
+  CHECK_THAT(says({"sync", "--timezon", "UTC"}), contains("Did you mean --timezone?"));
+  CHECK_THAT(says({"dryrun"}), contains("Did you mean dry-run?"));
+  CHECK_THAT(says({"sync", "--xyz"}), !contains("Did you mean"));
 }

@@ -148,7 +148,7 @@ TEST_CASE("a content that can't be read is left alone and named, unless its task
   CHECK(fixture.database().value(dump) == before);
   Names named;
   for (const std::string& warning : done.at("warnings").strings()) {
-    if (warning.find("left alone") != std::string::npos) named.push_back(warning);
+    if (warning.find("left unchanged") != std::string::npos) named.push_back(warning);
   }
   CHECK(named.size() == contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i) {
@@ -170,7 +170,7 @@ TEST_CASE("a reserved name of another type is taken over, and the dry run says s
   const ProcessResult foretold = run_task(fixture, {"dry-run"});
   for (const std::string universe : {"top_100", "recent_ipos"}) {
     CHECK_THAT(foretold.err, contains("entry '" + universe +
-                                      "' of type 'theme' stands under a "
+                                      "' of type 'theme' has a "
                                       "reserved name and is taken over"));
   }
   CHECK_THAT(foretold.out, contains("taken over from type theme"));

@@ -58,7 +58,7 @@ TEST_CASE("each makes a universe for every label, and keeps it when the label is
     scene.set("LOW", "sector", "'Energy'");
     scene.fixture.set_entry("sector_energy", "etf", R"({"symbols": ["BIG"], "count": 1})");
     const ProcessResult result = scene.run({"sync", "--dry-run"});
-    CHECK_THAT(result.err, contains("'sector_energy' of type 'etf' stands under a reserved name"));
+    CHECK_THAT(result.err, contains("'sector_energy' of type 'etf' has a reserved name"));
     CHECK(scene.after("sync", "sector_energy") == Names{"LOW"});
   }
 }

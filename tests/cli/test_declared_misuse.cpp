@@ -95,8 +95,7 @@ include = ["NOBODY"]
   add_sectors(scene);
   const ProcessResult result = scene.fixture.run({"check", "--config", scene.path()});
   CHECK_THAT(result.out, contains("declared universe 'sector_{sector}': 2 universes, 4 members"));
-  CHECK_THAT(result.out,
-             contains("declared universe 'nothing': 0 members; look at its conditions"));
+  CHECK_THAT(result.out, contains("declared universe 'nothing': 0 members. Check its conditions."));
   CHECK_THAT(result.out, contains("no symbol has 'Chipz' in column industry"));
   CHECK_THAT(result.out,
              contains("declared universe 'nothing' includes 'NOBODY', which is not in"));
@@ -186,14 +185,15 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
   };
   const std::vector<Misuse> misuses{
       {"[[universe]]\nname = \"x\"\nfrist = 3\n",
-       "frist is no key of a universe; did you mean first?"},
-      {"[[universe]]\nname = \"x\"\nqwertyuiop = 3\n", "qwertyuiop is no key of a universe; see "},
+       "frist is not a key of a universe. Did you mean first?"},
+      {"[[universe]]\nname = \"x\"\nqwertyuiop = 3\n",
+       "qwertyuiop is not a key of a universe. See "},
       {"[[universe]]\nfirst = 3\n", "name is missing"},
-      {"[[universe]]\nname = \"\"\nfirst = 3\n", "name must be a text of 1 to 200 characters"},
+      {"[[universe]]\nname = \"\"\nfirst = 3\n", "name must be a string of 1 to 200 characters"},
       {"[[universe]]\nname = \"a\\u0007\"\nfirst = 3\n", "none of them a control character"},
       {"[[universe]]\nname = \"" + std::string(201, 'x') + "\"\nfirst = 3\n",
-       "name must be a text of 1 to 200 characters"},
-      {"[[universe]]\nname = 3\n", "name must be a text of"},
+       "name must be a string of 1 to 200 characters"},
+      {"[[universe]]\nname = 3\n", "name must be a string of"},
       {"[[universe]]\nname = \"x\"\nfirst = \"3\"\n", "first must be a whole number"},
       {"[[universe]]\nname = \"x\"\nfirst = 0\n", "first must be a whole number from 1"},
       {"[[universe]]\nname = \"x\"\ncap_from = \"1e9\"\n",
@@ -203,17 +203,18 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
        "cap_below must be above cap_from"},
       {"[[universe]]\nname = \"x\"\nmatch = \"sector\"\n", "match must be a table of columns"},
       {"[[universe]]\nname = \"x\"\nmatch = { sector = \"Energy\" }\n",
-       "match must be a list of texts for sector, at least one"},
-      {"[[universe]]\nname = \"x\"\nmatch = { etf = [true] }\n", "write \"true\", not true"},
+       "match must be a list of strings for sector, at least one"},
+      {"[[universe]]\nname = \"x\"\nmatch = { etf = [true] }\n", "Write \"true\", not true."},
       {"[[universe]]\nname = \"x\"\nexcept = [\"Energy\"]\n", "except must be a table of columns"},
       {"[[universe]]\nname = \"x\"\nmatch = {}\n", "match must be a table of columns"},
       {"[[universe]]\nname = \"x\"\ninclude = []\n",
-       "include must be a list of texts, at least one"},
+       "include must be a list of strings, at least one"},
       {"[[universe]]\nname = \"x\"\nexclude = \"A\"\nfirst = 1\n",
-       "exclude must be a list of texts"},
-      {"[[universe]]\nname = \"x\"\ntype = 3\nfirst = 1\n", "type must be a text"},
-      {"[[universe]]\nname = \"x\"\ngroup = \"\"\nfirst = 1\n", "group must be a text of 1 to 200"},
-      {"[[universe]]\nname = \"x\"\neach = true\n", "each must be a text"},
+       "exclude must be a list of strings"},
+      {"[[universe]]\nname = \"x\"\ntype = 3\nfirst = 1\n", "type must be a string"},
+      {"[[universe]]\nname = \"x\"\ngroup = \"\"\nfirst = 1\n",
+       "group must be a string of 1 to 200"},
+      {"[[universe]]\nname = \"x\"\neach = true\n", "each must be a string"},
       {"[[universe]]\nname = \"x\u0085\"\nfirst = 1\n", "none of them a control character"},
       {"[[universe]]\nname = \"x\"\nlisted_within = 36501\n",
        "listed_within must be a whole number from 1 to 36500"},
@@ -225,17 +226,17 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[[universe]]\nname = \"x\"\nfirst = 1\nlines = \"one\"\n", "lines must be all or primary"},
       {"[[universe]]\nname = \"mega_cap\"\ncap_from = 200e9\nmaintain = \"additions\"\n",
        "maintain can't be additions: it replaces a universe of a group"},
-      {"[market]\nissuer = 3\n", "[market] issuer must be a text"},
+      {"[market]\nissuer = 3\n", "[market] issuer must be a string"},
       {"[[universe]]\nname = \"x\"\n", "name has no condition beside it"},
       {"[[universe]]\nname = \"x\"\nexclude = [\"A\"]\n", "name has no condition beside it"},
       {"[[universe]]\nname = \"x\"\nfirst = 3\ninclude = [\"A\"]\nexclude = [\"A\"]\n",
        "exclude names A, which include names, too"},
       {"[[universe]]\nname = \"x\"\neach = \"sector\"\n", "name must hold {sector}"},
-      {"[[universe]]\nname = \"x_{sector}\"\nfirst = 3\n", "name that column in each, too"},
+      {"[[universe]]\nname = \"x_{sector}\"\nfirst = 3\n", "Name that column in each, too."},
       {"[[universe]]\nname = \"x_{sector}\"\neach = \"sector\"\ninclude = [\"A\"]\n",
        "include can't be combined with each"},
       {"[[universe]]\nname = \"x\"\nfirst = 3\n[[universe]]\nname = \"x\"\nfirst = 4\n",
-       "line 5: [[universe]] x: name is given to another universe, too"},
+       "line 5: [[universe]] x: name is the name of another universe, too. Use each name once."},
       {"[[universe]]\nname = \"x\"\nfirst = 3\nmaintain = \"additions\"\n",
        "first can't be combined with maintain = additions"},
       {"[[universe]]\nname = \"x\"\ncap_from = 3\ngroup = \"g\"\nmaintain = \"additions\"\n",
@@ -245,7 +246,7 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[[universe]]\nname = \"x\"\nfirst = 3\norder = \"size\"\n",
        "order must be market_cap or newest or symbol"},
       {"[[universe]]\nname = \"x\"\nfirst = 3\nlines = \"primary\"\n",
-       "lines is primary, which needs [market] issuer"},
+       "lines is primary, which requires [market] issuer"},
       {"[[universe]]\nname = \"x\"\ngroup = \"g\"\ninclude = [\"A\"]\n"
        "[[universe]]\nname = \"y\"\ngroup = \"g\"\ninclude = [\"A\"]\n",
        "include names A, which 'x' of the same group includes, too"},
@@ -256,7 +257,7 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[universe]\nname = \"x\"\nfirst = 3\n", "between double brackets, [[universe]]"},
       {"universe = 3\n", "between double brackets, [[universe]]"},
       {"[universes]\nbuiltin = \"no\"\n", "[universes] builtin must be true or false"},
-      {"[delisted]\ntypes = []\n", "[delisted] types must be a list of texts"},
+      {"[delisted]\ntypes = []\n", "[delisted] types must be a list of strings"},
   };
   Declared scene("");
   add_small_market(scene.fixture);

@@ -123,8 +123,8 @@ TEST_CASE("the dry run and check warn when sector lists have decayed, a run does
         {.symbol = "S" + std::to_string(100 + i), .market_cap = "1e9", .sector = "Technology"});
   }
   const std::string sentence =
-      "40 active symbols that have a sector are in no entry of type sector or theme; declare "
-      "sectors, see tickstock-cache-universes(7)";
+      "40 active symbols that have a sector are in no entry of type sector or theme. Declare "
+      "sectors: see tickstock-cache-universes(7).";
   CHECK(run_task(fixture, {"dry-run"}).err.find(sentence) == std::string::npos);
   std::string list;
   for (int i = 3; i < 40; ++i)

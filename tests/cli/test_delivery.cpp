@@ -35,7 +35,7 @@ TEST_CASE("without Redis a run commits, ends with 6, and its events are pending"
   REQUIRE(fixture.run({"init"}).status == 0);
   Subscriber subscriber(fixture.redis());
   const ProcessResult result = run_task(fixture, {"sync", "--run-id", "night"}, redis_down());
-  check_failure(result, 6, "14 events of this run are pending; run 'tickstock-cache deliver'");
+  check_failure(result, 6, "14 events of this run are pending: ");
   CHECK_THAT(result.err, contains("redis://127.0.0.1:1/0"));
   CHECK_THAT(result.out, contains("0 events published, 14 pending"));
   CHECK(fixture.members("mega_cap") == Names{"MEGA"});
@@ -128,7 +128,7 @@ TEST_CASE("without own tables events that Redis doesn't take are lost, and the r
 TEST_CASE("deliver without own tables ends with 1 and names the command to run") {
   Fixture fixture;
   add_small_market(fixture);
-  check_failure(fixture.run({"deliver"}), 1, "run 'tickstock-cache init'");
+  check_failure(fixture.run({"deliver"}), 1, "Run 'tickstock-cache init'");
 }
 
 TEST_CASE("Redis that stops while events are pending keeps the rest pending") {

@@ -53,7 +53,7 @@ TEST_CASE("a signal on any of the lists ends the wait, and is taken") {
     scene.push(list, R"({"event": "done"})");
     const ProcessResult result = run.wait();
     CHECK(result.status == 0);
-    CHECK_THAT(result.err, contains("the day " + market_day + " is complete: Redis tells so"));
+    CHECK_THAT(result.err, contains("the day " + market_day + " is complete: Redis signalled it"));
     CHECK(scene.waiting(list) == "0");
     CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
   }
@@ -96,8 +96,7 @@ TEST_CASE(
   CHECK(scene.fixture.database().value("SELECT count(*) FROM cache_sync_runs") == "0");
   const ProcessResult result = run_task(scene.fixture, {"sync", "--wait-for-eod", "1"});
   CHECK(result.status == 0);
-  CHECK_THAT(log_lines(result, "warning").front(),
-             contains("going on with the data that is there"));
+  CHECK_THAT(log_lines(result, "warning").front(), contains("continuing with the available data"));
 }
 
 TEST_CASE("without Redis, or without the prices, the other ends the wait") {
@@ -110,7 +109,7 @@ TEST_CASE("without Redis, or without the prices, the other ends the wait") {
   }
   scene.fixture.database().execute("DROP TABLE ohlcv_daily");
   Process run = scene.start({});
-  Scene::wait_for_words(run, "the prices can't tell the end of the day");
+  Scene::wait_for_words(run, "the end of the day can't be seen in the prices");
   Scene::wait_for_words(run, begins_to_wait);
   scene.push("eod_complete", "done");
   CHECK(run.wait().status == 0);
@@ -152,7 +151,7 @@ TEST_CASE("the wait is a run's alone, and tells no secret where require_tls forb
   holder.execute("BEGIN");
   holder.execute("LOCK TABLE cache_sync_runs");
   check_failure(scene.fixture.run({"history", "--config", config, "--timeout", "1"}), 5,
-                "give it more with --timeout");
+                "Give it more with --timeout");
 }
 
 TEST_CASE("a dry run does not wait, and leaves the signal to the run") {

@@ -22,9 +22,9 @@ void check_both_fail(const std::string& sql, const std::string& part,
 
 TEST_CASE("a missing table ends the run with 1 and is named with its remedy") {
   check_both_fail("DROP TABLE symbols",
-                  "the table public.symbols does not exist; name the right table or view");
+                  "the table public.symbols does not exist. Name the right table or view");
   check_both_fail("DROP TABLE cache_entries",
-                  "the table public.cache_entries does not exist; run 'tickstock-cache init'");
+                  "the table public.cache_entries does not exist. Run 'tickstock-cache init'");
 }
 
 TEST_CASE("prices are missed only where a setting reads them") {
@@ -88,7 +88,8 @@ TEST_CASE("a database that is not UTF8 ends the run with 1") {
     RunOptions options;
     options.environment = {{"DATABASE_URL", database.url()}, {"REDIS_URL", Redis::shared().url()}};
     check_failure(run_process(Fixture::command({"sync"}), options), 1,
-                  "the database is encoded in " + encoding + "; it must be UTF8");
+                  "the database is encoded in " + encoding +
+                      ", not in UTF8. Use a database with the encoding UTF8.");
   }
 }
 
@@ -107,7 +108,7 @@ TEST_CASE("a part of the own tables ends the run with 1 and names the command to
   REQUIRE(fixture.run({"init"}).status == 0);
   fixture.database().execute("DROP TABLE cache_sync_outbox");
   check_fails(fixture, {"sync"}, 1,
-              "the table public.cache_sync_outbox does not exist; run 'tickstock-cache init'");
+              "the table public.cache_sync_outbox does not exist. Run 'tickstock-cache init'");
   REQUIRE(fixture.run({"init"}).status == 0);
   CHECK(run_task(fixture, {"sync"}).status == 0);
 }

@@ -61,7 +61,7 @@ TEST_CASE("a wrong password and a database that is not there end with 5, without
   CHECK(run_task(fixture, {"sync"}, url("job:right-word")).status == 0);
 
   postgres.stop();
-  check_failure(run_task(fixture, {"sync"}), 5, "check the server, the URL and the login");
+  check_failure(run_task(fixture, {"sync"}), 5, "Check the server, the URL and the login");
 }
 
 TEST_CASE("a server that only reads ends the run with 5, and a dry run reads it") {
@@ -69,7 +69,7 @@ TEST_CASE("a server that only reads ends the run with 5, and a dry run reads it"
   add_small_market(fixture);
   fixture.database().execute("ALTER DATABASE " + fixture.database().name() +
                              " SET default_transaction_read_only = on");
-  check_fails(fixture, {"sync"}, 5, "only reads (default_transaction_read_only");
+  check_fails(fixture, {"sync"}, 5, "is read-only (default_transaction_read_only");
   CHECK(run_task(fixture, {"dry-run"}).status == 0);
 }
 

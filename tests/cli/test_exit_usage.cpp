@@ -35,10 +35,10 @@ ProcessResult run_on_full_disk(const Fixture& fixture, const Names& arguments,
 
 TEST_CASE("an unusable command line ends with 64 and says where to look") {
   const Fixture fixture;
-  check_usage(fixture, {}, "a command is needed");
-  check_usage(fixture, {"snyc"}, "no such command");
+  check_usage(fixture, {}, "a command is required");
+  check_usage(fixture, {"snyc"}, "unknown command");
   check_usage(fixture, {"sync", "--frobnicate"}, "unknown option --frobnicate");
-  check_usage(fixture, {"sync", "extra"}, "see 'tickstock-cache sync --help'");
+  check_usage(fixture, {"sync", "extra"}, "See 'tickstock-cache sync --help'");
   check_usage(fixture, {"sync", "--as-of"}, "--as-of");
   check_usage(fixture, {"sync", "--as-of", "2024-02-30"}, "--as-of must be a day");
   check_usage(fixture, {"sync", "--as-of", "yesterday"}, "--as-of must be a day");
@@ -49,9 +49,9 @@ TEST_CASE("an unusable command line ends with 64 and says where to look") {
   check_usage(fixture, {"sync", "--run-id", "a b"}, "--run-id must be 1 to 64");
   check_usage(fixture, {"sync", "--run-id", std::string(65, 'x')}, "--run-id must be 1 to 64");
   check_usage(fixture, {"sync", "--triggered-by", "caf\xc3\xa9"}, "--triggered-by must be");
-  check_usage(fixture, {"sync", "-v", "-q"}, "-v and -q exclude each other");
+  check_usage(fixture, {"sync", "-v", "-q"}, "-v and -q cannot be combined");
   check_usage(fixture, {"history", "--limit", "0"}, "--limit must be a whole number");
-  check_usage(fixture, {"status", "a", "b"}, "an argument too many");
+  check_usage(fixture, {"status", "a", "b"}, "unexpected argument");
   check_usage(fixture, {"init", "--limit", "3"}, "unknown option --limit");
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("a run id is used once, and the refusal names the status of its run") 
     fixture.database().execute("UPDATE cache_sync_runs SET status = $1", {status});
     const ProcessResult result = run_task(fixture, {"sync", "--run-id", "night:2024-06-28"});
     check_failure(result, 64, "run id 'night:2024-06-28' has a record already");
-    CHECK_THAT(result.err, contains("with status " + status + ";"));
+    CHECK_THAT(result.err, contains("with status " + status + "."));
   }
   check_fails(fixture, {"ipo", "--run-id", "night:2024-06-28"}, 64, "has a record already");
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_runs") == "1");
@@ -102,7 +102,7 @@ TEST_CASE("a configuration that can't be used ends with 78 and names the key") {
   check_config(fixture, "[guards]\nmax_vanished = 2\n",
                "line 2: there is no setting [guards] max_vanished");
   check_config(fixture, "[tabels]\nsymbols = 's'\n", "[tabels] symbols");
-  check_config(fixture, "timezone = 'UTC'\n", "the key timezone stands outside a section");
+  check_config(fixture, "timezone = 'UTC'\n", "the key timezone is outside a section");
   check_config(fixture, "[run\n", "is not TOML");
   check_config(fixture, "[guards]\nmax_vanished_percent = 'much'\n",
                "max_vanished_percent must be");

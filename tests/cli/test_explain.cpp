@@ -172,12 +172,12 @@ TEST_CASE("without the own tables, or the right to read them, nothing is known o
 TEST_CASE("an unknown symbol or universe fails with the name that was meant") {
   FirstNight scene;
   scene.fixture.set_entry("desk", "desk", R"({"symbols": ["MID"], "count": 1})");
-  scene.fails({"mid"}, 1, "no symbol 'mid' is known; did you mean 'MID'?");
-  scene.fails({"LARGR"}, 1, "did you mean 'LARGE'?");
-  scene.fails({"MID", "mid_cup"}, 1, "no universe 'mid_cup' is known; did you mean 'mid_cap'?");
+  scene.fails({"mid"}, 1, "no symbol 'mid' is known. Did you mean 'MID'?");
+  scene.fails({"LARGR"}, 1, "Did you mean 'LARGE'?");
+  scene.fails({"MID", "mid_cup"}, 1, "no universe 'mid_cup' is known. Did you mean 'mid_cap'?");
   scene.fails({"MID", "desk"}, 1, "entries of type 'desk' are not cleaned");
   scene.fails({}, 64, "explain needs a symbol");
-  scene.fails({"MID", "mid_cap", "more"}, 64, "an argument too many");
+  scene.fails({"MID", "mid_cap", "more"}, 64, "unexpected argument");
 }
 
 TEST_CASE("a symbol that only an entry names is explained") {
@@ -190,7 +190,7 @@ TEST_CASE("a symbol that only an entry names is explained") {
   scene.fixture.set_entry("hand", "theme", R"({"symbols": "GHOST"})");
   CHECK_THAT(scene.text({"MID", "hand"}),
              contains("hand: not a member\n  no  its content can be read: ") &&
-                 contains("  Its content can't be read, so it is left alone.\n"));
+                 contains("  Its content can't be read, so it is left unchanged.\n"));
 }
 
 namespace {

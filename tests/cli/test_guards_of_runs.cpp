@@ -153,7 +153,7 @@ TEST_CASE("old prices refuse every task where the setting is there") {
   CHECK(run_task(scene.fixture, with(arguments, {"--dry-run"})).status == 4);
   scene.execute("UPDATE ohlcv_daily SET date = '2024-06-25'");
   scene.after_approval = 4;
-  scene.check_refused("data_age", "no row in the 3 days that end with 2024-06-28", arguments);
+  scene.check_refused("data_age", "no row in the last 3 days up to 2024-06-28", arguments);
 }
 
 TEST_CASE("a guard's limit is a setting") {

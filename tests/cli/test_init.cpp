@@ -43,7 +43,7 @@ TEST_CASE("init creates its own tables, and a second one finds nothing to do") {
   REQUIRE(run_task(fixture, {"sync"}).status == 0);
   const ProcessResult second = fixture.run({"init"});
   CHECK(second.status == 0);
-  CHECK(second.out == "nothing to create: all tables are there\n");
+  CHECK(second.out == "nothing to create: all tables exist\n");
   CHECK(shape(fixture) == made);
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_runs") == "1");
   CHECK(fixture.run({"init", "-q"}).out.empty());
@@ -107,7 +107,7 @@ TEST_CASE("the printed SQL makes the same tables, and makes them once") {
   printed.database().execute(sql.out);
   printed.database().execute(sql.out);
   CHECK(shape(printed) == shape(made));
-  CHECK(printed.run({"init"}).out == "nothing to create: all tables are there\n");
+  CHECK(printed.run({"init"}).out == "nothing to create: all tables exist\n");
   add_small_market(printed);
   CHECK(run_json(printed, {"sync"}).at("warnings").size() == 0);
 }
@@ -152,10 +152,10 @@ TEST_CASE("without own tables every task works, and one warning says what is off
     const Names warnings = log_lines(result, "warning");
     REQUIRE(warnings.size() == 1);
     CHECK_THAT(warnings[0], contains("cache_sync_* do not exist: no history is kept") &&
-                                contains("run 'tickstock-cache init'"));
+                                contains("Run 'tickstock-cache init'"));
   }
   CHECK(announced_universes(subscriber.drain()) == small_market_writes);
   CHECK(run_json(fixture, {"sync"}).at("total_changes").integer() == 0);
-  check_failure(fixture.run({"status"}), 1, "run 'tickstock-cache init'");
-  check_failure(fixture.run({"history"}), 1, "run 'tickstock-cache init'");
+  check_failure(fixture.run({"status"}), 1, "Run 'tickstock-cache init'");
+  check_failure(fixture.run({"history"}), 1, "Run 'tickstock-cache init'");
 }

@@ -123,12 +123,12 @@ TEST_CASE("a name that nobody has is said, with the one that was meant") {
   const auto refuses = [&scene](const Names& more, const std::string& words) {
     check_failure(scene.fixture.run(with({"history"}, more)), 1, words);
   };
-  refuses({"--universe", "MID_CAP"}, "no universe 'MID_CAP' is known; did you mean 'mid_cap'?");
-  refuses({"--universe", "mid_cab"}, "no universe 'mid_cab' is known; did you mean 'mid_cap'?");
-  refuses({"--symbol", "large"}, "no symbol 'large' is known; did you mean 'LARGE'?");
-  refuses({"--symbol", "LARG"}, "no symbol 'LARG' is known; did you mean 'LARGE'?");
+  refuses({"--universe", "MID_CAP"}, "no universe 'MID_CAP' is known. Did you mean 'mid_cap'?");
+  refuses({"--universe", "mid_cab"}, "no universe 'mid_cab' is known. Did you mean 'mid_cap'?");
+  refuses({"--symbol", "large"}, "no symbol 'large' is known. Did you mean 'LARGE'?");
+  refuses({"--symbol", "LARG"}, "no symbol 'LARG' is known. Did you mean 'LARGE'?");
   refuses({"--symbol", "LARG%"}, "no symbol 'LARG%' is known");
-  refuses({"--symbol", "a'b\"c\\{},"}, "is known; look at the spelling");
+  refuses({"--symbol", "a'b\"c\\{},"}, "is known. Check the spelling.");
   // What is known has had no change.
   CHECK(scene.fixture.run({"history", "--symbol", "LARGE", "--universe", "recent_ipos"}).out ==
         "0 of 0 changes\n");
@@ -138,8 +138,9 @@ TEST_CASE("a run is named by the beginning of its id, as long as no other begins
   TwoNights scene;
   Fixture& fixture = scene.fixture;
   CHECK_THAT(fixture.run({"status", "night-2"}).out, contains("night-2"));
-  check_failure(fixture.run({"status", "night"}), 1,
-                "more than one run id begins with 'night', night-2 and night-1; write more of it");
+  check_failure(
+      fixture.run({"status", "night"}), 1,
+      "more than one run id begins with 'night', such as night-2 and night-1. Give more of it.");
   check_failure(fixture.run({"status", "nobody"}), 1, "there is no record of run 'nobody'");
   CHECK_THAT(fixture.run({"history", "--of-run", "night-1", "--limit", "1"}).out,
              contains("1 of 11 changes\n"));
@@ -262,9 +263,9 @@ TEST_CASE("whatever lists as CSV too fails as a document where that is asked for
   REQUIRE(run_task(fixture, {"sync"}).status == 0);
   fixture.database().execute("DROP TABLE ohlcv_daily");
   for (const auto& [command, words] :
-       {std::pair(Names{"history", "--universe", "tehc"}, "did you mean 'tech'?"),
-        std::pair(Names{"members", "tehc"}, "did you mean 'tech'?"),
-        std::pair(Names{"explain", "mid"}, "did you mean 'MID'?"),
+       {std::pair(Names{"history", "--universe", "tehc"}, "Did you mean 'tech'?"),
+        std::pair(Names{"members", "tehc"}, "Did you mean 'tech'?"),
+        std::pair(Names{"explain", "mid"}, "Did you mean 'MID'?"),
         std::pair(Names{"replay", "--from", "2024-01-01", "--to", "2024-01-31"},
                   "ohlcv_daily does not exist")}) {
     check_failure_document(fixture.run(with(command, {"--format", "json"})), 1, words);

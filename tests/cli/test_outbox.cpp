@@ -92,15 +92,15 @@ TEST_CASE("an event that Redis finds too long stops the delivery, and is named w
   Subscriber subscriber(redis);
   const ProcessResult result = scene.fixture.run({"deliver"});
   check_failure(result, 6, "2 events are still pending");
-  CHECK_THAT(result.err,
-             contains("event " + event_id(2) + " on channel " + channel + " is refused: ERR") &&
-                 contains("invalid bulk length") &&
-                 contains("allow it, or give the event up: tickstock-cache deliver --discard " +
-                          event_id(2)));
+  CHECK_THAT(
+      result.err,
+      contains("event " + event_id(2) + " on channel " + channel + " is refused: ERR") &&
+          contains("invalid bulk length") &&
+          contains("Or drop the event with 'tickstock-cache deliver --discard " + event_id(2)));
   CHECK(scene.pending() == Names{"2", "3"});
   CHECK(texts(subscriber.drain()) == Names{"first"});
   CHECK(scene.fixture.run({"deliver", "--discard", event_id(2)}).out ==
-        "1 event given up, 1 event published, 0 pending\n");
+        "1 event dropped, 1 event published, 0 pending\n");
   CHECK(texts(subscriber.drain()) == Names{"third"});
 }
 
@@ -127,19 +127,19 @@ TEST_CASE("an event on a denied channel stops the delivery, and --discard goes p
 
   const ProcessResult past = scene.fixture.run({"deliver", "--discard", event_id(2)}, job);
   CHECK(past.status == 0);
-  CHECK(past.out == "1 event given up, 2 events published, 0 pending\n");
+  CHECK(past.out == "1 event dropped, 2 events published, 0 pending\n");
   CHECK(texts(subscriber.drain()).front() == "third");
   CHECK(scene.given_up() == Names{"2"});
   const Json status = Json::parse(scene.fixture.run({"status", "night", "--format", "json"}).out);
   CHECK(status.at("events.given_up").integer() == 1);
   CHECK(status.at("events.pending").integer() == 0);
   CHECK_THAT(scene.fixture.run({"status", "night"}).out,
-             contains(" 0 pending, 1 given up; nobody listened\n"));
+             contains(" 0 pending, 1 dropped; nobody listened\n"));
   const Json history = Json::parse(scene.fixture.run({"history", "--format", "json"}).out);
   CHECK(history.at("runs").items().back().at("events.given_up").integer() == 1);
 }
 
-TEST_CASE("only a pending event can be given up") {
+TEST_CASE("only a pending event can be dropped") {
   Outbox scene;
   scene.store(1, "'first'");
   scene.store(2, "'second'");
@@ -153,7 +153,7 @@ TEST_CASE("only a pending event can be given up") {
   check_failure(scene.fixture.run({"deliver", "--discard", published}), 1,
                 "is not pending: it was published");
   check_failure(scene.fixture.run({"deliver", "--discard", event_id(2)}), 1,
-                "is not pending: it was given up before");
+                "is not pending: it was dropped before");
   for (const std::string& id : Names{"7", "00000000-0000-8000-8000-00000000000g", "",
                                      event_id(1) + "0", "{" + event_id(1) + "}"}) {
     check_failure(scene.fixture.run({"deliver", "--discard", id}), 64, "--discard");
@@ -162,18 +162,18 @@ TEST_CASE("only a pending event can be given up") {
   CHECK(scene.pending() == Names{"1"});
 }
 
-TEST_CASE("an event is given up although Redis is down") {
+TEST_CASE("an event is dropped although Redis is down") {
   Outbox scene;
   scene.store(1, "'first'");
   scene.store(2, "'second'");
   const ProcessResult result =
       scene.fixture.run({"deliver", "--discard", event_id(1)}, redis_down());
   check_failure(result, 6, "1 event is still pending");
-  CHECK(result.out == "1 event given up, 0 events published, 1 pending\n");
+  CHECK(result.out == "1 event dropped, 0 events published, 1 pending\n");
   CHECK(scene.pending() == Names{"2"});
 }
 
-TEST_CASE("events that are pending for too long are given up, with one warning") {
+TEST_CASE("events that are pending for too long are dropped, with one warning") {
   Outbox scene;
   for (int i = 1; i <= 8; ++i) {
     scene.store(i, "'old'", "7 days 1 minute", fmt::format("old-{}", (i + 1) / 2));
@@ -181,7 +181,7 @@ TEST_CASE("events that are pending for too long are given up, with one warning")
   for (int i = 9; i <= 14; ++i) scene.store(i, "'old'", "8 days", fmt::format("older-{}", i));
   scene.store(15, "'young'", "6 days 23 hours");
   const std::string words =
-      "14 events pending for more than 7 days ([outbox] max_age) were given up and will not be "
+      "14 events pending for more than 7 days ([outbox] max_age) were dropped and will not be "
       "published, of the runs old-1, old-2, old-3, old-4, older-9 and 5 more";
   Subscriber subscriber(scene.fixture.redis());
 
@@ -189,7 +189,7 @@ TEST_CASE("events that are pending for too long are given up, with one warning")
     const ProcessResult result = scene.fixture.run({"deliver"});
     CHECK(result.status == 0);
     CHECK(log_lines(result, "warning") == Names{words});
-    CHECK(result.out == "14 events given up, 1 event published, 0 pending\n");
+    CHECK(result.out == "14 events dropped, 1 event published, 0 pending\n");
   }
   SECTION("by a run") {
     const Json done = run_json(scene.fixture, {"delisted"});
@@ -220,16 +220,16 @@ TEST_CASE("how long an event may be pending is a setting, and 0 stands for ever"
   CHECK(scene.fixture.run({"deliver", "--config", ever}).out == "1 event published, 0 pending\n");
   scene.store(2, "'yesterday'", "25 hours");
   const ProcessResult result = scene.fixture.run({"deliver", "--config", day});
-  CHECK(result.out == "1 event given up, 0 events published, 0 pending\n");
+  CHECK(result.out == "1 event dropped, 0 events published, 0 pending\n");
   CHECK_THAT(result.err, contains("1 event pending for more than 1 day ([outbox] max_age) was "
-                                  "given up and will not be published, of the run night"));
+                                  "dropped and will not be published, of the run night"));
 }
 
 TEST_CASE("the check tells how old the oldest pending event is") {
   Outbox scene;
   scene.store(1, "'x'", "3 days 5 hours");
   CHECK_THAT(scene.fixture.run({"check"}).out,
-             contains("warning  1 event is pending, the oldest for 3 days; run 'tickstock-cache"));
+             contains("warning  1 event is pending, the oldest for 3 days. Run 'tickstock-cache"));
   scene.store(2, "'x'", "90 minutes");
   scene.fixture.database().execute(
       "UPDATE cache_sync_outbox SET given_up_at = now() WHERE event_id = $1", {event_id(1)});

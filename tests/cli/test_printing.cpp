@@ -198,7 +198,7 @@ TEST_CASE("a reader that leaves ends a command that only reads quietly") {
   const ProcessResult sync =
       run_process(Fixture::command({"sync", "--as-of", market_day, "--run-id", "unread"}), options);
   CHECK(sync.status == 74);
-  CHECK_THAT(sync.err, contains("what was done is on record"));
+  CHECK_THAT(sync.err, contains("See 'tickstock-cache status' for what was done."));
   CHECK(scene.status_of("unread") == "completed");
 }
 
@@ -263,13 +263,13 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
                                "| --- | ---: | ---: | ---: | ---: | ---: |\n"
                                "| mega\\_cap | 0 | 1 | 1 | 0 | 0 |\n"));
   CHECK_THAT(text, contains("\n| a\\|b&lt;c> | 1 | 0 | 0 | 1 | 0 |\n"));
-  CHECK_THAT(text, contains("<details><summary>Who comes, and who goes</summary>\n\n"));
+  CHECK_THAT(text, contains("<details><summary>Members added and removed</summary>\n\n"));
   CHECK_THAT(text, contains("\n- tech: - GONE, delisted 2024-06-27\n"));
   CHECK_THAT(text, contains("\n</details>\n\n    as of 2024-06-28; plan "));
   CHECK_THAT(run_task(fixture, {"dry-run", "--format", "markdown", "--summary"}).out,
              !contains("<details>"));
   check_failure(run_task(fixture, {"sync", "--format", "markdown"}), 64,
-                "--format markdown is of a dry run");
+                "--format markdown requires a dry run");
   check_failure(run_task(fixture, {"dry-run", "--summary", "--full"}), 64,
                 "--summary and --full exclude each other");
 }

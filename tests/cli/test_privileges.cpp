@@ -10,6 +10,14 @@ const std::string source_grant = "GRANT SELECT ON symbols TO {0};";
 const std::string entries_grant = "GRANT SELECT, INSERT, UPDATE ON cache_entries TO {0};";
 const std::string sequence_grant = "GRANT USAGE ON SEQUENCE cache_entries_id_seq TO {0};";
 
+/// What a run does to each table of its own.
+const std::vector<std::pair<std::string, Names>> own_privileges{
+    {"cache_sync_runs", {"SELECT", "INSERT", "UPDATE", "DELETE"}},
+    {"cache_sync_changes", {"SELECT", "INSERT"}},
+    {"cache_sync_outbox", {"SELECT", "INSERT", "UPDATE", "DELETE"}},
+    {"cache_sync_waiting", {"SELECT", "INSERT", "UPDATE", "DELETE"}},
+    {"cache_sync_states", {"SELECT", "INSERT", "UPDATE", "DELETE"}}};
+
 /// The small market with a role that has these grants, where {0} is the role.
 struct Restricted {
   Fixture fixture;
@@ -29,21 +37,49 @@ struct Restricted {
   }
 
   void check_missing(const std::string& command, const std::string& grant) {
-    check_fails(fixture, {command}, 1, "run as its owner: GRANT " + grant + " TO " + role,
+    check_fails(fixture, {command}, 1,
+                fmt::format("Run 'GRANT {0} TO {1}' as its owner. 'tickstock-cache init "
+                            "--print-grants {1}' prints every grant that a run needs.",
+                            grant, role),
                 environment);
   }
 };
 
 }  // namespace
 
-TEST_CASE("a missing privilege is named with the GRANT that mends it") {
+TEST_CASE("a missing privilege is named with the GRANT that fixes it") {
   Restricted{entries_grant}.check_missing("sync", "SELECT ON public.symbols");
-  Restricted{source_grant}.check_missing("sync", "SELECT ON public.cache_entries");
   Restricted{source_grant}.check_missing("dry-run", "SELECT ON public.cache_entries");
   const std::string read = source_grant + "GRANT SELECT ON cache_entries TO {0};";
-  Restricted{read}.check_missing("sync", "INSERT ON public.cache_entries");
+  Restricted{read + "GRANT UPDATE ON cache_entries TO {0};"}.check_missing(
+      "sync", "INSERT ON public.cache_entries");
   Restricted{read + "GRANT INSERT ON cache_entries TO {0};"}.check_missing(
       "sync", "UPDATE ON public.cache_entries");
+}
+
+TEST_CASE("missing privileges are named at once, and what init prints grants them") {
+  Restricted scene("", true);
+  scene.fixture.database().execute("REVOKE USAGE ON SCHEMA public FROM public");
+  const std::string entries = " on public.cache_entries";
+  Names lacks{"no privilege on schema public", "no SELECT privilege on public.symbols",
+              "no SELECT privilege" + entries, "no INSERT privilege" + entries,
+              "no UPDATE privilege" + entries};
+  for (const auto& [table, privileges] : own_privileges) {
+    for (const std::string& privilege : privileges)
+      lacks.push_back(fmt::format("no {} privilege on public.{}", privilege, table));
+  }
+  const Names before = dump_where_there(scene.fixture);
+  const ProcessResult result = scene.fixture.run({"sync"}, scene.environment);
+  CHECK(result.status == 1);
+  CHECK(result.err ==
+        fmt::format("tickstock-cache: error: {}. Run what 'tickstock-cache init --print-grants "
+                    "{}' prints, as the owner of the tables.\n",
+                    fmt::join(lacks, ", "), scene.role));
+  CHECK(dump_where_there(scene.fixture) == before);
+
+  scene.fixture.database().execute(scene.fixture.run({"init", "--print-grants", scene.role}).out);
+  CHECK(run_json(scene.fixture, {"sync"}, 0, scene.environment).at("total_changes").integer() ==
+        11);
 }
 
 TEST_CASE("a missing privilege on the schema is named") {
@@ -52,28 +88,21 @@ TEST_CASE("a missing privilege on the schema is named") {
   scene.check_missing("sync", "USAGE ON SCHEMA public");
 }
 
-TEST_CASE("own tables that can't be used are an error that names the GRANT") {
-  const std::string all = source_grant + entries_grant + sequence_grant;
-  Restricted scene(all, true);
-  scene.check_missing("sync", "SELECT ON public.cache_sync_runs");
-  scene.allow("GRANT SELECT ON cache_sync_runs TO {0}");
-  scene.check_missing("sync", "INSERT ON public.cache_sync_runs");
-  scene.allow("GRANT INSERT, UPDATE ON cache_sync_runs TO {0}");
-  scene.check_missing("sync", "DELETE ON public.cache_sync_runs");
-  scene.allow("GRANT DELETE ON cache_sync_runs TO {0}");
-  scene.check_missing("sync", "SELECT ON public.cache_sync_changes");
-  scene.allow("GRANT SELECT, INSERT ON cache_sync_changes TO {0}");
-  scene.check_missing("sync", "SELECT ON public.cache_sync_outbox");
-  scene.allow("GRANT SELECT, INSERT, UPDATE ON cache_sync_outbox TO {0}");
-  scene.check_missing("sync", "DELETE ON public.cache_sync_outbox");
-  scene.allow("GRANT DELETE ON cache_sync_outbox TO {0}");
-  scene.check_missing("sync", "SELECT ON public.cache_sync_waiting");
-  scene.allow("GRANT SELECT, INSERT, UPDATE, DELETE ON cache_sync_waiting TO {0}");
-  scene.check_missing("sync", "SELECT ON public.cache_sync_states");
-  scene.allow("GRANT SELECT, INSERT, UPDATE, DELETE ON cache_sync_states TO {0}");
+TEST_CASE("each privilege on the own tables is needed, and named where it is missing") {
+  Restricted scene(source_grant + entries_grant + sequence_grant, true);
+  for (const auto& [table, privileges] : own_privileges)
+    scene.allow(fmt::format("GRANT {} ON {} TO {{0}}", fmt::join(privileges, ", "), table));
   const Json done = run_json(scene.fixture, {"sync"}, 0, scene.environment);
   CHECK(done.at("total_changes").integer() == 11);
   CHECK(done.at("warnings").size() == 0);
+  for (const auto& [table, privileges] : own_privileges) {
+    for (const std::string& privilege : privileges) {
+      const std::string on_table = fmt::format("{} ON {} ", privilege, table);
+      scene.allow("REVOKE " + on_table + "FROM {0}");
+      scene.check_missing("sync", fmt::format("{} ON public.{}", privilege, table));
+      scene.allow("GRANT " + on_table + "TO {0}");
+    }
+  }
   CHECK(run_json(scene.fixture, {"sync"}, 0, scene.environment).at("total_changes").integer() == 0);
 }
 

@@ -285,7 +285,7 @@ TEST_CASE("an as-of day before that of the last completed run, or after today, i
   for (const std::string command : {"dry-run", "sync"}) {
     const Names earlier = warnings("2024-06-27", command);
     REQUIRE(earlier.size() == 1);
-    CHECK_THAT(earlier[0], contains("2024-06-27 lies before that of the last completed run"));
+    CHECK_THAT(earlier[0], contains("2024-06-27 is before that of the last completed run"));
   }
 }
 

@@ -85,7 +85,7 @@ TEST_CASE("a user of Redis needs no more than publish, and a wrong login leaves 
   CHECK(plain.status == 0);
   const Names warnings = log_lines(plain, "warning");
   REQUIRE(warnings.size() == 1);
-  CHECK_THAT(warnings[0], contains("does not tell its role"));
+  CHECK_THAT(warnings[0], contains("does not report its role"));
   CHECK(fixture.database().value(
             "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") == "0");
 }

@@ -140,7 +140,7 @@ TEST_CASE("a stream that is ahead of a restored database is said, and renumberin
   const ProcessResult refused = scene.run({"deliver"});
   check_failure(refused, 6, "4 events are still pending");
   CHECK_THAT(refused.err, contains("the database was restored") &&
-                              contains("run 'tickstock-cache deliver --renumber'"));
+                              contains("Run 'tickstock-cache deliver --renumber'"));
   CHECK(scene.entries() == old);
   CHECK(scene.pending() == "4");
   CHECK(subscriber.drain().empty());

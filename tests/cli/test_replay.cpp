@@ -293,10 +293,10 @@ TEST_CASE("a replay that can't be made says why", "[postgres]") {
   Scene scene;
   scene.add({.symbol = "A"});
   const Names march{"--from", "2024-03-01", "--to", "2024-03-31"};
-  check_failure(scene.replay({}), 64, "replay needs --from and --to");
-  check_failure(scene.replay({"--from", "2024-03-01"}), 64, "replay needs --from and --to");
+  check_failure(scene.replay({}), 64, "replay requires --from and --to");
+  check_failure(scene.replay({"--from", "2024-03-01"}), 64, "replay requires --from and --to");
   check_failure(scene.replay({"--from", "2024-03-02", "--to", "2024-03-01"}), 64,
-                "--from lies after --to");
+                "--from is after --to");
   check_failure(scene.replay({"--from", "2024-02-30", "--to", "2024-03-01"}), 64, "--from must be");
   check_failure(scene.replay(with(march, {"--format", "xml"})), 64, "--format must be");
   check_failure(scene.replay(with(march, {"--against", "/nowhere.toml"})), 78, "/nowhere.toml");

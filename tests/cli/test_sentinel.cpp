@@ -73,7 +73,7 @@ TEST_CASE("a Sentinel in the place of Redis is told with the URL to write") {
       const Environment there{
           {"REDIS_URL", fmt::format("redis://{}127.0.0.1:{}/0", login, sentinel.port())}};
       const std::string remedy = fmt::format(
-          "it is a Sentinel; to connect to the primary that it watches, write "
+          "it is a Sentinel. To connect to the primary that it watches, write "
           "redis+sentinel://127.0.0.1:{}/ and the name of its master",
           sentinel.port());
       check_failure(run_task(fixture, {"sync"}, there), 6, remedy);

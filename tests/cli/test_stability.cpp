@@ -111,12 +111,12 @@ TEST_CASE("without [stability] nobody waits, and nothing of it is shown") {
 TEST_CASE("nights above 1 need the own tables, band and buffer do not") {
   Scene scene(stable, false);
   for (const char* const command : {"sync", "dry-run", "market-cap"}) {
-    check_failure(scene.night("2024-06-25", {command}), 1, "run 'tickstock-cache init'");
+    check_failure(scene.night("2024-06-25", {command}), 1, "Run 'tickstock-cache init'");
   }
   CHECK(scene.fixture.universes().empty());
   const ProcessResult check = scene.fixture.run({"check", "--config", scene.path()});
   CHECK(check.status == 1);
-  CHECK_THAT(check.out, contains("cache_sync_waiting does not exist; run 'tickstock-cache init'"));
+  CHECK_THAT(check.out, contains("cache_sync_waiting does not exist. Run 'tickstock-cache init'."));
   scene.declare("[stability]\nband = 10\nbuffer = 10\n");
   scene.sync("2024-06-25");
   scene.cap("9e9");

@@ -103,7 +103,7 @@ class Impatient {
     wait_until("the dry run to begin anew", [&] {
       const Names notes = lines_of(run->err());
       return std::count_if(notes.begin(), notes.end(), [](const std::string& note) {
-               return note.ends_with("(SQLSTATE 40001); beginning anew");
+               return note.ends_with("(SQLSTATE 40001), starting over");
              }) == number - 1;
     });
     wait_for("wait_event_type = 'Lock'");
@@ -179,7 +179,7 @@ TEST_CASE("the check of a replica finds nothing amiss but that it only reads") {
   Names amiss = lines_of(result.out);
   std::erase_if(amiss, [](const std::string& line) { return line.starts_with("ok "); });
   REQUIRE(amiss.size() == 1);
-  CHECK_THAT(amiss[0], contains("only reads (a standby); connect to the primary"));
+  CHECK_THAT(amiss[0], contains("is a standby, which is read-only. Connect to the primary"));
 }
 
 TEST_CASE("whatever writes ends with 5 on a replica, and the primary knows nothing of it") {
@@ -199,7 +199,8 @@ TEST_CASE("whatever writes ends with 5 on a replica, and the primary knows nothi
     return rows;
   };
   const Names before = everything();
-  const std::string words = "this PostgreSQL server only reads (a standby); connect to the primary";
+  const std::string words =
+      "this PostgreSQL server is a standby, which is read-only. Connect to the primary";
   for (const std::string task : {"sync", "market-cap", "ipo", "delisted"}) {
     check_failure(run_task(scene.fixture, {task}, scene.there()), 5, words);
   }
@@ -258,7 +259,7 @@ TEST_CASE("a dry run that clean-ups always end gives up with 5, and says what he
   }
   meeting.clean_up();
   check_failure(meeting.run->wait(), 5,
-                "given up after 6 attempts, set hot_standby_feedback on this standby");
+                "given up after 6 attempts. Set hot_standby_feedback on this standby");
 }
 
 TEST_CASE("a dry run whose connection the replay of a clean-up ends gives up with 5") {

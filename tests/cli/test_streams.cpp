@@ -73,16 +73,18 @@ TEST_CASE("warnings and steps go to standard error, the result alone to standard
   fixture.add_symbol({.symbol = "ODD", .market_cap = "NaN"});
   const ProcessResult text = run_task(fixture, {"sync", "--run-id", "night"});
   CHECK(text.status == 0);
-  CHECK(lines_of(text.err) ==
-        Names{"tickstock-cache: step 1/5: Reading symbols and universes",
-              "tickstock-cache: step 2/5: Market cap recalculation",
-              "tickstock-cache: step 3/5: IPO assignment",
-              "tickstock-cache: step 4/5: Delisted cleanup",
-              "tickstock-cache: step 5/5: Publishing events",
-              "tickstock-cache: warning: the tables cache_sync_* do not exist: no history is kept, "
-              "and events that Redis doesn't take are lost; run 'tickstock-cache init'",
-              "tickstock-cache: warning: 1 symbol has a market cap that is not a finite number; it "
-              "is not eligible"});
+  CHECK(
+      lines_of(text.err) ==
+      Names{
+          "tickstock-cache: step 1/5: Reading symbols and universes",
+          "tickstock-cache: step 2/5: Market cap recalculation",
+          "tickstock-cache: step 3/5: IPO assignment",
+          "tickstock-cache: step 4/5: Delisted cleanup",
+          "tickstock-cache: step 5/5: Publishing events",
+          "tickstock-cache: warning: the tables cache_sync_* do not exist: no history is kept, "
+          "and events that Redis doesn't take are lost. Run 'tickstock-cache init'.",
+          "tickstock-cache: warning: 1 symbol has a market cap that is not a finite number, so it "
+          "is not eligible"});
   CHECK_THAT(text.out, !contains("warning") && !contains("step "));
 
   const ProcessResult json = run_task(fixture, {"sync", "--format", "json"});

@@ -1,4 +1,4 @@
-// Exit status 3: a task fails by an error of one of its entries and is rolled back alone.
+// Exit status 3: a task fails by an error of one of its entries and is rolled back on its own.
 
 #include "cli/scene.hpp"
 
@@ -22,7 +22,7 @@ struct Broken {
 
 }  // namespace
 
-TEST_CASE("a task that fails is rolled back alone, without a trace in journal and outbox") {
+TEST_CASE("a task that fails is rolled back on its own, without a trace in journal and outbox") {
   // The last universe of the first task: eight others are written before it.
   Broken broken("top_2000");
   const ProcessResult result = run_task(broken.fixture, {"sync", "--run-id", "night"});
@@ -34,7 +34,7 @@ TEST_CASE("a task that fails is rolled back alone, without a trace in journal an
                                          "ORDER BY id") ==
         Names{"ipo_assignment recent_ipos", "delisted_cleanup tech"});
   CHECK(announced_universes(broken.subscriber.drain()) == Names{"recent_ipos", "tech"});
-  CHECK_THAT(result.out, contains("market_cap_recalculation: failed, rolled back alone"));
+  CHECK_THAT(result.out, contains("market_cap_recalculation: failed, rolled back on its own"));
 }
 
 TEST_CASE("the document, the record and the events of such a run tell of the failed task") {

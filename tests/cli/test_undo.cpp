@@ -104,8 +104,10 @@ TEST_CASE("an undo is foretold, done, announced and recorded as a run") {
 TEST_CASE("an undo is undone, and the next run repeats what was undone") {
   Undo scene;
   scene.undo("second", {"--run-id", "back"});
-  CHECK(scene.undo("back", {"--run-id", "forth"}).at("warnings").strings() ==
-        Names{"the next run brings the universes in line with the data, whatever is put back now"});
+  CHECK(
+      scene.undo("back", {"--run-id", "forth"}).at("warnings").strings() ==
+      Names{
+          "the next run brings the universes back in line with the data and overrides this undo"});
   CHECK(scene.contents() == scene.after);
   scene.undo("forth");
   CHECK(scene.contents() == scene.before);
@@ -208,9 +210,9 @@ TEST_CASE("only a run that changed something can be undone") {
   scene.fixture.database().execute("UPDATE symbols SET market_cap = 0");
   REQUIRE(run_task(scene.fixture, {"sync", "--run-id", "refused"}).status == 4);
   check_failure(scene.fixture.run({"undo", "refused"}), 1,
-                "run refused is refused and changed nothing; there is nothing to undo");
+                "run refused is refused and changed nothing, so there is nothing to undo");
   Fixture bare;
-  check_failure(bare.run({"undo", "x"}), 1, "run 'tickstock-cache init'");
+  check_failure(bare.run({"undo", "x"}), 1, "Run 'tickstock-cache init'");
 }
 
 TEST_CASE("who waited waits again, and an undo of that is undone too") {

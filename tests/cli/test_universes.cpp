@@ -109,7 +109,7 @@ TEST_CASE("universes needs no more than to read four columns of the entries") {
   fixture.database().execute("DROP TABLE symbols, ohlcv_daily");
   const std::string role = make_role(fixture);
   check_failure(fixture.run({"universes"}, as_role(fixture, role)), 1,
-                "run as its owner: GRANT SELECT ON public.cache_entries TO " + role);
+                "Run 'GRANT SELECT ON public.cache_entries TO " + role);
   fixture.database().execute(
       "GRANT SELECT (universe, content, cache_type, updated_at) ON cache_entries TO " + role);
   CHECK(listed(fixture.run(as_json, as_role(fixture, role))).size() == 1);
@@ -164,13 +164,13 @@ TEST_CASE("members of a day are what the run left, and members says where nobody
   CHECK(on("late", "2024-12-31").out == "symbol,rank,cap\nMID,,\n");
   CHECK_THAT(fixture.run({"members", "mega_cap"}).out, contains("HAND"));
   check_failure(on("mega_cap", "2024-06-09"), 1,
-                "the journal does not reach back to 2024-06-09; it begins with 2024-06-10");
+                "the journal does not reach back to 2024-06-09: it begins with 2024-06-10");
   check_failure(on("recent_ipos", "2024-06-10"), 1,
-                "universe 'recent_ipos' did not exist on 2024-06-10; the journal begins with");
+                "universe 'recent_ipos' did not exist on 2024-06-10 (the journal begins with");
   check_failure(on("late", "2024-06-10"), 1,
                 "universe 'late' is not known to have existed on 2024-06-10");
-  check_failure(on("mega_cup", market_day), 1, "did you mean 'mega_cap'?");
-  check_failure(fixture.run({"members", "mega_cup"}), 1, "did you mean 'mega_cap'?");
+  check_failure(on("mega_cup", market_day), 1, "Did you mean 'mega_cap'?");
+  check_failure(fixture.run({"members", "mega_cup"}), 1, "Did you mean 'mega_cap'?");
 }
 
 TEST_CASE("a failure of universes is a document, too") {

@@ -109,10 +109,10 @@ TEST_CASE("a program that meets tables of version 1 names the command to run") {
   Old scene;
   for (const std::string command : {"sync", "market-cap"}) {
     check_fails(scene.fixture, {command}, 1,
-                "belongs to an older version of this program; run 'tickstock-cache init'");
+                "belongs to an older version of this program. Run 'tickstock-cache init'");
   }
   for (const std::string command : {"status", "history", "deliver"}) {
-    check_failure(scene.fixture.run({command}), 1, "run 'tickstock-cache init'");
+    check_failure(scene.fixture.run({command}), 1, "Run 'tickstock-cache init'");
   }
   CHECK(run_task(scene.fixture, {"dry-run"}).status == 0);
 }
@@ -124,7 +124,7 @@ TEST_CASE("init upgrades version 1 in place, and nothing is lost") {
   CHECK(init.err.empty());
   CHECK(lines_of(init.out) == upgraded);
   CHECK(scene.rows() == before);
-  CHECK(scene.fixture.run({"init"}).out == "nothing to create: all tables are there\n");
+  CHECK(scene.fixture.run({"init"}).out == "nothing to create: all tables exist\n");
   Fixture fresh;
   REQUIRE(fresh.run({"init"}).status == 0);
   CHECK(shape(scene.fixture) == shape(fresh));
@@ -155,7 +155,7 @@ TEST_CASE("init upgrades version 2, which knew nobody who waits") {
       "COMMENT ON TABLE cache_sync_changes IS 'tickstock-cache schema 2';"
       "COMMENT ON TABLE cache_sync_outbox IS 'tickstock-cache schema 2'");
   check_fails(fixture, {"sync"}, 1,
-              "belongs to an older version of this program; run 'tickstock-cache init'");
+              "belongs to an older version of this program. Run 'tickstock-cache init'");
   CHECK(lines_of(fixture.run({"init"}).out) == upgraded);
   CHECK(shape(fixture) == shape(fresh));
   CHECK(run_task(fixture, {"sync"}).status == 0);
@@ -213,7 +213,7 @@ TEST_CASE("the printed SQL upgrades version 1 too, any number of times") {
   const std::string sql = scene.fixture.run({"init", "--print-sql"}).out;
   for (int i = 0; i < 3; ++i) scene.fixture.database().execute(sql);
   CHECK(scene.rows() == before);
-  CHECK(scene.fixture.run({"init"}).out == "nothing to create: all tables are there\n");
+  CHECK(scene.fixture.run({"init"}).out == "nothing to create: all tables exist\n");
   Fixture fresh;
   fresh.database().execute(sql);
   CHECK(shape(scene.fixture) == shape(fresh));

@@ -125,8 +125,8 @@ TEST_CASE("an unknown service and a certificate file that is not there are 78, n
   const Certificates own;
   const std::string cert = own.file("good.crt");
   const std::string key = own.file("private.key");
-  scene.refuses(tls, 78, "[redis] cert_file is set without key_file; set both", shows(cert, ""));
-  scene.refuses({}, 78, "[redis] key_file is set without cert_file; set both", shows("", key));
+  scene.refuses(tls, 78, "[redis] cert_file is set without key_file. Set both.", shows(cert, ""));
+  scene.refuses({}, 78, "[redis] key_file is set without cert_file. Set both.", shows("", key));
   scene.refuses(tls, 78, "/no/such.crt", shows("/no/such.crt", key));
   scene.refuses(tls, 78, "/no/such.key", shows(cert, "/no/such.key"));
   scene.refuses(tls, 78, "chmod 600 " + own.file("good.key"), shows(cert, own.file("good.key")));

@@ -182,12 +182,12 @@ TEST_CASE(
         299);
 }
 
-TEST_CASE("a server that doesn't tell its role gets a warning, a replica is refused") {
+TEST_CASE("a server that does not report its role gets a warning, a replica is refused") {
   Redis shy({.settings = {"user job on >CANARY resetchannels &tickstock:* -@all +publish +auth"}});
   Publisher publisher(
       parse_redis_url("redis://job:CANARY@127.0.0.1:" + std::to_string(shy.port())));
   publish(publisher, "told");
-  CHECK_THAT(publisher.warning(), contains("does not tell its role"));
+  CHECK_THAT(publisher.warning(), contains("does not report its role"));
 
   Redis replica({.settings = {"replicaof 127.0.0.1 1"}});
   CHECK_THAT(failure_of(replica.url()), contains("it is a replica"));
@@ -273,8 +273,8 @@ TEST_CASE("a server that asks for a certificate gets it, and is named where ther
     publish(tls.url("localhost"), "shown", ca, tls.ca("good"), tls.key("good"));
     CHECK(received(subscriber) == std::vector<std::string>{"shown"});
     CHECK_THAT(failure_of(tls.url("localhost"), ca),
-               contains("it asks for a client certificate (") &&
-                   contains("name one and its key as cert_file and key_file in [redis]"));
+               contains("it requires a client certificate (") &&
+                   contains("Name one and its key as cert_file and key_file in [redis]"));
     CHECK_THAT(failure_of(tls.url("localhost"), ca, tls.ca("other"), tls.key("other")),
                contains("unknown ca"));
   }

@@ -65,7 +65,7 @@ TEST_CASE("fault 10: COMMIT never arrives") {
   Spoilt spoilt(Mode::drop_before);
   const ProcessResult result = spoilt.sync();
   spoilt.night.check(result, 5, Entries::same, Sent::none,
-                     "the connection was lost before COMMIT; the transaction was rolled back");
+                     "the connection was lost before COMMIT, and the transaction was rolled back");
   CHECK(spoilt.record() == "failed");
   spoilt.night.heal();
 }
@@ -74,7 +74,7 @@ TEST_CASE("fault 11: COMMIT is done, and its answer lost") {
   Spoilt spoilt(Mode::drop_after);
   const ProcessResult result = spoilt.sync();
   spoilt.night.check(result, 0, Entries::fresh, Sent::all,
-                     "the connection was lost during COMMIT; asking for the outcome");
+                     "the connection was lost during COMMIT, asking for the outcome");
   CHECK(spoilt.record() == "completed");
   spoilt.night.heal();
 }
@@ -160,7 +160,7 @@ TEST_CASE("fault 16: another transaction is in the way at COMMIT, once and alway
   at_commit(night.fixture, "cache_entries",
             "IF nextval('public.attempts') = 1 THEN RAISE EXCEPTION 'once' USING ERRCODE = "
             "'40001'; END IF;");
-  night.check(night.sync(), 0, Entries::fresh, Sent::all, "(SQLSTATE 40001); beginning anew");
+  night.check(night.sync(), 0, Entries::fresh, Sent::all, "(SQLSTATE 40001), starting over");
 
   Night other;
   at_commit(other.fixture, "cache_entries", "RAISE EXCEPTION 'always' USING ERRCODE = '40001';");

@@ -154,13 +154,13 @@ TEST_CASE("fault 5: the environment of libpq has a gap, or a URL in the wrong pl
     return Environment{{"DATABASE_URL", std::nullopt}, {name, value}};
   };
   night.check(night.sync({}, with_variable("PGHOST", ",localhost")), 78, Entries::same, Sent::none,
-              "name each of them");
+              "Name each of them.");
   night.check(night.sync({}, with_variable("PGDATABASE", "postgresql://job:CANARY@db/market")), 78,
-              Entries::same, Sent::none, "give the name alone");
+              Entries::same, Sent::none, "Give only the name.");
   night.check(night.sync({}, at("postgresql://job@a,b/x?port=1,2,3")), 78, Entries::same,
               Sent::none, "3 ports for 2 hosts");
   night.check(night.sync({"--database-url", "host=db dbname=postgresql://job:CANARY@db/x"}), 64,
-              Entries::same, Sent::none, "its name of the database is a URL or conninfo itself");
+              Entries::same, Sent::none, "its database name is a URL or conninfo itself");
   night.heal();
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("fault 6: the server is a standby, or only reads") {
   const Postgres standby(primary, guarded());
   const std::string name = night.database().name();
   const std::string there = job_at(fmt::format("127.0.0.1:{}", standby.port()), name);
-  const std::string words = "this PostgreSQL server only reads (a standby)";
+  const std::string words = "this PostgreSQL server is a standby";
   night.check(night.sync({}, at(there)), 5, Entries::same, Sent::none, words);
   night.check(night.sync({}, at(there + "?target_session_attrs=read-write")), 5, Entries::same,
               Sent::none, "read-only");
@@ -203,6 +203,6 @@ TEST_CASE("fault 7: of several hosts only the second is the primary") {
              night.database().name() + "?target_session_attrs=prefer-standby");
   const ProcessResult check = night.run({"check"}, at(reader));
   CHECK(check.status == 5);
-  CHECK_THAT(check.out, contains("(a standby)"));
+  CHECK_THAT(check.out, contains("is a standby"));
   night.heal();
 }

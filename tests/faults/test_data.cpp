@@ -116,14 +116,16 @@ TEST_CASE("fault 45: contents that are equal in value are not written") {
 TEST_CASE("fault 46: a database in another encoding is refused at the start") {
   for (const std::string encoding : {"LATIN1", "SQL_ASCII"}) {
     const ProcessResult result = sync_encoded_as(encoding);
-    check_failure(result, 1, "the database is encoded in " + encoding + "; it must be UTF8");
+    check_failure(result, 1,
+                  "the database is encoded in " + encoding +
+                      ", not in UTF8. Use a database with the encoding UTF8.");
   }
 }
 
 TEST_CASE(
     "fault 47: bytes that are no UTF-8 (a database in UTF8 can't hold them, others are "
     "refused; so from the command line and the configuration)") {
-  check_failure(sync_encoded_as("SQL_ASCII"), 1, "it must be UTF8");
+  check_failure(sync_encoded_as("SQL_ASCII"), 1, "SQL_ASCII, not in UTF8");
   Night night;
   night.check(night.sync({"--run-id", "n\xff\xfe"}), 64, Entries::same, Sent::none, "--run-id");
   night.check(night.sync({"--timezone", "Zone\xff"}), 64, Entries::same, Sent::none, "time zone");
@@ -139,7 +141,7 @@ TEST_CASE("fault 48: a table, a column or a privilege has gone") {
       {"ALTER TABLE symbols RENAME market_cap TO cap",
        "ALTER TABLE symbols RENAME cap TO market_cap", "no column market_cap"},
       {"ALTER TABLE cache_entries RENAME TO entries", "ALTER TABLE entries RENAME TO cache_entries",
-       "public.cache_entries does not exist; run 'tickstock-cache init'"},
+       "public.cache_entries does not exist. Run 'tickstock-cache init', or name"},
       {"REVOKE ALL ON symbols FROM job", "GRANT SELECT ON symbols TO job",
        "GRANT SELECT ON public.symbols TO job"},
       {"REVOKE ALL (market_cap) ON symbols FROM job; REVOKE ALL ON symbols FROM job",

@@ -90,7 +90,7 @@ TEST_CASE("fault 9: the server's process hangs") {
   ::kill(backend, SIGCONT);
   holder.reset();
   night.check(result, 5, Entries::same, Sent::none,
-              "the time for the whole command is over; give it more with --timeout");
+              "the time for the whole command is over. Give it more with --timeout");
   night.heal();
 }
 
@@ -222,7 +222,7 @@ TEST_CASE("fault 22: another program changes a row in the middle of a run") {
   night.wait_until_held();
   other->execute("COMMIT");
   const ProcessResult result = night.finish(*process);
-  night.check(result, 0, Entries::fresh, Sent::all, "(SQLSTATE 40001); beginning anew");
+  night.check(result, 0, Entries::fresh, Sent::all, "(SQLSTATE 40001), starting over");
   CHECK(night.database().value("SELECT count(*) FROM cache_sync_changes") == "11");
   night.heal();
 }

@@ -35,7 +35,7 @@ void list_many(Night& night, int count) {
       {std::to_string(count)});
 }
 
-const std::string pending = "events of this run are pending; run 'tickstock-cache deliver' later";
+const std::string pending = "events of this run are pending: ";
 
 std::string repeated(const std::string& text, int times) {
   std::string all;
@@ -84,7 +84,7 @@ TEST_CASE("fault 34: the login to Redis is wrong or missing") {
   OwnRedis own({"user job on >CANARY-job ~* &* +@all"});
   Night& night = own.night;
   night.check(night.sync({}, redis_at(own.user_url("job:CANARY-wrong"))), 6, Entries::fresh,
-              Sent::none, "the login is refused (WRONGPASS); check user and password");
+              Sent::none, "the login is refused (WRONGPASS). Check user and password");
   night.check(night.sync({}, redis_at(own.redis.url())), 6, Entries::fresh, Sent::none, "NOAUTH");
   night.heal();
 }

@@ -60,7 +60,7 @@ TEST_CASE("fault 58: a key of another type has the name of the stream") {
   scene.check_refused(scene.sync(), "the stream " + key + " is refused: WRONGTYPE");
   const ProcessResult check = scene.check();
   CHECK(check.status == 6);
-  CHECK_THAT(check.out, contains("WRONGTYPE") && contains("name another key in [events] stream"));
+  CHECK_THAT(check.out, contains("WRONGTYPE") && contains("Name another key in [events] stream"));
   CHECK(guarded_redis().command({"GET", key}) == "5");
   guarded_redis().command({"DEL", key});
   scene.night.heal();
@@ -93,7 +93,7 @@ TEST_CASE("fault 60: the database was restored, so the stream is ahead of it") {
   const ProcessResult result = scene.sync();
   CHECK(result.status == 6);
   CHECK_THAT(result.err, contains("the database was restored") &&
-                             contains("run 'tickstock-cache deliver --renumber'"));
+                             contains("Run 'tickstock-cache deliver --renumber'"));
   CHECK(scene.night.streamed() == before);
   // The owner of the tables does it.
   const std::string database = scene.night.database().url();

@@ -122,5 +122,5 @@ TEST_CASE("every member that came or went has a reason of its own") {
   CHECK(removed("large_cap", "HALTED") == "no longer active");
   CHECK(removed("large_cap", "CAPLESS") == "no market cap");
   CHECK(removed("large_cap", "STRANGER") == "not in the symbols table");
-  CHECK(MemberReasons::moved({0, 6, 4}) == "place 5, was 7");
+  CHECK(MemberReasons::moved({0, 6, 4}) == "rank 5, was 7");
 }

@@ -122,7 +122,7 @@ timezon = "UTC"
 )");
   const Config config = read_config_file(wrong.path());
   REQUIRE(config.problem);
-  CHECK_THAT(config.problem->what(), contains("did you mean"));
+  CHECK_THAT(config.problem->what(), contains("Did you mean"));
   CHECK(config.given.size() == 2);
   const File open("[log]\nformat = 'json'\n[redis]\nurl = 'redis://:CANARY@cache'\n", 0644);
   const Config readable = read_config_file(open.path());
@@ -135,14 +135,14 @@ timezon = "UTC"
 TEST_CASE("what is wrong in a file is named by line or key") {
   CHECK_THAT(refusal("[run]\ntimezone = \n"), contains("line 2"));
   CHECK_THAT(refusal("[run]\ntimezon = \"UTC\"\n"),
-             contains("line 2: there is no setting [run] timezon; did you mean [run] timezone?"));
-  CHECK_THAT(refusal("[events]\ntimezone = \"UTC\"\n"), contains("did you mean [run] timezone?"));
+             contains("line 2: there is no setting [run] timezon. Did you mean [run] timezone?"));
+  CHECK_THAT(refusal("[events]\ntimezone = \"UTC\"\n"), contains("Did you mean [run] timezone?"));
   CHECK_THAT(refusal("[gaurds]\nmax_data_age_day = 2\n"),
-             contains("did you mean [guards] max_data_age_days?"));
+             contains("Did you mean [guards] max_data_age_days?"));
   CHECK_THAT(refusal("[run]\nqqqqqqqqqqqqq = 1\n"), contains("config --example"));
   CHECK_THAT(refusal("[runs]\na = 1\n"), contains("[runs] a"));
   CHECK_THAT(refusal("timezone = \"UTC\"\n"), contains("outside a section"));
-  CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("[run] timezone must be a text"));
+  CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("[run] timezone must be a string"));
   CHECK_THAT(refusal("[database]\nconnections = 3\n"),
              contains("[database] connections must be a whole number from 1 to 2"));
   CHECK_THAT(refusal("[ipo]\ndays = 0\n"), contains("[ipo] days must be a whole number from 1"));

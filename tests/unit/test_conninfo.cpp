@@ -40,16 +40,17 @@ TEST_CASE("what libpq would find wrong only while connecting is named with a rem
   struct Case {
     const char* conninfo;
     const char* part;
+    const char* hint = "";
   };
   for (const Case& each : std::vector<Case>{
            {"postgresql://h/d?sslmode=no-verify",
-            "its sslmode is none that libpq knows; use one of disable"},
-           {"postgresql://h/d?pgbouncer=true",
-            "parameter pgbouncer; remove it: transaction pooling"},
-           {"postgresql://h/d?schema=public",
-            "parameter schema; remove it, and name the schema in"},
-           {"postgresql://h/d?sslaccept=strict", "parameter sslaccept; use libpq's own"},
-           {"host=h connection_limit=5", "parameter connection_limit; remove it"},
+            "its sslmode is not one that libpq knows (disable, allow, prefer, require"},
+           {"postgresql://h/d?pgbouncer=true", "parameter pgbouncer",
+            "Remove it: transaction pooling"},
+           {"postgresql://h/d?schema=public", "parameter schema",
+            "Remove it, and name the schema in"},
+           {"postgresql://h/d?sslaccept=strict", "parameter sslaccept", "Use libpq's own"},
+           {"host=h connection_limit=5", "parameter connection_limit", "Remove it"},
            {"postgresql://h/d?target_session_attrs=master", "its target_session_attrs"},
            {"postgresql://h/d?channel_binding=yes", "its channel_binding"},
            {"postgresql://h/d?ssl_min_protocol_version=TLS1.2", "its ssl_min_protocol_version"},
@@ -59,7 +60,9 @@ TEST_CASE("what libpq would find wrong only while connecting is named with a rem
            {"host=h port=0", "its port is not a number from 1 to 65535"},
            {"host=h replication=database", "its replication"}}) {
     INFO(each.conninfo);
-    CHECK_THAT(conninfo_problem(each.conninfo), contains(each.part));
+    std::string hint;
+    CHECK_THAT(conninfo_problem(each.conninfo, &hint), contains(each.part));
+    CHECK_THAT(hint, contains(each.hint));
   }
   // Neither a login nor a word that only holds this one is a password parameter.
   for (const char* conninfo : {"postgresql://u:password@h/d?pgbouncer=true",
@@ -71,7 +74,7 @@ TEST_CASE("what libpq would find wrong only while connecting is named with a rem
   }
   for (const char* empty : {"postgresql://h/d?sslmode=", "host=h target_session_attrs=''"}) {
     INFO(empty);
-    CHECK_THAT(conninfo_problem(empty), contains("is none that libpq knows"));
+    CHECK_THAT(conninfo_problem(empty), contains("is not one that libpq knows"));
   }
   // What follows a password may be the rest of it.
   CHECK_THAT(conninfo_problem("postgresql://h/d?password=a&CANARY=x"), !contains("CANARY"));

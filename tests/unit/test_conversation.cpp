@@ -168,7 +168,7 @@ TEST_CASE("an answer that is complete and sound is taken, in whatever pieces it 
 
 TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a password") {
   CHECK_THAT(outcome("redis://:CANARY@redis.example", "-WRONGPASS not CANARY\r\n"),
-             contains("the login is refused (WRONGPASS); check user and password"));
+             contains("the login is refused (WRONGPASS). Check user and password"));
   CHECK_THAT(outcome("redis://redis.example/3", "-ERR DB index is out of range\r\n"),
              contains("database 3 is refused: ERR DB index is out of range"));
   CHECK_THAT(outcome_of("-NOAUTH Authentication required.\r\n"), contains("NOAUTH"));
@@ -233,12 +233,12 @@ TEST_CASE("what is taken behind a refused event does not count") {
   CHECK_FALSE(conversation.refusal());
 }
 
-TEST_CASE("a server that doesn't tell its role is only worth a warning") {
+TEST_CASE("a server that does not report its role is only worth a warning") {
   for (const char* answer : {"-NOPERM no\r\n", "-ERR unknown command\r\n"}) {
     INFO(answer);
     Conversation conversation(settings());
     conversation.receive(answer);
-    CHECK_THAT(conversation.warning(), contains("does not tell its role"));
+    CHECK_THAT(conversation.warning(), contains("does not report its role"));
   }
 }
 
@@ -274,7 +274,7 @@ TEST_CASE("a server that serves nobody says so, whatever it was asked first") {
 TEST_CASE("a refused login is told in Redis' words, without what they repeat of the password") {
   const std::string url = "redis://job:CANARY@redis.example";
   CHECK_THAT(outcome(url, "-ERR wrong number of arguments for 'auth' command\r\n"),
-             contains("wrong number of arguments") && contains("leave the user out of the URL"));
+             contains("wrong number of arguments") && contains("remove the user from the URL"));
   CHECK_THAT(outcome(url, "-ERR invalid password\r\n"), contains("ERR invalid password"));
   CHECK_THAT(
       outcome(url, "-ERR unknown command `AUTH`, with args beginning with: `job`, `CANARY`\r\n"),
@@ -307,10 +307,10 @@ TEST_CASE("what Redis would not say ends the conversation") {
   CHECK_THAT(outcome_of("HTTP/1.1 400 Bad Request\r\n"), contains("is not the Redis protocol"));
   for (const char* role : {"+master\r\n", ":1\r\n", "*0\r\n", "*-1\r\n", "*1\r\n:1\r\n"}) {
     INFO(role);
-    CHECK_THAT(outcome_of(role), contains("its answer to ROLE is not one of Redis"));
+    CHECK_THAT(outcome_of(role), contains("its answer to ROLE is not understood"));
   }
   CHECK_THAT(outcome_of(primary + "+OK\r\n"), contains("its answer to PUBLISH is not a number"));
-  CHECK_THAT(outcome_of(primary + ":0\r\n:0\r\n"), contains("it answers what was not asked"));
+  CHECK_THAT(outcome_of(primary + ":0\r\n:0\r\n"), contains("it sent an answer to no question"));
 }
 
 TEST_CASE("an answer that is nested too deeply is refused, and freed without deep recursion") {
@@ -338,7 +338,7 @@ TEST_CASE("an answer that is nested too deeply is refused, and freed without dee
 }
 
 TEST_CASE("an answer may nest as deeply as Redis nests its own") {
-  const std::string odd = "its answer to ROLE is not one of Redis";
+  const std::string odd = "its answer to ROLE is not understood";
   CHECK_THAT(outcome_of(repeated("*1\r\n", 7) + ":1\r\n"), contains(odd));
   CHECK_THAT(outcome_of(repeated("*1\r\n", 7) + "*0\r\n"), contains("not the Redis protocol"));
   CHECK_THAT(outcome_of(repeated("*1\r\n", 8) + ":1\r\n"), contains("not the Redis protocol"));
@@ -358,5 +358,5 @@ TEST_CASE("an answer that would take the memory is refused") {
   CHECK_THAT(outcome("redis://redis.example", complete, 16384), contains(refusal));
   CHECK_THAT(outcome("redis://redis.example", "$1000000\r\n" + std::string(1'000'000, 'x') + "\r\n",
                      16384),
-             contains("its answer to ROLE is not one of Redis"));
+             contains("its answer to ROLE is not understood"));
 }

@@ -111,12 +111,12 @@ TEST_CASE("a bad command line is refused in one line that names what is wrong") 
     std::string says;
   };
   const std::vector<Case> cases{
-      {{}, "a command is needed"},
-      {{"resync"}, "no such command"},
+      {{}, "a command is required"},
+      {{"resync"}, "unknown command"},
       {{"--force", "sync"}, "unknown option --force"},
       {{"sync", "--force"}, "unknown option --force"},
-      {{"sync", "extra"}, "an argument too many"},
-      {{"sync", "ipo"}, "an argument too many"},
+      {{"sync", "extra"}, "unexpected argument"},
+      {{"sync", "ipo"}, "unexpected argument"},
       {{"sync", "--as-of", "2026-02-30"}, "--as-of must be a day"},
       {{"sync", "--as-of", "tomorrow"}, "--as-of must be a day"},
       {{"sync", "--run-id", ""}, "--run-id needs a value"},
