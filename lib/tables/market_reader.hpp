@@ -15,43 +15,43 @@
 
 namespace tickstock::tables {
 
-/// What a plan is made of.
+/// The data that a plan is made from.
 struct Sources {
   Market market;  ///< ranked
   Entries entries;
 };
 
-/// How far reading has come.
+/// Progress of reading.
 struct Reading {
   std::uint64_t rows = 0;
-  std::uint64_t expected = 0;  ///< by the statistics; 0 where there are none
-  // Of what is read day by day:
-  std::optional<Day> day = {};  ///< the one that is being read
-  double part = 0;              ///< of the days, those that lie behind
+  std::uint64_t expected = 0;  ///< by the statistics; 0 if there are none
+  // When reading day by day:
+  std::optional<Day> day = {};  ///< the day being read
+  double part = 0;              ///< fraction of the days already read
 };
 
-/// What is to be read.
+/// What to read.
 struct SourceOptions {
   Day as_of;
-  /// A market cap is the latest close of the as-of day and so many days before it times the shares
-  /// outstanding, and the column's only where that is no finite number above zero; prices are not
-  /// asked where this is not given.
+  /// Nothing to use the market cap column alone. Otherwise a market cap is shares outstanding times
+  /// the latest close from the as-of day or this many days before it; the column is used only if
+  /// that is not a finite number above zero.
   std::optional<int> price_days = {};
-  /// The columns of labels to read of the symbols.
+  /// The label columns to read from the symbols table.
   std::vector<std::string> columns = {};
 };
 
-/// The settings of a transaction by which read_sources() knows which entries are wanted: those of
-/// the universes of a policy, what families may have made, and those of the cleaned types.
+/// Returns the transaction settings that tell read_sources() which entries to read: those of the
+/// policy's universes, those that families may have created, and those of the cleaned types.
 std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Policy& policy);
 
-/// The same for exactly these entries.
+/// Returns the same for exactly these entries.
 std::vector<std::pair<std::string_view, std::string>> wanted_entries(
     const std::vector<std::string>& universes);
 
-/// Reads the symbols table and the wanted entries, as rows arrive; both tables at once where a
-/// companion can join. The transaction's zone tells which day a timestamptz shows. \throws Error
-/// (failed) for two rows of a symbol, or one without a name.
+/// Reads the symbols table and the wanted entries as rows arrive; both tables at once if a
+/// companion can join. The transaction's time zone determines the day of a timestamptz. \throws
+/// Error (failed) for two rows with the same symbol, or a row without one.
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
                      const Catalog& catalog, const SourceOptions& options, Reading& reading);
 
@@ -59,40 +59,40 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
 Market read_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
                    const SourceOptions& options, Reading& reading);
 
-/// One price of the past, as what it makes of a symbol.
+/// One past price, as the market cap it gives a symbol.
 struct PastPrice {
   std::string_view symbol;
   Day day;
-  double market_cap;  ///< US dollars; NaN where no shares outstanding are known
+  double market_cap;  ///< US dollars; NaN if shares outstanding are unknown
 };
 
-/// Reads the prices from one day to another in the order of their days, as they arrive, and hands
-/// them over one by one. Of two prices of one symbol and day the later one comes last.
+/// Reads the prices from `first` to `last` in order of day, as they arrive, and passes them to
+/// `take` one by one. If a symbol has two prices on one day, the later one comes last.
 void read_prices(Transaction& transaction, const TableNames& names, const Catalog& catalog,
                  Day first, Day last, const std::function<void(const PastPrice&)>& take);
 
-/// Asks for name and sector of some symbols, one at least, and does not wait for the answer. Until
-/// it is taken, nothing else may be asked of the transaction. \return what was asked. \throws
+/// Requests names and sectors of some symbols, at least one, without waiting for the answer. Call
+/// take_companies() before asking anything else of the transaction. \return what was asked. \throws
 /// Error.
 Statement ask_companies(Transaction& transaction, const TableNames& names, const Market& market,
                         const std::vector<SymbolId>& symbols);
 
-/// Waits for the answer and puts it into the market. \throws Error.
+/// Waits for the answer and stores it in the market. \throws Error.
 void take_companies(Transaction& transaction, const Statement& asked, Market& market);
 
-/// Whether the prices table has a row in the `days` that end with the as-of day. Asked symbol by
-/// symbol through the key of that table, until the first hit.
+/// Returns a query for whether the prices table has a row in the last `days` days up to the as-of
+/// day. It looks up symbol by symbol through the table's key, until the first hit.
 Statement ask_recent_prices(const TableNames& names, Day as_of, int days);
 
-/// The columns of days, as `listing_date of public.symbols`, that hold nothing but midnights of UTC
-/// and show the day before in the transaction's zone: whoever wrote them meant a day. Only those of
-/// type timestamptz are looked at.
+/// Returns the day columns, such as `listing_date of public.symbols`, that hold only midnights in
+/// UTC and so show the previous day in the transaction's time zone: whoever wrote them meant a day.
+/// Only timestamptz columns are checked.
 std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
                                           bool with_prices);
 
-/// Asks for the newest day of prices of the largest symbols, each.
+/// Returns queries for the newest price day of each of the largest symbols.
 std::vector<Statement> ask_newest_prices(const TableNames& names, const Market& market);
-/// Returns the newest day in the answers; nothing where these symbols have no price.
+/// Returns the newest day in the answers; nothing if these symbols have no price.
 std::optional<Day> newest_price_day(std::span<const Result> answers);
 
 }  // namespace tickstock::tables

@@ -14,56 +14,57 @@
 
 namespace tickstock::tables {
 
-// The outbox holds the events of runs: until they are published, and then as a log for readers with
-// a cursor. Its ids ascend in the order of commit.
+// The outbox stores the events of runs: until they are published, and afterwards as a log for
+// readers with a cursor. Its ids ascend in commit order.
 
-/// Stores events behind those that are there, in their order. The first statement takes an advisory
-/// lock, held to the end of the transaction, so that no later id is committed before an earlier
+/// Returns the statements that append events to the outbox, in order. The first takes an advisory
+/// lock and holds it to the end of the transaction, so that no later id commits before an earlier
 /// one.
 std::vector<Statement> store_events(const Database& database, const std::string& run_id,
                                     const std::string& created_at,
                                     const std::vector<Message>& messages);
 
-/// What one batch came to.
+/// The result of publish_batch().
 struct BatchOutcome {
-  bool locked = false;  ///< another publisher was at work; nothing was read
+  bool locked = false;  ///< another publisher holds the lock; nothing was read
   std::size_t read = 0;
   std::size_t sent = 0;
-  bool more = false;  ///< behind what was read
+  bool more = false;  ///< the outbox holds more events after these
 };
 
-/// Hands over events, and returns how many received each of those that were sent, which are the
-/// first ones. Who is missing earlier ones may ask for them.
+/// Sends events and returns, for each one that was sent, how many clients received it. Those sent
+/// are always the first ones. Subscribers that missed earlier events may ask for them.
 using Send =
     std::function<std::vector<std::int64_t>(const std::vector<Message>&, const PublishedBetween&)>;
 
 /// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
-/// read, hand over to `send`, which may take `time`, mark what was sent, COMMIT. Who received the
-/// end of a run is written into its record. \throws Error.
+/// reads it, passes it to `send`, which may take up to `time`, marks what was sent, and commits.
+/// Records in a run how many received its final event. \throws Error.
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
                            std::chrono::milliseconds time, const Send& send);
 
-/// Says of each of these events whether it stands in the stream.
+/// Returns for each of these events whether the stream contains it.
 using Holds = std::function<std::vector<bool>(const std::vector<Message>&)>;
 
-/// Makes room for a stream that is at `last`, ahead of the outbox since a backup was restored:
-/// gives pending events ids behind it and behind all others, in their order, where one of them up
-/// to `last` does not stand in the stream; those that do keep theirs. What is stored from then on
-/// lies behind too. \return how many; nothing where another publisher is at work. \throws Error,
-/// (failed) where the role may not set the sequence.
+/// Renumbers pending events when the stream, at `last`, is ahead of the outbox because a backup was
+/// restored. If any pending event with an id up to `last` is missing from the stream, the missing
+/// ones get ids above `last` and above all others, in order; events that are in the stream keep
+/// theirs. Events stored later get higher ids too. \return how many it renumbered; nothing if
+/// another publisher is at work. \throws Error, of kind failed if the role may not set the
+/// sequence.
 std::optional<std::uint64_t> renumber_pending(Database& database,
                                               const std::string& application_name,
                                               std::int64_t last, const Holds& holds);
 
-/// Asks how many events are not published yet: all, or those of one run.
+/// Returns a query for the number of unpublished events, of all runs or of one.
 Statement asking_for_pending(const TableNames& names, const std::optional<std::string>& run_id);
 std::int64_t count_pending(Database& database, const std::optional<std::string>& run_id = {});
 
-/// What waits in the outbox.
+/// The state of the outbox.
 struct Backlog {
   std::int64_t events = 0;
-  double oldest_seconds = 0;  ///< age of the oldest by PostgreSQL's clock
-  std::int64_t last_id = 0;   ///< of all events that are stored, 0 where none is
+  double oldest_seconds = 0;  ///< age of the oldest event by PostgreSQL's clock
+  std::int64_t last_id = 0;   ///< of all stored events; 0 if there are none
 };
 
 Backlog read_backlog(Database& database);
@@ -75,7 +76,7 @@ struct StoredEvent : Message {
   std::string state;       ///< `published`, `pending` or `dropped`
 };
 
-/// Every event with an id above `after`, published or not, oldest first, at most `limit`.
+/// Reads events with an id above `after`, published or not, oldest first, at most `limit`.
 std::vector<StoredEvent> read_events(Database& database, std::int64_t after, std::int64_t limit);
 
 /// Events of one run that will never be published.
@@ -84,18 +85,17 @@ struct GivenUp {
   std::int64_t events;
 };
 
-/// Asks whether an event has been pending for more than `days` days; 0 stands for never.
+/// Returns a query for whether any event has been pending for more than `days` days; with 0, never.
 Statement ask_old_events(const TableNames& names, int days);
 
-/// Gives up every event that has been pending for more than `days` days by PostgreSQL's clock, in a
-/// READ COMMITTED transaction that holds the publish lock, and counts them in the records of their
-/// runs. \return them by run, oldest first; nothing where another publisher is at work. \throws
-/// Error.
+/// Gives up every event pending for more than `days` days by PostgreSQL's clock, and counts them in
+/// the records of their runs, in a READ COMMITTED transaction that holds the publish lock. \return
+/// the counts by run, oldest first; nothing if another publisher is at work. \throws Error.
 std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days);
 
-/// The same for exactly one event, a UUID. \return false where another publisher is at work.
-/// \throws Error (failed) when the event is not pending, with the reason.
+/// Gives up exactly one event, named by its UUID. \return false if another publisher is at work.
+/// \throws Error (failed) with the reason if the event is not pending.
 bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id);
 

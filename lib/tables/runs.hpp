@@ -13,20 +13,21 @@
 
 namespace tickstock::tables {
 
-/// Returns what opens the record of a run, ahead of the transaction that holds the run lock (see
-/// TransactionOptions): where the lock is free, every other record that is still `running` belongs
-/// to a run that died, and becomes `interrupted`.
+/// Returns the statements that open the record of a run. They go ahead of the transaction that
+/// holds the run lock (see TransactionOptions): if the lock is free, every other record that is
+/// still `running` belongs to a run that died, and becomes `interrupted`.
 std::vector<Statement> opening_run(const TableNames& names, const RunRecord& record,
                                    const std::string& program_version);
 
-/// Returns whether it is open, as the answers to these statements tell. \throws Error (usage) when
-/// the id has a record, naming its status, or events that outlived its record.
+/// Returns whether those statements opened the record, judging by their answers. \throws Error
+/// (usage) if the id already has a record, naming its status, or has events that outlived its
+/// record.
 bool is_opened(const Transaction& transaction, const TableNames& names, const std::string& run_id);
 
-/// Writes how a run ended.
+/// Returns the statement that records how a run ended.
 Statement finish_run(const TableNames& names, const RunRecord& record);
-/// The same of a run that failed; nothing where its record was never opened, or is that of another
-/// run with its id.
+/// Does the same for a failed run; changes nothing if its record was never opened, or if another
+/// run has a record with this id.
 Statement finish_failed_run(const TableNames& names, const RunRecord& record);
 
 /// The last run that committed.
@@ -37,66 +38,67 @@ struct Success {
 };
 std::optional<Success> last_success(Database& database);
 
-/// Whether the main transaction of a run committed, asked after its connection was lost: the run
-/// lock is awaited in one statement, so that the old backend has ended, and the record read in the
-/// next. \throws Error (unavailable) when it can't be told within `time`.
+/// Returns whether the main transaction of a run committed, after its connection was lost. Waits
+/// for the run lock in one statement, so that the old backend has ended, and reads the record in
+/// the next. \throws Error (unavailable) if there is no answer within `time`.
 bool has_committed(Database& database, const std::string& run_id, std::chrono::milliseconds time);
 
-/// Whether the record of a run says so; nothing is waited for. \throws Error.
+/// Returns whether the record of a run says that it committed, without waiting. \throws Error.
 bool is_recorded_as_committed(Database& database, const std::string& run_id);
 
-/// Whether the server only follows another one.
+/// Returns whether the server is a standby.
 bool is_standby(Database& database);
 
-/// Who holds a lock, in words: process id and what it calls itself; empty when it is free.
+/// Describes who holds the run lock: process id and application name. Empty if it is free.
 std::string run_lock_holder(Database& database);
 
-/// What a reader sees of a run.
+/// A run as readers see it.
 struct RunView {
   RunRecord record;  ///< `running` is shown as `interrupted` where no run holds the lock
   int step = 0;      ///< 1 to 5 while it runs, read from its application_name; 0 where unknown
   std::int64_t pending = 0;            ///< its events that are neither published nor dropped yet
   std::vector<std::string> universes;  ///< that it changed, in its order; only read_run tells them
   std::int64_t given_up = 0;           ///< its events that were never published, and won't be
-  std::vector<std::string> refusals;   ///< by guards, in words; only read_run tells them
+  std::vector<std::string> refusals;   ///< what guards said; only read_run fills it
 };
 
-/// The run of that id, or the one whose id alone begins so, or the last one. Nothing where there is
-/// none. \throws Error (failed) where more than one id begins so.
+/// Reads the run with that id, or the only run whose id starts with it, or without an id the last
+/// one. \return nothing if there is none. \throws Error (failed) if more than one id starts with
+/// it.
 std::optional<RunView> read_run(Database& database, const std::optional<std::string>& run_id);
 
-/// The same. \throws Error (failed) also where there is none.
+/// Does the same. \throws Error (failed) also if there is none.
 RunView require_run(Database& database, const std::optional<std::string>& run_id);
 
-/// Which part of the journal is asked for.
+/// The part of the journal to read.
 struct JournalPage {
-  std::optional<std::int64_t> days;  ///< what the last so many brought, by the server's clock
+  std::optional<std::int64_t> days;  ///< only the last so many, by the server's clock
   std::int64_t limit = 0;
   std::int64_t offset = 0;
 };
 
-/// A page of the runs, and what all of them came to.
+/// A page of the runs, and totals over all of them.
 struct History {
   JournalPage page;
   std::vector<RunView> runs = {};  ///< latest first
   std::int64_t total = 0;
   std::int64_t completed = 0;                   ///< with errors or without
-  std::int64_t running = 0;                     ///< the others failed
-  std::optional<double> average_duration = {};  ///< in seconds, of those that completed
+  std::int64_t running = 0;                     ///< the remaining ones failed
+  std::optional<double> average_duration = {};  ///< in seconds, of the completed ones
 };
 
 History read_history(Database& database, const JournalPage& page);
 
-/// Which changes of the journal are asked for: those of a universe, those in which a symbol came,
-/// went or moved, those of a run. Names are matched exactly.
+/// Selects changes of the journal: those of a universe, those in which a symbol was added, removed
+/// or moved, those of a run. Names must match exactly.
 struct ChangeFilter {
   std::optional<std::string> universe = {};
   std::optional<std::string> symbol = {};
   std::optional<std::string> run_id = {};
-  bool with_names = false;  ///< whether the members are named
+  bool with_names = false;  ///< whether to name the members
 };
 
-/// What a reader sees of one universe that a run changed.
+/// One changed universe of a run, as readers see it.
 struct ChangeView {
   std::string run_id;
   std::string as_of;
@@ -108,11 +110,11 @@ struct ChangeView {
   std::int64_t added = 0;
   std::int64_t removed = 0;
   std::int64_t moved = 0;
-  /// Of the symbol that was asked for: `added`, `removed` or `moved`, and why it came or went where
-  /// it has a reason of its own.
+  /// For the symbol asked about: `added`, `removed` or `moved`, and why, if it has a reason of its
+  /// own.
   std::string change;
   std::optional<std::string> why;
-  // Arrays in JSON, where the members are to be named: their names, and why each came or went.
+  // JSON arrays, if members are to be named: their names, and why each was added or removed.
   std::optional<std::string> added_symbols;
   std::optional<std::string> removed_symbols;
   std::optional<std::string> moved_symbols;
@@ -120,7 +122,7 @@ struct ChangeView {
   std::optional<std::string> removed_why;
 };
 
-/// Shows each column of a change, by the name that documents have for it.
+/// Calls `column` for each column of a change, with its name in documents.
 template <typename View, typename Visit>
 void each_column(View& change, const Visit& column) {
   column("run_id", change.run_id);
@@ -151,11 +153,11 @@ struct Changes {
 
 Changes read_changes(Database& database, const ChangeFilter& filter, const JournalPage& page);
 
-/// Every universe that has an entry or a change, and every symbol that has a row; what the role may
-/// not read is left out.
+/// Return every universe that has an entry or a change, and every symbol that has a row. Tables
+/// that the role may not read are skipped.
 std::vector<std::string> known_universes(Database& database);
 std::vector<std::string> known_symbols(Database& database);
-/// Whether the journal names a symbol anywhere.
+/// Returns whether the journal mentions a symbol anywhere.
 bool journal_names(Database& database, const std::string& symbol);
 
 }  // namespace tickstock::tables

@@ -9,18 +9,18 @@
 
 namespace tickstock::tables {
 
-/// What is needed to undo a run.
+/// What it takes to undo a run.
 struct UndoneRun {
-  std::vector<Undone> universes;  ///< in the order in which it changed them
-  std::vector<Waiting> waited;    ///< those who wait now where the run changed that
-  std::vector<Waiting> waiting;   ///< those who waited there before it
+  std::vector<Undone> universes;  ///< in the order the run changed them
+  std::vector<Waiting> waited;    ///< members who wait now, where the run changed that
+  std::vector<Waiting> waiting;   ///< members who waited there before the run
 };
 
 /// Reads it from the journal. \param waiting who waits now \param symbols gets the names of members
 UndoneRun read_undone(Transaction& transaction, const TableNames& names, const std::string& run_id,
                       const std::vector<Waiting>& waiting, SymbolTable& symbols);
 
-/// Puts back what a write of an undo restores.
+/// Returns the statement that restores what an undo writes to an entry.
 Statement restore_statement(const TableNames& names, const EntryWrite& write,
                             const std::string& written_at);
 
