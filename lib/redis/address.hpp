@@ -8,7 +8,8 @@
 
 namespace tickstock::redis {
 
-/// An error (redis) that a failover ends: the primary can't be reached, or is none right now.
+/// An error (redis) that a failover may resolve: the primary can't be reached, or is not a primary
+/// right now.
 class Outage : public Error {
  public:
   using Error::Error;
@@ -21,12 +22,12 @@ struct RedisSettings {
     std::string host;
     std::string port;
 
-    /// Returns `host:port`, an IPv6 address in brackets.
+    /// Returns `host:port`, with an IPv6 address in brackets.
     [[nodiscard]] std::string shown() const;
   };
 
   Transport transport = Transport::tcp;
-  /// Empty where Sentinels have not named the primary yet.
+  /// Empty until a Sentinel names the primary.
   std::string host = "127.0.0.1";
   std::string port = "6379";
   std::string path;  ///< of a Unix socket
@@ -35,15 +36,15 @@ struct RedisSettings {
   int database = 0;
   /// The Sentinels to ask for the primary, in order; none where the address is that of Redis.
   std::vector<Endpoint> sentinels;
-  /// The name under which Sentinels know the primary. Without Sentinels, `host` is one of them, to
-  /// be asked for it.
+  /// The name under which Sentinels know the primary. If it is set and there are no Sentinels,
+  /// `host` is a Sentinel to ask.
   std::string master;
-  /// Certificates to trust with rediss://; the system's where empty.
+  /// Certificates to trust with rediss://; empty for the system's.
   std::string ca_file;
-  /// The certificate to show with rediss://, and its key; none where empty.
+  /// The certificate to present with rediss://, and its key; empty for none.
   std::string cert_file;
   std::string key_file;
-  /// Refuses a server to which the connection would be weak, also one that another has named.
+  /// Refuses an insecure connection, also to a server that another one has named.
   bool require_tls = false;
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds publish_timeout{30'000};
@@ -54,7 +55,7 @@ struct RedisSettings {
   [[nodiscard]] std::string shown() const;
   /// Returns the same, with the address of the primary in parentheses once a Sentinel has named it.
   [[nodiscard]] std::string name() const;
-  /// Returns why somebody on the network could read along, or pose as the server; empty for a
+  /// Returns why someone on the network could eavesdrop, or impersonate the server; empty for a
   /// server on this machine, or with TLS.
   [[nodiscard]] std::string transport_weakness() const;
   /// Returns what to do about it.
@@ -74,8 +75,8 @@ constexpr const char* permissions_hint =
 /// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database]`, the same with
 /// `rediss+sentinel://`, or `unix://[[user]:password@]/path[?db=N]`. User, password and path may be
 /// percent-encoded. Nothing else may follow: parameters of other libraries can hold a password, and
-/// would be taken for a part of the address. \throws Error (config) with words that name the part,
-/// never repeat its value, and continue the name of where the URL stands.
+/// would be mistaken for part of the address. \throws Error (config) with a message that follows
+/// the name of the setting, names the bad part, and never repeats its value.
 RedisSettings parse_redis_url(const std::string& url);
 
 }  // namespace tickstock::redis

@@ -18,21 +18,21 @@
 
 namespace tickstock::redis {
 
-/// An answer of Redis.
+/// A reply from Redis.
 struct Reply {
   bool is_error = false;
-  std::string text;  ///< printable where it is an error; a number as its digits; empty for nil
+  std::string text;  ///< printable if it is an error; a number as its digits; empty for nil
   std::vector<Reply> elements;
 
-  /// Whether it is an error that begins with this word.
+  /// Returns whether it is an error that begins with this word.
   [[nodiscard]] bool refuses_with(std::string_view word) const {
     return is_error && text.starts_with(word);
   }
 };
 
-/// Turns commands into bytes to send, and matches the bytes that arrive with the commands they
-/// answer. It does no I/O itself. It begins with the login, the database and the server's role;
-/// with a Sentinel only with the question where the primary is.
+/// Turns commands into bytes to send, and matches arriving bytes with the commands they answer.
+/// Does no I/O itself. Begins with the login, the database and the server's role; with a Sentinel,
+/// only with the question where the primary is.
 class Conversation {
  public:
   explicit Conversation(RedisSettings settings);
@@ -43,30 +43,31 @@ class Conversation {
   void announce(const Message& message);
   /// Queues an event that must be accepted.
   void publish(const Message& message);
-  /// Queues a command whose answer take_replies() returns once it is here, if it matters.
+  /// Queues a command. take_replies() returns its answer once it has arrived, if it matters.
   void ask(const std::vector<std::string>& words, bool matters = true);
-  /// Returns the answers that ask() has brought since the last call, in the order of the questions.
+  /// Returns the answers to ask() that have arrived since the last call, in the order of the
+  /// questions.
   std::vector<Reply> take_replies() { return std::exchange(replies_, {}); }
 
-  /// Queues a request for the first element of a list, which take_elements() returns once the
-  /// answer is here.
+  /// Queues a request for the first element of a list. take_elements() returns it once the answer
+  /// has arrived.
   void pop(const std::string& list);
-  /// Asks whether events on these channels, and in this stream (none where empty), would be
-  /// accepted, without sending one: they are sent in a transaction, once Redis has begun it, and
-  /// the transaction is discarded.
+  /// Checks whether events on these channels, and in this stream (empty for none), would be
+  /// accepted, without sending one: once Redis has begun a transaction, they are sent in it, and it
+  /// is discarded.
   void rehearse(std::vector<std::string> channels, const std::string& stream);
-  /// Returns Redis' error for the first of them that it refuses, empty if it refuses none; nothing
-  /// if the user may not ask.
+  /// Returns Redis' error for the first one that it refuses; empty if it refuses none; nothing if
+  /// the user may not ask.
   [[nodiscard]] const std::optional<std::string>& rehearsal() const { return rehearsal_; }
 
-  /// Returns the elements that pop() has brought since the last call, oldest first. \throws Error
-  /// (redis) if an answer was an error.
+  /// Returns the elements from pop() that have arrived since the last call, oldest first. \throws
+  /// Error (redis) if an answer was an error.
   std::vector<std::string> take_elements();
 
-  /// Returns how many received each event that must be accepted and was, not counting any behind a
-  /// refused one. In a Cluster it counts those of the node alone.
+  /// Returns, for each published event that was accepted, how many clients received it, up to the
+  /// first refused one. In a Cluster this counts clients of this node only.
   [[nodiscard]] const std::vector<std::int64_t>& receivers() const { return receivers_; }
-  /// Returns how many of them have no answer yet.
+  /// Returns how many published events have no answer yet.
   [[nodiscard]] std::size_t unanswered() const { return unanswered_; }
   /// Returns the refusal of the last event that must be accepted, or of one that was still
   /// unanswered when it was queued.
@@ -74,20 +75,21 @@ class Conversation {
 
   /// Takes bytes that have arrived, in pieces of any size. \throws Error (redis) if Redis refuses
   /// the login or the database, is a replica, or doesn't speak its protocol; that ends the
-  /// conversation. \throws Outage where that may pass with a failover.
+  /// conversation. \throws Outage if a failover may help.
   void receive(std::string_view bytes);
 
   /// Returns the bytes to send; the sender removes from the front what it has sent.
   [[nodiscard]] std::string& unsent() { return unsent_; }
 
-  /// Return how many commands belong to the beginning, were queued in all, and are answered.
+  /// Return how many commands belong to the greeting, how many were queued in all, and how many are
+  /// answered.
   [[nodiscard]] std::size_t greetings() const { return greetings_; }
   [[nodiscard]] std::size_t asked() const { return answered_ + expected_.size(); }
   [[nodiscard]] std::size_t answered() const { return answered_; }
 
   /// Returns the primary that a Sentinel has named.
   [[nodiscard]] const RedisSettings::Endpoint& primary() const { return primary_; }
-  /// Says which server this is, for errors.
+  /// Sets the server to name in errors.
   void set_server(const RedisSettings& settings) { settings_ = settings; }
 
   /// Returns whether it is a replica of a Cluster, which publishes as well as its primary.
@@ -96,17 +98,17 @@ class Conversation {
   /// Returns how many replicas follow it.
   [[nodiscard]] std::size_t replicas() const { return replicas_; }
 
-  /// Returns a warning about a server that doesn't tell its role; empty if there is none.
+  /// Returns a warning about a server that doesn't report its role; empty if there is none.
   [[nodiscard]] const std::string& warning() const { return warning_; }
 
  private:
   struct Answer {
     const redisReply& reply;
-    std::optional<std::string> refusal;  ///< Redis' words, where it is an error
+    std::optional<std::string> refusal;  ///< Redis' words if it is an error
   };
   using Take = std::function<void(const Answer&)>;
 
-  /// Queues a command. \param take gets its answer, unless it makes no difference
+  /// Queues a command. \param take gets its answer, if it matters
   void command(const std::vector<std::string>& words, Take take = {});
   void log_in();
   void ask_sentinel();
@@ -128,7 +130,7 @@ class Conversation {
   std::size_t replicas_ = 0;
   std::size_t unanswered_ = 0;
   std::vector<std::string> elements_;
-  std::optional<std::string> no_element_;  ///< Redis' words against a pop()
+  std::optional<std::string> no_element_;  ///< Redis' error in reply to a pop()
   std::optional<Error> refusal_;
   std::optional<std::string> rehearsal_;
   bool in_cluster_ = false;

@@ -18,18 +18,18 @@ namespace tickstock::redis {
 
 using TlsContext = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
 
-/// Returns what TLS needs of the settings: what to trust, and the certificate to show. \throws
-/// Error (redis) that names the file that can't be used.
+/// Returns what TLS needs from the settings: what to trust, and the certificate to present. \throws
+/// Error (redis) naming the file that can't be used.
 TlsContext make_tls_context(const RedisSettings& settings);
 
-/// A connection to Redis over TCP, TLS or a Unix socket, with its conversation. Where the settings
-/// name Sentinels, one after another is asked for the primary first. It makes progress only when
-/// called; with a deadline that has passed, only as far as possible without waiting. A failure is
-/// final until it begins anew. With TLS the certificate must be trusted and issued for the host,
-/// and the protocol 1.2 or newer.
+/// A connection to Redis over TCP, TLS or a Unix socket, with its conversation. If the settings
+/// name Sentinels, it first asks them in turn for the primary. It makes progress only when called,
+/// and with an expired deadline only as far as it can without waiting. A failure is final until
+/// restart(). With TLS, the certificate must be trusted and issued for the host, and the protocol
+/// must be 1.2 or newer.
 class Link {
  public:
-  /// \param doing for the error if a signal interrupts: `publishing events`
+  /// \param doing for the error when a signal interrupts: `publishing events`
   Link(RedisSettings settings, std::string doing);
   ~Link() { close_socket(); }
   Link(const Link&) = delete;
@@ -49,28 +49,29 @@ class Link {
     advance(&Conversation::asked, deadline, patience);
   }
 
-  /// \throws Error, the failure, if there was one.
+  /// \throws Error the failure, if there was one.
   void require_working() const {
     if (failure_) throw Error(*failure_);
   }
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
-  /// Returns whether the last error may pass with a failover: a Sentinel had named a primary, which
-  /// could not be reached, did not answer, or is none.
+  /// Returns whether a failover may resolve the last error: a Sentinel had named a primary that
+  /// could not be reached, did not answer, or is not a primary.
   [[nodiscard]] bool may_recover() const { return may_pass_ && is_named_; }
-  /// Begins anew with another Sentinel. What was queued and not answered is forgotten.
+  /// Starts over with another Sentinel. Forgets what was queued but not answered.
   void restart();
 
  private:
-  /// What a step needs before the next one. It wants time while a name is being looked up.
+  /// What a step needs before the next one; time, while a name is being looked up.
   enum class Progress { done, wants_read, wants_write, wants_time };
 
-  /// Waits until as many commands are answered as `wanted` says, which an answer may raise.
+  /// Waits until as many commands are answered as `wanted` returns. An answer may raise that
+  /// number.
   void advance(std::size_t (Conversation::*wanted)() const, io::Deadline deadline,
                io::Patience& patience);
-  // Each does what can be done at once, and says what comes next. \throws Error (redis).
+  // Each does what it can without waiting, and returns what to wait for. \throws Error (redis).
   Progress ask_sentinels();
   Progress look_up();
-  /// Turns to the next address.
+  /// Moves on to the next address.
   Progress try_next_address(const std::string& why_not_last);
   Progress check_connected();
   Progress begin_tls();
@@ -89,9 +90,9 @@ class Link {
   std::string doing_;
   std::optional<Conversation> conversation_;
   std::optional<Error> failure_;
-  bool may_pass_ = false;           ///< the last error, where a failover ends it
-  bool is_named_ = false;           ///< the primary, by a Sentinel
-  std::unique_ptr<Link> sentinel_;  ///< the one that is being asked
+  bool may_pass_ = false;           ///< whether a failover may resolve the last error
+  bool is_named_ = false;           ///< whether a Sentinel named the primary
+  std::unique_ptr<Link> sentinel_;  ///< the Sentinel being asked
   std::size_t first_sentinel_ = 0;
   std::size_t asked_sentinels_ = 0;
   std::string why_no_sentinel_;

@@ -12,49 +12,49 @@
 
 namespace tickstock::redis {
 
-/// Where events are kept for who was away.
+/// Where events are kept for subscribers that were away.
 struct StreamSettings {
   std::string key;                    ///< empty for none
-  std::int64_t max_length = 100'000;  ///< about so many entries are kept
+  std::int64_t max_length = 100'000;  ///< keeps about this many entries
 };
 
-/// A Redis Stream into which stored events are put, each once and in the order of their ids: an
-/// entry `ID-0` with the fields event_id, channel and message. In a Cluster it is found by what the
-/// nodes answer (MOVED, ASK).
+/// A Redis Stream to which stored events are added, each once and in the order of their ids: as an
+/// entry `ID-0` with the fields event_id, channel and message. In a Cluster it is located by the
+/// redirections (MOVED, ASK) in the nodes' answers.
 class Stream {
  public:
-  /// \param link to a server; another connection is made where that doesn't have the stream
+  /// \param link a connection to a server; if that doesn't have the stream, another one is opened
   Stream(StreamSettings stream, Link& link) : stream_(std::move(stream)), link_(link) {}
 
-  /// Adds the messages that the stream lacks: all of them or none. Where the stream has lost its
-  /// end, as a stale replica that took over has, adds what was published since first. The ids must
-  /// ascend, and no other publisher may be at work. \throws Error (redis) in Redis' words where it
-  /// refuses them; also where an id is at or below the stream's last and another event has it;
+  /// Adds the messages that the stream lacks: all of them or none. If the stream has lost its end,
+  /// as when a stale replica took over, adds the events published since then first. The ids must
+  /// ascend, and no other publisher may be at work. \throws Error (redis) in Redis' words if it
+  /// refuses them, or if an id is not above the stream's last one and another event has it;
   /// (interrupted).
   void append(std::span<const Message> messages, const PublishedBetween& published_between,
               io::Deadline deadline, io::Patience& patience);
 
-  /// Returns for each event whether it stands in the stream under its id. \throws Error, as
+  /// Returns for each event whether the stream contains it under its id. \throws Error, as
   /// append().
   std::vector<bool> holds(std::span<const Message> messages, io::Deadline deadline,
                           io::Patience& patience);
 
-  /// Returns the id of the outbox up to which the stream's ids are used; 0 where there is no
-  /// stream. \throws Error, as append().
+  /// Returns the outbox id up to which the stream has used ids; 0 if there is no stream. \throws
+  /// Error, as append().
   std::int64_t last_id(io::Deadline deadline, io::Patience& patience);
 
-  /// Forgets another node, once the link begins anew.
+  /// Drops the connection to another node. Call it when the link restarts.
   void restart() { node_.reset(); }
 
   [[nodiscard]] const std::string& key() const { return stream_.key; }
 
-  /// Returns a warning where no replica has confirmed events in time; empty if there is none.
+  /// Returns a warning if no replica confirmed events in time; empty if there is none.
   [[nodiscard]] const std::string& warning() const { return warning_; }
 
  private:
   using Commands = std::vector<std::vector<std::string>>;
 
-  /// Adds messages behind the stream's last.
+  /// Adds messages at the end of the stream.
   void add(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
   /// Asks the node that has the stream.
   std::vector<Reply> ask(const Commands& commands, io::Deadline deadline, io::Patience& patience);
@@ -64,7 +64,7 @@ class Stream {
 
   StreamSettings stream_;
   Link& link_;
-  std::unique_ptr<Link> node_;  ///< of a Cluster, where it is another
+  std::unique_ptr<Link> node_;  ///< another node of the Cluster, if that has the stream
   std::string warning_;
 };
 
