@@ -14,13 +14,13 @@
 
 namespace tickstock::postgres {
 
-/// A running `COPY … TO STDOUT`, which is cancelled if it is destroyed before its end. Two of them,
-/// on two connections, can run at once in one thread.
+/// A running `COPY … TO STDOUT`. Destroying it before its end cancels it. Two of them, on two
+/// connections, can run at once in one thread.
 class CopyOut {
  public:
   using Take = std::function<void(std::string_view)>;
 
-  /// \param take gets the bytes as they arrive, whole rows at a time
+  /// \param take gets the bytes as they arrive, in whole rows
   CopyOut(Connection& connection, Statement statement, Take take)
       : connection_(connection), statement_(std::move(statement)), take_(std::move(take)) {}
   ~CopyOut();
@@ -29,21 +29,21 @@ class CopyOut {
   /// Sends the statement, so that the server begins. \throws Error.
   void begin();
 
-  /// Hands over everything. \throws Error.
+  /// Passes on all rows. \throws Error.
   void finish();
 
-  /// Sends both in one message, for one connection to answer in turn, and hands over everything.
-  /// \param between is called when the first has ended. \throws Error.
+  /// Sends both statements in one message, for one connection to answer in turn, and passes on all
+  /// rows. \param between is called when the first has ended. \throws Error.
   static void finish_in_turn(CopyOut& first, CopyOut& second, const std::function<void()>& between);
 
-  /// Hands over both as they arrive. Once the first has ended, the second fails if nothing arrives
-  /// for `longest_silence`. \return the failure of the second, which does not end the first.
-  /// \throws Error if the first fails or a signal comes.
+  /// Passes on the rows of both as they arrive. Once the first has ended, the second fails if
+  /// nothing arrives for `longest_silence`. \return the failure of the second, which does not end
+  /// the first. \throws Error if the first fails or a signal comes.
   static std::optional<Error> finish_both(CopyOut& first, CopyOut& second,
                                           std::chrono::milliseconds longest_silence);
 
  private:
-  /// Hands over what has arrived, without waiting. \return whether there is more to come.
+  /// Passes on what has arrived, without waiting. \return whether there is more to come.
   bool advance();
 
   Connection& connection_;
@@ -56,7 +56,7 @@ class CopyOut {
   std::optional<Error> failure_;
 };
 
-/// A field of a row in PostgreSQL's binary COPY format; nothing is NULL.
+/// A field of a row in PostgreSQL's binary COPY format; nothing for NULL.
 using CopyField = std::optional<std::string_view>;
 
 /// Splits the bytes of a `COPY … TO STDOUT (FORMAT binary)`, in pieces of any size, into rows.
@@ -70,7 +70,7 @@ class BinaryCopyReader {
   void feed(std::string_view bytes);
 
  private:
-  /// Returns how many bytes the header or row at the front had; 0 if it is not complete yet.
+  /// Returns the size in bytes of the header or row at the front; 0 if it is not complete yet.
   std::size_t consume(std::string_view bytes);
 
   std::size_t width_;
@@ -81,12 +81,12 @@ class BinaryCopyReader {
   bool ended_ = false;
 };
 
-/// Returns a binary `date`; infinity, and years beyond those of std::chrono, become Day::max() or
+/// Returns a binary `date`. Infinity, and years out of range for std::chrono, become Day::max() or
 /// Day::min().
 std::optional<Day> copy_day(const CopyField& field);
 
-/// Returns the double nearest to a binary `numeric`: infinity if it is too large for one, NaN for
-/// NULL and for NaN.
+/// Returns the double nearest to a binary `numeric`: infinity if it is too large, NaN for NULL and
+/// for NaN.
 double copy_numeric(const CopyField& field);
 
 /// Returns a binary `boolean`.

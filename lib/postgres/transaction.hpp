@@ -14,8 +14,8 @@
 
 namespace tickstock::postgres {
 
-/// A snapshot that a transaction has exported. Its name alone could also be that of a snapshot on
-/// another server behind the same address.
+/// A snapshot exported by a transaction. The name is not enough to identify it: another server
+/// behind the same address could use the same one.
 struct ExportedSnapshot {
   std::string name;
   std::string server_start;
@@ -27,60 +27,58 @@ struct TransactionOptions {
   bool read_only = false;
   /// IANA zone in which a timestamptz shows its day.
   std::string timezone = "UTC";
-  /// An advisory lock to try in the first query, so that the snapshot can't be older than the
-  /// COMMIT of another holder.
+  /// An advisory lock to try in the first query, so that the snapshot can't be older than another
+  /// holder's COMMIT.
   std::optional<std::int64_t> lock = {};
   std::string application_name = {};
   /// Instead of the connection's.
   std::optional<std::chrono::milliseconds> lock_timeout = {};
   /// Whether to export the snapshot for a second connection, if the server can.
   bool export_snapshot = false;
-  /// The exported snapshot of another transaction, to read instead of one of its own.
+  /// Another transaction's exported snapshot, to read instead of its own.
   std::optional<ExportedSnapshot> snapshot = {};
-  /// Settings of our own for statements that take no parameters. The names must be constants.
+  /// Custom settings for statements that take no parameters. The names must be constants.
   std::vector<std::pair<std::string_view, std::string>> settings = {};
-  /// How long the transaction may be idle, beyond the time of a statement.
+  /// How long the transaction may stay idle, in addition to the time of a statement.
   std::chrono::milliseconds idle_time{0};
-  /// Statements that are committed before this transaction begins, in the same round trip: in a
-  /// READ COMMITTED transaction that tries the same lock and tells them by the setting
-  /// lock_setting, `true` or `false`, whether it was free.
+  /// Statements to commit before this transaction begins, in the same round trip. They run in a
+  /// READ COMMITTED transaction that tries the same lock, and sets lock_setting to `true` or
+  /// `false` for them, depending on whether it was free.
   std::vector<Statement> ahead = {};
 };
 
 inline constexpr std::string_view lock_setting = "tickstock_cache.has_lock";
 
-/// Runs statements in a transaction of their own that only reads, all of it in one round trip.
-/// \throws Error.
+/// Runs statements in a read-only transaction, all in one round trip. \throws Error.
 std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,
                                  std::vector<Statement> statements);
 
-/// Runs statements in a transaction of their own, all of it and the COMMIT in one round trip.
-/// \throws Error.
+/// Runs and commits statements in a transaction, all in one round trip. \throws Error.
 std::vector<Result> write_at_once(Connection& connection, TransactionOptions options,
                                   std::vector<Statement> statements);
 
-/// A transaction that rolls back unless it was committed. All its settings are local, so that it
-/// works through a transaction pooler: search_path (pg_catalog first, temporary tables last),
-/// timeouts, zone, and row_security off, which makes a policy that would hide rows an error instead
-/// of a market without them.
+/// A transaction that rolls back unless committed. All its settings are local, so it works through
+/// a transaction pooler: search_path (pg_catalog first, temporary tables last), timeouts, time
+/// zone, and row_security off, so that a policy hiding rows causes an error instead of an
+/// incomplete market.
 class Transaction {
  public:
-  /// Begins in one round trip, and runs `first` in it whether the lock was free or not. \throws
+  /// Begins in one round trip, and runs `first` in it whether or not the lock was free. \throws
   /// Error.
   Transaction(Connection& connection, TransactionOptions options,
               const std::vector<Statement>& first = {});
   ~Transaction();
   Transaction(const Transaction&) = delete;
 
-  /// Returns the results of the statements that ran with the beginning.
+  /// Returns the results of the statements passed as `first`.
   [[nodiscard]] const std::vector<Result>& first_results() const { return first_results_; }
 
-  /// Returns the results of the statements that were committed ahead.
+  /// Returns the results of the statements committed ahead.
   [[nodiscard]] const std::vector<Result>& ahead_results() const { return ahead_results_; }
-  /// Returns whether the lock was free for them.
+  /// Returns whether the lock was free when those ran.
   [[nodiscard]] bool had_lock_ahead() const { return had_lock_ahead_; }
 
-  /// Returns whether the lock was free.
+  /// Returns whether this transaction got the lock.
   [[nodiscard]] bool has_lock() const { return has_lock_; }
 
   /// Returns the exported snapshot, if there is one.
@@ -93,9 +91,9 @@ class Transaction {
     return connection_.run_pipeline(std::move(statements));
   }
 
-  /// Commits, after more statements in the same round trip. The server answers the COMMIT of a
-  /// failed transaction with success and the tag ROLLBACK, so only the tag COMMIT counts. \throws
-  /// Error (outcome_unknown) if the connection is lost meanwhile.
+  /// Runs `last`, then commits, in one round trip. The server answers the COMMIT of a failed
+  /// transaction with success and the tag ROLLBACK, so only the tag COMMIT counts. \throws Error
+  /// (outcome_unknown) if the connection is lost meanwhile.
   void commit(std::vector<Statement> last = {});
 
  private:
@@ -117,19 +115,18 @@ class Transaction {
   bool open_ = true;
 };
 
-/// A second connection to the same server that reads in the snapshot of a transaction of the first
-/// one, so that two tables arrive at once. Nothing depends on it: if it fails, the first connection
-/// reads both.
+/// A second connection to the same server that reads in the first one's snapshot, so that two
+/// tables arrive at once. It is optional: if it fails, the first connection reads both.
 class Companion {
  public:
-  /// The limit for the connection and its first answer together, and for its last answer.
+  /// The limit for connecting and the first answer together, and for the last answer.
   static constexpr std::chrono::milliseconds time{100};
-  /// How long its rows may pause once the first connection has all of its own.
+  /// How long its rows may pause once the first connection has received all of its own.
   static constexpr std::chrono::milliseconds longest_silence{1'000};
-  /// How long the first connection's transaction may be idle because of it, with some to spare.
+  /// How long the first connection's transaction may be idle because of it, with some margin.
   static constexpr std::chrono::milliseconds idle_time = 3 * longest_silence;
 
-  /// \return null if the server accepts no second connection in time.
+  /// \return null if the server does not accept a second connection in time.
   static std::unique_ptr<Companion> open(const Connection& first);
 
   /// Ends its transaction, which holds the snapshot, before it closes the connection.
