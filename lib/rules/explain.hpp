@@ -11,29 +11,29 @@
 
 namespace tickstock {
 
-/// One thing that decides whether a symbol is in a universe, with what the symbol has.
+/// One condition for a symbol's membership in a universe, with the symbol's value.
 struct Decision {
   std::string condition;  ///< `market cap of at least $10 B`
   std::string value;      ///< `$9.10 B`
   bool holds = false;
 };
 
-/// Why a symbol is in a universe or not, by the entries and the market as they are now. All
-/// decisions hold exactly where the next run has the symbol in the universe.
+/// Why a symbol is in a universe or not, by the current entries and market. All decisions hold if
+/// and only if the next run includes the symbol.
 struct Explanation {
   std::string universe;
-  bool member = false;                   ///< it stands in the entry
-  std::vector<Decision> decisions = {};  ///< in the order in which they are made
-  std::string outlook = {};              ///< what the next run does, and what would change it
+  bool member = false;                   ///< the entry contains it
+  std::vector<Decision> decisions = {};  ///< in the order they are made
+  std::string outlook = {};              ///< what the next run does, and what would change that
 
-  /// Whether the next run has the symbol in the universe.
+  /// Returns whether the next run includes the symbol.
   [[nodiscard]] bool belongs() const;
 };
 
-/// Explains a symbol for every universe of the policy, families expanded, in their order, and then
-/// for every other entry of a cleaned type, by name. `market` must be ranked. \param waiting who
-/// waits so far \param only the one universe to explain; nothing is returned where it is unknown
-/// \throws Error (failed) where families can't be expanded.
+/// Explains a symbol for every universe of the policy, families expanded, in order, and then for
+/// every other entry of a cleaned type, by name. `market` must be ranked. \param waiting who waits
+/// so far \param only the one universe to explain; an unknown one yields an empty result \throws
+/// Error (failed) if families can't be expanded.
 std::vector<Explanation> explain(const Market& market, const Entries& entries, const Policy& policy,
                                  const std::vector<Waiting>& waiting, SymbolId symbol,
                                  const std::optional<std::string>& only = {});

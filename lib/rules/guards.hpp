@@ -13,34 +13,34 @@ namespace tickstock {
 struct GuardResult {
   std::string name;      ///< no_eligible_symbols, vanished, appeared, removed, future_as_of,
                          ///< data_age, changed_since
-  std::string universe;  ///< empty where it is about all of them
-  double value;          ///< what was measured, in the unit of the limit
+  std::string universe;  ///< empty if it concerns all of them
+  double value;          ///< the measured value, in the unit of the limit
   double limit;
   std::string
       setting;  ///< the key of the configuration that moves the limit; empty where none does
   bool refused;
-  std::string sentence;  ///< what a person reads when it refuses
+  std::string sentence;  ///< the message if it refuses
 };
 
-/// What the guards know besides plan and market.
+/// What the guards check.
 struct GuardInput {
   Mode mode;
   const Market& market;
-  const Entries& entries;  ///< as they stand before the run
+  const Entries& entries;  ///< as they are before the run
   const Plan& plan;
   const GuardLimits& limits;
-  Day today;  ///< by PostgreSQL's clock in the zone of the run
-  /// Whether the prices table has a row in the last `max_data_age_days`; not looked at where that
-  /// limit is not set.
+  Day today;  ///< by PostgreSQL's clock in the time zone of the run
+  /// Whether the prices table has a row in the last `max_data_age_days` days; ignored if that limit
+  /// is not set.
   bool data_is_fresh;
 };
 
-/// Every guard that belongs to the mode, with what was measured; those with `refused` end the run.
-/// All of them, so that a dry run shows in full what would refuse.
+/// Evaluates every guard of the mode; those with `refused` stop the run. Returns all of them, so
+/// that a dry run shows everything that would refuse.
 std::vector<GuardResult> evaluate_guards(const GuardInput& input);
 
 /// Returns those that refuse, the worst first: the one whose value is the largest multiple of its
-/// limit; those without a limit come before all others.
+/// limit. Those without a limit come before all others.
 std::vector<GuardResult> refusals_of(const std::vector<GuardResult>& guards);
 
 }  // namespace tickstock

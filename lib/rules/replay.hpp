@@ -13,20 +13,21 @@
 
 namespace tickstock {
 
-/// Turns the symbols table of today and the prices of the past into the markets of past days.
+/// Computes the markets of past days from today's symbols table and past prices.
 class PastMarket {
  public:
-  /// \param today the symbols table, ranked \param max_price_age_days how far before a day its
-  /// latest price may lie
+  /// \param today the symbols table, ranked \param max_price_age_days how many days before a day
+  /// its latest price may be
   PastMarket(Market today, int max_price_age_days);
 
   [[nodiscard]] const Market& market() const { return market_; }
 
-  /// Takes a market cap that a price gives; the prices come in the order of their days.
+  /// Takes a market cap from a price. Call it in the order of the prices' days.
   void price(SymbolId id, Day day, double market_cap) { prices_[id] = {market_cap, day}; }
 
-  /// The market of a day, ranked: labels and listings as the symbols table has them today. A symbol
-  /// is active from its listing to its delisting; one that is inactive without a date never is.
+  /// Returns the ranked market of a day, with labels and listings as in today's symbols table. A
+  /// symbol is active from its listing to its delisting; one that is inactive without a delisting
+  /// date never is.
   const Market& on(Day day);
 
  private:
@@ -36,64 +37,66 @@ class PastMarket {
   };
   Market market_;
   std::chrono::days max_age_;
-  std::vector<Listing> listings_;  ///< of today, by SymbolId
-  std::vector<Price> prices_;      ///< the latest of each, by SymbolId
+  std::vector<Listing> listings_;  ///< today's, by SymbolId
+  std::vector<Price> prices_;      ///< the latest of each symbol, by SymbolId
 };
 
-/// What became of a universe, or of all, on one night.
+/// What happened to one universe, or to all, on one night.
 struct ReplayNight {
   std::uint64_t changes = 0;   ///< memberships added plus removed
-  std::uint64_t undone = 0;    ///< of these, those whose opposite comes within the next five nights
-  std::uint64_t members = 0;   ///< when the night is over
-  std::uint64_t off_rule = 0;  ///< memberships more or less than the day gives without stability
+  std::uint64_t undone = 0;    ///< those of them that are reversed within the next five nights
+  std::uint64_t members = 0;   ///< at the end of the night
+  std::uint64_t off_rule = 0;  ///< memberships that differ from those without stability
 };
 
-/// The nights of one universe; those before it was made are empty.
+/// The nights of one universe; those before it existed are empty.
 struct ReplayUniverse {
   std::string name;
   std::vector<ReplayNight> nights;
 };
 
-/// The nights put together.
+/// Totals over all nights.
 struct ReplaySum {
   std::uint64_t changes = 0;
-  double mean = 0;  ///< changes a night; the first day, which fills the universes, is none
-  double p95 = 0;   ///< their 95th percentile, linear between two nights
+  double mean = 0;  ///< changes per night, not counting the first day, which fills the universes
+  double p95 = 0;   ///< their 95th percentile, interpolated linearly
   std::uint64_t largest = 0;
   std::uint64_t undone = 0;
-  std::uint64_t memberships = 0;  ///< members, all days together
-  std::uint64_t off_rule = 0;     ///< all days together
+  std::uint64_t memberships = 0;  ///< members summed over all days
+  std::uint64_t off_rule = 0;     ///< summed over all days
   std::uint64_t final_size = 0;
 };
 
 ReplaySum sum_of(const std::vector<ReplayNight>& nights);
 
-/// Folds a policy over days: what its universes would have been, night after night.
+/// Applies a policy to a sequence of days: computes what its universes would have been, night after
+/// night.
 class Replay {
  public:
   explicit Replay(const Policy& policy);
 
-  /// The night of the market's as-of day, which lies after that of the one before.
+  /// Adds the night of the market's as-of day, which must be later than the previous one.
   void add(const Market& market);
 
-  /// In the order of the plan.
+  /// Returns them in the order of the plan.
   [[nodiscard]] std::vector<ReplayUniverse> universes() const;
-  /// All universes together.
+  /// Returns the nights of all universes together.
   [[nodiscard]] std::vector<ReplayNight> total() const;
 
  private:
   struct Kept {
     std::vector<ReplayNight> nights;
-    std::unordered_map<SymbolId, std::size_t> last_change;  ///< its night
+    std::unordered_map<SymbolId, std::size_t>
+        last_change;  ///< the night of each symbol's last change
   };
 
-  /// Counts the symbols that only one of two lists holds. \param take gets each
+  /// Counts the symbols that are in only one of two lists. \param take gets each
   template <typename Take>
   void each_difference(const std::vector<SymbolId>& one, const std::vector<SymbolId>& other,
                        Take take);
 
   Universes universes_;
-  Universes without_stability_;  ///< the same ones; empty where they have none
+  Universes without_stability_;  ///< the same ones; empty if they have no stability
   std::vector<std::string> order_;
   std::map<std::string, Kept> kept_;
   Entries entries_;

@@ -13,55 +13,58 @@
 
 namespace tickstock {
 
-/// A member for which its universe does not hold any more, and that keeps its seat for now.
+/// A member whose universe's conditions no longer hold, but who keeps its seat for now.
 struct Waiting {
-  std::string group;  ///< whose seat it is
+  std::string group;  ///< the group of the seat
   SymbolId symbol;
   std::string universe;
-  int nights;  ///< as-of days in a row on which its universe did not hold
+  int nights;  ///< consecutive as-of days on which its universe's conditions did not hold
   Day as_of;   ///< the last of them
 };
 
-/// In which turn a symbol gets one of the places of a universe that has only so many: who is in for
-/// sure, then members within the buffer, then the rest.
+/// The priority of a symbol for a universe with a limited number of places: those who are in for
+/// certain, then members within the buffer, then the rest.
 enum class Turn : unsigned char { surely, tolerably, otherwise };
 
-/// \param rank counted from 1, with those included by name \param stands whether it is a member
+/// \param rank counted from 1, including those included by name \param stands whether it is a
+/// member
 Turn turn_of(const Universe& universe, std::size_t rank, bool stands);
 
-/// Leaves of each issuer the line that counts. \param stands by SymbolId, who is a member
+/// Keeps only the line that counts for each issuer. \param stands by SymbolId, whether it is a
+/// member
 void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
                         const Universe& universe, const std::vector<bool>& stands);
 
-/// By SymbolId, who stands in an entry; nobody without one.
+/// Returns by SymbolId whether the entry contains the symbol; all false without an entry.
 std::vector<bool> standing(const Entry* entry, const Market& market);
 
-/// Who was left at each step to the members of a universe.
+/// The symbols left after each step of finding a universe's members.
 struct Contest {
-  std::vector<SymbolId> seated;      ///< its conditions hold, or do for a member, and it has a seat
-  std::vector<SymbolId> contenders;  ///< without other lines and without those `chosen`, in order
-  std::vector<SymbolId> chosen;      ///< included by name, as many as there are places, in order
+  std::vector<SymbolId>
+      seated;  ///< they meet its conditions, as members leniently, and have a seat
+  std::vector<SymbolId> contenders;  ///< in order, without other lines and without those `chosen`
+  std::vector<SymbolId> chosen;      ///< included by name, in order, as many as there are places
 };
 
-/// Finds the members of universes, one after the other in the order in which they are declared: in
-/// a group a symbol that has no seat goes to the first universe whose conditions hold for it.
+/// Finds the members of universes one after another, in the order they are declared: within a
+/// group, a symbol without a seat goes to the first universe whose conditions hold for it.
 class Selection {
  public:
-  /// \param universes all there are, families expanded \param before the entries as they stand:
-  /// they tell who has a seat, and who stands there has a say where a label is blank, where one
-  /// line of an issuer counts, and where members are only added \param waiting who waits so far
-  /// \param tasks those whose universes are written; the members of others keep their seats
+  /// \param universes all of them, families expanded \param before the current entries: they tell
+  /// who has a seat, and their members count where a label is blank, where one line of an issuer
+  /// counts, and where members are only added \param waiting who waits so far \param tasks those
+  /// whose universes are written; members of the others keep their seats
   Selection(const Market& market, const Universes& universes, const Entries& before,
             const std::vector<Waiting>& waiting, std::vector<Task> tasks);
 
-  /// Returns the members in order. \param contest is told how it came to them
+  /// Returns the members in order. \param contest gets the intermediate steps
   std::vector<SymbolId> members(const Universe& universe, Contest* contest = nullptr);
 
-  /// The universe that has the seat of a symbol in a group once the members of all of them were
-  /// found; null for none.
+  /// Returns the universe in which a symbol has its seat in a group, once all members of the group
+  /// were found; null for none.
   [[nodiscard]] const Universe* seat_of(const std::string& group, SymbolId symbol) const;
 
-  /// Who waits from now on, of the groups that were asked for; in no order.
+  /// Returns who waits from now on, in the groups processed so far; in no particular order.
   [[nodiscard]] const std::vector<Waiting>& waiting() const { return waiting_; }
 
  private:
@@ -70,42 +73,46 @@ class Selection {
   /// The seats of a group.
   struct Seats {
     Universes universes;
-    /// By SymbolId the universe that has the symbol, counted from 1; 0 for none.
+    /// By SymbolId, the universe where it has its seat, counted from 1; 0 for none.
     std::vector<std::uint32_t> taken;
-    std::vector<Ids> held;  ///< by universe; empty until the first of them is asked for
-    bool settled = false;   ///< it is known who loses a seat
+    std::vector<Ids> held;  ///< by universe; empty until the first of them is processed
+    bool settled = false;   ///< whether it is known who loses a seat
   };
 
-  /// Finds the members of a group that lose their seats by rank or to another line: for the others
-  /// of the group they have none from the start, as they won't have in the next run.
+  /// Finds the members of a group that lose their seats by rank or to another line. The rest of the
+  /// group treats them as having no seat from the start, as in the next run.
   void settle(Seats& seats);
 
-  /// The active symbols in rank order, then those without a cap by symbol.
+  /// Returns the active symbols in rank order, then those without a cap by symbol.
   const Ids& in_rank_order();
-  /// The same for each label of a column.
+  /// Returns the same for each label of a column.
   const std::vector<Ids>& by_label(const std::string& column);
-  /// The fewest symbols at hand among which all candidates are. \param left the conditions that
-  /// are not true of all of them
+  /// Returns the smallest list at hand that contains all candidates. \param left the conditions
+  /// that do not hold for all of it
   Ids pool(const Universe& universe, std::vector<Condition>& left);
   Ids candidates(const Universe& universe, const Entry* before);
-  /// The candidates that find a seat, and the members that keep one without being candidates.
+  /// Returns the candidates that get a seat, and the members that keep one without being
+  /// candidates.
   Ids seated(const Universe& universe, const Entry* before);
-  /// The members that keep a seat without being candidates, in rank order. \param is_taken tells
-  /// whether a symbol has a seat already \param take is told of each member that keeps one
+  /// Returns the members that keep a seat without being candidates, in rank order. \param is_taken
+  /// returns whether a symbol already has a seat \param take is called for each member that keeps
+  /// one
   template <typename IsTaken, typename Take>
   Ids held(const Universe& universe, IsTaken is_taken, Take take);
-  /// Decides on a member for which its universe does not hold. \return whether it keeps its seat
+  /// Decides about a member whose universe's conditions do not hold. \return whether it keeps its
+  /// seat
   bool keeps_seat(const Universe& universe, SymbolId member);
-  /// Whether all conditions hold for a member; a blank label counts as that of its universe.
+  /// Returns whether all conditions hold for a member; a blank label counts as that of its
+  /// universe.
   [[nodiscard]] bool holds_for_member(const Universe& universe, SymbolId member, int band) const;
 
   [[nodiscard]] bool precedes(SymbolId a, SymbolId b, Order order) const;
   void sort(Ids& members, Order order) const;
-  /// Leaves the first ones, as many as there are places beside those `chosen`. \param members in
-  /// order, as those chosen are
+  /// Keeps the first members, as many as there are places besides those `chosen`. Both lists are in
+  /// order.
   void keep_first(Ids& members, const Ids& chosen, const Universe& universe,
                   const std::vector<bool>& stands) const;
-  /// Takes from those who wait whoever lost its place to others: by rank, or to another line.
+  /// Removes from the waiting those who lost their place to others, by rank or to another line.
   void forget_who_left(const Universe& universe, const Ids& members);
   [[nodiscard]] Ids included(const Universe& universe) const;
 
@@ -117,7 +124,7 @@ class Selection {
   std::map<std::string, Seats> seats_;                          ///< by group
   std::map<std::pair<std::string, SymbolId>, Waiting> waited_;  ///< by universe and symbol
   std::vector<Waiting> waiting_;
-  std::set<std::pair<std::string, SymbolId>> lost_;  ///< by universe, who loses a seat
+  std::set<std::pair<std::string, SymbolId>> lost_;  ///< by universe, those who lose a seat
 };
 
 }  // namespace tickstock
