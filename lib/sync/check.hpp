@@ -11,7 +11,7 @@
 
 namespace tickstock::sync {
 
-/// One thing that the preflight looked at.
+/// One result of the preflight.
 struct Finding {
   enum class Level { good, warning, failure };
   Level level;
@@ -23,8 +23,8 @@ struct Finding {
   [[nodiscard]] std::string words() const { return with_hint(sentence, hint); }
 };
 
-/// Looks at everything that a run needs, and writes nothing: connections, tables, columns,
-/// privileges, the data and its age, the outbox, Redis. Never throws an Error: what fails is a
+/// Checks everything that a run needs, and writes nothing: connections, tables, columns,
+/// privileges, the data and its age, the outbox, Redis. Never throws an Error: a failure becomes a
 /// finding.
 std::vector<Finding> check(const Environment& environment, const RunOptions& options,
                            io::Patience& patience);

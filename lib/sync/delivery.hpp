@@ -13,47 +13,47 @@
 
 namespace tickstock::sync {
 
-/// What a delivery came to.
+/// The result of deliver().
 struct Delivery {
   std::uint64_t sent = 0;
-  /// Of the run that was asked for, or of all; nothing where PostgreSQL could not be asked.
+  /// Of the requested run, or of all; nothing if PostgreSQL could not be asked.
   std::optional<std::uint64_t> pending = {};
   std::optional<Error> failure;  ///< why events are still pending
-  /// How many received the end of the run that was asked for, where it was published here.
+  /// How many received the final event of the requested run, if it was published here.
   std::optional<std::int64_t> listeners = {};
-  bool reconnected = false;  ///< the server may be another one than before
+  bool reconnected = false;  ///< the server may not be the same as before
 };
 
-/// Publishes what is pending in the outbox under the name `application_name`, oldest first, until
-/// nothing is left, Redis fails, or the deadline is over. Another publisher at work is waited for;
-/// a lost connection to PostgreSQL is replaced once, since a standby may take over. With `run_id`,
-/// it is done as soon as the events of that run are published, whoever sent them. Never throws.
+/// Publishes the pending events of the outbox, oldest first, as `application_name`, until none is
+/// left, Redis fails, or the deadline passes. Waits for another publisher at work, and replaces a
+/// lost connection to PostgreSQL once, since a standby may take over. With `run_id`, stops as soon
+/// as the events of that run are published, no matter by whom. Never throws.
 Delivery deliver(tables::Database& database, const std::string& application_name,
                  events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
                  const std::optional<std::string>& run_id);
 
-/// What the beginning of a delivery came to.
+/// The result of give_up_old_events().
 struct OldEvents {
   std::uint64_t given_up = 0;
-  std::string warning;  ///< counts them and names their runs; empty where there is nothing to say
-  std::optional<Error> failure;  ///< why it could not be looked for any
+  std::string warning;  ///< with their number and their runs; empty if there is nothing to say
+  std::optional<Error> failure;  ///< why the search for them failed
   bool reconnected = false;      ///< as in Delivery
 };
 
-/// Gives up the events that are pending for more than `max_age` days (0: none is too old), as every
-/// delivery does before it begins. Another publisher at work has done so itself; a lost connection
-/// is replaced as by deliver(). Never throws.
+/// Gives up the events that have been pending for more than `max_age` days (0: none). Every
+/// delivery does this first. Does nothing if another publisher is at work, since that one already
+/// did; replaces a lost connection as deliver() does. Never throws.
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
                              int max_age, io::Deadline deadline, io::Patience& patience);
 
-/// Gives the pending events ids behind the last of the stream (see tables::renumber_pending);
-/// another publisher at work is waited for. \return how many. \throws Error.
+/// Gives pending events ids above the stream's last (see tables::renumber_pending). Waits for
+/// another publisher at work. \return how many. \throws Error.
 std::uint64_t renumber(tables::Database& database, const std::string& application_name,
                        events::Publisher& publisher, std::chrono::milliseconds time,
                        io::Patience& patience);
 
-/// Gives up exactly one pending event; another publisher at work is waited for. \throws Error,
-/// (failed) when the event is not pending.
+/// Gives up exactly one pending event. Waits for another publisher at work. \throws Error, (failed)
+/// if the event is not pending.
 void discard_event(tables::Database& database, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,
                    io::Patience& patience);

@@ -17,7 +17,7 @@
 
 namespace tickstock::sync {
 
-/// Where everything is: the same for every command.
+/// The surroundings of every command.
 struct Environment {
   postgres::ConnectionSettings database;
   redis::RedisSettings redis;
@@ -25,36 +25,36 @@ struct Environment {
   tables::TableNames tables;
   tables::Retention retention;
   std::string timezone = "America/New_York";
-  /// What a zone is that PostgreSQL doesn't know: a problem of whatever gave it.
+  /// The kind of error for a time zone that PostgreSQL doesn't know; depends on where it was given.
   ErrorKind unknown_timezone = ErrorKind::config;
   std::string program_version;
-  std::chrono::milliseconds timeout{900'000};  ///< for a command as a whole
+  std::chrono::milliseconds timeout{900'000};  ///< for the whole command
 };
 
 /// Whether a run waits until the import of its day is complete.
 struct EodOptions {
-  std::chrono::milliseconds wait{0};  ///< at most so long; 0 for not at all
-  bool required = false;              ///< whether a day that is not complete then ends the run
-  /// Where the import puts its signal.
+  std::chrono::milliseconds wait{0};  ///< at most; 0 to not wait
+  bool required = false;              ///< whether to end the run if the day is still incomplete
+  /// The Redis lists where the import puts its signal.
   std::vector<std::string> lists{"eod_complete", "tickstock.eod.complete",
                                  "market_data.eod_complete"};
 };
 
-/// One run.
+/// The options of one run.
 struct RunOptions {
   Mode mode = Mode::full;
   bool dry_run = false;
-  std::optional<Day> as_of;  ///< the day of PostgreSQL's clock in the zone where not given
+  std::optional<Day> as_of;  ///< nothing for today by PostgreSQL's clock in the time zone
   std::string run_id;
   std::string triggered_by = "manual";
   std::optional<std::string> approve_plan;
-  std::optional<std::string> undo;  ///< how the id of the run to undo begins
+  std::optional<std::string> undo;  ///< the run to undo, by the beginning of its id
   std::chrono::milliseconds lock_wait{0};
   bool events = true;
-  std::size_t max_universe_events = 10;  ///< a task; 0 for all
+  std::size_t max_universe_events = 10;  ///< per task; 0 for all
   Policy policy;
   EodOptions eod;
-  bool measure = false;  ///< find out, besides, what only monitoring asks for
+  bool measure = false;  ///< also determine what only monitoring needs
 };
 
 }  // namespace tickstock::sync

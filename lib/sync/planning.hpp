@@ -13,35 +13,35 @@
 
 namespace tickstock::sync {
 
-/// What looks wrong with the data that a plan is made of, though every row of it can be read. The
-/// same for a run and for `check`. \throws Error.
+/// Returns what looks wrong with the data behind a plan, even though every row can be read. A run
+/// and `check` share it. \throws Error.
 std::vector<Warning> data_warnings(postgres::Transaction& transaction,
                                    const Environment& environment, const tables::Catalog& catalog,
                                    const Policy& policy, Mode mode, const Market& market,
                                    const Entries& entries);
 
-/// How old the prices may be from which a run of this mode makes market caps; nothing where it
-/// makes none.
+/// Returns the maximum age in days of the prices from which a run of this mode computes market
+/// caps; nothing if it computes none.
 std::optional<int> price_days(const Policy& policy, Mode mode);
 
-/// The columns that declarations name; without any declaration that of the sectors, where it
-/// exists, by which data_warnings() finds out whether the entries of sectors and themes have
-/// decayed.
+/// Returns the label columns to read: those that declarations name. If there are none, that of the
+/// sectors, if it exists, so that data_warnings() can tell whether the entries of sectors and
+/// themes have gone stale.
 std::vector<std::string> columns_with_decay(const Policy& policy, const tables::Catalog& catalog);
 
-/// What a plan would do, as 64 hexadecimal digits: for each entry that would be written, in byte
-/// order of its name, the name, and before and after its type, members in order, count and
-/// metadata. Neither the clock nor entries that stay as they are go in.
+/// Returns the plan's digest as 64 hexadecimal digits. For each entry to be written, by name in
+/// byte order, it covers the name and, before and after, its type, members in order, count and
+/// metadata. It covers neither the clock nor unchanged entries.
 std::string plan_digest(const Plan& plan, const Market& market);
 
-/// The symbols whose companies a plan names: those that come into or leave the recent listings, and
-/// new listings that come into a declared universe.
+/// Returns the symbols for which the plan needs company data: those that join or leave the recent
+/// listings, and new listings that join a declared universe.
 std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days);
 
-/// The command that runs exactly the plan of a dry run, ready to paste.
+/// Returns the command that runs exactly the plan of a dry run, ready to paste.
 std::string approval(const RunOptions& options, const Report& report);
 
-/// \throws Error (refused) where a guard refuses the plan, (not_approved) where another one was
+/// \throws Error (refused) if a guard refuses the plan, (not_approved) if another plan was
 /// approved.
 void require_approval(const Report& report, const RunOptions& options);
 

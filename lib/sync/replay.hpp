@@ -8,27 +8,27 @@
 
 namespace tickstock::sync {
 
-/// Which days are replayed, and by which policies.
+/// The days to replay, and the policies.
 struct ReplayOptions {
   Day first;
   Day last;
-  std::vector<Policy> policies;  ///< one, or two to be compared
+  std::vector<Policy> policies;  ///< one, or two to compare
 };
 
-/// What the policies came to.
+/// The results of the policies.
 struct ReplayReport {
   Day first;
   Day last;
-  std::vector<Day> days;  ///< those that have a price
+  std::vector<Day> days;  ///< those with a price
   struct Side {
     std::vector<ReplayUniverse> universes;
     std::vector<ReplayNight> total;
   };
-  std::vector<Side> sides;  ///< as the policies
+  std::vector<Side> sides;  ///< in the order of the policies
 };
 
-/// Folds policies over the days of the prices table, in one transaction that only reads. \throws
-/// Error; (failed) where no day of the range has a price.
+/// Replays policies over the days of the prices table, in one read-only transaction. \throws Error,
+/// (failed) if no day of the range has a price.
 ReplayReport replay(const ReplayOptions& options, const Environment& environment,
                     Observer& observer, io::Patience& patience);
 

@@ -9,7 +9,7 @@
 
 namespace tickstock::sync {
 
-/// Is told how a run goes on, as it goes.
+/// Gets news of a run as it progresses.
 class Observer {
  public:
   Observer() = default;
@@ -17,23 +17,23 @@ class Observer {
   Observer& operator=(const Observer&) = delete;
   virtual ~Observer() = default;
 
-  /// Once, before the first step: where it will stand how far reading has come.
+  /// Called once, before the first step, with the place where reading will track its progress.
   virtual void follow(const tables::Reading& reading) = 0;
-  /// Step 1 to 5 begins.
+  /// Called when step 1 to 5 begins.
   virtual void step(int number, std::string_view name) = 0;
-  /// What is as it should be, but takes time: a wait that was asked for. \param reads whether
-  /// something is read meanwhile
+  /// Called for what is normal but takes time, such as a wait that was asked for. \param reads
+  /// whether reading goes on meanwhile
   virtual void tell(const std::string& sentence, bool reads = false) = 0;
-  /// Something that should not be: a retry.
+  /// Called for what is not normal, such as a retry.
   virtual void note(const std::string& sentence) = 0;
 };
 
-/// The run: lock, read, plan, guard, apply, publish; a dry run stops after guard. Never throws an
-/// Error: whatever happens is in the report.
+/// Runs: lock, read, plan, guard, apply, publish; a dry run stops after guard. Never throws an
+/// Error: every outcome is in the report.
 Report run(const RunOptions& options, const Environment& environment, Observer& observer,
            io::Patience& patience);
 
-/// Publishes that the phase failed, for a run that could not begin. Best effort, within a moment.
+/// Publishes that the phase failed, for a run that could not begin. Makes one brief attempt.
 void announce_unstarted(const RunOptions& options, const Environment& environment,
                         const Error& error) noexcept;
 

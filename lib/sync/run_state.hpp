@@ -19,11 +19,11 @@
 
 namespace tickstock::sync {
 
-/// How long the last events of a run may take, and those of one that failed.
+/// The time limits for the last events of a run, and of a failed run.
 constexpr std::chrono::milliseconds last_words_time{1'000};
 constexpr std::chrono::milliseconds last_words_of_failure_time{500};
 
-/// One run on its way from top to bottom. The steps stand in the order in which they happen.
+/// One run from start to end. The steps are declared in the order they happen.
 class Run {
  public:
   Run(const RunOptions& options, const Environment& environment, Observer& observer,
@@ -32,43 +32,44 @@ class Run {
   Report execute();
 
  private:
-  // run.cpp: what happens before anything is written
+  // run.cpp: everything before the first write
   void work();
   void prepare();
-  /// Reads the catalog, and requires what the run needs of it.
+  /// Reads the catalog, and checks that it has what the run needs.
   void look_around();
   void open_companion();
   void attempt_until_settled();
   void attempt();
   void make_plan(postgres::Transaction& transaction);
-  /// The plan of the mode. \param market gets the names that only the journal knows
+  /// Makes the plan of the mode. \param market gets names that only the journal knows
   [[nodiscard]] Plan plan_of(postgres::Transaction& transaction, Market& market,
                              const Entries& entries, const tables::Past& past);
-  /// Begins the main transaction, which holds the lock; the record of the run is opened before.
+  /// Begins the main transaction, which holds the lock, and opens the run's record before it.
   std::unique_ptr<postgres::Transaction> begin_locked();
-  /// Tries that once. \return null where the lock was taken
+  /// Tries that once. \return null if the lock was taken
   std::unique_ptr<postgres::Transaction> try_lock();
   [[noreturn]] void throw_locked(std::chrono::milliseconds lock_wait);
-  /// What is asked as the main transaction begins, since it depends on nothing that it reads.
+  /// Returns the questions to ask as the main transaction begins; they depend on nothing that it
+  /// reads.
   [[nodiscard]] std::vector<postgres::Statement> first_questions() const;
-  /// Makes a transaction one that a companion, where there is one, can join.
+  /// Returns the options that let a companion, if there is one, join the transaction.
   [[nodiscard]] postgres::TransactionOptions joinable(postgres::TransactionOptions options) const;
   void begin_step(int step);
-  /// What the connection calls itself at a step; 0 for none.
+  /// Returns the application_name for a step; 0 for none.
   [[nodiscard]] std::string application_name(int step) const;
 
   // day_end.cpp
   /// \return whether it took any time.
   bool wait_for_day_end();
 
-  // run_end.cpp: what is written, and what is said of it
+  // run_end.cpp: writing, and reporting what was written
   void apply(postgres::Transaction& transaction);
-  /// What is written after the tasks.
+  /// Returns what to write after the tasks.
   [[nodiscard]] std::vector<postgres::Statement> closing(const tables::WriteContext& context);
   void commit(postgres::Transaction& transaction);
   [[nodiscard]] bool find_outcome();
   void publish();
-  /// Looks whether a server that took over has the run. \throws Error (unavailable) if it doesn't.
+  /// Checks that a server that took over has the run. \throws Error (unavailable) if it doesn't.
   void require_still_committed();
   void tidy();
   void measure();
@@ -79,8 +80,8 @@ class Run {
   void record_failure();
   void announce_failure(const Error& error);
 
-  // Events that may be lost are sent as far as goes without waiting, so that Redis never holds up
-  // the database work.
+  // Events that may be lost are sent only as far as possible without waiting, so that Redis never
+  // delays the database work.
   void connect_to_redis();
   template <typename Make, typename... More>
   void announce(Make make, const More&... more) noexcept {
@@ -88,12 +89,12 @@ class Run {
     try {
       publisher_->announce(make(record(), clock_.now(), more...));
     } catch (const std::exception&) {
-      // An event that can't be put into words or into memory is lost.
+      // Losing an event that can't be built is better than failing the run.
     }
   }
-  /// Once a run, however often it is called.
+  /// Announces only once per run, however often it is called.
   void announce_trigger();
-  /// Of full runs only.
+  /// For full runs only.
   void announce_phase(std::chrono::milliseconds time);
   [[nodiscard]] RunRecord record() const { return record_of(report_, options_, clock_); }
 
@@ -103,22 +104,22 @@ class Run {
   io::Patience& patience_;
 
   RunClock clock_;
-  std::unique_ptr<events::Publisher> publisher_;  ///< null where events are switched off
+  std::unique_ptr<events::Publisher> publisher_;  ///< null if events are switched off
   std::optional<tables::Database> database_;
-  std::vector<std::string> to_undo_;                ///< the universes that the run to undo changed
-  bool undoes_undo_ = false;                        ///< that run was an undo itself
+  std::vector<std::string> to_undo_;                ///< the universes changed by the run to undo
+  bool undoes_undo_ = false;                        ///< whether that run was itself an undo
   std::unique_ptr<postgres::Companion> companion_;  ///< until the tables are read
   tables::Reading reading_;
-  tables::Standing standing_;  ///< what the journal is told besides the plan of this attempt
+  tables::Standing standing_;  ///< what to journal besides the plan of this attempt
   Report report_;
   std::vector<Warning> early_warnings_;  ///< those that a retry does not find again
   int step_ = 0;
   bool had_lock_ = false;
   bool has_record_ = false;
-  bool may_have_record_ = false;  ///< it was sent, and the answer is not known
+  bool may_have_record_ = false;  ///< it was sent, but the answer is unknown
   bool has_trigger_ = false;
   bool can_read_history_ = false;
-  bool has_old_events_ = false;  ///< that have been pending for too long
+  bool has_old_events_ = false;  ///< events pending for too long
 };
 
 }  // namespace tickstock::sync
