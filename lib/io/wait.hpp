@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 class Deadline {
  public:
   static Deadline after(std::chrono::milliseconds time) { return Deadline(Clock::now() + time); }
-  /// A deadline that has passed: do what can be done without waiting.
+  /// Returns a deadline that has passed, to do only what needs no waiting.
   static Deadline now() { return Deadline(Clock::now()); }
   static Deadline never() { return Deadline(Clock::time_point::max()); }
 
@@ -33,56 +33,56 @@ class Deadline {
   Clock::time_point end_;
 };
 
-/// A request to stop, made from outside (by a signal handler that writes to a pipe): raised as soon
-/// as the descriptor is readable, never without one.
+/// An external request to stop, made by a signal handler that writes to a pipe: raised once the
+/// descriptor is readable, never without one.
 struct Interrupt {
   int fd = -1;
 };
 
 enum class Readiness { ready, timed_out, interrupted };
 
-/// Waits until a descriptor, or the other one, has one of the poll(2) `events`, the deadline
-/// passes, or the interrupt is raised; with -1 for both it only sleeps. It calls a tick at the
-/// start, and ten times a second while it waits.
+/// Waits until one of two descriptors has one of the poll(2) `events`, the deadline passes, or the
+/// interrupt is raised; with -1 for both it only sleeps. Calls `tick` at the start, and ten times a
+/// second while waiting.
 Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt,
                    int other_fd = -1, const std::function<void()>& tick = {});
 
 /// How long a command may still wait: one budget for the whole command, which a signal cuts short.
-/// Every wait for a server goes through the command's one object.
+/// Every wait for a server goes through the command's only Patience.
 class Patience {
  public:
-  /// The time left for last words (a rollback, the record, the closing events) after a signal or
-  /// the end of the budget. No single wait gets more than a third of it, so that a COMMIT without
-  /// an answer leaves time to ask for its outcome.
+  /// The time left for final steps (a rollback, the record, the closing events) after a signal or
+  /// the end of the budget. No single wait gets more than a third of it, so that an unanswered
+  /// COMMIT leaves time to find out its outcome.
   static constexpr std::chrono::milliseconds last_words{1'100};
 
-  /// Without a limit and never interrupted.
+  /// Creates one without a limit, and never interrupted.
   Patience() : Patience(Interrupt(), Deadline::never()) {}
   Patience(const Interrupt& interrupt, Deadline budget) : interrupt_(interrupt), budget_(budget) {}
   Patience(const Patience&) = delete;
   Patience& operator=(const Patience&) = delete;
 
-  /// Sets a function to call at the start of every wait, and ten times a second while it lasts.
+  /// Sets a function to call at the start of every wait, and ten times a second during it.
   void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
 
-  /// Waits for descriptors, as wait_for does, until `deadline` or the end of the budget.
+  /// Waits for descriptors as wait_for() does, until `deadline` or the end of the budget.
   Readiness wait(int fd, short events, Deadline deadline, int other_fd = -1);
 
   /// Sleeps, at most until the end of the budget. \return false if interrupted.
   bool pause(std::chrono::milliseconds time);
 
-  /// Returns the end of a step that may take `time`.
+  /// Returns the deadline of a step that may take `time`.
   [[nodiscard]] Deadline step(std::chrono::milliseconds time) const {
     return Deadline::after(time).earlier(budget_);
   }
-  /// Returns whether the budget is used up, so that a wait timed out for the command as a whole.
+  /// Returns whether the budget is used up: then a wait that timed out ended the whole command.
   [[nodiscard]] bool over() const { return budget_.over(); }
-  /// Returns whether the budget was used up before, even if there is time for last words now.
+  /// Returns whether the budget was used up at some point, even if final steps have time now.
   [[nodiscard]] bool ran_out() const { return extended_ || over(); }
   /// Returns whether a signal has ended a wait or cut it short.
   [[nodiscard]] bool signalled() const { return signalled_; }
-  /// Returns whether a signal came or the budget is used up: what can be left for another run
-  /// should be.
+  /// Returns whether a signal came or the budget is used up. Then leave to another run what can
+  /// wait.
   [[nodiscard]] bool ending() const;
 
  private:
@@ -96,8 +96,8 @@ class Patience {
   int settling_ = 0;
 };
 
-/// While it lives, what has begun is finished: a signal no longer ends waits but limits them to the
-/// time for last words, as the end of the budget does.
+/// While one lives, work that has begun is finished: a signal no longer ends waits, but limits them
+/// to the time for final steps, as the end of the budget does.
 class Settling {
  public:
   explicit Settling(Patience& patience);
@@ -109,8 +109,8 @@ class Settling {
   Patience& patience_;
 };
 
-/// Runs a step that nothing can end early in a thread that is left to itself. \throws
-/// std::system_error where there is no thread to be had.
+/// Runs a step that nothing can end early in a detached thread. \throws std::system_error if no
+/// thread can be started.
 template <typename Step>
 auto in_background(Step step) {
   std::packaged_task<decltype(step())()> task(std::move(step));
@@ -119,20 +119,21 @@ auto in_background(Step step) {
   return result;
 }
 
-/// The result of a look-up.
+/// The result of a lookup.
 struct Addresses {
-  std::string failure;                   ///< why there are none, in words; empty when there are
-  std::shared_ptr<const addrinfo> list;  ///< linked by ai_next, in the order in which to try them
+  std::string failure;                   ///< why there are none, in words; empty on success
+  std::shared_ptr<const addrinfo> list;  ///< linked by ai_next, in the order to try them
 };
 
-/// The addresses of a host, looked up in a thread, since the C library's look-up observes neither a
+/// The addresses of a host. The lookup runs in a thread, since the C library's observes neither a
 /// deadline nor a signal.
 class Lookup {
  public:
-  /// Begins at once. An address in digits is done from the start.
+  /// Begins at once. A numeric address is done from the start.
   Lookup(const std::string& host, const std::string& port);
 
-  /// Returns whether it has ended, well or not. There is nothing to wait on but time.
+  /// Returns whether it has ended, successfully or not. There is no descriptor to wait for, so
+  /// poll.
   [[nodiscard]] bool done();
   /// \pre done.
   [[nodiscard]] const Addresses& addresses() const { return addresses_; }
@@ -142,7 +143,7 @@ class Lookup {
   std::future<Addresses> pending_;
 };
 
-/// Returns an address in digits: `192.0.2.1`, `2001:db8::1`.
+/// Returns an address in numeric form: `192.0.2.1`, `2001:db8::1`.
 std::string digits_of(const addrinfo& address);
 
 }  // namespace tickstock::io
