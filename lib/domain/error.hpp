@@ -10,7 +10,8 @@
 
 namespace tickstock {
 
-/// What a caller decides by. Each kind ends the program with a status of its own (cli/exit_status).
+/// What a caller needs in order to react. Each kind ends the program with its own status
+/// (cli/exit_status).
 enum class ErrorKind {
   failed,       ///< a person must act: schema, privilege, content
   unavailable,  ///< PostgreSQL can't be reached or stopped serving; worth a retry

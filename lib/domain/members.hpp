@@ -18,20 +18,20 @@
 
 namespace tickstock {
 
-/// Where a member stands in its list, counted from 0. A list of 2^32 members can't be read.
+/// The position of a member in its list, counted from 0. A list of 2^32 members can't be read.
 using Place = std::uint32_t;
 
-/// The members of an entry, in stored order, repeated names included. What is left when some leave
-/// shares the list, and holds no more than their places: a plan that takes the delisted out of ten
-/// thousand entries is hardly larger than what was read.
+/// The members of an entry, in stored order, including repeated names. A copy without some of them
+/// shares the list and stores only their positions: a plan that removes the delisted symbols from
+/// ten thousand entries is hardly larger than what was read.
 class Members {
  public:
   Members() : Members(std::vector<SymbolId>()) {}
-  // It is one: NOLINTNEXTLINE(google-explicit-constructor)
+  // A list is members: NOLINTNEXTLINE(google-explicit-constructor)
   Members(std::vector<SymbolId> list)
       : list_(std::make_shared<const std::vector<SymbolId>>(std::move(list))) {}
 
-  /// Those of which `leaves` is not true.
+  /// Returns the members for which `leaves` is false.
   template <typename Leaves>
   [[nodiscard]] Members without(Leaves leaves) const {
     Members left(*this);
@@ -52,7 +52,7 @@ class Members {
     });
   }
 
-  /// A list of its own.
+  /// Returns a list of its own.
   [[nodiscard]] std::vector<SymbolId> list() const {
     if (gaps_.empty()) return *list_;
     std::vector<SymbolId> list;
@@ -73,14 +73,14 @@ class Members {
   }
 
   std::shared_ptr<const std::vector<SymbolId>> list_;
-  std::vector<Place> gaps_;  ///< ascending places in the list of those who left
+  std::vector<Place> gaps_;  ///< ascending positions in the list of those who left
 };
 
-/// A member and where it stands; a name repeated in a list counts once, at its first place.
+/// A member and its positions. A name repeated in a list counts once, at its first position.
 struct Placement {
   SymbolId symbol;
-  Place from;  ///< in the old list; not used for an added member
-  Place to;    ///< in the new list; not used for a removed member
+  Place from;  ///< in the old list; unused for an added member
+  Place to;    ///< in the new list; unused for a removed member
 };
 
 /// What turns one list of members into another.
@@ -89,60 +89,62 @@ struct MembershipDiff {
   std::vector<Placement> removed;  ///< in the order of the old list
   std::vector<Placement>
       moved;               ///< in the order of the new list; the fewest that must change place
-  std::size_t before = 0;  ///< how many different members the old list has
+  std::size_t before = 0;  ///< how many distinct members the old list has
 
   [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && moved.empty(); }
 };
 
-/// How the new list is put together, for each of its places a code in zeros and ones: `0` the next
-/// member that keeps its order, `10` the next that moved, `11` the next that is new.
+/// Returns the structure of the new list, as a code of zeros and ones for each of its positions:
+/// `0` the next member that keeps its order, `10` the next that moved, `11` the next that is new.
 std::string places_of(const MembershipDiff& diff, std::size_t size);
 
-/// What the journal knows of a change of members, by name.
+/// A change of members by name, as the journal stores it.
 struct NamedChange {
   std::vector<std::string> added;
   std::vector<std::string> removed;
   std::vector<std::string> moved;
-  /// As by places_of(); nothing where the rest of the old list stays as it is.
+  /// As from places_of(); nothing if the rest of the old list stays as it is.
   std::optional<std::string> places;
 };
 
-/// Makes the new list out of the old one. \throws Error (failed) where the change does not fit it.
+/// Applies a change to the old list, and returns the new one. \throws Error (failed) if the change
+/// does not fit the list.
 std::vector<std::string> after_change(const std::vector<std::string>& before,
                                       const NamedChange& change);
 
-/// `list` with each name once, at its first place.
+/// Returns `list` with each name once, at its first position.
 std::vector<SymbolId> distinct(const std::vector<SymbolId>& list);
 
-/// Added and removed are the differences of the two sets; moved are the kept members that are not
-/// on a longest increasing subsequence of old places, so no smaller set exists. O(n log n).
+/// Returns the difference of two lists. Added and removed are the differences of the two sets.
+/// Moved are the kept members that are not on a longest increasing subsequence of old positions, so
+/// no smaller set exists. O(n log n).
 MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
                                 const std::vector<SymbolId>& after);
 
-/// One row of `cache_entries`, as far as a rule reads it.
+/// One row of `cache_entries`, as far as rules read it.
 struct Entry {
   std::string cache_type;
 
-  /// `content` is an object with an array of strings under `symbols`.
+  /// Whether `content` is an object with an array of strings under `symbols`.
   bool readable = true;
-  bool too_large = false;  ///< it has more symbols than are read; not readable either
+  bool too_large = false;  ///< has more symbols than are read; not readable either
 
   Members members;
 
-  /// `count` and `metadata` of the content as PostgreSQL prints jsonb; empty where the key is
-  /// missing.
+  /// `count` and `metadata` of the content as PostgreSQL prints jsonb; empty if the key is missing.
   std::string count;
   std::string metadata;
 
-  /// Of all the above, as by Fingerprint: type, count, metadata and the members in order.
+  /// Covers all of the above, as computed by Fingerprint: type, count, metadata and the members in
+  /// order.
   std::uint64_t fingerprint = 0;
 };
 
-/// A number that tells contents apart, 64 bits of it. It is stored: the same content has the same
-/// one for ever. No protection against someone who looks for two contents with one number.
+/// A 64-bit number that distinguishes contents. It is stored, so the same content must always give
+/// the same one. It does not protect against deliberate collisions.
 class Fingerprint {
  public:
-  /// Of an entry's own text; its members are still to be added.
+  /// Starts with an entry's own text; add its members afterwards.
   explicit Fingerprint(const Entry& entry);
 
   void add(std::string_view text) {
@@ -150,19 +152,20 @@ class Fingerprint {
     for (; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t)) {
       mix(word(text.substr(at, sizeof(std::uint64_t))));
     }
-    // The number of bytes keeps "a" "bc" from "ab" "c".
+    // Including the length keeps "a" "bc" apart from "ab" "c".
     mix(word(text.substr(at)) ^ std::uint64_t{text.size()} << 56);
   }
   [[nodiscard]] std::uint64_t value() const { return state_ ^ state_ >> 32; }
 
  private:
-  /// Four bytes as one number, the first one lowest, whatever the machine.
+  /// Returns four bytes as a little-endian number on any machine.
   static std::uint64_t four(const char* bytes) {
     std::uint32_t number = 0;
     std::memcpy(&number, bytes, sizeof(number));
     return std::endian::native == std::endian::little ? number : __builtin_bswap32(number);
   }
-  /// Up to eight bytes: of four or more the first four and the last four, which may overlap.
+  /// Returns up to eight bytes as a number: from four bytes on, the first four and the last four,
+  /// which may overlap.
   static std::uint64_t word(std::string_view bytes) {
     const std::size_t size = bytes.size();
     if (size >= 4) return four(bytes.data()) | four(bytes.data() + size - 4) << (8 * (size - 4));
@@ -181,22 +184,22 @@ class Fingerprint {
   std::uint64_t state_ = 0x9e3779b97f4a7c15;
 };
 
-/// Entries by name in byte order. A task hands on what it changed as new entries, so that a plan
-/// holds both sides without copying them.
+/// Entries by name in byte order. A task passes its changes on as new entries, so that a plan holds
+/// both sides without copying them.
 using Entries = std::map<std::string, std::shared_ptr<const Entry>, std::less<>>;
 
-/// Why the content of an entry can't be read, as the rest of a sentence about it. \pre not
+/// Returns why the content of an entry can't be read, as the rest of a sentence about it. \pre not
 /// readable.
 std::string_view unreadable_because(const Entry& entry);
 
-/// The entry of that name, or null.
+/// Returns the entry of that name, or null.
 const Entry* find_entry(const Entries& entries, std::string_view universe);
 
-/// The content's `metadata` as PostgreSQL prints jsonb: shorter keys first, then by bytes; of two
-/// pairs with one key the last counts.
+/// Returns the content's `metadata` as PostgreSQL prints jsonb: shorter keys first, then by bytes;
+/// of two pairs with the same key, the last one counts.
 std::string metadata_text(const std::vector<std::pair<std::string, std::string>>& pairs);
 
-/// Whether the stored `count` is the number `size`: 2 and 2.0 are the same number.
+/// Returns whether the stored `count` equals `size` as a number: 2 and 2.0 are equal.
 bool count_is(std::string_view count, std::size_t size);
 
 }  // namespace tickstock

@@ -20,14 +20,14 @@ enum class RunStatus : unsigned char {
   interrupted,
 };
 
-/// `running`, `completed`, `completed_with_errors`, `failed`, `refused`, `interrupted`.
+/// Returns `running`, `completed`, `completed_with_errors`, `failed`, `refused` or `interrupted`.
 std::string_view to_string(RunStatus status);
 
-/// \throws Error (failed) for another word.
+/// Returns the status with this name. \throws Error (failed) for any other word.
 RunStatus parse_run_status(std::string_view word);
 
-/// The coarser word that the application knows: `running`, `completed` (committed, also with
-/// errors) or `failed`.
+/// Returns the coarser status that the application knows: `running`, `completed` (committed, even
+/// with errors) or `failed`.
 std::string_view application_status(RunStatus status);
 
 /// How one task of a run ended.
@@ -37,13 +37,13 @@ struct TaskOutcome {
   std::optional<std::string> error;
 };
 
-/// One event, ready to be sent.
+/// One event, ready to send.
 struct Message {
   std::string event_id;  ///< UUID, the same whenever the event is sent again
   std::string channel;
   std::string event;
   std::string body;     ///< the whole envelope as JSON
-  std::int64_t id = 0;  ///< in the outbox; 0 where it is not stored
+  std::int64_t id = 0;  ///< in the outbox; 0 if it is not stored
 };
 
 /// Returns the first published events with ids between these two, oldest first.
@@ -70,13 +70,13 @@ struct RunRecord {
   std::int64_t members_removed = 0;
   std::int64_t members_moved = 0;
   std::int64_t events = 0;
-  std::optional<std::int64_t> listeners;  ///< who received its end, once that is published
+  std::optional<std::int64_t> listeners;  ///< how many received its final event, once published
   std::string started_at;
   std::optional<std::string> finished_at;
   std::optional<double> duration_seconds;
   std::optional<std::string> error;
 
-  // What only the program that runs it knows.
+  // Known only to the program that runs it.
   std::vector<TaskOutcome> tasks;
   std::vector<std::string> universes_updated;
   std::uint64_t universe_events_omitted = 0;

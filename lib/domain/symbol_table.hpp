@@ -13,35 +13,35 @@
 
 namespace tickstock {
 
-/// The number of a symbol in a SymbolTable, counted from 0 in the order of first sight.
+/// The number of a symbol in a SymbolTable, counted from 0 in the order of first appearance.
 using SymbolId = std::uint32_t;
 
-/// Every symbol name of a run, kept once, and a hash from name to number. Memberships are lists of
-/// numbers, so that they are small and comparing two names is comparing two integers.
+/// Every symbol name of a run, stored once, and a hash table from name to number. Memberships are
+/// lists of numbers, which are small, and comparing two names is comparing two integers.
 ///
-/// A name of up to seven bytes, as nearly all are, is one integer itself: made, hashed and compared
-/// in registers, and found with two looks into memory.
+/// A name of up to seven bytes, which nearly all are, is itself one integer: built, hashed and
+/// compared in registers, and found with two memory accesses.
 class SymbolTable {
  public:
-  /// Makes room for about so many names.
+  /// Reserves memory for about this many names.
   void reserve(std::size_t names);
 
-  /// The number of `name`, which is added when it is new. The bytes are copied.
+  /// Returns the number of `name`, adding a copy of it if it is new.
   SymbolId intern(std::string_view name);
 
-  /// Appends the number of each of `names` to `ids`, in their order. Much faster than one by one in
-  /// a large table: the places of many names are fetched at once.
+  /// Appends the number of each of `names` to `ids`, in order. Much faster than one by one in a
+  /// large table, since it prefetches the slots of many names at once.
   void intern(std::span<const std::string_view> names, std::vector<SymbolId>& ids);
 
   [[nodiscard]] std::optional<SymbolId> find(std::string_view name) const;
 
-  /// Valid as long as the table lives.
+  /// Returns a name, valid as long as the table lives.
   [[nodiscard]] std::string_view name(SymbolId id) const {
     const Name& name = name_at(id);
     return name.is_long() ? std::string_view(long_names_[name.place()]) : name.text();
   }
 
-  /// Hands over the name of each of `ids`, in their order; the next ones are fetched meanwhile.
+  /// Calls `take` with the name of each of `ids`, in order, prefetching the next ones.
   template <typename Take>
   void each_name(std::span<const SymbolId> ids, Take take) const {
     constexpr std::size_t ahead = 16;
@@ -54,7 +54,7 @@ class SymbolTable {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  /// Up to seven bytes and their number, or the place of a longer name and a mark.
+  /// A name of up to seven bytes with its length, or a mark with the position of a longer name.
   class Name {
    public:
     Name() = default;
@@ -75,14 +75,14 @@ class SymbolTable {
     }
 
     [[nodiscard]] bool is_long() const { return byte(sizeof(Word) - 1) == long_mark; }
-    /// Of a long one.
+    /// For a long name.
     [[nodiscard]] std::size_t place() const {
       std::size_t place = 0;
       for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i)
         place |= std::size_t{byte(i)} << (8 * i);
       return place;
     }
-    /// Of a short one; valid as long as the name stays where it is.
+    /// For a short name; valid until the Name moves.
     [[nodiscard]] std::string_view text() const {
       return {reinterpret_cast<const char*>(&word_), byte(sizeof(Word) - 1)};
     }
@@ -105,7 +105,7 @@ class SymbolTable {
       const std::size_t place = std::endian::native == std::endian::little ? byte : 7 - byte;
       return static_cast<unsigned>(8 * place);
     }
-    /// In memory the bytes stand in their order.
+    /// Puts a byte at position `i` in memory, whatever the byte order of the machine.
     static Word at_byte(std::size_t i, unsigned char byte) { return Word{byte} << shift_of(i); }
     [[nodiscard]] unsigned char byte(std::size_t i) const {
       return static_cast<unsigned char>(word_ >> shift_of(i));
@@ -122,14 +122,14 @@ class SymbolTable {
   static constexpr std::size_t names_in_block = 4096;
   static constexpr SymbolId empty_slot = 0xffffffff;
 
-  /// Begins to bring a place into the cache.
+  /// Prefetches a place into the cache.
   static void fetch(const void* place) { __builtin_prefetch(place); }
 
   [[nodiscard]] const Name& name_at(SymbolId id) const {
     return blocks_[id / names_in_block][id % names_in_block];
   }
   [[nodiscard]] std::size_t home_of(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
-  /// The slot of the name with this hash that `is_it`, or the empty one in which it belongs.
+  /// Returns the slot of the name with this hash that `is_it`, or the empty slot where it belongs.
   template <typename IsIt>
   [[nodiscard]] std::size_t slot_of(std::uint32_t hash, IsIt is_it) const;
   SymbolId intern_short(Name name, std::uint32_t hash);
@@ -138,7 +138,7 @@ class SymbolTable {
   void grow(std::size_t slots);
 
   std::size_t size_ = 0;
-  std::vector<std::unique_ptr<Name[]>> blocks_;  ///< they stay where they are
+  std::vector<std::unique_ptr<Name[]>> blocks_;  ///< blocks never move
   std::vector<Slot> slots_;  ///< open addressing, a power of two, at most half full
   std::deque<std::string> long_names_;
 };

@@ -12,29 +12,29 @@
 
 namespace tickstock {
 
-/// Returns how many characters a text in UTF-8 has.
+/// Returns the number of characters in UTF-8 text.
 std::size_t characters_of(std::string_view text);
 
-/// Returns a text without the white space (of ASCII) at both ends.
+/// Returns a text without ASCII white space at either end.
 std::string_view trimmed(std::string_view text);
 
-/// Returns a text in lower-case ASCII, with every run of other bytes than letters and digits as one
-/// `_`, and none at either end: `health_care` for ` Health Care`.
+/// Returns a text in lower-case ASCII, with each run of bytes other than letters and digits
+/// replaced by one `_`, and none at either end: `health_care` for ` Health Care`.
 std::string slug_of(std::string_view text);
 
-/// Returns a text as a string of JSON, as PostgreSQL prints jsonb.
+/// Returns a text as a JSON string, as PostgreSQL prints jsonb.
 std::string json_quoted(std::string_view text);
 
-/// Reads the string of JSON at the front of a text, as PostgreSQL prints it; nothing for anything
-/// else.
+/// Reads the JSON string at the front of a text, as PostgreSQL prints it; returns nothing for
+/// anything else.
 std::optional<std::string> json_unquoted(std::string_view text);
 
-/// `1 universe`, `2 universes`.
+/// Returns `1 universe`, `2 universes`.
 inline std::string counted(std::uint64_t number, const std::string& one, const std::string& many) {
   return std::to_string(number) + " " + (number == 1 ? one : many);
 }
 
-/// `'A', 'B' and 3 more`: the first `most` of some names in byte order.
+/// Returns `'A', 'B' and 3 more`: the first `most` names in byte order.
 inline std::string listed_names(std::vector<std::string> names, std::size_t most) {
   std::sort(names.begin(), names.end());
   std::string list;
@@ -46,20 +46,20 @@ inline std::string listed_names(std::vector<std::string> names, std::size_t most
   return list;
 }
 
-/// How many bytes the character at the front of a text has in UTF-8; 0 where it is none, as the
-/// Unicode Standard (table 3-7) has it: not too long, no surrogate, nothing above U+10FFFF. \pre
-/// not empty.
+/// Returns the length in bytes of the UTF-8 character at the front of a text; 0 if it is invalid by
+/// table 3-7 of the Unicode Standard: no overlong forms, no surrogates, nothing above U+10FFFF.
+/// \pre not empty.
 std::size_t utf8_size(std::string_view text);
 
-/// Returns whether a text is UTF-8 throughout.
+/// Returns whether a text is valid UTF-8.
 bool is_utf8(std::string_view text);
 
 /// Returns a text with every byte that is not UTF-8, and every NUL byte, written as `\xNN`, so that
-/// JSON and PostgreSQL take it.
+/// JSON and PostgreSQL accept it.
 std::string escaped_utf8(std::string_view text);
 
-/// Returns the number that a text is from its first character to its last; nothing for any other
-/// text. \param format as of std::from_chars, such as a base
+/// Returns the number that makes up the whole text; nothing for any other text. \param format as
+/// for std::from_chars, such as a base
 template <typename Number, typename... Format>
 std::optional<Number> number_of(std::string_view text, Format... format) {
   Number number{};
