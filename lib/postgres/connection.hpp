@@ -29,7 +29,7 @@ class Result {
   [[nodiscard]] bool is_null(int row, int column) const {
     return PQgetisnull(get(), row, column) != 0;
   }
-  /// Empty for NULL; valid as long as the result lives.
+  /// Returns a field; empty for NULL. Valid as long as the result lives.
   [[nodiscard]] std::string_view view(int row, int column) const {
     return {PQgetvalue(get(), row, column),
             static_cast<std::size_t>(PQgetlength(get(), row, column))};
@@ -38,7 +38,7 @@ class Result {
     return std::string(view(row, column));
   }
   [[nodiscard]] bool boolean(int row, int column) const { return view(row, column) == "t"; }
-  /// 0 for NULL. \throws Error (failed) for a text that is no number.
+  /// Returns a number; 0 for NULL. \throws Error (failed) for text that is not a number.
   [[nodiscard]] std::int64_t integer(int row, int column) const;
 
   /// Reads the columns of a row into fields, as the functions above do, from the first column on.
@@ -60,32 +60,32 @@ class Result {
     if (!is_null(row, column)) get(row, column, field.emplace());
   }
 
-  /// The statement ended with an error.
+  /// Returns whether the statement failed.
   [[nodiscard]] bool failed() const {
     return status() == PGRES_FATAL_ERROR || status() == PGRES_BAD_RESPONSE;
   }
 
-  /// How many rows an INSERT or UPDATE wrote.
+  /// Returns how many rows an INSERT or UPDATE wrote.
   [[nodiscard]] std::int64_t affected() const;
 
  private:
   std::unique_ptr<PGresult, decltype(&PQclear)> result_;
 };
 
-/// Returns whether an error belongs to the row that was written (a constraint, a value, a trigger),
-/// so that one task can fail alone.
+/// Returns whether an error concerns only the row being written (a constraint, a value, a trigger),
+/// so that one task can fail on its own.
 bool is_error_of_entry(std::string_view sqlstate);
 
-/// Returns the failure that a result reports: what was being done, the server's words, and its
-/// SQLSTATE, of which the kind says what to do: try again, wait for the server, or call a person.
-/// Details are left out, since they hold data of rows.
+/// Returns the error that a result reports: what was being done, the server's message, and its
+/// SQLSTATE. Its kind says what to do: try again, wait for the server, or call someone. Details are
+/// left out, since they contain data from rows.
 Error error_of(const Result& result, const std::string& doing);
 
-/// Returns a text of libpq without its trailing line breaks and on one line.
+/// Returns libpq's text on one line, without trailing line breaks.
 std::string one_line(std::string_view text);
 
-/// Returns a text in quotes, with the escape before each quote and escape in it. Names and literals
-/// of SQL are escaped by their quote.
+/// Returns a text in quotes, with `escape` before each quote and each `escape` in it. For SQL names
+/// and literals, pass the quote itself as `escape`.
 std::string in_quotes(std::string_view text, char quote, char escape = '\\');
 
 /// Returns the text form of a PostgreSQL array of texts, for a parameter of type text[].
@@ -99,10 +99,10 @@ std::string array_literal(const std::vector<Text>& values) {
   return literal += '}';
 }
 
-/// The parameters of one statement in text format; nothing is NULL.
+/// The parameters of one statement in text format; nothing for NULL.
 using Params = std::vector<std::optional<std::string>>;
 
-/// One statement, and in words what it does, for its error.
+/// One statement, and a description of what it does, for errors.
 struct Statement {
   std::string doing;  ///< `reading public.symbols`
   std::string sql;
@@ -110,7 +110,7 @@ struct Statement {
 };
 
 /// Where to connect, and how long each step may take. The conninfo is a URL, a list of keywords and
-/// values, or empty for libpq's own environment.
+/// values, or empty to use libpq's environment variables.
 struct ConnectionSettings {
   std::string conninfo;
   std::string application_name = "tickstock-cache";
@@ -120,10 +120,10 @@ struct ConnectionSettings {
   std::chrono::milliseconds commit_timeout{30'000};
   /// How many connections reading may use; nothing for two if the tables are large.
   std::optional<std::int64_t> connections = {};
-  /// The user's home directory, which holds libpq's own files; if empty, that of the system's user
-  /// database.
+  /// The user's home directory, where libpq looks for its files; empty to use that of the system's
+  /// user database.
   std::string home = {};
-  bool require_tls = false;  ///< refuse a server on another machine that is not verified
+  bool require_tls = false;  ///< refuse a server on another machine unless it is verified
 };
 
 /// Returns the connect_timeout of a conninfo, the environment or a service file; nothing if none of
@@ -134,21 +134,21 @@ std::optional<std::chrono::seconds> connect_timeout_of(const std::string& connin
 /// messages repeat parts of a password. \param hint takes what to do about it, if that is known
 std::string conninfo_problem(const std::string& conninfo, std::string* hint = nullptr);
 
-/// Returns whether a conninfo holds a password. It must be one without a conninfo_problem.
+/// Returns whether a conninfo contains a password. \pre conninfo_problem is empty.
 bool conninfo_has_password(const std::string& conninfo);
 
-/// Returns a conninfo, or if it is empty the server that libpq's environment names, as keywords and
+/// Returns a conninfo, or if it is empty the server from libpq's environment, as keywords and
 /// values without a password.
 std::string shown_conninfo(const std::string& conninfo);
 
 /// One address at which the server of a conninfo may answer.
 struct Target {
   std::string host;     ///< the name in certificates and password files, or a directory
-  std::string address;  ///< in digits; empty for a Unix socket
+  std::string address;  ///< numeric; empty for a Unix socket
   std::string port;
   std::string session;  ///< target_session_attrs
   std::string sslmode;
-  std::string refused_passfile;  ///< a password file that is ignored, as others can read it
+  std::string refused_passfile;  ///< a password file that libpq ignores because others can read it
 
   /// Returns whether it is a Unix socket.
   [[nodiscard]] bool is_socket() const {
@@ -156,7 +156,7 @@ struct Target {
   }
   /// Returns `db.example.com:5432`, or the directory of the socket.
   [[nodiscard]] std::string shown() const;
-  /// Returns why somebody on the network could read along, or pose as the server; empty for a
+  /// Returns why someone on the network could eavesdrop, or impersonate the server; empty for a
   /// server on this machine, or if its certificate is verified.
   [[nodiscard]] std::string transport_weakness() const;
 };
@@ -168,19 +168,19 @@ constexpr const char* transport_hint = "Use sslmode=verify-full.";
 /// \throws Error (config) for anything that no retry helps.
 std::vector<Target> named_targets(const ConnectionSettings& settings);
 
-/// A file that doesn't exist: libpq then looks for no password, and complains about no file.
+/// A file that doesn't exist. With it, libpq looks for no password and complains about no file.
 inline constexpr const char* no_password_file = "/no/password/file";
 
 /// The outcome of a pipeline: the results up to the first failure.
 struct PipelineOutcome {
   struct Failure {
-    std::size_t index;  ///< of the statement that failed
+    std::size_t index;  ///< of the failed statement
     Error error;
   };
   std::vector<Result> results;
   std::optional<Failure> failure;
 
-  /// Returns the results. \throws Error, the failure, if there is one.
+  /// Returns the results. \throws Error the failure, if there is one.
   std::vector<Result>& value() {
     if (failure) throw Error(failure->error);
     return results;
@@ -191,17 +191,17 @@ struct PipelineOutcome {
 /// must outlive the connection. Not thread-safe.
 class Connection {
  public:
-  /// Tries the addresses that the conninfo, the environment and a service file come to, one after
-  /// the other. \throws Error (unavailable) when no server answers or it refuses the login,
-  /// (config) for one that require_tls forbids and for what no retry helps: a value that libpq does
-  /// not know, a service or a file that is not there; (interrupted).
+  /// Tries, one after another, the addresses that come from the conninfo, the environment and a
+  /// service file. \throws Error (unavailable) if no server answers or one refuses the login,
+  /// (config) for a server that require_tls forbids and for what a retry cannot fix: a value that
+  /// libpq does not know, a missing service or file; (interrupted).
   static Connection open(const ConnectionSettings& settings, io::Patience& patience);
 
-  /// Opens an expendable connection to the same address: a signal ends every wait for it, and a
+  /// Opens an expendable connection to the same address: a signal ends every wait on it, and a
   /// timeout closes it. \return nothing if that fails. \throws Error (interrupted).
   [[nodiscard]] std::optional<Connection> open_another(std::chrono::milliseconds time) const;
 
-  /// Runs one statement. \throws Error of the kind that its SQLSTATE stands for.
+  /// Runs one statement. \throws Error of the kind that its SQLSTATE means.
   Result run(const Statement& statement) {
     send(statement);
     return answer(statement);
@@ -212,25 +212,27 @@ class Connection {
   void ask(const Statement& statement);
   Result answer(const Statement& statement);
 
-  /// Sends all statements before it reads the first answer, in one round trip. Outside an explicit
-  /// transaction they form one.
+  /// Sends all statements before reading the first answer, in one round trip. Outside an explicit
+  /// transaction, they form one.
   PipelineOutcome run_pipeline(std::vector<Statement> statements);
-  /// The same for statements made one by one until there is none: the next is made while the server
-  /// works on the last, and no more than two are held in memory. SQL that repeats is parsed once.
+  /// Does the same for statements created one by one until there are no more: the next is created
+  /// while the server works on the last, and only two are in memory at once. SQL that repeats is
+  /// parsed only once.
   PipelineOutcome run_pipeline(const std::function<std::optional<Statement>()>& next);
 
-  /// Gives up whatever has no answer by then. For an expendable connection.
+  /// Gives up on anything unanswered by then. For an expendable connection.
   void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
 
-  /// Runs COMMIT, after other statements in the same round trip; a signal does not end it. \throws
-  /// Error (outcome_unknown) if the connection is lost meanwhile, or no answer comes in time.
+  /// Runs `last`, then COMMIT, in one round trip; a signal does not end it. \throws Error
+  /// (outcome_unknown) if the connection is lost meanwhile, or no answer comes in time.
   Result commit(std::vector<Statement> last = {});
   /// Returns the server's warning at the last COMMIT, such as that a standby may not have it.
   [[nodiscard]] std::string commit_warning() const {
     return warnings_->empty() ? "" : warnings_->back();
   }
 
-  /// Returns the server's warnings at login, such as that a collation changed with the system.
+  /// Returns the server's warnings at login, such as that the system's version of a collation
+  /// changed.
   [[nodiscard]] const std::vector<std::string>& login_warnings() const { return login_warnings_; }
 
   /// Rolls back any open transaction; if that fails, closes the connection.
@@ -238,7 +240,7 @@ class Connection {
 
   [[nodiscard]] bool usable() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] const ConnectionSettings& settings() const { return settings_; }
-  /// Returns who logged in, even after the connection is lost.
+  /// Returns the role that logged in, even after the connection is lost.
   [[nodiscard]] const std::string& user() const { return user_; }
   [[nodiscard]] io::Patience& patience() const { return *patience_; }
   [[nodiscard]] const Target& target() const { return target_; }
@@ -246,7 +248,7 @@ class Connection {
  private:
   friend class CopyOut;
 
-  /// Why an address gave no connection.
+  /// Why an address could not be used.
   struct Refusal {
     std::string why;
     std::string hint = {};
@@ -265,8 +267,8 @@ class Connection {
                                            io::Patience& patience, Refusal& refusal);
   static void take_notice(void* warnings, const PGresult* notice);
 
-  /// \param is_parsed whether the SQL is that of the last statement, so that the server need not
-  /// parse it again
+  /// \param is_parsed whether the SQL is that of the previous statement, so that the server need
+  /// not parse it again
   void send(const Statement& statement, bool is_parsed = false);
   void flush(io::Deadline deadline, const std::string& doing);
   /// Waits for one of the poll(2) `events`, or for another connection, and reads what has arrived.
@@ -277,8 +279,8 @@ class Connection {
   Result last_result(io::Deadline deadline, const std::string& doing);
   /// Stops the running statement, unless it is COMMIT, and throws.
   [[noreturn]] void give_up(io::Readiness why, const std::string& doing);
-  /// Cancels the running statement, waits a little for its end, and closes the connection if there
-  /// is none.
+  /// Cancels the running statement and waits briefly for it to end; otherwise closes the
+  /// connection.
   void stop() noexcept;
   /// \return whether the server got the request.
   bool cancel() noexcept;
@@ -294,7 +296,7 @@ class Connection {
   std::optional<io::Deadline> answer_by_;
   bool committing_ = false;
   std::vector<std::string> login_warnings_;
-  /// Since the login or the last COMMIT. libpq keeps its address.
+  /// Since the login or the last COMMIT. libpq holds a pointer to it.
   std::unique_ptr<std::vector<std::string>> warnings_;
 };
 

@@ -25,7 +25,7 @@ struct ExportedSnapshot {
 struct TransactionOptions {
   bool read_committed = false;  ///< instead of REPEATABLE READ
   bool read_only = false;
-  /// IANA zone in which a timestamptz shows its day.
+  /// IANA time zone that determines the day of a timestamptz.
   std::string timezone = "UTC";
   /// An advisory lock to try in the first query, so that the snapshot can't be older than another
   /// holder's COMMIT.
