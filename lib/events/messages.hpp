@@ -37,30 +37,31 @@ inline constexpr EventKind sync_error{"tickstock:errors", "cache_sync_error"};
 
 }  // namespace kinds
 
-/// All kinds: a Redis user needs their channels and no others.
+/// All kinds. A Redis user needs access to these channels only.
 inline constexpr std::array<EventKind, 8> event_kinds{
     kinds::sync_triggered, kinds::universe_updated, kinds::ipo_assigned, kinds::delisting_cleanup,
     kinds::sync_completed, kinds::phase_completed,  kinds::progress,     kinds::sync_error};
 
-/// Returns the Redis command that creates a user with just the permissions this program needs,
-/// below a comment on its password. \param lists which a run reads before it begins \param stream
-/// that events are put into, empty for none
+/// Returns the Redis command that creates a user with only the permissions this program needs,
+/// below a comment on its password. \param lists the lists that a run reads before it begins \param
+/// stream the stream that events are added to; empty for none
 std::string redis_acl(const std::string& user, const std::vector<std::string>& lists,
                       const std::string& stream);
 
-/// Returns a UUID (version 8, RFC 9562) computed from texts: the same for the same texts.
+/// Returns a UUID (version 8, RFC 9562) computed from texts: the same texts always give the same
+/// one.
 std::string uuid_of(std::string_view run_id, std::string_view task, std::string_view universe = {},
                     std::string_view symbol = {}, std::uint64_t position = 0);
 
-// Each event has an id that is computed from the run and its place in it, so that it is the same
-// when it is sent again. `timestamp` is ISO 8601 in UTC.
+// Each event's id is computed from the run and the event's place in it, so it is the same when the
+// event is sent again. `timestamp` is ISO 8601 in UTC.
 
 Message sync_triggered(const RunRecord& run, const std::string& timestamp);
 
-/// The events of one task in their order: its universes, the first `max_universes` of them (0 for
-/// all, as of declared ones always), then its listings or its clean-up. `omitted` grows by the
-/// universes that were left out. \param waiting who waits after the run \param ipo_days how long a
-/// listing is recent
+/// Returns the events of one task in order: its universes, then its listings or its clean-up. At
+/// most `max_universes` built-in universes are included (0 for all), and all declared ones;
+/// `omitted` grows by those left out. \param waiting who waits after the run \param ipo_days how
+/// long a listing counts as recent
 std::vector<Message> task_events(const std::string& run_id, const std::string& timestamp,
                                  const TaskPlan& task, const std::vector<Waiting>& waiting,
                                  const Market& market, int ipo_days, std::size_t max_universes,
@@ -68,7 +69,7 @@ std::vector<Message> task_events(const std::string& run_id, const std::string& t
 
 Message sync_completed(const RunRecord& run, const std::string& timestamp);
 
-/// Returns the id of the event that sync_completed() makes of this run.
+/// Returns the id of the event that sync_completed() creates for this run.
 std::string id_of_end(const std::string& run_id);
 
 Message phase_completed(const RunRecord& run, const std::string& timestamp);
@@ -78,7 +79,7 @@ inline constexpr std::array<std::string_view, 5> step_names{
     "Reading symbols and universes", "Market cap recalculation", "IPO assignment",
     "Delisted cleanup", "Publishing events"};
 
-/// `step` is at work, from 1 to 5; `completed_steps` lie behind.
+/// Returns the event for `step`, from 1 to 5, at work after `completed_steps`.
 Message progress(const RunRecord& run, const std::string& timestamp, int step, int completed_steps);
 
 Message sync_error(const RunRecord& run, const std::string& timestamp, ErrorKind kind,
@@ -87,7 +88,7 @@ Message sync_error(const RunRecord& run, const std::string& timestamp, ErrorKind
 /// The longest text that every Redis accepts: the smallest possible proto-max-bulk-len.
 inline constexpr std::size_t largest_message = std::size_t{1} << 20;
 
-/// \throws Error (failed) that names an event which is longer.
+/// \throws Error (failed) naming an event that is longer.
 void require_sendable(const std::vector<Message>& messages);
 
 }  // namespace tickstock::events

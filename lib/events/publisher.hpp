@@ -13,7 +13,7 @@
 
 namespace tickstock::events {
 
-/// A connection to Redis that publishes. Before COMMIT nothing may wait for Redis, so events are
+/// A connection to Redis for publishing. Nothing may wait for Redis before COMMIT, so events are
 /// queued, and sent as far as possible without waiting.
 class Publisher {
  public:
@@ -30,15 +30,15 @@ class Publisher {
 
   /// The outcome of publish().
   struct Published {
-    /// How many received each event that Redis has accepted, which are the first ones.
+    /// How many clients received each accepted event. Accepted events are always the first ones.
     std::vector<std::int64_t> receivers;
     std::optional<Error> failure;
   };
 
-  /// Publishes events in order, behind those queued before, and waits for Redis' answers. Stored
-  /// ones are added to the stream first, behind those that it has lost. They are sent without
-  /// waiting for each other, except for the first on a channel: if the user may not publish there,
-  /// no later event may overtake it. Never throws.
+  /// Publishes events in order, after those queued before, and waits for Redis' answers. Stored
+  /// events are first added to the stream, after any that it has lost. Sending does not wait for
+  /// answers, except for the first event on a channel: if the user may not publish there, no later
+  /// event may overtake it. Never throws.
   Published publish(std::span<const Message> messages, io::Deadline deadline,
                     io::Patience& patience, const PublishedBetween& published_between = {});
 
@@ -48,34 +48,34 @@ class Publisher {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience) { link_.connect(deadline, patience); }
 
-  /// Asks whether every kind of event would be accepted, by the stream too, without sending one.
-  /// \return Redis' error for the first that would not, empty if all would; nothing if the user may
+  /// Checks whether every kind of event would be accepted, also by the stream, without sending one.
+  /// \return Redis' error for the first that would not; empty if all would; nothing if the user may
   /// not ask. \throws Error (redis), (interrupted).
   std::optional<std::string> rehearse(io::Deadline deadline, io::Patience& patience);
 
-  /// Returns whether the last error may pass with a failover.
+  /// Returns whether a failover may resolve the last error.
   [[nodiscard]] bool may_recover() const { return link_.may_recover(); }
-  /// Asks the Sentinels again, and connects anew to the primary that one of them names.
+  /// Asks the Sentinels again, and reconnects to the primary that one of them names.
   void restart() {
     link_.restart();
     if (stream_) stream_->restart();
     open_channels_.clear();
   }
 
-  /// Returns the server, with the primary where a Sentinel named it.
+  /// Returns the server, with the primary if a Sentinel named it.
   [[nodiscard]] const redis::RedisSettings& server() const { return link_.settings(); }
-  /// Returns whether Redis refused an event of the last publish(), and may accept others.
+  /// Returns whether Redis refused an event of the last publish(), but may accept others.
   [[nodiscard]] bool refused() const { return link_.conversation().refusal().has_value(); }
   /// Returns whether it is a replica of a Cluster, which publishes as well as its primary.
   [[nodiscard]] bool in_cluster() const { return link_.conversation().in_cluster(); }
-  /// Returns a warning about a server that doesn't tell its role, or whose replicas are behind;
+  /// Returns a warning about a server that doesn't report its role, or whose replicas lag behind;
   /// empty if there is none.
   [[nodiscard]] const std::string& warning() const {
     return stream_ && !stream_->warning().empty() ? stream_->warning()
                                                   : link_.conversation().warning();
   }
 
-  /// The stream that stored events are put into; null for none.
+  /// Returns the stream that stored events are added to; null for none.
   [[nodiscard]] redis::Stream* stream() { return stream_ ? &*stream_ : nullptr; }
 
  private:
@@ -83,10 +83,10 @@ class Publisher {
 
   redis::Link link_;
   std::optional<redis::Stream> stream_;
-  std::set<std::string> open_channels_;  ///< on which Redis has accepted an event
+  std::set<std::string> open_channels_;  ///< channels on which Redis has accepted an event
 };
 
-/// Returns the latest day that a text names in the form YYYY-MM-DD; nothing if it names none.
+/// Returns the latest day in a text, in the form YYYY-MM-DD; nothing if there is none.
 std::optional<Day> latest_day_in(std::string_view text);
 
 /// The Redis lists to which an import adds an element when the prices of a day are complete.
@@ -95,7 +95,7 @@ class DaySignals {
   DaySignals(const redis::RedisSettings& settings, std::vector<std::string> lists)
       : link_(settings, "waiting for the end of the day"), lists_(std::move(lists)) {}
 
-  /// Removes every element from the lists. \return whether one was the signal of this day: it names
+  /// Removes all elements from the lists. \return whether one was the signal for this day: it names
   /// this day, a later one, or none. \throws Error (redis), after which it may be called again
   /// unless failed(); (interrupted).
   bool take(Day day, io::Deadline deadline, io::Patience& patience);
@@ -106,7 +106,7 @@ class DaySignals {
  private:
   redis::Link link_;
   std::vector<std::string> lists_;
-  bool asked_ = false;  ///< and answers are still to come
+  bool asked_ = false;  ///< whether answers are still outstanding
 };
 
 }  // namespace tickstock::events
