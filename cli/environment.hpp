@@ -5,37 +5,37 @@
 
 #include "io/wait.hpp"
 
-// What surrounds the program: variables of the environment, files that may hold secrets, signals.
+// The surroundings of the program: environment variables, files that may hold secrets, signals.
 namespace tickstock::cli {
 
-/// A text without the line feed that ends it, as a file or a Kubernetes secret may.
+/// Returns a text without a trailing line feed, which a file or a Kubernetes secret may have.
 std::string without_line_end(std::string text);
 
-/// Takes the line feed off the end of what libpq reads of the environment itself.
+/// Removes trailing line feeds from the environment variables that libpq reads itself.
 void trim_libpq_variables();
 
-/// A variable of the environment, without a line feed at its end; an empty one counts as not set.
+/// Returns an environment variable without a trailing line feed; an empty one counts as unset.
 std::optional<std::string> variable(const char* name);
 
-/// What a file holds, and whether nobody but its owner (this user or root) can read it.
+/// The content of a file, and whether only its owner (this user or root) can read it.
 struct FileContent {
   std::string text;
   bool is_private;
 };
 
-/// \throws Error (config) naming the file where it can't be read or is not a regular file.
+/// Reads a file. \throws Error (config) naming it if it can't be read or is not a regular file.
 FileContent read_file(const std::string& path);
 
 /// \throws Error (config) unless only the owner can read the file.
 void require_private(const FileContent& content, const std::string& path);
 
-/// The first line of a private file, without blanks around it.
+/// Returns the first line of a private file, without surrounding white space.
 std::string read_secret_file(const std::string& path);
 
-/// From now on SIGINT, SIGTERM and SIGHUP ask the run to end. \throws Error (failed).
+/// Makes SIGINT, SIGTERM and SIGHUP ask the run to end from now on. \throws Error (failed).
 io::Interrupt catch_signals();
 
-/// The signal that came first, or 0.
+/// Returns the first signal that came, or 0.
 int caught_signal();
 
 }  // namespace tickstock::cli

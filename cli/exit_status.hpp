@@ -5,7 +5,7 @@
 
 namespace tickstock::cli {
 
-/// What the program ends with. Numbers are never used again for another meaning.
+/// The exit statuses of the program. A number never gets another meaning.
 enum ExitStatus : int {
   status_done = 0,
   status_failed = 1,
@@ -23,14 +23,14 @@ enum ExitStatus : int {
   status_signal = 128,  ///< plus the number of the signal
 };
 
-/// Whether a run with this status is a success: it committed, or had nothing to do.
+/// Returns whether a run with this status succeeded: it committed, or had nothing to do.
 inline bool is_success(int status) {
   return status == status_done || status == status_changes ||
          status == status_completed_with_errors || status == status_undelivered;
 }
 
-/// Returns the status that a failure of this kind ends with. `signal` is the number of the signal
-/// that came, if one did.
+/// Returns the exit status for a failure of this kind. `signal` is the number of the signal that
+/// came, if any.
 inline int status_of(ErrorKind kind, int signal) {
   switch (kind) {
     case ErrorKind::failed: break;
@@ -49,7 +49,8 @@ inline int status_of(ErrorKind kind, int signal) {
   return status_failed;
 }
 
-/// Returns the status of a run. \param detailed `--detailed-exitcode`: changes are told from none.
+/// Returns the exit status of a run. \param detailed `--detailed-exitcode`: return another status
+/// if there are changes
 inline int status_of(const sync::Report& report, bool detailed, int signal) {
   const bool undelivered = report.failure && report.failure->kind() == ErrorKind::redis;
   if (report.failure && !undelivered) return status_of(report.failure->kind(), signal);

@@ -6,13 +6,13 @@
 
 namespace tickstock::cli {
 
-/// What is written to standard error. Lines carry no time of their own: whoever keeps them
+/// What is written to standard error. Lines have no time of their own: whatever stores them
 /// (journal, cron, a shell) adds it, and times of the run come from PostgreSQL. For systemd's
-/// journal each line begins with its priority, which the journal takes off (sd-daemon(3)).
+/// journal, each line begins with its priority, which the journal strips (sd-daemon(3)).
 ///
-/// Where a person looks on, the steps of a run are one line at the bottom instead: the step, how
-/// much is read, and for how long. It shows only once a run takes longer than a moment, is drawn
-/// over again, and is gone when the run is over or something else is to be written.
+/// On a terminal, the steps of a run are shown as one line at the bottom instead: the step, how
+/// much has been read, and for how long. The line appears only if a run takes more than a moment,
+/// is redrawn in place, and disappears when the run ends or something else is written.
 class Log final : public sync::Observer {
  public:
   enum class Level : unsigned char { debug, info, warning, error };
@@ -20,9 +20,9 @@ class Log final : public sync::Observer {
   Log();
   ~Log() override { clear_progress(); }
 
-  /// From now on lines look like this; before, they are text of the normal level, without colour.
+  /// Sets the look of lines from now on; until then they are uncolored text at the normal level.
   void configure(const Output& output);
-  /// From now on every JSON line names the run.
+  /// Names the run in every JSON line from now on.
   void set_run_id(const std::string& run_id) { run_id_ = run_id; }
 
   void debug(std::string_view message) { write(Level::debug, message); }
@@ -30,7 +30,7 @@ class Log final : public sync::Observer {
   void warning(std::string_view message) { write(Level::warning, message); }
   void error(std::string_view message) { write(Level::error, message); }
 
-  /// Shows steps as the line of progress where it can be drawn. \return whether it can
+  /// Shows steps as the progress line if that can be drawn. \return whether it can
   bool begin_progress();
   /// Draws the line, unless it was drawn a moment ago.
   void draw_progress();
@@ -56,7 +56,7 @@ class Log final : public sync::Observer {
   std::string run_id_;
   Clock::time_point begin_ = Clock::now();
 
-  // The line of progress
+  // The progress line
   bool can_draw_ = false;
   bool drawing_ = false;
   bool drawn_ = false;
@@ -67,7 +67,7 @@ class Log final : public sync::Observer {
   bool reads_ = false;
 };
 
-/// The words of the line of progress in at most `width` columns.
+/// Returns the text of the progress line in at most `width` columns.
 std::string progress_text(std::string_view what, const tables::Reading& reading, double seconds,
                           std::size_t width);
 

@@ -25,23 +25,23 @@ enum class Command : unsigned char {
   explain
 };
 
-/// The command line, read and checked, but not yet merged with environment and configuration file.
-/// What was not given is empty.
+/// The command line, parsed and checked, but not yet merged with the environment and the
+/// configuration file. Fields that were not given are empty.
 struct Options {
   Command command = Command::task;
 
-  /// The settings that a flag gave.
+  /// The settings given by flags.
   std::vector<Given> given;
 
-  /// A run that writes.
+  /// Returns whether this is a run that writes.
   [[nodiscard]] bool is_run() const { return command == Command::task && !dry_run; }
 
-  // Of every command that connects
+  // For every command that connects
   std::optional<std::string> database_url_file;
   std::optional<std::string> redis_url_file;
   std::optional<std::string> config_file;
 
-  // Of the tasks
+  // For the tasks
   Mode mode = Mode::full;
   bool dry_run = false;
   std::optional<Day> as_of;
@@ -62,8 +62,9 @@ struct Options {
   // events
   std::int64_t after = 0;
   std::int64_t most_events = 1'000;
-  // Of dry runs and replay
-  /// text or json; of a dry run markdown, of a replay csv; as the settings say where empty
+  // For dry runs and replay
+  /// text or json; for a dry run also markdown, for a replay also csv; empty for the setting's
+  /// value
   std::string listing;
   // replay
   std::optional<Day> from;
@@ -77,17 +78,17 @@ struct Options {
   tables::JournalPage page{{}, 20, 0};
 };
 
-/// A text that answers the command line by itself: help or version.
+/// Text that answers the command line by itself: help or version.
 struct Answer {
   std::string text;
 };
 
-/// Reads the command line. \throws Error (usage) for one that can't be used.
+/// Parses the command line. \throws Error (usage) if it is invalid.
 std::variant<Options, Answer> parse_command_line(int argc, const char* const* argv);
 
-/// Returns what a command line that can't be used still says soundly of how its failure is shown
-/// and announced: format, configuration file, Redis, run id, and whether it was to be a `sync`; the
-/// command is `config` where it was not.
+/// Salvages from an invalid command line what determines how its failure is shown and announced:
+/// format, configuration file, Redis, run id, and whether it was meant to be a `sync`; if not, the
+/// command is `config`.
 Options salvage_command_line(int argc, const char* const* argv);
 
 /// Runs the command and prints its result. \return the exit status. \throws Error for a failure
@@ -95,8 +96,8 @@ Options salvage_command_line(int argc, const char* const* argv);
 int run_command(const Options& options, const Settings& settings, Log& log,
                 const io::Interrupt& interrupt);
 
-/// Returns what shells complete: a line `command;names;value;description` for each option of each
-/// command, and of the program itself, and for each command one without names.
+/// Returns the data for shell completion: a line `command;names;value;description` for each option
+/// of each command and of the program itself, and one line without names for each command.
 std::string completion_table();
 
 }  // namespace tickstock::cli

@@ -6,7 +6,7 @@
 
 namespace tickstock::cli {
 
-/// Reads the tables `[[universe]]` of a configuration, which `whole` is. \throws Error (config)
+/// Reads the `[[universe]]` tables of `whole`, a complete configuration. \throws Error (config)
 /// that begins with the line and the universe it is about.
 DeclaredUniverses read_universes(const toml::table& whole);
 

@@ -14,13 +14,13 @@
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
 
-// What the commands print: each as one JSON document, or as text for a person.
+// What the commands print: each as one JSON document, or as text for people.
 namespace tickstock::cli {
 
 class Log;
 
-/// The report of a run; as text a line per changed universe with its members and why, and one
-/// closing line.
+/// Returns the report of a run; as text, a line per changed universe with its members and reasons,
+/// and a closing line.
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
                         const Output& output);
 
@@ -29,10 +29,10 @@ std::string show_run(const tables::RunView& view, const Output& output);
 std::string show_history(const tables::History& history, const std::string& format,
                          const Output& output);
 
-/// The changes of the journal; where a symbol was asked for, what became of it in each.
+/// Returns changes of the journal; if a symbol was asked about, with what happened to it in each.
 std::string show_changes(const tables::Changes& found, const std::string& format,
                          const Output& output);
-/// As JSON a line for each event.
+/// Returns events; as JSON, one line per event.
 std::string show_events(const std::vector<tables::StoredEvent>& events, const Output& output);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
@@ -42,54 +42,54 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
 std::string show_members(const sync::MembersReport& report, const std::string& format,
                          const Output& output);
 
-/// Why a symbol is in universes or not; as text a few sentences for each universe.
+/// Returns why a symbol is in universes or not; as text, a few sentences per universe.
 std::string show_explanation(const sync::ExplainReport& report, const Output& output);
 
-/// What policies would have come to. \param files the configuration of each, empty for none
-/// \param format `text`, `json` or `csv`, a line a night and universe
+/// Returns the results of a replay. \param files the configuration of each policy, empty for none
+/// \param format `text`, `json`, or `csv` with a line per night and universe
 std::string show_replay(const sync::ReplayReport& report, const std::vector<std::string>& files,
                         const std::string& format, const Output& output);
 
-/// The settings that hold; as text a configuration file that says where each comes from.
+/// Returns the effective settings; as text, a configuration file that states their origins.
 std::string show_config(const Settings& settings);
-/// A configuration file with every setting, commented out.
+/// Returns a configuration file with every setting, commented out.
 std::string config_example();
 
 /// A failure of a command that has no report, as a document.
 std::string json_failure(const Error& error, int exit_status);
 
-/// A document of one line with the version of its schema and these fields.
+/// Returns a one-line document with the schema version and these fields.
 template <typename... Fields>
 std::string document(const Fields&... fields) {
   return json::Writer(json::BadText::escape).object("schema_version", 1, fields...).text() + "\n";
 }
 
-/// The color of what came (+), went (-) or moved (~).
+/// Returns the color for what was added (+), removed (-) or moved (~).
 inline Color color_of(char sign) {
   return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;
 }
 
-/// Whether the text that is printed tells of something that was changed.
+/// Whether the printed text reports something that was changed.
 enum class Tells : unsigned char { what_is, what_was_done };
 
-/// Writes to standard output. A reader that is gone, as `head` goes once it has enough, is a
-/// failure only where it missed what was done. \throws Error (output) when it can't be written.
+/// Writes to standard output. A reader that has closed it, as `head` does once it has enough, is a
+/// failure only if it missed the report of a change. \throws Error (output) if writing fails.
 void print(const std::string& text, Tells tells = Tells::what_is);
 
-// What node_exporter's textfile collector reads: a file in Prometheus' text format (version 0.0.4).
-// A run replaces what it knows and keeps the rest, such as the time of the last success. Each does
-// nothing without a path, and never throws an Error: what goes wrong is a warning.
+// These write for node_exporter's textfile collector: a file in Prometheus' text format (version
+// 0.0.4). A run replaces what it knows and keeps the rest, such as the time of the last success.
+// They do nothing without a path, and never throw an Error: failures become warnings.
 
-/// Writes how a run of this mode ended, seconds since 1970, and how long it took; with a report
-/// what the run found and did, as far as it came.
+/// Writes how a run of this mode ended, when (seconds since 1970), and how long it took; with a
+/// report, also what the run found and did as far as it got.
 void record_run(const std::string& path, Log& log, Mode mode, int exit_status, double ended_at,
                 double duration, const sync::Report* report = nullptr);
 
-/// Tells a dead-man switch how a run ended: a GET of the URL after status 0 or 2, else a POST
-/// of the message to its `/fail`. Does nothing without a URL; what goes wrong is a warning.
+/// Tells a dead man's switch how a run ended: with a GET of the URL after status 0 or 2, otherwise
+/// a POST of the message to its `/fail`. Does nothing without a URL; failures become warnings.
 void ping(const std::string& url, Log& log, int exit_status, const std::string& message);
 
-/// Writes how many events wait in the outbox.
+/// Writes how many events are pending in the outbox.
 void record_pending(const std::string& path, Log& log, std::uint64_t events);
 
 }  // namespace tickstock::cli
