@@ -34,7 +34,7 @@ struct RedisSettings {
   std::string user;
   std::string password;
   int database = 0;
-  /// The Sentinels to ask for the primary, in order; none where the address is that of Redis.
+  /// The Sentinels to ask for the primary, in order; none if the address is that of Redis.
   std::vector<Endpoint> sentinels;
   /// The name under which Sentinels know the primary. If it is set and there are no Sentinels,
   /// `host` is a Sentinel to ask.

@@ -69,8 +69,8 @@ class Conversation {
   [[nodiscard]] const std::vector<std::int64_t>& receivers() const { return receivers_; }
   /// Returns how many published events have no answer yet.
   [[nodiscard]] std::size_t unanswered() const { return unanswered_; }
-  /// Returns the refusal of the last event that must be accepted, or of one that was still
-  /// unanswered when it was queued.
+  /// Returns the refusal of the last published event, or of one that was still unanswered when that
+  /// one was queued.
   [[nodiscard]] const std::optional<Error>& refusal() const { return refusal_; }
 
   /// Takes bytes that have arrived, in pieces of any size. \throws Error (redis) if Redis refuses

@@ -16,8 +16,7 @@ struct GuardResult {
   std::string universe;  ///< empty if it concerns all of them
   double value;          ///< the measured value, in the unit of the limit
   double limit;
-  std::string
-      setting;  ///< the key of the configuration that moves the limit; empty where none does
+  std::string setting;  ///< the configuration key of the limit; empty if there is none
   bool refused;
   std::string sentence;  ///< the message if it refuses
 };

@@ -47,10 +47,10 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
 using Holds = std::function<std::vector<bool>(const std::vector<Message>&)>;
 
 /// Renumbers pending events when the stream, at `last`, is ahead of the outbox because a backup was
-/// restored. If any pending event with an id up to `last` is missing from the stream, the missing
-/// ones get ids above `last` and above all others, in order; events that are in the stream keep
-/// theirs. Events stored later get higher ids too. \return how many it renumbered; nothing if
-/// another publisher is at work. \throws Error, of kind failed if the role may not set the
+/// restored. If the stream lacks a pending event with an id up to `last`, every pending event that
+/// it lacks gets a new id above `last` and above all others, in order; those that it contains keep
+/// theirs. Events stored later get higher ids in any case. \return how many it renumbered; nothing
+/// if another publisher is at work. \throws Error, of kind failed if the role may not set the
 /// sequence.
 std::optional<std::uint64_t> renumber_pending(Database& database,
                                               const std::string& application_name,
