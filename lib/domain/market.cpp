@@ -15,14 +15,14 @@ namespace {
 
 constexpr std::size_t names_of_an_error = 5;
 
-/// A symbol and the upper half of its cap's bits: caps above zero order like their bits.
+/// A symbol and the upper half of its cap's bits: caps above zero sort like their bits.
 struct Ranked {
   std::uint32_t cap;
   SymbolId id;
 };
 
-/// Largest first. A radix sort, whose time does not depend on the order in which the table stands;
-/// a sort by comparison takes several times as long at a million symbols.
+/// Sorts largest first. A radix sort, whose time does not depend on the order of the table; a
+/// comparison sort takes several times as long for a million symbols.
 void sort_roughly(std::vector<Ranked>& ranked) {
   constexpr std::size_t digits = 3;
   constexpr unsigned bits = 11;
@@ -183,7 +183,7 @@ void Market::rank() {
     ranked.push_back({static_cast<std::uint32_t>(bits >> 32), id});
   }
   sort_roughly(ranked);
-  // What is the same to a millionth is put in order by comparison.
+  // Caps that agree to about a millionth still need a comparison sort.
   for (auto first = ranked.begin(); first != ranked.end();) {
     const auto last = std::find_if(first, ranked.end(),
                                    [first](const Ranked& each) { return each.cap != first->cap; });

@@ -13,13 +13,13 @@ namespace tickstock {
 
 namespace {
 
-/// Where each symbol of a list stands: open addressing, a power of two, at most half full.
+/// The position of each symbol of a list: open addressing, a power of two, at most half full.
 class Places {
  public:
   explicit Places(std::size_t size)
       : slots_(std::bit_ceil(2 * size + 2)), shift_(64 - std::countr_zero(slots_.size())) {}
 
-  /// \return whether the symbol had no place.
+  /// \return whether the symbol had no position yet.
   bool add(SymbolId symbol, Place place) {
     Slot& slot = slots_[slot_of(symbol)];
     if (slot.place != 0) return false;
@@ -57,7 +57,8 @@ Places places_of(const std::vector<SymbolId>& list) {
   return places;
 }
 
-/// Which members stand on one longest increasing subsequence of old places (all different).
+/// Returns which members are on one longest increasing subsequence of old positions (all
+/// different).
 std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
   constexpr Place none = std::numeric_limits<Place>::max();
   std::vector<Place> tails;  // index of the smallest last value of an increase of each length
@@ -147,7 +148,7 @@ std::vector<std::string> after_change(const std::vector<std::string>& before,
   if (change.places) left.insert(change.moved.begin(), change.moved.end());
   std::vector<std::string> rest;
   for (const std::string& name : before) {
-    // With places, a name that is repeated counts once.
+    // With `places`, a repeated name counts once.
     const bool stays = change.places ? left.insert(name).second : !left.contains(name);
     if (stays) rest.push_back(name);
   }

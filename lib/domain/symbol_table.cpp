@@ -42,7 +42,7 @@ void SymbolTable::intern(std::span<const std::string_view> names, std::vector<Sy
   while (!names.empty()) {
     const auto some = names.first(std::min(batch, names.size()));
     names = names.subspan(some.size());
-    // All can be new, and the slots must stay where they are meanwhile.
+    // All of them can be new, and slots must not move meanwhile.
     while ((size_ + batch) * 2 > slots_.size()) grow(slots_.size() * 2);
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (!Name::is_short(some[i])) continue;

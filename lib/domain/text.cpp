@@ -4,7 +4,7 @@ namespace tickstock {
 
 namespace {
 
-// The letters behind a backslash, and what they stand for.
+// The letters after a backslash, and the bytes they stand for.
 constexpr std::string_view escape_letters = "\"\\bfnrt";
 constexpr std::string_view escaped_bytes = "\"\\\b\f\n\r\t";
 
@@ -84,7 +84,7 @@ std::size_t utf8_size(std::string_view text) {
   if (lead < 0x80) return 1;
   if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
   if (lead >= 0xe0 && lead <= 0xef) {
-    // Neither longer than need be, nor half of a surrogate pair.
+    // Neither an overlong form nor half of a surrogate pair.
     const bool sound = lead == 0xe0 ? byte(1) >= 0xa0 : lead != 0xed || byte(1) <= 0x9f;
     return sound && continues(1) && continues(2) ? 3 : 0;
   }

@@ -14,7 +14,7 @@ namespace tickstock::events {
 
 namespace {
 
-/// What an envelope says besides its payload.
+/// The part of an envelope besides its payload.
 struct Head {
   const EventKind& kind;
   std::string run_id;
@@ -23,7 +23,8 @@ struct Head {
   std::function<void(json::Writer&)> more = {};  ///< writes keys beside the payload
 };
 
-/// Of an event about a run; what a run has several of needs a universe or a position, too.
+/// Returns the head of an event about a run. If a run has several of that kind, pass a universe or
+/// a position, too.
 Head head_of(const EventKind& kind, const RunRecord& run, const std::string& timestamp,
              std::string_view universe = {}, std::uint64_t position = 0) {
   return {kind, run.run_id, timestamp, uuid_of(run.run_id, kind.event, universe, {}, position)};
@@ -39,7 +40,7 @@ Message envelope(const Head& head, const Payload&... payload) {
   return {head.event_id, std::string(head.kind.channel), std::string(head.kind.event), json.text()};
 }
 
-/// How many wait in a universe that lets members wait.
+/// Writes how many members wait in a universe that lets them.
 void write_waiting(json::Writer& json, const EntryWrite& write,
                    const std::vector<Waiting>& waiting) {
   if (!write.rule || write.rule->stability.nights == 1) return;
@@ -101,7 +102,7 @@ std::vector<Message> task_events(const std::string& run_id, const std::string& t
                                  const Market& market, int ipo_days, std::size_t max_universes,
                                  std::size_t& omitted) {
   std::vector<Message> messages;
-  // What tells the events of a task apart is their place among them.
+  // The events of a task differ by their position among them.
   const auto head = [&](const EventKind& kind, std::string_view universe, std::string_view symbol) {
     return Head{kind, run_id, timestamp,
                 uuid_of(run_id, to_string(task.task), universe, symbol, messages.size())};

@@ -95,7 +95,7 @@ bool DaySignals::take(Day day, Deadline deadline, io::Patience& patience) {
     try {
       link_.settle(deadline, patience);
     } catch (const Error& error) {
-      // A signal that was removed from its list must not be lost because the next request failed.
+      // A signal already removed from its list must not be lost because the next request failed.
       if (signalled && error.kind() == ErrorKind::redis) return true;
       throw;
     }

@@ -12,7 +12,7 @@ namespace tickstock::io {
 
 namespace {
 
-/// \param flags besides those of every look-up
+/// \param flags in addition to those of every lookup
 Addresses look_up(const std::string& host, const std::string& port, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;

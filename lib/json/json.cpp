@@ -8,8 +8,8 @@ namespace tickstock::json {
 
 namespace {
 
-/// Whether PostgreSQL can hold the text: it is UTF-8 and without NUL. RapidJSON alone lets both
-/// pass, from escapes as well.
+/// Returns whether PostgreSQL can store the text: it is UTF-8 without NUL. RapidJSON accepts both,
+/// also in escapes.
 bool is_text(std::string_view text) {
   while (!text.empty()) {
     const std::size_t size = text.front() == '\0' ? 0 : utf8_size(text);
@@ -19,7 +19,7 @@ bool is_text(std::string_view text) {
   return true;
 }
 
-/// Accepts exactly `[` strings `]`; every other event ends the parse.
+/// Accepts exactly `[` strings `]`; any other event ends the parse.
 class StringArrayHandler
     : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, StringArrayHandler> {
  public:
@@ -91,13 +91,13 @@ bool StringArrayReader::read_plain(std::string_view json) {
 
 bool StringArrayReader::read_any(std::string_view json) {
   strings_.clear();
-  // RapidJSON takes a NUL for the end of the text.
+  // RapidJSON treats a NUL as the end of the text.
   if (json.find('\0') != std::string_view::npos) return false;
   buffer_ = json;
   rapidjson::InsituStringStream input(buffer_.data());
   StringArrayHandler handler(strings_);
   rapidjson::Reader reader;
-  // The handler refuses a second level as it begins, so the recursion has no depth.
+  // The handler rejects a second level as soon as it begins, so recursion can't get deep.
   return !reader.Parse<rapidjson::kParseInsituFlag>(input, handler).IsError();
 }
 

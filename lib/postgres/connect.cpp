@@ -13,9 +13,8 @@ using io::Readiness;
 
 namespace {
 
-/// Returns the addresses in the order in which to try them. Names are looked up here, since libpq
-/// would do it without a limit. \throws Error (unavailable) if no name has an address,
-/// (interrupted).
+/// Returns the addresses in the order to try them. Looks names up itself, since libpq would do it
+/// without a time limit. \throws Error (unavailable) if no name has an address, (interrupted).
 std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patience& patience) {
   constexpr std::chrono::milliseconds pause{5};
   const Deadline deadline = Deadline::after(settings.connect_timeout);
@@ -73,14 +72,14 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
   std::string hint;
   std::vector<Target> targets = find_targets(settings, patience);
   if (targets.front().session == "prefer-standby") {
-    // Each is tried twice: all as standbys first, then as any server.
+    // Try each twice: first all as standbys, then all as any server.
     for (Target& target : targets) target.session = "standby";
     std::vector<Target> again = targets;
     for (Target& target : again) targets.emplace_back(std::move(target)).session = "any";
   }
   const Target* answered = nullptr;
   for (const Target& target : targets) {
-    // A server that refused at one of its addresses would refuse at the others.
+    // A server that refused at one of its addresses would refuse at the others, too.
     if (answered != nullptr && answered->host == target.host && answered->port == target.port &&
         answered->session == target.session) {
       continue;
@@ -137,7 +136,7 @@ std::optional<Connection> Connection::open_at(const Target& target,
                     patience);
   PGconn* raw = opened.connection_.get();
   if (raw == nullptr) throw Error(ErrorKind::unavailable, "out of memory");
-  // Before the login, since libpq would print its warnings itself.
+  // Set it before the login, since libpq would print the login's warnings itself.
   PQsetNoticeReceiver(raw, &Connection::take_notice, opened.warnings_.get());
 
   const Deadline deadline = Deadline::after(settings.connect_timeout);

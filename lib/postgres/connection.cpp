@@ -16,11 +16,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// How much longer than the server's own limit the client waits, so that the server's word comes
-/// first.
+/// How much longer than the server's own limit the client waits, so that the server reports first.
 constexpr milliseconds grace{5'000};
-/// How long to wait until a request to cancel is delivered, and then for the statement to end.
-/// All, and the last words, fit into the two seconds in which a signal ends a run.
+/// How long to wait until a cancel request is delivered, and then for the statement to end.
+/// Together with the final steps, this fits into the two seconds in which a signal ends a run.
 constexpr milliseconds cancel_time{300};
 constexpr milliseconds cancel_time_of_expendable{100};
 constexpr milliseconds drain_time{500};
@@ -37,8 +36,8 @@ std::string field(const Result& result, int code) {
   return text == nullptr ? "" : text;
 }
 
-/// Where in a function an error came up. What PostgreSQL tells of parameters there, if it is set
-/// so, could be a whole entry.
+/// Returns where in a function an error occurred. PostgreSQL can be set to report parameters there,
+/// and one of those could be a whole entry.
 std::string context_of(const Result& result) {
   constexpr std::size_t longest = 300;
   const std::string context = field(result, PG_DIAG_CONTEXT);
@@ -51,7 +50,7 @@ std::string context_of(const Result& result) {
   }
   if (shown.size() > longest) {
     std::size_t end = longest;
-    // Not within a character.
+    // Don't cut inside a character.
     while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xc0U) == 0x80U) --end;
     shown = shown.substr(0, end) + "…";
   }
@@ -68,7 +67,7 @@ std::string sentence_of(std::string words) {
 
 ErrorKind kind_of(std::string_view sqlstate) {
   if (sqlstate == "40001" || sqlstate == "40P01") return ErrorKind::retryable;
-  // Connection, login, resources, operator intervention, and a server that only reads.
+  // Connection, login, resources, operator intervention, and a read-only server.
   constexpr std::array<std::string_view, 10> unavailable{
       "08", "28", "53", "57", "58", "25006", "25P03", "55P03", "3D000", "40003"};
   const bool is_unavailable =
@@ -111,7 +110,7 @@ Error error_of(const Result& result, const std::string& doing) {
                      "Triggers and functions run with search_path = pg_catalog: write the schema "
                      "before the name, or give the function its own search_path.");
   }
-  // PgBouncer's own words, under the code of a broken connection.
+  // PgBouncer's own message, with the SQLSTATE of a broken connection.
   if (message.find("statement pooling") != std::string::npos) {
     return {ErrorKind::failed, text, {.hint = "Use transaction pooling.", .sqlstate = sqlstate}};
   }
@@ -169,8 +168,8 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
       not_made = error;
     }
     if (!statement) break;
-    // Small statements are sent together. The wait until they are gone comes after the next one is
-    // made, so that the server has work meanwhile.
+    // Small statements are sent together. Wait for them only after creating the next one, so that
+    // the server has work meanwhile.
     constexpr std::size_t enough = std::size_t{64} * 1024;
     std::size_t size = statement->sql.size();
     for (const auto& param : statement->params) size += param ? param->size() : 0;
@@ -230,7 +229,7 @@ Result Connection::commit(std::vector<Statement> last) {
 void Connection::rollback() noexcept {
   try {
     if (!usable() || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
-    // An expendable connection must not use up the time for last words.
+    // An expendable connection must not use up the time for final steps.
     std::optional<io::Settling> settling;
     if (!expendable_) settling.emplace(*patience_);
     run({"ROLLBACK", "ROLLBACK"});
@@ -255,7 +254,7 @@ void Connection::send(const Statement& statement, bool is_parsed) {
 void Connection::flush(Deadline deadline, const std::string& doing) {
   while (const int left = PQflush(connection_.get())) {
     if (left < 0) throw lost(doing);
-    // A server that can't send its answers stops reading: read them while waiting to send.
+    // A server that can't send its answers stops reading, so read them while waiting to send.
     wait(POLLIN | POLLOUT, deadline, doing);
   }
 }
@@ -311,7 +310,8 @@ void Connection::give_up(Readiness why, const std::string& doing) {
 
 void Connection::stop() noexcept {
   if (expendable_) {
-    // With an answer due by a deadline, nothing long is running, and a cancel could take as long.
+    // If an answer is due by a deadline, nothing long is running, and a cancel could take just as
+    // long.
     if (!answer_by_) cancel();
     connection_.reset();
     return;
@@ -333,7 +333,7 @@ void Connection::stop() noexcept {
     const Readiness more = io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt());
     if (more != Readiness::ready || PQconsumeInput(raw) != 1) break;
   }
-  // A pipeline that was interrupted before its end was sent can't be ended.
+  // A pipeline can't be ended if it was interrupted before its end was sent.
   if (PQpipelineStatus(raw) != PQ_PIPELINE_OFF || PQtransactionStatus(raw) == PQTRANS_ACTIVE) {
     connection_.reset();
   }
@@ -351,7 +351,7 @@ bool Connection::cancel() noexcept {
     const milliseconds time = expendable_ ? cancel_time_of_expendable : cancel_time;
     return done.wait_for(time) == std::future_status::ready;
   } catch (const std::exception&) {
-    // Without memory or a thread: the server notices when the connection is closed.
+    // Out of memory or threads: the server will notice when the connection is closed.
     return false;
   }
 }
@@ -363,7 +363,7 @@ Deadline Connection::statement_deadline() const {
 
 Error Connection::lost(const std::string& doing) const {
   std::string words = connection_ ? one_line(PQerrorMessage(connection_.get())) : "";
-  // Where in a statement that was does not matter.
+  // The position in the statement does not matter.
   words = words.substr(0, words.find(" LINE "));
   return {ErrorKind::unavailable,
           fmt::format("{} failed: the connection to PostgreSQL was lost{}{}", doing,

@@ -17,7 +17,7 @@ namespace tickstock::postgres {
 
 namespace {
 
-/// The parameters of a connection that have a value, in libpq's order.
+/// The connection parameters that have a value, in libpq's order.
 using Options = std::vector<std::pair<std::string, std::string>>;
 
 /// \throws Error (config) that says why the connection can't be used.
@@ -27,7 +27,7 @@ using Options = std::vector<std::pair<std::string, std::string>>;
               {.object = object, .hint = hint});
 }
 
-/// Returns the parts of a list; an empty one is one empty part.
+/// Returns the parts of a list; an empty list has one empty part.
 std::vector<std::string> split(std::string_view list, char separator) {
   std::vector<std::string> parts;
   for (;;) {
@@ -56,7 +56,7 @@ Options parse(const std::string& conninfo, std::string* why = nullptr) {
   return options;
 }
 
-/// Returns what to do about a parameter of another library.
+/// Returns what to do about a parameter meant for another library.
 std::string remedy_for(std::string_view parameter) {
   if (parameter == "pgbouncer") return "Remove it: transaction pooling works without it.";
   if (parameter == "schema" || parameter == "currentSchema" || parameter == "search_path") {
@@ -68,7 +68,8 @@ std::string remedy_for(std::string_view parameter) {
   return "Remove it, or use libpq's own name for it.";
 }
 
-/// Returns whether the parameter before this one is a password, of which it may be the rest.
+/// Returns whether the parameter before this one is a password, so that this one may be the rest of
+/// it.
 bool follows_password(std::string_view conninfo, std::string_view name) {
   constexpr std::string_view separators = "?& \t\r\n\v\f";
   std::string_view before = conninfo.substr(0, conninfo.rfind(name));
@@ -89,7 +90,7 @@ std::string unreadable(std::string_view conninfo, std::string_view why, std::str
         !name.empty() && name.size() <= 40 && std::all_of(name.begin(), name.end(), [](char c) {
           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
         });
-    // A name behind a password may be the rest of it.
+    // A name after a password may be the rest of it.
     if (!is_name || follows_password(conninfo, name)) break;
     hint = remedy_for(name);
     return fmt::format("libpq knows no parameter {}", name);
@@ -112,13 +113,13 @@ bool is_login_clear(std::string_view url) {
   if (query == none) return true;
   const std::vector<std::string> parameters = split(rest.substr(query + 1), '&');
   return std::all_of(parameters.begin(), parameters.end(), [](const std::string& parameter) {
-    // An '@' in one of these is no sign of a password that was not encoded.
+    // An '@' in one of these does not hint at an unencoded password.
     return parameter.starts_with("application_name=") ||
            parameter.starts_with("fallback_application_name=") || parameter.find('@') == none;
   });
 }
 
-/// Returns the value of a parameter, empty if it has none.
+/// Returns the value of a parameter; empty if it has none.
 std::string value_of(const Options& options, std::string_view keyword) {
   for (const auto& [name, value] : options) {
     if (name == keyword) return value;
@@ -129,13 +130,13 @@ std::string value_of(const Options& options, std::string_view keyword) {
 /// Returns the parameters that libpq takes from a conninfo, its environment and its service file.
 /// \throws Error (config) for an unknown service.
 Options effective_options(const std::string& conninfo) {
-  // Only a connection of libpq knows them. A value that libpq refuses stops it before its first
-  // look-up, and without a password file it complains about none.
+  // Only a libpq connection knows them. A value that libpq refuses stops it before its first
+  // lookup, and with this password file it has none to complain about.
   const std::array<const char*, 4> keywords{"dbname", "gssencmode", "passfile", nullptr};
   const std::array<const char*, 4> values{conninfo.c_str(), "?", no_password_file, nullptr};
   const std::unique_ptr<PGconn, decltype(&PQfinish)> probe(
       PQconnectStartParams(keywords.data(), values.data(), 1), &PQfinish);
-  // Its message names the service, its file or a line of that, and repeats nothing else.
+  // This message names the service, its file or a line of it, and repeats nothing else.
   if (const std::string why = one_line(PQerrorMessage(probe.get()));
       why.find("service") != std::string::npos) {
     fail_unusable(why, "Check PGSERVICE, and the file that PGSERVICEFILE names.", "PGSERVICE");
@@ -162,7 +163,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
       {"load_balance_hosts", {"disable", "random"}},
       {"ssl_min_protocol_version", protocols},
       {"ssl_max_protocol_version", protocols}};
-  // An empty protocol sets no bound; every other choice must be one of its words.
+  // An empty protocol version sets no bound; any other choice must be one of its words.
   const auto choice = choices.find(keyword);
   if (value.empty() && (choice == choices.end() || keyword.starts_with("ssl_"))) return "";
   if (choice != choices.end()) {
@@ -188,7 +189,7 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   return "";
 }
 
-/// Returns whether the name of a database looks like a URL or conninfo. libpq would not read it as
+/// Returns whether the name of a database looks like a URL or conninfo. libpq would not parse it as
 /// one but print it, with any password in it.
 bool holds_conninfo(std::string_view database) {
   return database.find("://") != std::string_view::npos ||
@@ -203,11 +204,11 @@ std::string home_of(const ConnectionSettings& settings) {
   return user == nullptr ? "" : user->pw_dir;
 }
 
-/// Refuses a file that libpq would find missing only while connecting, or a key that others can
+/// Rejects a file that libpq would find missing only while connecting, or a key that others can
 /// read. \param keyword the parameter that names it
 void require_file(std::string_view keyword, const std::string& path) {
   const bool is_key = keyword == "sslkey";
-  // A key can also be one of an engine, by its name.
+  // A key can also be one of an OpenSSL engine, by its name.
   if (path.empty() || (is_key && path.find(':') != std::string::npos)) return;
   std::string why;
   std::string hint = "Name a file that can be read";
@@ -250,8 +251,8 @@ void require_certificates(const Options& options, const std::string& home) {
   }
 }
 
-/// Returns the password file, if it is one that libpq would ignore and complain about on standard
-/// error: anything but a plain file that nobody else can read.
+/// Returns the password file if libpq would ignore it and complain about it on standard error:
+/// anything but a plain file that nobody else can read.
 std::string refused_password_file(const ConnectionSettings& settings) {
   std::string named = value_of(parse(settings.conninfo), "passfile");
   if (named.empty()) named = value_of(options_of(PQconndefaults()), "passfile");
@@ -292,7 +293,7 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   const bool by_address = addresses.size() > 1 || !addresses.front().empty();
   const bool by_name = hosts.size() > 1 || !hosts.front().empty();
   const std::size_t count = by_address ? addresses.size() : hosts.size();
-  // libpq would then look names up itself, without a limit.
+  // libpq would then look names up itself, without a time limit.
   if (has_gap(hosts) || has_gap(addresses) || (by_address && by_name && hosts.size() != count)) {
     throw Error(ErrorKind::config,
                 "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
@@ -339,7 +340,7 @@ std::string conninfo_problem(const std::string& conninfo, std::string* hint) {
     if (name != "postgresql" && name != "postgres") {
       return "its scheme is not postgresql:// or postgres://";
     }
-    // libpq would take keywords behind a URL, such as a password, for a part of it.
+    // libpq would take keywords after a URL, such as a password, for part of it.
     if (std::any_of(conninfo.begin(), conninfo.end(),
                     [](char c) { return c >= '\0' && c <= ' '; })) {
       return "it is a URL with a space, which must be percent-encoded";
@@ -358,7 +359,7 @@ std::string conninfo_problem(const std::string& conninfo, std::string* hint) {
     return "its database name is a URL or conninfo itself";
   }
   for (const auto& [keyword, value] : options) {
-    // As that of `host= password=…` does.
+    // The value of `host= password=…` looks like this.
     if (!keyword.ends_with("password") && value.find("password=") != std::string::npos) {
       return "a keyword before the password has no value; write ''";
     }
@@ -374,7 +375,7 @@ bool conninfo_has_password(const std::string& conninfo) {
 }
 
 std::string shown_conninfo(const std::string& conninfo) {
-  // Of libpq's defaults, only these tell where it connects.
+  // Of libpq's defaults, only these say where it connects.
   constexpr std::array<std::string_view, 5> told{"host", "hostaddr", "port", "dbname", "user"};
   std::string shown;
   for (const auto& [keyword, value] :

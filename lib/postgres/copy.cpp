@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::string_view signature("PGCOPY\n\377\r\n\0", 11);
 
-// The bytes must be there. Written out, each is one load and one swap.
+// These require that the bytes exist. Written out like this, each compiles to one load and one
+// swap.
 
 std::uint32_t byte_at(std::string_view bytes, std::size_t at) {
   return static_cast<unsigned char>(bytes.data()[at]);
@@ -36,7 +37,7 @@ std::uint32_t uint32_at(std::string_view bytes, std::size_t at) {
   throw Error(ErrorKind::failed, "PostgreSQL sent rows in a format that can't be read");
 }
 
-/// The digits of a numeric, four in each group, and what power of ten the last one stands for.
+/// The digits of a numeric, in groups of four, and the power of ten of the last digit.
 struct Decimal {
   std::string_view groups;
   int exponent;
@@ -49,8 +50,8 @@ struct Decimal {
   }
 };
 
-/// Exact where both the digits and the power of ten are doubles themselves, so that one operation
-/// rounds once (Clinger, How to Read Floating Point Numbers Accurately, 1990).
+/// Returns the exact conversion if the digits and the power of ten are both doubles themselves, so
+/// that one operation rounds once (Clinger, How to Read Floating Point Numbers Accurately, 1990).
 std::optional<double> exactly(const Decimal& decimal) {
   constexpr std::uint64_t limit = std::uint64_t{1} << 53;
   constexpr std::array<double, 23> powers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -68,7 +69,7 @@ std::optional<double> exactly(const Decimal& decimal) {
 double by_text(const Decimal& decimal) {
   std::string text = "0";
   for (std::size_t i = 0; i < decimal.size(); ++i) text += fmt::format("{:04}", decimal.group(i));
-  // No locale has a say in digits without a point.
+  // Without a decimal point, the locale does not matter.
   return std::strtod(fmt::format("{}e{}", text, decimal.exponent).c_str(), nullptr);
 }
 
@@ -159,7 +160,7 @@ bool CopyOut::advance() {
     if (result.get() == nullptr) break;
     if (result.status() == PGRES_COPY_OUT) {
       has_rows_ = true;
-      // The time for the answer is over, the time for the rows begins.
+      // The time limit for the answer ends here, and that for the rows begins.
       deadline_ = connection_.statement_deadline();
     } else if (result.failed()) {
       failure_ = error_of(result, statement_.doing);
@@ -183,7 +184,7 @@ void BinaryCopyReader::feed(std::string_view bytes) {
 
 std::size_t BinaryCopyReader::consume(std::string_view bytes) {
   if (!header_read_) {
-    // Signature, flags, and an extension area with its length in front.
+    // Signature, flags, and an extension area preceded by its length.
     if (bytes.size() < 19) return 0;
     if (bytes.substr(0, signature.size()) != signature) malformed();
     const std::size_t size = 19 + std::size_t{uint32_at(bytes, 15)};
@@ -225,7 +226,7 @@ std::optional<Day> copy_day(const CopyField& field) {
   constexpr std::chrono::sys_days epoch{std::chrono::year{2000} / 1 / 1};
   constexpr std::chrono::sys_days first{std::chrono::year::min() / 1 / 1};
   constexpr std::chrono::sys_days last{std::chrono::year::max() / 12 / 31};
-  // PostgreSQL's years go beyond those of std::chrono, on either side of any market.
+  // PostgreSQL's years exceed those of std::chrono, both before and after any market.
   if (days > (last - epoch).count()) return Day::max();
   if (days < (first - epoch).count()) return Day::min();
   return epoch + std::chrono::days{days};
@@ -236,7 +237,7 @@ double copy_numeric(const CopyField& field) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (!field) return nan;
   if (field->size() < 8) malformed();
-  // How many groups, the place of the first one, the sign, and how many digits are shown.
+  // The number of groups, the weight of the first, the sign, and the number of displayed digits.
   const auto count = static_cast<int>(uint16_at(*field, 0));
   const int weight = static_cast<std::int16_t>(uint16_at(*field, 2));
   const std::uint32_t sign = uint16_at(*field, 4);

@@ -6,7 +6,7 @@ namespace tickstock::postgres {
 
 namespace {
 
-/// Returns the statement that makes the settings of a transaction.
+/// Returns the statement that sets up a transaction.
 Statement settings_of(const ConnectionSettings& connection, const TransactionOptions& options) {
   const auto shown = [](std::chrono::milliseconds time) { return std::to_string(time.count()); };
   Statement statement{
@@ -35,7 +35,7 @@ Statement beginning(bool read_committed, bool read_only) {
                       read_only ? " READ ONLY" : "")};
 }
 
-// A utility command: it takes no snapshot.
+// A utility command, so it takes no snapshot.
 const Statement search_path{"setting up the transaction",
                             "SET LOCAL search_path = pg_catalog, pg_temp"};
 
@@ -76,7 +76,8 @@ void Transaction::begin(const std::vector<Statement>& first) {
   const std::size_t ahead = statements.size();
   statements.push_back(beginning(options_.read_committed, options_.read_only));
   if (options_.snapshot) {
-    // It takes no parameters. PostgreSQL's names for snapshots are hexadecimal digits and dashes.
+    // This statement takes no parameters. PostgreSQL's snapshot names are hexadecimal digits and
+    // dashes.
     const std::string& name = options_.snapshot->name;
     if (name.find_first_not_of("0123456789ABCDEF-") != std::string::npos) {
       throw Error(ErrorKind::failed, "PostgreSQL exported a snapshot with an invalid name");
@@ -117,7 +118,7 @@ void Transaction::begin(const std::vector<Statement>& first) {
   }
   if (outcome.failure && options_.export_snapshot && outcome.failure->index == snapshot &&
       connection_.usable()) {
-    // A server that can't export snapshots is read through one connection.
+    // If the server can't export snapshots, read through one connection.
     connection_.rollback();
     options_.export_snapshot = false;
     return begin(first);
