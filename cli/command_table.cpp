@@ -15,7 +15,8 @@ namespace {
 constexpr std::int64_t largest_page = 1'000'000;
 constexpr std::int64_t longest_past = 36'500;
 
-/// No character that the command line of Redis could take for more, and not everybody's user.
+/// Accepts only characters without special meaning on Redis' command line, and not the default
+/// user.
 std::string check_redis_user(const std::string& value) {
   if (value == "default") return "must not be default, the user of clients that do not log in";
   return check_word(value);
@@ -25,7 +26,7 @@ std::string check_day(const std::string& value) {
   return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
 }
 
-/// A text that this pattern matches as a whole.
+/// Accepts a text that this pattern matches as a whole.
 Accepts like(const char* pattern, const char* problem, const std::string& called) {
   const auto check = [=](const std::string& value) {
     return std::regex_match(value, std::regex(pattern)) ? "" : problem;
@@ -33,10 +34,10 @@ Accepts like(const char* pattern, const char* problem, const std::string& called
   return text(check, called);
 }
 
-/// What a task takes besides the settings of a run.
+/// The options of a task, in addition to the settings of a run.
 constexpr const char* task = "--as-of --dry-run --run-id --approve-plan --summary --format/run";
 
-/// The settings of a run that matter to what it plans and shows, and those of writing and waiting.
+/// The settings of a run that affect what it plans and shows, and those for writing and waiting.
 constexpr const char* planning = "--market-cap-from --detailed-exitcode --full";
 constexpr const char* writing =
     "--triggered-by --lock-wait --wait-for-eod --eod-timeout --max-universe-events --no-events "

@@ -52,13 +52,13 @@ struct Run {
     return status_done;
   }
 
-  /// Whether nothing is to be printed of a success.
+  /// Returns whether a success prints nothing.
   [[nodiscard]] bool is_silent(int status) const {
     return output.quiet() && (status == status_done || status == status_changes);
   }
 
-  /// Prints the result. \return `status`, or that of the output where it failed and nothing counts
-  /// more.
+  /// Prints the result. \return `status`, or that of the output if printing failed and nothing is
+  /// more important.
   int finish(const std::string& text, Tells tells, int status) {
     try {
       print(text, tells);
@@ -111,7 +111,7 @@ struct Run {
     return status;
   }
 
-  /// The flags on which a plan depends besides those of the run, as a shell takes them.
+  /// Returns the flags on which a plan depends besides those of the run, quoted for a shell.
   [[nodiscard]] std::string flags_of_plan() const {
     std::string flags;
     const auto add = [&flags](const std::string& flag, const std::string& value) {
@@ -178,8 +178,8 @@ struct Run {
     return show_changes(found, format(), output);
   }
 
-  /// \throws Error (failed) for a name that is not among those known, with the one that was meant;
-  /// where none is known nothing can be said.
+  /// \throws Error (failed) for a name that is not among the known ones, suggesting the closest;
+  /// accepts any name if none is known.
   static void require_known(const char* what, const std::string& name,
                             const std::vector<std::string>& known) {
     if (known.empty() || std::count(known.begin(), known.end(), name) > 0) return;
@@ -197,7 +197,7 @@ struct Run {
          .hint = meant ? fmt::format("Did you mean '{}'?", *meant) : "Check the spelling."});
   }
 
-  /// From the journal alone.
+  /// Explains from the journal alone.
   [[nodiscard]] std::string explain_past() const {
     tables::Database database = open({tables::Need::read_own_tables, tables::Need::read_entries});
     if (!tables::journal_names(database, *options.symbol)) {
@@ -243,7 +243,7 @@ struct Run {
     return show_replay(report, files, format(), output);
   }
 
-  /// text, json or csv, of the commands that know the last.
+  /// Returns text, json, or csv for the commands that support it.
   [[nodiscard]] std::string format() const {
     const std::string by_settings = output.json() ? "json" : "text";
     return options.listing.empty() ? by_settings : options.listing;
@@ -328,7 +328,7 @@ struct Run {
     const io::Deadline deadline = patience.step(time);
     const sync::OldEvents old = sync::give_up_old_events(
         database, name, environment.retention.outbox_max_age, deadline, patience);
-    // Nothing more is to be had of a connection that is gone.
+    // A lost connection can't give anything more.
     if (old.failure && !database.connection.usable()) throw Error(*old.failure);
     const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);
@@ -361,7 +361,7 @@ int run_command(const Options& options, const Settings& settings, Log& log,
                 const io::Interrupt& interrupt) {
   const bool is_run = options.is_run();
   if (is_run) log.set_run_id(settings.run.run_id);
-  // A run's wait for the end of the day is not the time that the command takes.
+  // A run's wait for the end of the day does not count towards the time limit of the command.
   const std::chrono::milliseconds wait = is_run ? settings.run.eod.wait : std::chrono::seconds(0);
   io::Patience patience(interrupt, io::Deadline::after(settings.environment.timeout + wait));
   return Run{options, settings, log, patience}.command();

@@ -17,8 +17,8 @@ constexpr std::size_t longest_line = 4096;
   throw Error(ErrorKind::config, why, details);
 }
 
-/// A key with a hundred thousand dots would be a table as deep, and toml++ takes one down by
-/// recursion.
+/// A key with a hundred thousand dots would make a table that deep, which toml++ destroys
+/// recursively.
 void refuse_long_lines(std::string_view text) {
   for (int line = 1; !text.empty(); ++line) {
     const std::size_t size = std::min(text.find('\n'), text.size());
@@ -35,14 +35,14 @@ toml::table table_of(const std::string& text) {
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    // The parser's words can repeat what stands in the file, a password among it.
+    // The parser's message can repeat text of the file, such as a password.
     fail(fmt::format("line {} is not TOML", error.source().begin.line));
   }
 }
 
 const Setting& find(const std::string& section, const std::string& key, std::uint32_t line) {
   std::vector<std::string> names;
-  // The right word in the wrong section is the other likely slip.
+  // The other likely mistake is a correct key in the wrong section.
   std::optional<std::string> meant;
   for (const Setting& each : setting_table()) {
     if (each.name == section + "." + key) return each;
@@ -57,7 +57,7 @@ const Setting& find(const std::string& section, const std::string& key, std::uin
 }
 
 Value take(const Setting& setting, const toml::node& node) {
-  // An empty list is of no setting's type, as what TOML has besides.
+  // No setting has the type of an empty list, which here stands for every other type of TOML.
   Value value = std::vector<std::string>();
   if (const auto text = node.value_exact<std::string>()) {
     value = setting.is_address() ? without_line_end(*text) : *text;

@@ -24,14 +24,14 @@ constexpr std::size_t largest_file = 1024UL * 1024;
   throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why, {.object = path});
 }
 
-/// Closes a descriptor, which harms nothing where it could not be opened.
+/// Closes a descriptor, which does no harm if it could not be opened.
 struct Descriptor {
   int number;
   ~Descriptor() { ::close(number); }
 };
 
-/// Only the owner can read it; or it is root's and can't be written, and read by a group of this
-/// process alone, as Kubernetes mounts a secret.
+/// Returns whether only the owner can read it. Also accepts a file of root that can't be written
+/// and that only a group of this process can read, which is how Kubernetes mounts a secret.
 bool is_private(const struct stat& facts) {
   const mode_t mode = facts.st_mode & 07777;
   if ((mode & 077) == 0) return facts.st_uid == ::geteuid() || facts.st_uid == 0;
@@ -77,10 +77,10 @@ FileContent read_file(const std::string& path) {
   const auto reason = [] { return std::generic_category().message(errno); };
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.number < 0) unusable(path, reason());
-  // Asked of the open file, so that nobody can swap it in between.
+  // Ask about the open file, so that nobody can swap it in between.
   struct stat facts {};
   if (::fstat(file.number, &facts) != 0) unusable(path, reason());
-  // What the shell's users name for nothing.
+  // Shell users pass /dev/null for an empty file.
   const bool is_null = S_ISCHR(facts.st_mode) && facts.st_rdev == ::makedev(1, 3);
   if (!S_ISREG(facts.st_mode) && !is_null) unusable(path, "it is not a regular file");
 

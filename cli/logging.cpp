@@ -20,12 +20,12 @@ constexpr std::size_t bar_width = 20;
 constexpr std::chrono::milliseconds moment{300};
 constexpr std::chrono::milliseconds pause_between_drawings{100};
 
-/// The word for each level, and the priority of syslog as systemd's journal reads it.
+/// The word for each level, and its syslog priority as systemd's journal reads it.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 4> levels{
     {{"debug", "<7>"}, {"info", "<6>"}, {"warning", "<4>"}, {"error", "<3>"}}};
 
-/// Whether standard error is what systemd made for its journal, and not a file or a pipe that
-/// somebody put in its place (systemd.exec(5), JOURNAL_STREAM).
+/// Returns whether standard error is the stream that systemd opened for its journal, and not a file
+/// or pipe that replaced it (systemd.exec(5), JOURNAL_STREAM).
 bool is_journal() {
   const auto stream = variable("JOURNAL_STREAM");
   struct stat facts {};
@@ -33,13 +33,13 @@ bool is_journal() {
          stream == fmt::format("{}:{}", facts.st_dev, facts.st_ino);
 }
 
-/// `1:05`
+/// Formats a duration: `1:05`.
 std::string clock_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-/// A line that can't be written is no reason to fail.
+/// Failing to write a line is no reason to fail.
 void put(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 }  // namespace
@@ -105,7 +105,7 @@ void Log::draw_progress() {
   const Clock::time_point now = Clock::now();
   if (what_.empty() || now < next_) return;
   next_ = now + pause_between_drawings;
-  // The last column stays free: some terminals turn to the next line there.
+  // Leave the last column free: some terminals wrap to the next line there.
   const std::size_t width = std::max<std::size_t>(screen_of(STDERR_FILENO, When::never).width, 2);
   const double seconds = std::chrono::duration<double>(now - since_).count();
   const tables::Reading reading = reads_ && reading_ != nullptr ? *reading_ : tables::Reading();
@@ -148,7 +148,7 @@ std::string progress_text(std::string_view what, const tables::Reading& reading,
   }
   pace += "  " + clock_text(seconds);
   if (part > 0 && part < 1) pace += fmt::format(", {} left", clock_text(seconds / part - seconds));
-  // The bar goes before a number does, and rate and time left stay longest.
+  // Drop the bar before any number; keep rate and time left longest.
   const auto is_too_long = [&] { return columns_of(text + bar + share + rows + pace) > width; };
   for (std::string* each : {&bar, &rows}) {
     if (is_too_long()) each->clear();

@@ -29,18 +29,18 @@ int report_failure(const Error& failure, Log& log, const Output& output) {
   try {
     if (output.json()) print(json_failure(error, status));
   } catch (const Error&) {
-    // The status of the failure itself counts more than that of its document.
+    // The status of the failure itself matters more than that of its document.
   }
   return status;
 }
 
-/// Puts /dev/null where a standard descriptor is closed: the next socket or pipe would get its
-/// number, and everything printed would go into it. What is then written to standard output fails,
-/// as on any closed descriptor.
+/// Opens /dev/null in place of a closed standard descriptor: otherwise the next socket or pipe
+/// would get its number, and everything printed would go into it. Writing to standard output then
+/// fails, as on any closed descriptor.
 void open_standard_descriptors() {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(number, F_GETFD) >= 0) continue;
-    // The lowest free number is the one that is missing.
+    // The lowest free number is the missing one.
     if (::open("/dev/null", number == STDERR_FILENO ? O_WRONLY : O_RDONLY) != number) {
       ::_exit(status_failed);
     }
@@ -71,7 +71,7 @@ int run(int argc, const char* const* argv) {
     }
     log.configure(settings.output);
     const int status = report_failure(error, log, settings.output);
-    // No run could begin that would say so itself.
+    // No run could begin and announce this itself.
     if (options.is_run() && settings.can_announce) {
       sync::announce_unstarted(settings.run, settings.environment, error);
     }
@@ -88,11 +88,11 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // Whoever writes to a pipe without a reader is told so by the write.
+  // A write to a pipe without a reader then fails instead of killing the process.
   std::signal(SIGPIPE, SIG_IGN);
-  // A core dump would hold passwords.
+  // A core dump would contain passwords.
   ::prctl(PR_SET_DUMPABLE, 0);
-  // They would change what the server takes for a day, an encoding or an option behind our back.
+  // These would change what the server takes for a day, an encoding or an option behind our back.
   for (const char* name : {"PGOPTIONS", "PGTZ", "PGCLIENTENCODING", "PGDATESTYLE"})
     ::unsetenv(name);
   trim_libpq_variables();

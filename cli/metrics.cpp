@@ -19,7 +19,7 @@ namespace tickstock::cli {
 
 namespace {
 
-/// Name and help of each.
+/// Name and help of each metric.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 14> families{
     {{"last_attempt_timestamp_seconds", "Unix time when the last run of this mode ended."},
      {"last_success_timestamp_seconds",
@@ -39,7 +39,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> families
 
 constexpr std::string_view prefix = "tickstock_cache_";
 
-/// The values of all families by name without the prefix, then by labels as they are written.
+/// The values of all metrics by name without the prefix, then by labels as written.
 using Samples = std::map<std::string, std::map<std::string, double>, std::less<>>;
 
 std::string label(std::string_view name, std::string_view value) {
@@ -51,7 +51,7 @@ std::string label(std::string_view name, std::string_view value) {
   return fmt::format("{{{}=\"{}\"}}", name, escaped);
 }
 
-/// Takes over what the file holds; nothing where there is none, or it is of another kind.
+/// Reads the current values from the file; none if it does not exist or is something else.
 Samples read(const std::string& path) {
   Samples samples;
   std::ifstream file(path);
@@ -78,10 +78,10 @@ std::string text_of(const Samples& samples) {
   return text;
 }
 
-/// Puts the file into its place, complete, by way of a temporary one beside it. \throws Error
-/// (output) naming the file.
+/// Replaces the file atomically, via a temporary file next to it. \throws Error (output) naming the
+/// file.
 void write(const std::string& path, const Samples& samples) {
-  // The collector reads only what ends in .prom, so it never sees the temporary file.
+  // The collector reads only files ending in .prom, so it never sees the temporary one.
   std::string temporary = path + ".XXXXXX";
   const int descriptor = ::mkstemp(temporary.data());
   std::FILE* const file = descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
@@ -106,7 +106,7 @@ void change(const std::string& path, Log& log, const std::function<void(Samples&
   }
 }
 
-/// What became of each universe, whichever tasks wrote it.
+/// Collects the outcome for each universe, whichever tasks wrote it.
 void take_universes(Samples& samples, const sync::Report& report) {
   auto& members = samples["universe_members"] = {};
   auto& added = samples["universe_members_added"] = {};

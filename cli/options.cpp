@@ -37,7 +37,7 @@ constexpr Screen help_screen{.width = 80};
 constexpr std::size_t column_of_options = 34;
 constexpr std::size_t column_of_commands = 14;
 
-/// Returns one entry of the help: a name, and from this column on its meaning.
+/// Returns one entry of the help: a name, and its meaning starting in this column.
 std::string help_line(const std::string& name, const std::string& meaning, std::size_t column) {
   std::string line = "  " + name;
   line += line.size() + 2 > column ? "\n" + std::string(column, ' ')
@@ -45,11 +45,11 @@ std::string help_line(const std::string& name, const std::string& meaning, std::
   return line + wrapped(meaning, column, help_screen);
 }
 
-/// Builds the command line out of these tables, as the man page lists them.
+/// Builds the command line from these tables, as the man page lists them.
 class CommandLine {
  public:
-  /// \param words those of a command line; a command that is not among them gets no options, which
-  /// would take a millisecond to make. Without a list all commands get theirs.
+  /// \param words those of the command line. A command that is not among them gets no options,
+  /// which would take a millisecond to create. Without a list, all commands get theirs.
   explicit CommandLine(const std::optional<std::vector<std::string_view>>& words) {
     app_.require_subcommand(1);
     add(app_, {everywhere, ""});
@@ -112,7 +112,7 @@ class CommandLine {
   static std::string rows_of(const CLI::App& app, const std::string& command) {
     std::string rows;
     for (const CLI::Option* option : app.get_options(is_listed)) {
-      // With commas between them; what is given without an option has the name of its value.
+      // With commas between them; a positional argument has the name of its value.
       const std::string names = option->get_name(true, true);
       rows += fmt::format("{};{};{};{}\n", command, CLI::detail::find_and_replace(names, ",", " "),
                           option->get_expected_max() > 0 ? option->get_type_name() : "",
@@ -157,7 +157,7 @@ class CommandLine {
     return {ErrorKind::usage, text, {.object = object_, .hint = with_hint(hint_, help)}};
   }
 
-  /// \throws Error (usage) where the command lacks what it needs.
+  /// \throws Error (usage) if a required option is missing.
   void require_needed() const {
     const CommandRow& row = row_of(*app_.get_subcommands().front());
     for (const std::string& flag : CLI::detail::split(row.needed, ' ')) {
@@ -167,7 +167,7 @@ class CommandLine {
     }
   }
 
-  /// The help of the command, or of the program: at most 80 columns, and no word broken.
+  /// Returns the help of the command, or of the program: at most 80 columns, and no word broken.
   [[nodiscard]] std::string help() const {
     const auto chosen = app_.get_subcommands();
     const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
@@ -234,8 +234,8 @@ class CommandLine {
     throw std::out_of_range("there is no option " + flag);
   }
 
-  /// Adds options, each to be given at most once, and those for version and help. A value that
-  /// looks like the next option is refused, which CLI11 would swallow.
+  /// Adds options, each allowed once, and those for version and help. Rejects a value that looks
+  /// like another option, which CLI11 would swallow.
   void add(CLI::App& app, const CommandFlags& flags) {
     for (const std::string& flag : CLI::detail::split(flags.all, ' ')) {
       if (flag.empty()) continue;
@@ -292,7 +292,7 @@ std::variant<Options, Answer> parse_command_line(int argc, const char* const* ar
 
 Options salvage_command_line(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  // The first of each counts, with the value that follows it or would.
+  // The first of each counts, with the value that follows it or should.
   std::map<std::string, std::string> given;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::size_t equals = words[i].find('=');

@@ -1,4 +1,4 @@
-// Tells a dead-man switch how a run ended.
+// Tells a dead man's switch how a run ended.
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -16,10 +16,10 @@ namespace tickstock::cli {
 namespace {
 
 constexpr long time_limit_ms = 5'000;
-/// A signal leaves two seconds for all last words.
+/// After a signal, all final steps together have two seconds.
 constexpr long time_limit_after_signal_ms = 1'000;
 
-/// `https://host/uuid` becomes `https://host/uuid/fail`, in front of a query.
+/// Turns `https://host/uuid` into `https://host/uuid/fail`, before any query.
 std::string with_fail(const std::string& url) {
   std::string path = url.substr(0, url.find_first_of("?#"));
   const std::string rest = url.substr(path.size());
@@ -27,7 +27,7 @@ std::string with_fail(const std::string& url) {
   return path + "/fail" + rest;
 }
 
-/// The server alone: a path is often the secret that lets anybody ping.
+/// Returns only the server: the path is often the secret that lets anyone ping.
 std::string server_of(const std::string& url) {
   return url.substr(0, url.find_first_of("/?#", url.find("://") + 3));
 }

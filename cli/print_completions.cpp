@@ -1,5 +1,5 @@
-// Runs while the program is built: puts a table of its commands and options into the template of a
-// shell's completions, from standard input to standard output.
+// Runs during the build: inserts a table of the program's commands and options into the template of
+// a shell's completions, from standard input to standard output.
 
 #include <iostream>
 #include <iterator>
@@ -10,7 +10,7 @@
 int main() {
   const std::string mark = "@table@";
   std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  // Between single quotes a shell takes everything as it is.
+  // Inside single quotes a shell takes everything literally.
   std::string quoted;
   for (const char c : tickstock::cli::completion_table()) {
     quoted += c == '\'' ? "'\\''" : std::string(1, c);

@@ -19,7 +19,7 @@ constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
 
-/// A text of one to so many visible characters of ASCII, none of them forbidden.
+/// Accepts up to `longest` visible ASCII characters, none of them forbidden.
 Accepts plain(std::size_t longest, const std::string& forbidden, const std::string& problem,
               const std::string& called = "") {
   const auto check = [=](const std::string& text) {
@@ -41,7 +41,7 @@ std::string check_database(const std::string& value) {
   return problem.empty() ? "" : "can't be used: " + problem;
 }
 
-/// What the command line of Redis takes as it is, where permissions are printed.
+/// Accepts what Redis' command line takes literally, where permissions are printed.
 Accepts redis_key(const char* called) {
   return plain(256, "*?[]\\\"'",
                fmt::format("must be {} of 1 to 256 letters, digits and signs other than "
@@ -74,7 +74,7 @@ std::string check_redis(const std::string& value) {
   }
 }
 
-/// A new address leaves alone what else is set of Redis.
+/// Sets a new address without changing the other settings of Redis.
 void set_address(redis::RedisSettings& redis, const std::string& url) {
   const redis::RedisSettings before = std::exchange(redis, redis::parse_redis_url(url));
   redis.ca_file = before.ca_file;

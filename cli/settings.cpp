@@ -17,8 +17,8 @@ namespace tickstock::cli {
 
 namespace {
 
-/// In how many letters two words differ: one too many, one missing, one for another, or two that
-/// changed places.
+/// Returns the number of edits between two words: insertions, deletions, replacements, and swaps of
+/// neighboring letters.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   std::iota(cost[0].begin(), cost[0].end(), 0U);
@@ -35,7 +35,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
-/// Which of some variables are set, as a list of their names.
+/// Returns which of these variables are set, as a list of their names.
 std::string set_among(std::initializer_list<const char*> names) {
   std::string list;
   for (const char* name : names) {
@@ -63,8 +63,8 @@ bool apply_address(Settings& settings, const Options& options, const Setting& se
   return true;
 }
 
-/// The address of Redis that the environment gives in parts. \throws Error (config) naming the part
-/// that is wrong.
+/// Returns the address of Redis that the environment gives in parts. \throws Error (config) naming
+/// the invalid part.
 std::string redis_from_parts() {
   const std::string host = variable("REDIS_HOST").value_or("127.0.0.1");
   const std::string port = variable("REDIS_PORT").value_or("6379");
@@ -78,7 +78,7 @@ std::string redis_from_parts() {
           " is an address (tcp://…), as Kubernetes sets it for a service that is named redis",
           "Set REDIS_URL, or enableServiceLinks: false for the pod.");
   const std::string address = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  // Each part is tried with sound others.
+  // Check each part together with valid others.
   const auto makes_address = [](const std::string& url) {
     return problem_of(setting("redis.url"), url).empty();
   };
@@ -106,7 +106,7 @@ void apply_redis(Settings& settings, const Options& options) {
 void apply_database(Settings& settings, const Options& options) {
   const Setting& database = setting("database.url");
   apply_address(settings, options, database, options.database_url_file);
-  // What libpq itself takes from the environment where no address is given.
+  // What libpq itself takes from the environment if no address is given.
   const std::string parts =
       set_among({"PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"});
   if (!parts.empty()) {
@@ -114,7 +114,7 @@ void apply_database(Settings& settings, const Options& options) {
   }
 }
 
-/// A connect_timeout of the address, or of where else libpq finds one, counts more than ours.
+/// A connect_timeout of the address, or from libpq's other sources, overrides ours.
 void take_connect_timeout(Settings& settings) {
   const auto seconds = postgres::connect_timeout_of(settings.environment.database.conninfo);
   if (!seconds) return;
@@ -126,8 +126,8 @@ void take_connect_timeout(Settings& settings) {
       {&timeout, std::min<std::int64_t>(seconds->count(), timeout.accepts.highest), origin});
 }
 
-/// Reads the configuration file that is named, else the default one. A default file that exists but
-/// can't be read is an error too: a run must not plan otherwise than its administrator thinks.
+/// Reads the named configuration file, or else the default one. A default file that exists but
+/// can't be read is an error too: a run must not plan anything its administrator doesn't expect.
 /// \return what is wrong with it.
 std::optional<Error> apply_config_file(Settings& settings, const Options& options,
                                        const std::string& default_file) {
@@ -151,7 +151,7 @@ std::optional<Error> apply_config_file(Settings& settings, const Options& option
 }
 
 void name_tables(Settings& settings) {
-  // The schema goes through the same check as every other name.
+  // The schema goes through the same check as any other name.
   const auto named = [&settings](const std::string& text, const std::string& key) {
     return tables::parse_table_name(text, settings.tables.schema, "[tables] " + key);
   };
@@ -160,9 +160,9 @@ void name_tables(Settings& settings) {
                                  named(entries, "entries")};
 }
 
-/// The day that it is in a zone by this machine's clock: good enough for a name.
+/// Returns the current day in a time zone by this machine's clock, which is good enough for a name.
 std::string day_in(const std::string& timezone) {
-  // Nothing else here shows a local time.
+  // Nothing else here shows local time.
   ::setenv("TZ", (":" + timezone).c_str(), 1);
   const std::time_t now = std::time(nullptr);
   std::tm day{};
@@ -171,7 +171,7 @@ std::string day_in(const std::string& timezone) {
   return fmt::format("{:%Y-%m-%d}", day);
 }
 
-/// A name that no run had: one that sorts, where a machine starts a run every night.
+/// Returns a new run id; if a machine starts runs every night, one that sorts by day.
 std::string new_run_id(const sync::RunOptions& run, const std::string& timezone) {
   const bool is_scheduled = run.triggered_by == "timer" || run.triggered_by == "cron";
   const std::string head = !is_scheduled
@@ -205,7 +205,7 @@ void require_transport(Settings& settings, const Options& options) {
                 {.object = fmt::format("[redis] {}_file", missing), .hint = "Set both."});
   }
   if (redis.transport == redis::RedisSettings::Transport::tls) {
-    // Named before a connection that would only say that nothing is trusted.
+    // Check these first: the connection would only report that nothing is trusted.
     for (const std::string& file : {redis.ca_file, redis.cert_file, redis.key_file}) {
       if (file.empty()) continue;
       const FileContent content = read_file(file);
@@ -240,7 +240,7 @@ Origin Settings::origin(const std::string& setting) const {
 
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {
-  // What is longer than every name is no slip of the pen, and would cost time to compare.
+  // A word longer than every name is no typo, and would take long to compare.
   constexpr std::size_t longest = 64;
   if (word.size() > longest || candidates.empty()) return std::nullopt;
   const auto best = std::min_element(candidates.begin(), candidates.end(),

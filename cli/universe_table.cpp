@@ -30,14 +30,14 @@ const std::vector<std::string> known_keys{
     "group", "maintain", "lines",   "band",     "nights",    "buffer"};
 constexpr std::ptrdiff_t conditions = 7;
 
-/// A name as an entry, a type or a column may have it.
+/// Returns whether an entry, a type or a column may have this name.
 bool is_name(const std::string& text) {
   const std::size_t size = characters_of(text);
   static const std::regex control("[\\x01-\\x1f\\x7f]|\xc2[\x80-\x9f]");
   return size > 0 && size <= longest_name && !std::regex_search(text, control);
 }
 
-/// Makes a universe of one table.
+/// Reads one universe from a table.
 struct UniverseReader {
   const toml::table& table;
   const Policy& defaults;  ///< what holds for a universe that says nothing else
@@ -81,13 +81,13 @@ struct UniverseReader {
 
   [[nodiscard]] bool has(std::string_view key) const { return table.contains(key); }
 
-  /// The value of a key; nothing where it is not given. \throws Error where it is another one than
-  /// the key demands.
+  /// Returns the value of a key; nothing if it is not given. \throws Error if the value is not what
+  /// the key requires.
   template <typename Value, typename IsGood>
   std::optional<Value> take(std::string_view key, const std::string& demand, IsGood is_good) const {
     if (!has(key)) return std::nullopt;
     const toml::node& node = *table.get(key);
-    // A number of dollars may be a whole one.
+    // A dollar amount may be an integer.
     const bool fits = std::same_as<Value, double> ? node.is_number() : node.is<Value>();
     auto value = node.value<Value>();
     if (!fits || !is_good(*value)) fail(key, "must be " + demand);
@@ -111,7 +111,8 @@ struct UniverseReader {
                         [](double value) { return std::isfinite(value) && value >= 0; });
   }
 
-  /// The place of a word among those that a key takes; 0, the default, where it is not given.
+  /// Returns the index of a word among those that a key accepts; 0, the default, if it is not
+  /// given.
   [[nodiscard]] std::ptrdiff_t choice(std::string_view key,
                                       const std::vector<std::string>& words) const {
     const auto place = [&](const auto& word) {
@@ -123,7 +124,7 @@ struct UniverseReader {
     return word ? place(*word) - words.begin() : 0;
   }
 
-  /// Texts without the blanks around them, in byte order.
+  /// Returns trimmed texts in byte order.
   [[nodiscard]] std::vector<std::string> list(std::string_view key, const toml::node* node,
                                               const std::string& of) const {
     std::set<std::string> values;
@@ -219,7 +220,7 @@ struct UniverseReader {
     }
   }
 
-  /// A universe that bears a built-in name replaces it, and can't say otherwise what it inherits.
+  /// Rejects keys that contradict what a universe inherits because it replaces a built-in one.
   void require_what_is_inherited() const {
     for (const auto& each : builtin) {
       if (each->name != universe.name) continue;
@@ -250,7 +251,7 @@ DeclaredUniverses read_universes(const toml::table& whole) {
   policy.builtin = whole["universes"]["builtin"].value_or(true);
   const Universes builtin = policy.universes();
   policy.issuer = whole["market"]["issuer"].value_or(std::string());
-  // Whether these are sound is found where the settings are read.
+  // Whether these are valid is checked where the settings are read.
   policy.stability = {whole["stability"]["band"].value_or(0),
                       whole["stability"]["nights"].value_or(1),
                       whole["stability"]["buffer"].value_or(0)};
@@ -263,7 +264,7 @@ DeclaredUniverses read_universes(const toml::table& whole) {
     }
     policy.declared.push_back(std::move(universe));
   }
-  // A symbol that two universes of a group include would have two seats.
+  // A symbol included in two universes of a group would have two seats.
   std::map<std::pair<std::string, std::string>, std::string> included;
   for (const auto& universe : policy.universes()) {
     for (const std::string& symbol : universe->include) {
@@ -279,7 +280,7 @@ DeclaredUniverses read_universes(const toml::table& whole) {
   std::ostringstream as_toml;
   std::ostringstream as_json;
   for (const toml::node& each : *tables) {
-    // A table within would be shown as a section of the whole file.
+    // A nested table would be shown as a section of the whole file.
     toml::table shown = *each.as_table();
     for (auto&& [key, value] : shown) {
       if (toml::table* inner = value.as_table()) inner->is_inline(true);

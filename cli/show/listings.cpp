@@ -1,4 +1,4 @@
-// What the commands print that look something up.
+// What the commands that look something up print.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,12 +16,12 @@ namespace tickstock::cli {
 
 namespace {
 
-/// Whatever a record counts is at least 0.
+/// The counts of a record are never negative.
 std::string counted(std::int64_t number, const std::string& one, const std::string& many) {
   return tickstock::counted(static_cast<std::uint64_t>(number), one, many);
 }
 
-/// The last line of a list.
+/// Returns the last line of a list.
 template <typename Items>
 std::string part_of(const Items& shown, std::int64_t total, const std::string& one) {
   return fmt::format("{} of {}\n", shown.size(), counted(total, one, one + "s"));
@@ -40,7 +40,7 @@ void write_progress(json::Writer& json, int step) {
   }
 }
 
-/// What documents tell of a run.
+/// Writes what documents say about a run.
 void write_run(json::Writer& json, const tables::RunView& view) {
   const RunRecord& run = view.record;
   json.put("run_id", run.run_id, "job_id", run.run_id, "mode", run.mode, "status",
@@ -84,7 +84,7 @@ std::string events_text(const tables::RunView& view) {
                      view.record.listeners == 0 ? "; nobody listened" : "");
 }
 
-/// `2026-08-21T20:10:03Z` of a time with milliseconds.
+/// Returns a time with milliseconds as `2026-08-21T20:10:03Z`.
 std::string to_the_second(const std::string& time) {
   const std::size_t point = time.find('.');
   return point == std::string::npos ? time : time.substr(0, point) + "Z";
@@ -134,10 +134,10 @@ LevelWords words_of(sync::Finding::Level level) {
   return {"warning", "warning", Color::yellow};
 }
 
-/// How wide lines may get before what follows a value moves on.
+/// How wide a line may get before what follows a value moves to the right.
 constexpr std::size_t widest_value = 40;
 
-/// The first line: which file was read.
+/// Returns the first line, which names the file that was read.
 std::string title_of(const Settings& settings) {
   if (!settings.config_file.empty()) return "# " + printable(settings.config_file) + "\n";
   const std::string& missing = settings.missing_config_file;
@@ -145,7 +145,7 @@ std::string title_of(const Settings& settings) {
          (missing.empty() ? "\n" : ": " + printable(missing) + " does not exist\n");
 }
 
-/// What can be given instead of the key: `--lock-wait`, `DATABASE_URL`.
+/// Returns the alternatives to the key: `--lock-wait`, `DATABASE_URL`.
 std::string other_ways(const Setting& setting) {
   std::string ways = setting.flag;
   if (setting.is_address()) ways += ", " + setting.flag + "-file, " + setting.variable();
@@ -200,7 +200,7 @@ std::string show_history(const tables::History& history, const std::string& form
                      history.running, "average_duration_seconds", history.average_duration),
         "limit", history.page.limit, "offset", history.page.offset);
   }
-  // An id is what other commands are given, so it is shown whole.
+  // Ids are passed to other commands, so show them whole.
   Table table({{"started", false, true, width_to_the_minute},
                {"run"},
                {"mode", false, true, 5},
@@ -239,7 +239,7 @@ std::string show_changes(const tables::Changes& found, const std::string& format
   }
   Table table({{"as of"}, cut("universe"), {"change"}, cut("reason"), {"run"}});
   for (const tables::ChangeView& change : found.changes) {
-    // How many came, went and moved, and why; of a symbol what became of it.
+    // How many were added, removed and moved, and why; for a symbol, what happened to it.
     const char sign = change.change == "added" ? '+' : change.change == "removed" ? '-' : '~';
     const std::string what =
         symbol ? fmt::format("{} {}", sign, printable(*symbol))

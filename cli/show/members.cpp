@@ -12,7 +12,7 @@ namespace tickstock::cli {
 
 namespace {
 
-/// Nothing for what is no number.
+/// Returns nothing if it is not a number.
 std::optional<double> cap_of(const sync::Member& member) {
   const bool is_number = member.market_cap && std::isfinite(*member.market_cap);
   return is_number ? member.market_cap : std::nullopt;

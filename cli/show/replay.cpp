@@ -51,7 +51,7 @@ struct Measure {
   const char* title;
   std::string (*text)(const ReplaySum& sum);
   const char* unit = "";
-  /// Left out where two policies would not fit on a narrow screen.
+  /// Whether to omit it if two policies would not fit on a narrow screen.
   bool takes_room = false;
 };
 
@@ -71,7 +71,7 @@ const std::vector<Measure> measures{
      " %"},
     {"members", [](const ReplaySum& sum) { return std::to_string(sum.final_size); }}};
 
-/// `142.6 → 43.3`, a number of each policy.
+/// Returns `142.6 → 43.3`, one number per policy.
 std::string side_by_side(const Sums& sums, const Measure& measure) {
   std::string text;
   for (const auto& sum : sums) {
@@ -80,7 +80,7 @@ std::string side_by_side(const Sums& sums, const Measure& measure) {
   return text + measure.unit;
 }
 
-/// By how much the second policy changes less.
+/// Returns by how much the second policy reduces the changes.
 std::string saving(const Sums& sums) {
   if (!sums[0] || !sums[1] || sums[0]->changes == 0) return "-";
   return fmt::format("{:+.0f} %", percent_of(sums[1]->changes, sums[0]->changes) - 100);

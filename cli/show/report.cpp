@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t names_shown = 10;
 
-/// The array of their names, as a value in JSON.
+/// Returns the array of their names, as a JSON value.
 auto names_of(const std::vector<Placement>& members, const Market& market) {
   return json::list(members, [&market](json::Writer& json, const Placement& member) {
     json.string(market.name(member.symbol));
@@ -65,7 +65,7 @@ void write_waiting(json::Writer& json, const sync::Report& report) {
   if (!report.snapshot) return;
   const sync::Snapshot& snapshot = *report.snapshot;
   const Plan& plan = snapshot.plan;
-  // An undo follows no rule; it puts back who waited.
+  // An undo follows no rule, but restores who waited.
   const bool changes_waiting = !plan.waited.empty() || !plan.waiting.empty();
   if (report.mode == Mode::undo ? !changes_waiting : !lets_wait(plan.universes)) return;
   json.put("waiting", json::list(plan.waiting, [&](json::Writer& each, const Waiting& waiting) {
@@ -116,7 +116,7 @@ void write_report(json::Writer& json, const sync::Report& report, int exit_statu
                                   report.events_pending, "listeners", report.listeners));
 }
 
-/// What is to be said of a write besides its numbers.
+/// Returns what to say about a write besides its numbers.
 std::string remark_on(const EntryWrite& write) {
   const Entry* before = write.before.get();
   if (before == nullptr) return "  new";
@@ -129,16 +129,16 @@ std::string remark_on(const EntryWrite& write) {
   return write.diff.empty() ? "  count or metadata corrected" : "";
 }
 
-/// How many entries the tasks of this run looked after.
+/// Returns how many entries the tasks of this run maintained.
 std::uint64_t considered(const sync::Report& report) {
   std::uint64_t count = report.snapshot->plan.considered(report.snapshot->entries);
   for (const EntryWrite* write : report.writes()) count += write->before ? 0 : 1;
   return count;
 }
 
-/// Largest first, as those that come stand in nearly every universe.
+/// Returns the members largest first; those being added are ranked in nearly every universe.
 std::vector<Placement> in_rank_order(std::vector<Placement> members, const Market& market) {
-  // Rank 0 is none, and becomes the last.
+  // Rank 0 means none, and becomes the last.
   const auto rank = [&market](const Placement& each) { return market.rank_of(each.symbol) - 1; };
   std::stable_sort(members.begin(), members.end(),
                    [&rank](const Placement& a, const Placement& b) { return rank(a) < rank(b); });
@@ -146,7 +146,7 @@ std::vector<Placement> in_rank_order(std::vector<Placement> members, const Marke
 }
 
 constexpr std::size_t widest_name = 36;
-/// What a row has besides the name of its universe.
+/// The width of a row besides the name of its universe.
 constexpr std::size_t room_for_numbers = 34;
 
 /// Writes the lines of one report.
@@ -170,7 +170,7 @@ struct ReportText {
     text += '\n';
   }
 
-  /// All of a dry run, which leaves no record; else the worst one.
+  /// Writes all refusals of a dry run, which leaves no record; otherwise only the worst one.
   void refusals() {
     const std::vector<GuardResult> refusing = refusals_of(report.guards);
     const std::size_t all = refusing.size();
@@ -192,7 +192,7 @@ struct ReportText {
     for (const EntryWrite* each : report.writes())
       width = std::max(width, columns_of(printable(each->universe)));
     if (width > 0) line("+ added  − removed  ~ moved");
-    // One long name makes its own row longer, not all of them.
+    // One long name widens its own row, not all of them.
     width = std::min(width, widest_name);
     for (std::size_t i = 0; i < report.tasks.size(); ++i) {
       const TaskPlan& task = snapshot.plan.tasks[i];
@@ -223,7 +223,7 @@ struct ReportText {
     if (shown < all.size()) line("    … and {} more", all.size() - shown);
   }
 
-  /// A symbol with its market cap and rank.
+  /// Formats a symbol with its market cap and rank.
   [[nodiscard]] std::string member(const std::string& sign, SymbolId symbol) const {
     const Market& market = report.snapshot->market;
     const auto listing = market.find(symbol);
@@ -246,7 +246,7 @@ struct ReportText {
             [&](const Placement& each) { return reasons.added(write, each.symbol); });
     members('-', in_rank_order(diff.removed, report.snapshot->market),
             [&](const Placement& each) { return reasons.removed(write, each.symbol); });
-    // Most nights most members move; how many is told above.
+    // Most members move on most nights; their number is shown above.
     if (output.full) members('~', diff.moved, MemberReasons::moved);
   }
 
@@ -296,7 +296,7 @@ struct ReportText {
   }
 };
 
-/// A text from outside within Markdown, which takes neither its signs nor HTML for its own.
+/// Escapes outside text for Markdown, so that it is taken for neither markup nor HTML.
 std::string escaped(const std::string& text) {
   std::string plain;
   for (const char c : printable(text)) {
@@ -310,7 +310,7 @@ std::string escaped(const std::string& text) {
   return plain;
 }
 
-/// A table of the universes, the names folded away, and how to run exactly this.
+/// Returns a table of the universes, with the names folded away, and how to run exactly this plan.
 std::string as_markdown(const sync::Report& report, int ipo_days, const Output& output) {
   std::string text;
   std::string names;
@@ -354,7 +354,7 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
     text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";
   }
   if (!report.snapshot) return text;
-  // A block by its indent, which no text can end.
+  // An indented block, which no text can end.
   ReportText rest{report, ipo_days, output, {}};
   rest.waiting();
   rest.closing();

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::size_t usual_width = 80;
 constexpr std::string_view gap = "  ";
-/// The code of what is no character.
+/// Stands for a byte that is not a character.
 constexpr char32_t no_character = 0xffffffff;
 
 bool is_dumb() { return variable("TERM").value_or("dumb") == "dumb"; }
@@ -32,7 +32,7 @@ struct Character {
   std::string_view bytes;
 };
 
-/// The characters of a text in UTF-8; a byte that begins none stands alone.
+/// Returns the characters of UTF-8 text; a byte that begins none stands alone.
 std::vector<Character> characters_of(std::string_view text) {
   std::vector<Character> characters;
   while (!text.empty()) {
@@ -46,14 +46,15 @@ std::vector<Character> characters_of(std::string_view text) {
   return characters;
 }
 
-/// Control characters, and those that turn the direction of writing, which make a line read as
-/// another one.
+/// Returns whether it is a control character or a bidirectional control, which can make a line read
+/// as another one.
 bool commands_terminal(char32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
-/// Columns of one character, by the C library's tables of Unicode, whatever the user's locale.
+/// Returns the columns of one character by the C library's Unicode tables, whatever the user's
+/// locale.
 std::size_t columns_of(const Character& character) {
   if (character.code < 0x80) return 1;
   static const locale_t unicode = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
@@ -160,7 +161,7 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
   const std::size_t gaps = gap.size() * (columns_.size() - 1);
   std::size_t total = std::accumulate(widths.begin(), widths.end(), gaps);
   for (; total > limit; --total) {
-    // The widest that may be cut, so that those that need little keep it.
+    // Cut the widest column that may be cut, so that narrow ones stay whole.
     std::size_t* widest = nullptr;
     for (std::size_t i = 0; i < widths.size(); ++i) {
       if (!columns_[i].may_cut || widths[i] <= columns_[i].narrowest) continue;
@@ -178,7 +179,7 @@ std::string Table::text(const Screen& screen) const {
   std::string text;
   for (const Row& row : rows_) {
     for (std::size_t i = 0; i < wide.size(); ++i) {
-      // Nothing is filled up behind the last one.
+      // Don't pad the last column.
       const bool last = i + 1 == wide.size() && !columns_[i].right;
       const std::size_t width = last ? std::min(cli::columns_of(row.cells[i]), wide[i]) : wide[i];
       const std::string cell = fitted(row.cells[i], width, columns_[i].right);

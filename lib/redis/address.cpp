@@ -43,7 +43,7 @@ int database_of(std::string_view text) {
   return text.empty() ? 0 : number_in(text, 0, 1'000'000, "the database");
 }
 
-/// Whether a text holds only what names of hosts and parameters do.
+/// Returns whether a text has only characters of host and parameter names.
 bool is_name(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -51,7 +51,7 @@ bool is_name(std::string_view text) {
   });
 }
 
-/// What other libraries take behind an address, and what to write here instead.
+/// Returns what to write instead of a parameter that other libraries accept after an address.
 std::string remedy_for(std::string_view parameter) {
   if (parameter == "password" || parameter == "username") {
     return "write user and password before the host, as redis://user:password@host";
@@ -63,12 +63,12 @@ std::string remedy_for(std::string_view parameter) {
   return "remove it";
 }
 
-/// What ends an address, and what of that could begin a parameter.
+/// The characters that end an address, and those of them that could begin a parameter.
 constexpr std::string_view ends = "/?#,&;=";
 constexpr std::string_view signs = ends.substr(1);
 
-/// Refuses what stands behind an address and is not understood, by its name where it has one, since
-/// anything else of it could be a secret.
+/// Rejects the unknown rest after an address, by its name if it has one, since anything else in it
+/// could be a secret.
 [[noreturn]] void refuse_rest(std::string_view rest) {
   const char sign = rest.front();
   rest.remove_prefix(1);
@@ -87,14 +87,14 @@ void refuse_signs(std::string_view text) {
   }
 }
 
-/// Takes off the front what stands before the first of some signs, or all.
+/// Removes and returns what comes before the first of these characters, or all of the text.
 std::string_view take_before(std::string_view before, std::string_view& text) {
   const std::string_view front = text.substr(0, text.find_first_of(before));
   text.remove_prefix(front.size());
   return front;
 }
 
-/// Takes `user:password@` off the front of what follows the scheme.
+/// Removes `user:password@` from the front of what follows the scheme.
 std::string_view take_login(std::string_view text, RedisSettings& settings) {
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos) return text;
@@ -102,7 +102,7 @@ std::string_view take_login(std::string_view text, RedisSettings& settings) {
   std::string_view password = login;
   const std::string_view user = take_before(":", password);
   password = password.substr(password.empty() ? 0 : 1);
-  // An @ behind a host would make that a user, and of its port a password.
+  // An @ after a host would turn the host into a user, and its port into a password.
   const std::size_t digits = password.find_first_not_of("0123456789");
   const bool looks_like_port = digits != 0 && digits != std::string_view::npos &&
                                ends.find(password[digits]) != std::string_view::npos;
@@ -118,7 +118,7 @@ std::string_view take_login(std::string_view text, RedisSettings& settings) {
   return text.substr(at + 1);
 }
 
-/// Takes the name or the digits of the host off the front.
+/// Removes the name or numeric address of the host from the front.
 void take_host(std::string_view& text, RedisSettings& settings) {
   if (!text.starts_with('[')) {
     settings.host = take_before(":/?#,&;=", text);
@@ -138,14 +138,15 @@ void take_host(std::string_view& text, RedisSettings& settings) {
   }
 }
 
-/// Takes a sign off the front, and what stands behind it; nothing where another one is there.
+/// Removes `sign` and what follows it from the front; returns nothing if the text begins with
+/// another one.
 std::optional<std::string_view> take_part(char sign, std::string_view& text) {
   if (!text.starts_with(sign)) return std::nullopt;
   text.remove_prefix(1);
   return take_before(ends, text);
 }
 
-/// `host[:port]`
+/// Parses `host[:port]`.
 void take_endpoint(std::string_view& text, RedisSettings& settings) {
   take_host(text, settings);
   if (const auto port = take_part(':', text)) {
@@ -153,7 +154,7 @@ void take_endpoint(std::string_view& text, RedisSettings& settings) {
   }
 }
 
-/// `host[:port][,host[:port]…]/master`
+/// Parses `host[:port][,host[:port]…]/master`.
 void take_sentinels(std::string_view& text, RedisSettings& settings) {
   do {
     if (!settings.sentinels.empty()) text.remove_prefix(1);
@@ -169,8 +170,8 @@ void take_sentinels(std::string_view& text, RedisSettings& settings) {
   }
 }
 
-/// What stands behind the login: `host[:port][/database]`, or Sentinels with a master in front of
-/// the database, and nothing behind it.
+/// Parses what follows the login: `host[:port][/database]`, or Sentinels with a master before the
+/// database, and nothing after it.
 void take_address(std::string_view text, bool has_sentinels, RedisSettings& settings) {
   has_sentinels ? take_sentinels(text, settings) : take_endpoint(text, settings);
   if (const auto database = take_part('/', text)) settings.database = database_of(*database);
@@ -179,11 +180,11 @@ void take_address(std::string_view text, bool has_sentinels, RedisSettings& sett
   unusable("the text after the host is neither a port nor a database");
 }
 
-/// `/path[?db=N]`, with a login in front.
+/// Parses `/path[?db=N]`, with a login in front.
 void take_unix(std::string_view parameter, RedisSettings& settings) {
   std::string_view path = take_before("?", parameter);
-  // A password may hold an encoded slash only, so the path begins at the first one. Where that was
-  // not heeded, the rest of a password must not be shown as a path.
+  // A password must encode its slashes, so the path begins at the first one. In case it doesn't,
+  // never show the rest of a password as a path.
   const std::string_view login = take_before("/", path);
   if (path.empty()) unusable("it names no socket");
   if (!take_login(login, settings).empty() ||

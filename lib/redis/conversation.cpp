@@ -8,20 +8,19 @@ namespace tickstock::redis {
 
 namespace {
 
-// Answers to what is asked here have a few hundred bytes, but for an entry of a stream, which holds
-// an event; and ROLE three elements for each replica, on the third level.
+// Answers to our commands have a few hundred bytes, except for a stream entry, which holds an
+// event. ROLE has three elements per replica, on the third level.
 constexpr std::size_t most_bytes = 1 << 22;
 constexpr int most_elements = 1000;
 constexpr int most_levels = 7;
 constexpr const char* login_hint = "Check user and password.";
 
-/// Returns hiredis' own functions, except that they refuse an aggregate whose length alone would
-/// use all memory, or one nested so deeply that freeing it, which recurses, would overflow the
-/// stack.
+/// Returns hiredis' own functions, except that they reject an aggregate whose length alone would
+/// use all memory, or one nested so deeply that freeing it recursively would overflow the stack.
 redisReplyObjectFunctions* limited(const redisReader& reader) {
   static const redisReplyObjectFunctions unlimited = *reader.fn;
   static redisReplyObjectFunctions limited = unlimited;
-  // The type of the length differs between hiredis' versions.
+  // The type of the length differs between versions of hiredis.
   limited.createArray = [](const redisReadTask* task, auto elements) -> void* {
     int levels = 1;
     for (const redisReadTask* each = task->parent; each != nullptr; each = each->parent) ++levels;
@@ -35,7 +34,8 @@ std::string_view text_of(const redisReply& reply) {
   return {reply.str, static_cast<std::size_t>(reply.len)};
 }
 
-/// Returns the text of an error, made printable whatever the peer is; nothing for another answer.
+/// Returns the text of an error, made printable since the peer could be anything; nothing for any
+/// other answer.
 std::optional<std::string> refusal_of(const redisReply& reply) {
   if (reply.type != REDIS_REPLY_ERROR) return std::nullopt;
   std::string words(text_of(reply).substr(0, 300));
@@ -125,7 +125,7 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
     if (begun.refusal) return;
     rehearsal_ = "";
     const auto take = [this](const Answer& answer) {
-      // That another node of a Cluster has the stream is no refusal.
+      // It is no refusal if another node of a Cluster has the stream.
       if (!answer.refusal || answer.refusal->starts_with("MOVED ") ||
           answer.refusal->starts_with("ASK ")) {
         return;
@@ -189,7 +189,7 @@ void Conversation::ask_sentinel() {
 
 void Conversation::take_primary(const Answer& answer) {
   const std::string refusal = answer.refusal.value_or("");
-  // The login is that of the primary, and told only to a Sentinel that wants one.
+  // The login is for the primary; send it only to a Sentinel that requires one.
   if (refusal.starts_with("NOAUTH") && answered_ == 1 && !settings_.password.empty()) {
     log_in();
     return ask_sentinel();
@@ -223,7 +223,7 @@ void Conversation::take_login(const Answer& answer) {
   if (refusal.substr(0, refusal.find(' ')) == "WRONGPASS") {
     throw settings_.failure("the login is refused (WRONGPASS)", login_hint);
   }
-  // Of a command that it does not know, Redis repeats the arguments.
+  // For an unknown command, Redis repeats the arguments.
   std::string words = refusal.substr(0, refusal.find(", with args"));
   constexpr std::string_view mask = "********";
   const std::string& password = settings_.password;
@@ -253,7 +253,7 @@ void Conversation::take_role(const Answer& answer) {
   const redisReply& reply = answer.reply;
   std::string_view role;
   if (answer.refusal) {
-    // These two come from a server that serves; every other error says that it does not.
+    // Servers that work can give these two; any other error means that this one does not.
     const bool serves =
         answer.refusal->starts_with("ERR unknown command") || answer.refusal->starts_with("NOPERM");
     if (!serves) throw settings_.failure(*answer.refusal);
@@ -277,7 +277,7 @@ void Conversation::take_role(const Answer& answer) {
   if (postponed_) throw Error(*postponed_);
   // KeyDB's active replicas take writes, and pass publications on to each other.
   if (answer.refusal || role == "master" || role == "active-replica") return;
-  // In a Cluster every node passes on what is published. A user with few permissions may not ask
+  // In a Cluster every node forwards what is published. A user with few permissions may not ask
   // whether it is one, but the error of SELECT tells.
   command({"CLUSTER", "INFO"}, [this](const Answer& info) { in_cluster_ = !info.refusal; });
   command({"SELECT", "1"}, [this](const Answer& select) {

@@ -44,7 +44,7 @@ TlsContext make_tls_context(const RedisSettings& settings) {
   require(context != nullptr, "");
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  // Between two tries to send them, the bytes may move in memory, and grow in number.
+  // Between two attempts to send them, the bytes may move in memory and increase.
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   const std::string& ca_file = settings.ca_file;
   const int trusts = ca_file.empty()
@@ -53,7 +53,7 @@ TlsContext make_tls_context(const RedisSettings& settings) {
   require(trusts == 1, "the certificates to trust can't be read: ");
   const auto& [cert, key] = std::tie(settings.cert_file, settings.key_file);
   if (cert.empty()) return made;
-  // OpenSSL would ask the terminal for the password of a key.
+  // Otherwise OpenSSL would ask the terminal for the password of a key.
   SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return -1; });
   require(SSL_CTX_use_certificate_chain_file(context, cert.c_str()) == 1,
           "the client certificate " + cert + " can't be used: ");
@@ -78,7 +78,7 @@ void Link::restart() {
   lookup_.reset();
   next_address_ = nullptr;
   sentinel_.reset();
-  // The first one may be cut off from the others, and name the same primary for ever.
+  // The first one may be cut off from the others, and name the same primary forever.
   ++first_sentinel_;
   asked_sentinels_ = 0;
   why_no_sentinel_.clear();
@@ -108,14 +108,14 @@ void Link::advance(std::size_t (Conversation::*wanted)() const, Deadline deadlin
       const Link& waiting = sentinel_ ? *sentinel_ : *this;
       const auto events = static_cast<short>(progress == Progress::wants_write ? POLLOUT : POLLIN);
       Deadline until = deadline;
-      // A look-up has no descriptor to wait on, and an address only its share of the time.
+      // A lookup has no descriptor to wait on, and an address has only its share of the time.
       if (progress == Progress::wants_time) {
         until = until.earlier(Deadline::after(std::chrono::milliseconds{5}));
       } else if (waiting.step_ != &Link::talk && waiting.next_address_ != nullptr) {
         until = until.earlier(waiting.end_of_address_);
       }
       if (sentinel_) until = until.earlier(end_of_sentinel_);
-      // Where another server may take over, silence is waited for no longer than a connection.
+      // If another server may take over, don't wait for a silent one longer than for a connection.
       if (!end_of_silence_) end_of_silence_ = Deadline::after(settings_.connect_timeout);
       if (is_named_) until = until.earlier(*end_of_silence_);
       const Readiness readiness = patience.wait(waiting.fd_, events, until);
@@ -150,7 +150,7 @@ Link::Progress Link::talk() {
 
 Link::Progress Link::ask_sentinels() {
   const std::size_t count = settings_.sentinels.size();
-  // The primary gets a share of the time, too.
+  // Leave a share of the time for the primary, too.
   const auto share = settings_.connect_timeout / static_cast<int>(count + 1);
   if (!sentinel_) {
     if (asked_sentinels_ == count) {
@@ -169,7 +169,7 @@ Link::Progress Link::ask_sentinels() {
     const auto before = asked.step_;
     const Progress progress = (asked.*before)();
     if (asked.conversation().answered() < asked.conversation().greetings()) {
-      // A server that was reached after a while gets its time to answer.
+      // A server that was reached late still gets its time to answer.
       if (asked.step_ != before) end_of_sentinel_ = Deadline::after(share);
       if (progress == Progress::done || !end_of_sentinel_.over()) return progress;
       throw asked.settings_.failure("no answer in time");
@@ -190,7 +190,7 @@ Link::Progress Link::ask_sentinels() {
 }
 
 Link::Progress Link::look_up() {
-  // The address may be one that a Sentinel or a node of a Cluster has named.
+  // The address may come from a Sentinel or a node of a Cluster.
   if (const std::string weakness = settings_.transport_weakness();
       settings_.require_tls && !weakness.empty()) {
     throw Error(ErrorKind::redis, "[security] require_tls: " + weakness,
@@ -252,7 +252,7 @@ Link::Progress Link::begin_tls() {
   SSL* tls = tls_.get();
   require(tls != nullptr);
   wants_certificate_ = false;
-  // Called only where there is none to show.
+  // OpenSSL calls this only if there is no certificate to present.
   SSL_set_ex_data(tls, 0, &wants_certificate_);
   SSL_CTX_set_client_cert_cb(tls_context_.get(), [](SSL* asked, X509**, EVP_PKEY**) {
     *static_cast<bool*>(SSL_get_ex_data(asked, 0)) = true;

@@ -11,10 +11,11 @@ namespace tickstock::redis {
 namespace {
 
 constexpr int most_redirections = 5;
-/// How long a replica has to confirm what is new.
+/// How long a replica has to confirm new entries.
 constexpr const char* milliseconds_for_replica = "1000";
 
-/// The first element behind this one in a list of names and values; null where there is none.
+/// Returns the element after the one named `name` in a list of names and values; null if there is
+/// none.
 const Reply* value_of(const Reply& reply, std::string_view name) {
   for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
     if (reply.elements[i].text == name) return &reply.elements[i + 1];
@@ -28,8 +29,8 @@ std::string id_of(const Message& message) { return std::to_string(message.id) + 
 
 void Stream::append(std::span<const Message> messages, const PublishedBetween& published_between,
                     io::Deadline deadline, io::Patience& patience) {
-  // Redis has the same error for an id that exists and for one that never did, and accepts what
-  // follows. So look first.
+  // Redis has the same error for an id that exists and for one that never did, and accepts the
+  // commands that follow. So look first.
   std::int64_t last = last_id(deadline, patience);
   while (last > 0 && last + 1 < messages.front().id) {
     const std::vector<Message> missed = published_between(last, messages.front().id);
@@ -61,11 +62,11 @@ void Stream::add(std::span<const Message> messages, io::Deadline deadline, io::P
                          each.body});
   }
   additions.push_back({"EXEC"});
-  // The first refusal says why, the last only that there was one.
+  // The first refusal says why; the last only says that there was one.
   const std::vector<Reply> replies = ask(additions, deadline, patience);
   require(replies);
   require(replies.back().elements);
-  // A primary that Sentinels watch has replicas, even if they are not back yet after a restart.
+  // A primary watched by Sentinels has replicas, even if they are not back yet after a restart.
   if (node().conversation().replicas() == 0 && link_.settings().master.empty()) return;
   const std::vector<Reply> confirmed =
       ask({{"WAIT", "1", milliseconds_for_replica}}, deadline, patience);
@@ -113,7 +114,7 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
     Link& link = other ? *other : node();
     bool in_transaction = false;
     for (const auto& command : commands) {
-      // It holds for one command, or for a whole transaction.
+      // It applies to one command, or to a whole transaction.
       if (other && !in_transaction) link.conversation().ask({"ASKING"}, false);
       link.conversation().ask(command);
       in_transaction = (in_transaction || command.front() == "MULTI") && command.front() != "EXEC";

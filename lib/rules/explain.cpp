@@ -29,7 +29,7 @@ bool includes(const Universe& rule, std::string_view symbol) {
   return std::count(rule.include.begin(), rule.include.end(), symbol) > 0;
 }
 
-/// Everything that the explanations of one symbol work with.
+/// What the explanations of one symbol share.
 struct Scene {
   const Subject subject;
   const Entries& entries;
@@ -38,7 +38,7 @@ struct Scene {
   Selection selection;
 };
 
-/// A universe that decides on a symbol, step by step as Selection does.
+/// One universe deciding about a symbol, step by step as Selection does.
 class Case {
  public:
   Case(Scene& scene, const Universe& rule)
@@ -79,7 +79,7 @@ class Case {
     if (rule_.first) parts_.push_back(place());
   }
 
-  /// Nothing else is asked of it.
+  /// Included symbols need nothing else.
   void decide_on_included() {
     parts_.push_back(
         {{"included by name", "included", true}, "", "when it is no longer included by name"});
@@ -107,7 +107,7 @@ class Case {
     if (nights > 1 && may_wait && !part.decision.holds) {
       part.decision.condition += fmt::format(", or outside for fewer than {} nights", nights);
       part.decision.value += fmt::format(", outside for {} of {} nights", nights_waited(), nights);
-      // It is seated without the condition.
+      // It has a seat without meeting the condition.
       part.decision.holds = part.waits = is_in(contest_.seated, subject_.id);
     }
     parts_.push_back(std::move(part));
@@ -122,7 +122,7 @@ class Case {
     return 0;
   }
 
-  /// Whether a universe would give it a seat that it doesn't have yet, if it were active.
+  /// Returns whether a universe would give it a seat that it doesn't have yet, if it were active.
   [[nodiscard]] bool accepts(const Universe& rule) const {
     const bool stands =
         rule.keeps_blank && stands_in(find_entry(scene_.entries, rule.name), subject_.id);
@@ -132,7 +132,7 @@ class Case {
     });
   }
 
-  /// The universe of the group that comes before this one; null for none.
+  /// Returns the universe of the group that comes before this one; null for none.
   [[nodiscard]] const Universe* rival(const Universe* seat) const {
     const Universes group = group_of(scene_.universes, rule_.group);
     for (const auto& each : group) {
@@ -162,7 +162,7 @@ class Case {
             rival == nullptr ? "" : "to leave " + rival->name};
   }
 
-  /// The lines of its issuer that have a seat, with itself.
+  /// Returns the lines of its issuer that have a seat, including itself.
   [[nodiscard]] std::vector<SymbolId> lines() const {
     const LabelId issuer = subject_.market.label_id(rule_.issuer, subject_.id);
     std::vector<SymbolId> lines;
@@ -189,7 +189,7 @@ class Case {
     part.decision.holds = counts == subject_.id;
     part.loss = "when another line of its issuer exceeds it";
     if (part.decision.holds) return part;
-    // The line that stands there has the band on its side.
+    // The band favors the line that is a member.
     const double band = rule_.stability.band / 100.0;
     const double other = subject_.market.market_cap(counts);
     const double needed = stands(counts) ? other * (1 + band)
@@ -204,7 +204,8 @@ class Case {
     return id == subject_.id ? subject_.cap : subject_.market.market_cap(id);
   }
 
-  /// Whether one stands before the other in the universe's order, as if the symbol were active.
+  /// Returns whether one comes before the other in the universe's order, as if the symbol were
+  /// active.
   [[nodiscard]] bool precedes(SymbolId a, SymbolId b) const {
     const Market& market = subject_.market;
     if (rule_.order == Order::newest && market.listed(a) != market.listed(b)) {
@@ -214,7 +215,8 @@ class Case {
     return market.name(a) < market.name(b);
   }
 
-  /// Who else is ranked, in order. \param chosen tells of each whether it is included by name
+  /// Returns who else is ranked, in order. \param chosen gets for each whether it is included by
+  /// name
   std::vector<SymbolId> others(std::vector<bool>& chosen) const {
     std::vector<SymbolId> contenders = contest_.contenders;
     std::vector<SymbolId> of_issuer{subject_.id};
@@ -229,7 +231,7 @@ class Case {
     return others;
   }
 
-  /// Whether it would be in if so many of the others stood before it.
+  /// Returns whether it would be in with this many of the others ahead of it.
   [[nodiscard]] bool is_in_behind(std::size_t ahead, const std::vector<SymbolId>& others,
                                   const std::vector<bool>& chosen) const {
     const Turn turn = turn_of(rule_, ahead + 1, is_member_);
@@ -242,7 +244,7 @@ class Case {
     return earlier < *rule_.first - contest_.chosen.size();
   }
 
-  /// How many ranks are in; they are the first ones.
+  /// Returns how many ranks are in; they are the first ones.
   [[nodiscard]] std::size_t last_rank(const std::vector<SymbolId>& others,
                                       const std::vector<bool>& chosen) const {
     std::size_t last = 0;
@@ -296,7 +298,7 @@ class Case {
     return part;
   }
 
-  /// Why another rank than the last one counts.
+  /// Returns why the limit is not the universe's last rank.
   [[nodiscard]] std::string exception() const {
     std::string words = std::to_string(*rule_.first);
     if (rule_.stability.buffer > 0) {
@@ -340,7 +342,7 @@ class Case {
       const std::string nights = fmt::format(" for {} nights", rule_.stability.nights);
       words.push_back(joined(patient, " or ") + nights);
     }
-    // That everybody leaves who is delisted goes without saying.
+    // Delisted symbols always leave, so don't say it.
     if (words.size() > 1) words.erase(words.begin());
     return joined(words, ", or ");
   }
@@ -372,7 +374,7 @@ class Case {
   std::vector<Part> parts_;
 };
 
-/// An entry to which no rule adds.
+/// Explains an entry that no rule adds to.
 Explanation explain_cleaned(const std::string& name, const Entry& entry, const Subject& subject) {
   Explanation explanation{name, stands_in(&entry, subject.id)};
   if (!entry.readable) {
@@ -411,7 +413,7 @@ std::vector<Explanation> explain(const Market& market, const Entries& entries, c
     ruled.insert(universe->name);
     if (only && universe->name != *only) continue;
     if (!universe->group.empty() && seated.insert(universe->group).second) {
-      // Who has the seat is known once all of them have taken theirs.
+      // Who has the seat is known only after all of them have taken theirs.
       for (const auto& each : group_of(universes, universe->group)) {
         scene.selection.members(*each);
       }

@@ -12,7 +12,7 @@ namespace tickstock {
 
 namespace {
 
-/// `3`, `2.5`, `0.33`.
+/// Formats a number: `3`, `2.5`, `0.33`.
 std::string number(double value) {
   std::string text = fmt::format("{:.2f}", value);
   text.erase(text.find_last_not_of('0') + 1);
@@ -24,7 +24,7 @@ Universes categories_of(const GuardInput& input) {
   return group_of(input.plan.universes, categories_group);
 }
 
-/// A guard on a share, of which `sentence` tells what it is a share of.
+/// Returns a guard on a share; `sentence` says what it is a share of.
 GuardResult share(const std::string& name, const std::string& universe, std::size_t part,
                   std::size_t whole, double limit, bool counts, const std::string& sentence) {
   const double value =
@@ -52,7 +52,7 @@ GuardResult no_eligible_symbols(const GuardInput& input) {
                       input.market.size())};
 }
 
-/// The two guards about the symbols that stand in the entries of the categories, each counted once.
+/// Appends the two guards about the symbols in the entries of the categories, each counted once.
 void append_categories(const GuardInput& input, std::vector<GuardResult>& results) {
   const Universes categories = categories_of(input);
   if (categories.empty()) return;
@@ -84,7 +84,7 @@ void append_categories(const GuardInput& input, std::vector<GuardResult>& result
             fmt::format("{} symbols would be new in {}, which hold {}", fresh, words, base)));
 }
 
-/// A member leaves a window of listings by age when nothing else is against it.
+/// Returns whether a member leaves a window of listings only because of its age.
 bool leaves_by_age(const GuardInput& input, SymbolId id, int days) {
   const auto listed = input.market.listed(id);
   return input.market.active(id) && listed &&
@@ -104,7 +104,7 @@ GuardResult removed(const GuardInput& input, const EntryWrite& write) {
                fmt::format("{} would lose {} of {} members", write.universe, gone, base));
 }
 
-/// Each entry that would shrink too much; where there is none, the one that would shrink most.
+/// Appends each entry that would shrink too much; if there is none, the one that would shrink most.
 void append_removed(const GuardInput& input, std::vector<GuardResult>& results) {
   std::optional<GuardResult> worst;
   bool refused = false;

@@ -13,7 +13,7 @@ namespace tickstock {
 
 namespace {
 
-/// A market cap with as many digits as it takes to see on which side of a bound it lies.
+/// Formats a market cap with enough digits to show on which side of a bound it is.
 std::string beside(double cap, double bound) {
   const double unit = cap >= 1e12 ? 1e12 : cap >= 1e9 ? 1e9 : 1e6;
   const char* const name = cap >= 1e12 ? "T" : cap >= 1e9 ? "B" : "M";
@@ -26,7 +26,7 @@ std::string beside(double cap, double bound) {
   return cap == std::floor(cap) ? fmt::format("${:.0f}", cap) : fmt::format("${}", cap);
 }
 
-/// What one condition of a universe says of a symbol, as if it were active.
+/// Puts into words what one condition of a universe says about a symbol, as if it were active.
 struct Judge {
   const Subject& subject;
   const Slack& slack;
@@ -138,7 +138,7 @@ std::string enough(double amount) {
       {{1e12, " T"}, {1e9, " B"}, {1e6, " M"}}};
   for (const auto& [unit, name] : units) {
     if (amount < unit) continue;
-    // What is too small for a double to matter makes no cent.
+    // What is too small for a double to represent must not add a cent.
     return fmt::format("${:g}{}", std::ceil(amount / unit * 100 - 1e-6) / 100, name);
   }
   return fmt::format("${:.0f}", std::max(std::ceil(amount), 1.0));

@@ -12,8 +12,8 @@ namespace tickstock {
 
 namespace {
 
-/// The write that makes an entry what its universe says, or nothing where it is so already: its
-/// members, their order, `count`, type and metadata are compared.
+/// Returns the write that makes an entry what its universe says, or nothing if it already is:
+/// compares members, order, `count`, type and metadata.
 std::optional<EntryWrite> write_of(const std::shared_ptr<const Universe>& universe,
                                    std::vector<SymbolId> wanted,
                                    const std::shared_ptr<const Entry>& before) {
@@ -41,7 +41,7 @@ Warning unreadable(const std::string& universe, const Entry& entry) {
          ", so it is left unchanged";
 }
 
-/// Plans one universe, as it should be.
+/// Plans one universe as its rule says.
 void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& selection,
                    const Entries& entries, TaskPlan& plan) {
   const auto found = entries.find(universe->name);
@@ -60,7 +60,7 @@ void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& s
   plan.writes.push_back(*std::move(write));
 }
 
-/// Warns of included symbols that the symbols table lacks.
+/// Warns about included symbols that the symbols table lacks.
 void look_for_included(const Universes& universes, const Market& market, TaskPlan& plan) {
   for (const auto& universe : universes) {
     std::vector<std::string> missing;
@@ -93,7 +93,7 @@ EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const E
           std::move(diff)};
 }
 
-/// Takes delisted symbols out of every entry of a cleaned type, and leaves the rest as it stands.
+/// Removes delisted symbols from every entry of a cleaned type, and leaves the rest unchanged.
 void plan_cleanup(const Market& market, const Entries& entries, const Policy& policy,
                   TaskPlan& plan) {
   std::unordered_set<SymbolId> unknown;
@@ -128,7 +128,7 @@ void plan_cleanup(const Market& market, const Entries& entries, const Policy& po
   }
 }
 
-/// Keeps what waits for universes of other tasks; what waited for a seat that is gone is not kept.
+/// Keeps those who wait in universes of other tasks, except for seats that no longer exist.
 void settle_waiting(const Selection& selection, const std::vector<Waiting>& waited,
                     const std::vector<Task>& tasks, const Market& market, Plan& plan) {
   std::set<std::pair<std::string_view, std::string_view>> others;
@@ -245,7 +245,7 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
     if (const auto of_task = plan_of(*universe); of_task != plan.tasks.end()) {
       plan_universe(universe, selection, entries, *of_task);
     } else if (!universe->group.empty() && groups.contains(universe->group)) {
-      // Whom it holds is not free for the others of its group.
+      // Its members are not free for the other universes of its group.
       selection.members(*universe);
     }
   }

@@ -13,19 +13,19 @@ namespace tickstock {
 
 namespace {
 
-/// What the declaration of a universe leaves to be derived.
+/// Fills in what the declaration of a universe leaves to be derived.
 void complete(Universe& universe) {
   if (universe.metadata.empty()) universe.metadata = metadata_text({{"type", universe.type}});
   if (!universe.each.empty() && universe.group.empty()) universe.group = universe.name;
   if (universe.first) universe.conditions.emplace_back(HasCap{});
-  // A window moves on by itself, and who is only added stays anyway.
+  // A window moves on by itself, and additions stay anyway.
   if (universe.listed_within() || universe.additions) {
     universe.stability.band = 0;
     universe.stability.nights = 1;
   }
 }
 
-/// A universe that bears a built-in name takes the place of the one that had it.
+/// Returns a universe with a built-in name as a replacement for that one.
 Universe in_place_of(const Universe& replaced, Universe universe) {
   universe.type = replaced.type;
   universe.metadata = replaced.metadata;
@@ -35,7 +35,7 @@ Universe in_place_of(const Universe& replaced, Universe universe) {
   return universe;
 }
 
-/// In a group, a universe without an upper bound ends where the lowest one before it begins.
+/// Gives each universe of a group without an upper bound the lowest lower bound before it.
 void bound_groups(std::vector<Universe>& universes) {
   std::map<std::string, double> lowest;
   for (Universe& universe : universes) {
@@ -53,7 +53,8 @@ void bound_groups(std::vector<Universe>& universes) {
   }
 }
 
-/// The label of which a family made an entry, by its metadata; nothing where it did not make it.
+/// Returns the label for which a family created an entry, by its metadata; nothing if it did not
+/// create it.
 std::optional<std::string> label_of(const Universe& family, const std::string& name,
                                     const Entry& entry) {
   if (entry.cache_type != family.type) return std::nullopt;
@@ -68,7 +69,8 @@ std::optional<std::string> label_of(const Universe& family, const std::string& n
 
 using Labels = std::set<std::string, std::less<>>;
 
-/// The labels that active symbols have in the column of a family. \throws Error for too many.
+/// Returns the labels that active symbols have in the column of a family. \throws Error for too
+/// many.
 Labels labels_of(const Universe& family, const Market& market) {
   const std::vector<LabelId>& label_ids = market.label_ids(family.each);
   std::vector<bool> seen(market.labels(family.each) + 1);
@@ -88,7 +90,7 @@ Labels labels_of(const Universe& family, const Market& market) {
       {.object = "universe " + family.name, .hint = "Declare it for a column with fewer labels."});
 }
 
-/// The universes of a family by name.
+/// Returns the universes of a family by name.
 std::map<std::string, Universe> members_of(const Universe& family, const Market& market,
                                            const Entries& entries, std::vector<Warning>& warnings) {
   std::map<std::string, Labels> labels_by_name;

@@ -10,7 +10,7 @@ namespace tickstock {
 
 namespace {
 
-/// What a condition that does not hold says of an active symbol.
+/// Puts into words what the failed condition of an active symbol means.
 struct Absence {
   const Market& market;
   SymbolId symbol;
@@ -43,7 +43,7 @@ struct Absence {
   }
 };
 
-/// The first condition of a universe that does not hold for a member; null where all do.
+/// Returns the first condition of a universe that does not hold for a member; null if all do.
 const Condition* first_lost(const Universe& rule, const Market& market, SymbolId symbol) {
   for (const Condition& condition : rule.conditions) {
     if (!holds(condition, market, symbol, rule.stability.band)) return &condition;
@@ -56,7 +56,7 @@ std::string lost_words(const Condition& lost, const Universe& rule, const Market
   return std::visit(Absence{market, symbol, rule.keeps_seats()}, lost);
 }
 
-/// How long, and how far, a member was outside before it left.
+/// Returns how long, and how far, a member was outside before it left.
 std::string patience_words(const Condition& lost, const Universe& rule) {
   const bool is_bound =
       std::holds_alternative<CapFrom>(lost) || std::holds_alternative<CapBelow>(lost);
@@ -69,7 +69,7 @@ std::string patience_words(const Condition& lost, const Universe& rule) {
   return words;
 }
 
-/// What a condition that holds says of a symbol that was not there; empty where it says nothing.
+/// Puts into words what a condition that holds says about a new symbol; empty for nothing.
 struct Presence {
   const Market& market;
   SymbolId symbol;
@@ -91,7 +91,7 @@ struct Presence {
   }
 };
 
-/// The conditions of a universe that tell why a symbol is in it.
+/// Returns the conditions of a universe that explain why a symbol is in it.
 std::string presence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
   if (std::count(rule.include.begin(), rule.include.end(), market.name(symbol)) > 0) {
     return "included by name";
@@ -104,7 +104,7 @@ std::string presence_reason(const Universe& rule, const Market& market, SymbolId
   return words;
 }
 
-/// The number of members with its buffer above (1) or below (-1).
+/// Returns the number of members with the buffer above (1) or below (-1).
 std::size_t first_with(const Universe& rule, int sign) {
   return *rule.first * static_cast<std::size_t>(100 + sign * rule.stability.buffer) / 100;
 }
@@ -113,13 +113,13 @@ std::string buffer_words(const Universe& rule) {
   return fmt::format(", beyond the buffer of {} %", rule.stability.buffer);
 }
 
-/// Whether the place of a member in a universe is that in the whole market.
+/// Returns whether ranks in the universe are ranks in the whole market.
 bool is_ranked(const Universe& rule) {
   return rule.order == Order::market_cap && find_condition<Matches>(rule) == nullptr;
 }
 
-/// What a symbol crossed on its way from one universe of a group to another; empty where they are
-/// not told apart by a bound.
+/// Returns the bound that a symbol crossed from one universe of a group to another; empty if no
+/// bound separates them.
 std::string crossing(const Universe& from, const Universe& to) {
   const auto old_bound = from.cap_from();
   const auto bound = to.cap_from();
@@ -199,7 +199,7 @@ const MemberReasons::Group& MemberReasons::group(const std::string& name) const 
   for (std::size_t i = group.universes.size(); i > 0; --i) {
     const Entry* entry = find_entry(before_, group.universes[i - 1]->name);
     if (entry == nullptr) continue;
-    // The first one counts.
+    // A symbol in several universes counts for the first one.
     entry->members.each([&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
   }
   return group;
@@ -221,7 +221,7 @@ bool MemberReasons::listed_lately(SymbolId symbol) const {
 std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const {
   if (write.restoration) return "";
   const Universe& rule = *write.rule;
-  // In a new universe everyone is new.
+  // In a new universe every member is new.
   if (!write.before && !rule.listed_within()) return "";
   if (!rule.group.empty()) {
     const Group& group = this->group(rule.group);

@@ -18,7 +18,7 @@ bool active_on(const Listing& listing, Day day) {
   return *listing.delisted > day || relisted;
 }
 
-/// The policy as it would be without `[stability]`.
+/// Returns the policy as it would be without `[stability]`.
 Policy without_stability(Policy policy) {
   policy.stability = {};
   for (Universe& universe : policy.declared) universe.stability = {};

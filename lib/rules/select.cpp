@@ -10,7 +10,7 @@ namespace tickstock {
 
 namespace {
 
-/// The part of the ranking that the cap conditions of a universe leave, found by bisection.
+/// Returns the part of the ranking that meets the cap conditions of a universe, found by bisection.
 std::span<const SymbolId> ranked_part(const Universe& universe, const Market& market) {
   std::size_t begin = 0;
   std::size_t end = market.ranking().size();
@@ -33,12 +33,12 @@ bool all_hold(const std::vector<Condition>& conditions, const Market& market, Sy
 
 bool is_in(const std::vector<bool>& set, SymbolId id) { return id < set.size() && set[id]; }
 
-/// Whether a market cap exceeds another by more than a percentage.
+/// Returns whether a market cap exceeds another by more than a percentage.
 bool exceeds(double cap, double other, int percent) {
   return Percents{cap} * 100 > Percents{other} * (100 + percent);
 }
 
-/// Zero for a symbol without a market cap, which every cap exceeds.
+/// Returns zero for a symbol without a market cap, so that every cap exceeds it.
 double cap_of(const Market& market, SymbolId id) {
   return market.eligible(id) ? market.market_cap(id) : 0;
 }
@@ -61,7 +61,7 @@ Turn turn_of(const Universe& universe, std::size_t rank, bool stands) {
 void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
                         const Universe& universe, const std::vector<bool>& stands) {
   const std::string& issuer = universe.issuer;
-  // The best line of each issuer, and the best of those that stand there.
+  // The best line of each issuer, and the best of its current members.
   struct OfIssuer {
     std::optional<SymbolId> best;
     std::optional<SymbolId> standing;
@@ -92,7 +92,7 @@ void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
 Selection::Selection(const Market& market, const Universes& universes, const Entries& before,
                      const std::vector<Waiting>& waiting, std::vector<Task> tasks)
     : market_(market), before_(before), tasks_(std::move(tasks)) {
-  // Included symbols have their seats before all conditions are asked.
+  // Included symbols have seats regardless of conditions.
   for (const auto& universe : universes) {
     if (universe->group.empty()) continue;
     Seats& seats = seats_[universe->group];
@@ -118,7 +118,7 @@ bool Selection::precedes(SymbolId a, SymbolId b, Order order) const {
     return market_.listed(a) > market_.listed(b);
   }
   if (order == Order::market_cap && market_.rank_of(a) != market_.rank_of(b)) {
-    // Rank 0 is none, and becomes the last.
+    // Rank 0 means none, and becomes the last.
     return market_.rank_of(a) - 1 < market_.rank_of(b) - 1;
   }
   return market_.name(a) < market_.name(b);
@@ -185,7 +185,7 @@ std::vector<SymbolId> Selection::pool(const Universe& universe, std::vector<Cond
     return {ranked.begin(), ranked.end()};
   }
   if (!universe.listed_within()) return in_rank_order();
-  // Few are left, and only they need to be brought in order.
+  // Few are left, and only they need sorting.
   Ids found;
   for (SymbolId id = 0; id < market_.symbols().size(); ++id) {
     if (market_.active(id) && all_hold(left, market_, id)) found.push_back(id);
@@ -202,7 +202,7 @@ std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entr
     std::erase_if(found, [&](SymbolId id) { return !all_hold(left, market_, id); });
   }
   if (!universe.keeps_blank || before == nullptr) return found;
-  // The first condition of the universe of a family is its label.
+  // The first condition of a family's universe is its label.
   const std::vector<LabelId>& label_ids =
       market_.label_ids(std::get<Matches>(universe.conditions.front()).column);
   const std::size_t labelled = found.size();
@@ -212,14 +212,14 @@ std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entr
   });
   if (found.size() == labelled) return found;
   sort(found, Order::market_cap);
-  // A list that somebody else wrote may name a symbol twice.
+  // A list from another writer may name a symbol twice.
   found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
 bool Selection::holds_for_member(const Universe& universe, SymbolId member, int band) const {
   for (const Condition& condition : universe.conditions) {
-    // The first condition of the universe of a family is its label.
+    // The first condition of a family's universe is its label.
     const bool is_label = universe.keeps_blank && &condition == &universe.conditions.front();
     if (is_label && market_.label_id(std::get<Matches>(condition).column, member) == 0) continue;
     if (!holds(condition, market_, member, band)) return false;
@@ -231,7 +231,7 @@ bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
   if (!market_.active(member) || universe.excludes(market_, member)) return false;
   if (universe.asks_for_cap() && !market_.eligible(member)) return false;
   if (holds_for_member(universe, member, universe.stability.band)) return true;
-  // A run counts nothing for universes that it doesn't write.
+  // A run counts no nights for universes that it doesn't write.
   if (std::find(tasks_.begin(), tasks_.end(), universe.task) == tasks_.end()) return true;
   Waiting now{universe.seat_group(), member, universe.name, 1, market_.as_of()};
   const auto waited = waited_.find({universe.name, member});
@@ -265,7 +265,7 @@ std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* b
   Ids members = candidates(universe, before);
   Ids held;
   if (universe.group.empty()) {
-    // A list that somebody else wrote may name a symbol twice.
+    // A list from another writer may name a symbol twice.
     std::vector<bool> taken(universe.keeps_seats() ? market_.symbols().size() : 0);
     if (universe.keeps_seats()) {
       for (const SymbolId id : included(universe)) taken[id] = true;
@@ -351,7 +351,7 @@ void Selection::settle(Seats& seats) {
   if (std::none_of(seats.universes.begin(), seats.universes.end(), may_lose)) return;
   const std::vector<std::uint32_t> taken = seats.taken;
   const std::vector<Waiting> waiting = waiting_;
-  // Whoever gets a seat that was lost may push another one out.
+  // A symbol that gets a freed seat may push another one out.
   for (bool again = true; again;) {
     again = false;
     for (const auto& universe : seats.universes) {

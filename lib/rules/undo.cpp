@@ -6,13 +6,13 @@ namespace tickstock {
 
 namespace {
 
-/// Why an entry is not as the run left it; empty where it is.
+/// Returns why an entry is not as the run left it; empty if it is.
 std::string moved_on(const Undone& undone, const Entry* now) {
   const auto since = [&undone](const std::string& what) {
     return fmt::format("universe '{}' {} since, by {}{}", undone.universe, what,
                        undone.changed_by.empty() ? "another writer" : "run ", undone.changed_by);
   };
-  // What came since may have been undone.
+  // Later changes may have been undone.
   if (now != nullptr && undone.left && *undone.left == now->fingerprint) return "";
   if (!undone.changed_by.empty()) return since("was changed");
   if (now == nullptr) return since("was deleted");

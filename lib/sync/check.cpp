@@ -22,11 +22,11 @@ namespace {
 
 /// A weekend and a holiday.
 constexpr std::chrono::days stale_after{4};
-/// A night, and the hours that a late one takes.
+/// A night, and the hours that a late one may take.
 constexpr std::chrono::seconds late_after{26 * 3600};
 constexpr std::size_t names_of_a_finding = 10;
 
-/// `less than an hour`, `5 hours`, `3 days`.
+/// Formats an age: `less than an hour`, `5 hours`, `3 days`.
 std::string age_words(double seconds) {
   const auto hours = static_cast<std::int64_t>(seconds / 3600);
   if (hours < 1) return "less than an hour";
@@ -34,7 +34,7 @@ std::string age_words(double seconds) {
   return std::to_string(hours / 24) + " days";
 }
 
-/// Gathers findings; a step that throws is a finding too.
+/// Collects findings; a step that throws is a finding too.
 class Preflight {
  public:
   Preflight(const Environment& environment, const RunOptions& options, io::Patience& patience)
@@ -117,7 +117,7 @@ class Preflight {
     if (tables::find_problems(database, sources, policy_.columns()).empty()) {
       guarded([&] { look_at_data(database); });
     }
-    // Why the connection is lost is said already.
+    // The reason for a lost connection was already reported.
     if (connection.usable()) guarded([&] { look_at_own_tables(database); });
   }
 
@@ -183,8 +183,8 @@ class Preflight {
     }
   }
 
-  /// What the declarations make of the data, and what looks wrong with them. \return the names of
-  /// all universes
+  /// Reports what the declarations make of the data, and what looks wrong with them. \return the
+  /// names of all universes
   std::set<std::string> look_at_universes(const Market& market, const Entries& entries,
                                           const tables::Catalog& catalog) {
     std::vector<Warning> warnings;
@@ -237,7 +237,7 @@ class Preflight {
     }
   }
 
-  /// A name or type of a declaration fits into the column that it goes into.
+  /// Checks that a name or type of a declaration fits into its column.
   void require_room(const tables::Relation& entries, const std::string& column,
                     const std::string& text) {
     const auto found = entries.columns.find(column);
@@ -291,7 +291,7 @@ class Preflight {
     events::Publisher publisher(environment_.redis, environment_.stream);
     publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     warn(publisher.warning());
-    // Before the rehearsal, which a user who may not end it leaves in a transaction.
+    // Do this before the rehearsal: a user who may not discard its transaction stays in it.
     if (publisher.stream() != nullptr) guarded([&] { look_at_stream(*publisher.stream()); });
     const auto refusal =
         publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);

@@ -14,13 +14,13 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds pause_between_looks{500};
-/// How long one look at the lists may take.
+/// How long one check of the lists may take.
 constexpr milliseconds redis_time{500};
-/// A question that takes long is asked less often.
+/// The longer a question takes, the less often it is asked.
 constexpr int rest_per_work = 10;
 
-/// Looks whether a day is complete: at the prices, and at the lists of Redis. What can't be looked
-/// at is said once.
+/// Checks whether a day is complete: the prices, and the lists of Redis. Reports only once what it
+/// can't check.
 class DayEnd {
  public:
   DayEnd(const Environment& environment, const EodOptions& options, Day day, bool has_prices,
@@ -32,10 +32,10 @@ class DayEnd {
         observer_(observer),
         patience_(patience) {}
 
-  /// \return what tells that the day is complete; empty while nothing does.
+  /// \return what shows that the day is complete; empty if nothing does yet.
   std::string look(postgres::Connection& connection) {
     const bool priced = has_prices_ && in_prices(connection);
-    // Also where prices are there: what is left on a list would be taken for that of another day.
+    // Also if prices are there: a signal left on a list would be taken for another day's.
     const bool signalled = in_lists();
     if (priced) return environment_.tables.prices.shown() + " has its prices";
     return signalled ? "Redis signalled it" : "";

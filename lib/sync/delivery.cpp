@@ -15,16 +15,16 @@ namespace {
 
 constexpr std::chrono::milliseconds pause_between_tries{50};
 
-/// The way past an event that Redis refuses.
+/// Returns how to get past an event that Redis refuses.
 std::string discard_hint(const Message& refused) {
   return "Or drop the event with 'tickstock-cache deliver --discard " + refused.event_id + "'.";
 }
 
-/// While Sentinels elect another primary.
+/// The pause while Sentinels elect another primary.
 constexpr std::chrono::milliseconds pause_of_failover{200};
 
-/// Sends one batch after the other. \return whether nothing is pending any more, as far as the last
-/// one told. \throws Error where it can't go on.
+/// Sends batch after batch. \return whether nothing is pending any more, as far as the last batch
+/// showed. \throws Error if it can't go on.
 bool send_batches(tables::Database& database, const std::string& application_name,
                   events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
                   const std::optional<std::string>& run_id, Delivery& delivery) {
@@ -50,7 +50,7 @@ bool send_batches(tables::Database& database, const std::string& application_nam
     try {
       batch = tables::publish_batch(database, application_name, deadline.left(), send);
     } catch (const Error&) {
-      // Why the sending stopped counts more than what became of the marks.
+      // The reason why sending stopped matters more than a failure to mark.
       if (!failure) throw;
     }
     delivery.sent += batch.sent;
@@ -70,7 +70,7 @@ bool send_batches(tables::Database& database, const std::string& application_nam
   }
 }
 
-/// The same; where Sentinels may name another primary, for as long as there is time.
+/// Does the same; if Sentinels may name another primary, tries as long as there is time.
 bool send_in_spite_of_failover(tables::Database& database, const std::string& application_name,
                                events::Publisher& publisher, io::Deadline deadline,
                                io::Patience& patience, const std::optional<std::string>& run_id,
@@ -90,12 +90,12 @@ bool send_in_spite_of_failover(tables::Database& database, const std::string& ap
   }
 }
 
-/// Between two tries to connect, while a standby is being promoted.
+/// The pause between two attempts to connect while a standby is being promoted.
 constexpr std::chrono::milliseconds pause_of_promotion{250};
 
-/// Opens another connection by the same conninfo in place of a lost one. A standby is refused,
-/// whatever the conninfo says of sessions: it may be about to take over. \return whether there is
-/// one. \throws Error (interrupted).
+/// Replaces a lost connection, using the same conninfo. Rejects a standby, whatever the conninfo
+/// says about sessions: it may be about to take over. \return whether there is a connection.
+/// \throws Error (interrupted).
 bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& patience) {
   while (!deadline.over()) {
     try {
@@ -105,7 +105,7 @@ bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& 
       if (!tables::is_standby(database)) return true;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
-      // Waiting for a server helps against nothing else.
+      // Waiting helps only if the server is unavailable.
       if (error.kind() != ErrorKind::unavailable) return false;
     }
     if (deadline.left() <= pause_of_promotion) return false;
@@ -116,8 +116,8 @@ bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& 
   return false;
 }
 
-/// Does some work, and once more on another connection if that to PostgreSQL is lost: whatever was
-/// not marked as published is published again. \param reconnected whether that happened
+/// Does some work, and repeats it on another connection if the one to PostgreSQL is lost: whatever
+/// was not marked as published is published again. \param reconnected set if that happened
 template <typename Work>
 auto in_spite_of_promotion(tables::Database& database, io::Deadline deadline,
                            io::Patience& patience, bool& reconnected, Work work) {
@@ -135,7 +135,7 @@ auto in_spite_of_promotion(tables::Database& database, io::Deadline deadline,
 
 constexpr std::size_t runs_named = 5;
 
-/// `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
+/// Returns `1 event … of the run night-1` or `12 events … of the runs night-1, night-2 and 3 more`.
 std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t events, int max_age) {
   std::string runs;
   for (std::size_t i = 0; i < std::min(old.size(), runs_named); ++i) {
@@ -150,7 +150,7 @@ std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t eve
       old.size() == 1 ? "" : "s", runs);
 }
 
-/// Tries until no other publisher is at work. \throws Error where that lasts too long.
+/// Retries until no other publisher is at work. \throws Error if that takes too long.
 template <typename Try>
 void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patience& patience,
                 Try done) {
@@ -215,7 +215,7 @@ OldEvents give_up_old_events(tables::Database& database, const std::string& appl
     }
     result.warning = words_for(*old, result.given_up, max_age);
   } catch (const Error& error) {
-    // The delivery itself says that a signal ended it.
+    // The delivery itself reports that a signal ended it.
     if (error.kind() == ErrorKind::interrupted) return result;
     result.warning = std::string("old events could not be dropped: ") + error.what();
     result.failure = error;

@@ -19,7 +19,7 @@ namespace {
 
 using tables::Need;
 
-/// Every symbol that has a row or stands in an entry, by SymbolId.
+/// Returns every symbol that has a row or is in an entry, by SymbolId.
 std::vector<bool> known_symbols(const Market& market, const Entries& entries) {
   std::vector<bool> known(market.symbols().size());
   for (SymbolId id = 0; id < known.size(); ++id) known[id] = market.knows(id);
@@ -37,7 +37,8 @@ std::vector<std::string> names_of(const std::vector<bool>& symbols, const Market
   return names;
 }
 
-/// What can be explained. \throws Error (failed) where there is an entry of that name all the same.
+/// Returns the universes that can be explained. \throws Error (failed) if there is an entry of this
+/// name anyway.
 std::vector<std::string> known_universes(tables::Database& database, const std::string& universe,
                                          const std::vector<Explanation>& explanations) {
   std::vector<std::string> names;

@@ -15,14 +15,14 @@ namespace {
 
 const std::string sector_column = "sector";
 
-/// Nearly every market has a company above the lowest bound; one whose caps are in millions has
-/// none.
+/// Returns whether no symbol reaches the lowest bound. Nearly every market has one, unless its caps
+/// are in millions.
 bool has_no_category(const Market& market, Mode mode, std::optional<double> lowest) {
   return has_categories(mode) && lowest && !market.ranking().empty() &&
          market.ranked_from(*lowest).empty();
 }
 
-/// The lowest bound of the categories, and whose it is; null where none has one.
+/// Returns the category with the lowest bound; null if none has a bound.
 std::shared_ptr<const Universe> lowest_category(const Policy& policy) {
   std::shared_ptr<const Universe> lowest;
   for (const auto& category : group_of(policy.universes(), categories_group)) {
@@ -32,8 +32,8 @@ std::shared_ptr<const Universe> lowest_category(const Policy& policy) {
   return lowest;
 }
 
-/// A warning where entries of sectors and themes miss many of those that have a sector: nothing
-/// adds to them, so they only lose.
+/// Warns if entries of sectors and themes lack many of the symbols that have a sector: nothing adds
+/// to these entries, so they only lose members.
 std::optional<Warning> decay_warning(const Market& market, const Entries& entries) {
   constexpr std::size_t tolerated_percent = 5;
   constexpr std::size_t few_symbols = 20;  // of which themes alone need not hold each
@@ -91,7 +91,7 @@ void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
 }  // namespace
 
 std::optional<int> price_days(const Policy& policy, Mode mode) {
-  // The recent listings don't depend on a market cap, unless their rule was replaced.
+  // Recent listings don't depend on market caps, unless their rule was replaced.
   const bool needs_no_cap = mode == Mode::undo || (mode == Mode::ipos && policy.declared.empty());
   return needs_no_cap ? std::nullopt : policy.price_days();
 }
@@ -154,7 +154,7 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
 }
 
 std::string plan_digest(const Plan& plan, const Market& market) {
-  // Where two tasks write one entry, what counts is before the first and after the last.
+  // If two tasks write one entry, compare the state before the first and after the last.
   std::map<std::string_view, Sides> entries;
   for (const TaskPlan& task : plan.tasks) {
     for (const EntryWrite& write : task.writes) {

@@ -12,7 +12,7 @@ namespace tickstock::sync {
 
 namespace {
 
-/// One policy on its way through the days.
+/// The progress of one policy through the days.
 struct Side {
   PastMarket past;
   Replay replay;
@@ -22,7 +22,7 @@ struct Side {
 
 ReplayReport replay(const ReplayOptions& options, const Environment& environment,
                     Observer& observer, io::Patience& patience) {
-  // Its one statement may last as long as the command.
+  // Its single statement may take as long as the command.
   postgres::ConnectionSettings settings = environment.database;
   settings.statement_timeout = std::max(settings.statement_timeout, environment.timeout);
   tables::Database database{postgres::Connection::open(settings, patience), environment.tables};

@@ -22,13 +22,13 @@ namespace {
 constexpr int max_attempts = 6;
 constexpr milliseconds first_backoff{50};
 constexpr milliseconds pause_between_tries{100};
-/// Once a run had the lock, it waits this long for it again, should another run come in between.
+/// If a run had the lock and another run came in between, it waits this long to get it again.
 constexpr milliseconds patience_for_main_lock{10'000};
-/// From how many pages of 8 KB on, in each of the two tables, reading them at once saves more than
-/// a second connection costs.
+/// The size in 8 KB pages of each of the two tables from which reading them in parallel saves more
+/// than a second connection costs.
 constexpr std::int64_t pages_worth_two_connections = 128;
 
-/// The universes of a run that is to be undone.
+/// Returns the universes of a run to undo.
 std::vector<std::string> changed_by(const tables::RunView& run) {
   if (application_status(run.record.status) == "completed") return run.universes;
   throw Error(ErrorKind::failed,
@@ -43,8 +43,8 @@ std::string waited_words(milliseconds lock_wait, bool ran_out) {
   return ", and did not end within " + std::to_string(lock_wait.count() / 1000) + " s";
 }
 
-/// What helps a run that did not get the lock. \param ran_out the time for the whole command was
-/// over before the wait was
+/// Returns advice for a run that did not get the lock. \param ran_out whether the time for the
+/// whole command ended before the wait did
 std::string advice_on_waiting(milliseconds lock_wait, bool ran_out) {
   if (ran_out && lock_wait.count() > 0) {
     return "The wait was cut short by --timeout: give the command more time.";
@@ -103,7 +103,7 @@ void Run::prepare() {
   look_around();
   clock_.set(database_->catalog.clock);
   report_.as_of = options_.as_of.value_or(database_->catalog.today);
-  // In hours of waiting, tables may have come, gone or been upgraded.
+  // During hours of waiting, tables may have appeared, vanished or been upgraded.
   if (wait_for_day_end()) look_around();
   if (options_.undo) {
     const tables::RunView run = tables::require_run(*database_, options_.undo);
@@ -133,12 +133,12 @@ void Run::look_around() {
     needs.push_back(Need::read_prices);
   }
   if (price_days(options_.policy, options_.mode)) needs.push_back(Need::price_market);
-  // A run that writes has looked at them, where there are any.
+  // A run that writes has already checked them, if there are any.
   const bool has_looked = !options_.dry_run && database_->catalog.has_any_own_table();
   const bool needs_journal = lets_wait(options_.policy.universes()) || options_.undo;
   if (needs_journal && !has_looked) needs.push_back(Need::read_own_tables);
   tables::require(*database_, needs, options_.policy.columns());
-  // A dry run may be made by someone who has no business with the history.
+  // A dry run may be made by someone without access to the history.
   can_read_history_ = tables::has(*database_, Need::read_own_tables);
 }
 
@@ -169,11 +169,11 @@ std::unique_ptr<postgres::Transaction> Run::begin_locked() {
       if (auto transaction = try_lock()) return transaction;
       if (has_record_ && !had_record) return begin_locked();
     } catch (const Error&) {
-      // The time for the whole command may also end while the lock is asked for once more.
+      // The time for the whole command may also end during another attempt to get the lock.
       if (!waited || !patience_.ran_out() || patience_.signalled()) throw;
       throw_locked(lock_wait);
     }
-    // Waiting inside would keep a snapshot older than the other run's COMMIT.
+    // Waiting inside the transaction would keep a snapshot older than the other run's COMMIT.
     if (!patience_.pause(std::min(pause_between_tries, deadline.left()))) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for the lock");
     }
@@ -193,7 +193,7 @@ std::unique_ptr<postgres::Transaction> Run::try_lock() {
   }
   auto transaction = std::make_unique<postgres::Transaction>(
       database_->connection, joinable(std::move(options)), first_questions());
-  // Where no snapshot can be exported, it is not tried again with every look at the lock.
+  // If no snapshot can be exported, don't try again with every attempt to get the lock.
   if (!transaction->snapshot()) companion_.reset();
   may_have_record_ = false;
   if (opens && tables::is_opened(*transaction, environment_.tables, options_.run_id)) {
@@ -201,7 +201,7 @@ std::unique_ptr<postgres::Transaction> Run::try_lock() {
     has_record_ = true;
     announce_trigger();
   }
-  // Another run may come in between the two transactions.
+  // Another run may have come in between the two transactions.
   if (!transaction->has_lock() || (report_.has_outbox && !has_record_)) return nullptr;
   had_lock_ = true;
   return transaction;
@@ -224,7 +224,7 @@ void Run::throw_locked(milliseconds lock_wait) {
     const io::Settling settling(patience_);
     holder = tables::run_lock_holder(*database_);
   } catch (const Error&) {
-    // Who it is would only be good to know.
+    // The holder's name is only nice to have.
   }
   throw Error(ErrorKind::locked,
               "another run holds the lock" + (holder.empty() ? "" : ": " + holder) +
@@ -284,7 +284,7 @@ void Run::attempt() {
 void Run::make_plan(postgres::Transaction& transaction) {
   const tables::TableNames& names = environment_.tables;
   const std::optional<int> days = price_days(options_.policy, options_.mode);
-  // Closed when the tables are read, and when that fails: another attempt does without.
+  // Close it once the tables are read or reading fails; another attempt does without.
   std::unique_ptr<postgres::Companion> companion = std::move(companion_);
   auto [market, entries] = tables::read_sources(
       transaction, companion.get(), names, database_->catalog,
@@ -362,7 +362,7 @@ void Run::begin_step(int step) {
 }
 
 std::string Run::application_name(int step) const {
-  // PostgreSQL keeps 63 bytes; the step at the end must be among them.
+  // PostgreSQL keeps 63 bytes, which must include the step at the end.
   constexpr std::size_t longest_id = 63 - sizeof("tickstock-cache  3/5") + 1;
   if (options_.dry_run) return "tickstock-cache dry-run";
   const std::string id = options_.run_id.substr(0, longest_id);

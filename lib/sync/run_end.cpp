@@ -23,7 +23,7 @@ int step_of(Task task) {
     case Task::ipo:
     case Task::themes: return 3;
     case Task::delisted: return 4;
-    // None of the five is about it.
+    // None of the five steps is about undoing.
     case Task::undo: return 1;
   }
   return 0;
@@ -103,7 +103,7 @@ std::vector<postgres::Statement> Run::closing(const tables::WriteContext& contex
   }
   events::require_sendable(report_.messages);
   if (!report_.has_outbox) return {};
-  // A task that failed leaves its universes as they were, and who waits for them.
+  // A failed task leaves its universes and their waiting members as they were.
   std::set<std::string_view> unwritten;
   for (const auto& universe : snapshot.plan.universes) {
     for (const TaskReport& task : report_.tasks) {
@@ -139,7 +139,7 @@ std::vector<postgres::Statement> Run::closing(const tables::WriteContext& contex
 }
 
 void Run::commit(postgres::Transaction& transaction) {
-  // From here on a signal only shortens what is left.
+  // From here on a signal only shortens the rest.
   const io::Settling settling(patience_);
   try {
     transaction.commit();
@@ -198,7 +198,7 @@ void Run::publish() {
     const Delivery delivery = deliver(*database_, application_name(step_), publisher, deadline,
                                       patience_, options_.run_id);
     if (old.reconnected || delivery.reconnected) require_still_committed();
-    // What is not known counts as pending, so that nobody takes it for delivered.
+    // Count unknown events as pending, so that nobody assumes they were delivered.
     report_.events_pending = std::min<std::uint64_t>(
         delivery.pending.value_or(report_.messages.size()), report_.messages.size());
     failure = delivery.failure;
@@ -238,10 +238,10 @@ void Run::require_still_committed() {
     const io::Settling settling(patience_);
     is_there = tables::is_recorded_as_committed(*database_, options_.run_id);
   } catch (const Error&) {
-    // As long as nobody says otherwise, what COMMIT was answered holds.
+    // Without an answer, rely on the answer to COMMIT.
   }
   if (is_there) return;
-  // Its events are not there either, so that none of them would ever be pending.
+  // Its events are not there either, so none of them would ever be pending.
   report_.committed = false;
   throw Error(ErrorKind::unavailable,
               "PostgreSQL lost the committed run in a failover: the server that took over does not "
@@ -252,7 +252,7 @@ void Run::require_still_committed() {
 }
 
 void Run::tidy() {
-  // Whoever wants the run to end now does not care for old rows.
+  // If the run should end now, old rows can wait.
   if (patience_.ending()) return;
   try {
     std::vector<postgres::Statement> statements =
@@ -273,7 +273,7 @@ void Run::measure() {
   if (!options_.measure || !database_ || !database_->connection.usable()) return;
   const io::Settling settling(patience_);
   try {
-    // A run that was refused has written nothing, with which the question could have gone.
+    // A refused run has written nothing, so it had no round trip to ask this along with.
     if (!report_.committed && report_.snapshot && can_read_prices()) {
       report_.newest_prices = tables::newest_price_day(postgres::read_at_once(
           database_->connection, {.timezone = environment_.timezone},
@@ -283,7 +283,7 @@ void Run::measure() {
       report_.outbox_pending = static_cast<std::uint64_t>(tables::count_pending(*database_));
     }
   } catch (const Error&) {
-    // What is not known is not told; why the run failed is said already.
+    // Leave unknown values out. The reason of the failure was already reported.
   }
 }
 
@@ -317,8 +317,8 @@ void Run::record_failure() {
 }
 
 void Run::announce_failure(const Error& error) {
-  // What only the caller got wrong is no error of the processing. An id that was used before is the
-  // name of another run, whose end was announced.
+  // A mistake of the caller is no processing error. An id used before is the name of another run,
+  // whose end was already announced.
   const bool wrong_call = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::config;
   const bool had_a_turn = had_lock_ && error.kind() != ErrorKind::usage;
   if (had_a_turn || !(wrong_call || error.kind() == ErrorKind::locked)) {
@@ -331,7 +331,7 @@ void Run::announce_failure(const Error& error) {
 void Run::connect_to_redis() {
   if (!options_.events || options_.dry_run) return;
   publisher_ = std::make_unique<events::Publisher>(environment_.redis, environment_.stream);
-  // The connection comes up while the database is being read.
+  // The connection gets established while the database is being read.
   publisher_->nudge();
 }
 
@@ -357,7 +357,7 @@ void announce_unstarted(const RunOptions& options, const Environment& environmen
     io::Patience unshared;
     publisher.flush(io::Deadline::after(last_words_of_failure_time), unshared);
   } catch (const std::exception&) {
-    // The status and the line on standard error say it all the same.
+    // The status and the line on standard error report it anyway.
   }
 }
 

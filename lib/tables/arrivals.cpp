@@ -4,8 +4,7 @@ namespace tickstock::tables {
 
 namespace {
 
-// Each half has an index of its own. Neither who moved nor the contents are looked at: they are
-// most of what the journal holds.
+// Each half has its own index. Moves and contents are not read: they are most of the journal.
 constexpr std::string_view arrivals_sql = R"(
 WITH found AS (
   SELECT * FROM {changes}

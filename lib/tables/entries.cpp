@@ -9,7 +9,7 @@ namespace tickstock::tables {
 
 namespace {
 
-// Of a declared universe to which members are only added, what stands there is merged with.
+// For a declared universe that only gets additions, this merges into the existing content.
 constexpr std::string_view update_sql =
     "UPDATE {entries} SET content = {merged}$2::jsonb, cache_type = $3::text, "
     "updated_at = $4::timestamptz WHERE universe = $1::text";
@@ -20,12 +20,12 @@ constexpr std::string_view insert_sql =
     "ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content, "
     "cache_type = EXCLUDED.cache_type, updated_at = EXCLUDED.updated_at";
 
-// Merged by the server: what the program doesn't know of a content stays as it is.
+// The server merges: keys that the program doesn't know stay as they are.
 constexpr std::string_view clean_sql =
     "UPDATE {entries} SET content = content || $2::jsonb, updated_at = $3::timestamptz "
     "WHERE universe = $1::text";
 
-// The image before is copied within the server.
+// The content before is copied within the server.
 constexpr std::string_view journal_sql =
     "INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason, "
     "added_why, removed_why, content_before, cache_type_before, changed_at, places, fingerprint, "
@@ -34,8 +34,8 @@ constexpr std::string_view journal_sql =
     "e.content, e.cache_type, $11::timestamptz, $12::bit varying, $13::bigint, $14, $15::jsonb, "
     "$16::text[] FROM (VALUES (1)) one LEFT JOIN {entries} e ON e.universe = $3";
 
-// What another writer changed: the content before is what the last run left, put together from what
-// the journal holds of it. Where that run replaced a content, no other keys were left in it.
+// A change by another writer. The content before is what the last run left, rebuilt from the
+// journal. If that run replaced the content, it left no other keys.
 constexpr std::string_view edit_sql = R"(
 INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason,
        content_before, cache_type_before, changed_at, places, fingerprint, cache_type_after,
@@ -64,8 +64,7 @@ SELECT $1, 'another_writer', s.universe, 'edited', $3::text[], $4::text[], $5::t
                                             c.content_before -> 'metadata'), 'null')) m(metadata)
  WHERE s.entries = $10 AND s.universe = $2)";
 
-// Of the two ways to compress what is large, this one takes a fifth of the time. Not every server
-// has it.
+// lz4 takes a fifth of the time that pglz takes for large values, but not every server has it.
 constexpr const char* compression_sql =
     "SELECT set_config(name, 'lz4', true) FROM pg_settings "
     "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
@@ -89,8 +88,8 @@ std::string places_of(const EntryWrite& write) {
   return tickstock::places_of(diff, diff.before - diff.removed.size() + diff.added.size());
 }
 
-/// Why each of these members came or went; NULL where none has a reason of its own, as in a whole
-/// new universe.
+/// Returns why each of these members was added or removed; NULL if none has a reason of its own, as
+/// in a new universe.
 template <typename Why>
 std::optional<std::string> reasons_literal(const std::vector<Placement>& members, Why why) {
   std::vector<std::string> reasons;
@@ -104,7 +103,7 @@ std::optional<std::string> reasons_literal(const std::vector<Placement>& members
   return array_literal(reasons);
 }
 
-/// The whole content, or the keys that replace those of the old one.
+/// Returns the whole content, or the keys that replace those of the old one.
 std::string content_json(const Entry& entry, const WriteContext& context, bool with_metadata) {
   json::Writer json;
   json.begin_object().key("symbols").begin_array();
@@ -118,12 +117,12 @@ std::string content_json(const Entry& entry, const WriteContext& context, bool w
 
 std::string doing(const EntryWrite& write) { return "writing universe '" + write.universe + "'"; }
 
-/// Whether a write keeps all keys of a content but those of its list.
+/// Returns whether a write keeps all keys of a content except those of its list.
 bool merges(const EntryWrite& write) {
   return write.before && (!write.rule || write.rule->additions);
 }
 
-/// Which keys a write set or removed besides; nothing where it replaced the content.
+/// Returns which other keys a write set or removed; nothing if it replaced the content.
 std::optional<std::string> keys_of(const EntryWrite& write) {
   if (write.restoration) return array_literal(write.restoration->keys);
   return merges(write) ? std::optional<std::string>("{}") : std::nullopt;
@@ -144,7 +143,7 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
   const MembershipDiff& diff = write.diff;
   const MemberReasons& reasons = context.reasons;
   const Entry& after = *write.after;
-  // What stays as it was is not told, and the places of a cleaned list follow from who left.
+  // Unchanged parts are not stored, and the positions in a cleaned list follow from who left.
   const Entry* before = write.before.get();
   std::optional<std::string> places;
   std::optional<std::string> type;
@@ -167,8 +166,8 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
        std::move(type), std::move(metadata), keys_of(write)}};
 }
 
-// A time with a zone and one without, which is in UTC, show the same in the zone of this
-// transaction, UTC.
+// In this transaction's time zone, UTC, a timestamp with a zone looks the same as one without,
+// which is in UTC.
 constexpr std::string_view list_sql = R"(
 SELECT universe::text, cache_type::text,
        CASE WHEN jsonb_typeof(content -> 'symbols') = 'array'
@@ -180,7 +179,7 @@ SELECT universe::text, cache_type::text,
 }  // namespace
 
 std::vector<Statement> preparing_to_write() {
-  // A `timestamp` column shows UTC, whatever the zone of the as-of day.
+  // A `timestamp` column stores UTC, whatever the time zone of the as-of day.
   return {{"setting the time zone", "SET LOCAL TimeZone = 'UTC'"},
           {"choosing a compression", compression_sql}};
 }
@@ -224,7 +223,7 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
     }});
     if (task.writes.empty()) continue;
     add({"opening a savepoint", "SAVEPOINT task"});
-    // The journal's lines come while the entries are as before, then the entries.
+    // Write the journal's lines first, while the entries are still unchanged, then the entries.
     for (const EntryWrite& write : task.writes) {
       if (!context.journal) break;
       steps.push_back({[&] { return journal_statement(context, task.task, write); }});

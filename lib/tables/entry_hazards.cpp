@@ -7,7 +7,7 @@ namespace tickstock::tables {
 
 namespace {
 
-// Columns that an INSERT of an entry must fill and doesn't, and whether a trigger could.
+// Columns that an INSERT of an entry must fill but doesn't, and whether a trigger could.
 constexpr const char* unfilled_sql = R"(
 SELECT a.attname,
        EXISTS (SELECT FROM pg_trigger t
@@ -26,8 +26,8 @@ SELECT a.attname,
    AND a.attidentity = '' AND a.attgenerated = '' AND a.attname <> ALL ($2::name[])
  ORDER BY a.attnum)";
 
-// Sequences behind defaults that an INSERT of an entry uses, and this login may not. CASE keeps the
-// question from relations that are none.
+// Sequences of defaults that an INSERT of an entry uses without permission for this role. CASE
+// keeps the check away from relations that are not sequences.
 constexpr const char* sequences_sql = R"(
 SELECT format('%I.%I', n.nspname, c.relname)
   FROM pg_attrdef f
@@ -40,8 +40,7 @@ SELECT format('%I.%I', n.nspname, c.relname)
    AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE, UPDATE') END
  ORDER BY 1)";
 
-// Tables whose changed or deleted rows are published, but can't be told from others by a
-// subscriber.
+// Tables that publish updated or deleted rows that a subscriber can't identify.
 constexpr const char* publications_sql = R"(
 SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
   FROM unnest($1::oid[]) AS wanted(oid)
@@ -58,9 +57,9 @@ SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
  ORDER BY c.oid, p.pubname)";
 
-// Functions of triggers that set no search_path and use the bare name of something outside of
-// pg_catalog. Their text is searched without strings and comments; a word is a name where it stands
-// neither behind nor before a dot, and where something of that name is there.
+// Trigger functions that set no search_path and use the bare name of something outside pg_catalog.
+// Searches their text without strings and comments. A word counts as a name if no dot is before or
+// after it, and something of that name exists.
 constexpr const char* triggers_sql = R"(
 SELECT DISTINCT ON (trigger) trigger, function, word[1], thing.nspname
   FROM (SELECT t.tgname AS trigger, format('%I.%I', n.nspname, p.proname) AS function,

@@ -11,8 +11,8 @@ namespace tickstock::tables {
 
 namespace {
 
-// When the records began that are kept: so many days ago, or with the oldest of so many runs. Found
-// through the index on started_at, whatever the number of records.
+// The start time of the oldest records to keep: so many days ago, or that of the oldest of so many
+// runs. Uses the index on started_at, whatever the number of records.
 constexpr std::string_view kept_since_sql = R"(greatest(
          CASE WHEN $2::int > 0 THEN now() - make_interval(days => $2::int) END,
          (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
@@ -56,8 +56,8 @@ SELECT s.universe, s.fingerprint,
   LEFT JOIN {runs} r ON r.run_id = c.run_id
  WHERE s.entries = $1)";
 
-/// What a change left: the parts of a content, and what makes the list of symbols of the next one.
-/// Of the second list those that are gone.
+/// What a change left: parts of the content, and what rebuilds the symbol list after it. The second
+/// list yields only those that are gone.
 constexpr std::string_view left_sql = R"(
 SELECT s.universe,
        (coalesce(s.content, c.content_before) -> 'symbols')::text, to_jsonb(c.added)::text,
@@ -70,8 +70,8 @@ SELECT s.universe,
         OR s.universe = ANY ($3::text[])
            AND NOT EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe)))";
 
-// Of what the run changed its last change counts; of the rest what stands there is kept. A universe
-// that was changed before states were kept counts as known from the beginning.
+// For universes that the run changed, refers to its last change; for the others, keeps the current
+// content. A universe changed before states were stored counts as known from the beginning.
 constexpr std::string_view store_states_sql = R"(
 WITH last AS (SELECT universe, max(id) AS id FROM {changes} WHERE run_id = $2 GROUP BY universe)
 INSERT INTO {states} (entries, universe, since, fingerprint, change, content, cache_type)
@@ -90,8 +90,9 @@ ON CONFLICT (entries, universe) DO UPDATE
    SET fingerprint = EXCLUDED.fingerprint, change = EXCLUDED.change, content = EXCLUDED.content,
        cache_type = EXCLUDED.cache_type)";
 
-// Committed runs count up by one, so that a gap shows where records were deleted: only what lies
-// behind the last gap can be told. Those of older versions count 0, and follow each other by time.
+// Committed runs are numbered consecutively, so that a gap shows deleted records: only what comes
+// after the last gap can be answered. Runs of older versions have number 0, and are ordered by
+// time.
 constexpr std::string_view run_of_day_sql = R"(
 WITH kept AS (
   SELECT run_id, as_of, position, finished_at, max(position) OVER () AS top,
@@ -132,7 +133,7 @@ SELECT ends.last IS NOT NULL OR s.since <= $3::bigint,
   LEFT JOIN {changes} c ON c.id = s.change AND s.content IS NULL AND ends.next IS NULL
   LEFT JOIN {entries} e ON e.universe::text = $2 AND s.universe IS NULL AND ends.next IS NULL)";
 
-// As above for the list of each universe, of which only one symbol is asked for.
+// As above for the list of each universe, but only for one symbol.
 constexpr std::string_view memberships_sql = R"(
 WITH mine AS (
   SELECT c.universe, c.id, (r.position, r.finished_at) > ($4::bigint, $5::timestamptz) AS later,
@@ -172,15 +173,15 @@ std::string sql_since(std::string_view sql, const TableNames& names) {
   return names.in(sql, {{"kept since", names.in(kept_since_sql)}});
 }
 
-/// The strings of an array in JSON; nothing for anything else.
+/// Returns the strings of a JSON array; nothing for anything else.
 std::optional<std::vector<std::string>> strings_of(const std::optional<std::string>& json) {
   json::StringArrayReader reader;
   if (!json || !reader.read(*json)) return std::nullopt;
   return std::vector<std::string>(reader.strings().begin(), reader.strings().end());
 }
 
-/// Reads the list that a change left from five columns: that before it, who came, went and moved,
-/// and the places. \return nothing where the content can't be read.
+/// Rebuilds the list that a change left from five columns: the list before, the added, removed and
+/// moved members, and the places. \return nothing if the content can't be read.
 std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int column) {
   std::array<std::optional<std::string>, 4> lists;
   for (std::size_t i = 0; i < lists.size(); ++i)
@@ -194,7 +195,7 @@ std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int
   return after_change(before.value_or(std::vector<std::string>()), change);
 }
 
-/// The run after which a day of the past is looked at, in a transaction that goes on.
+/// The last run of a past day, in a transaction that stays open.
 struct PastRun {
   Database& database;
   Transaction transaction;
@@ -204,7 +205,7 @@ struct PastRun {
   std::string position;
   std::string finished_at;
 
-  /// \throws Error (failed) where the journal does not reach back so far.
+  /// \throws Error (failed) if the journal does not reach back that far.
   PastRun(Database& of, Day day)
       : database(of),
         transaction(of.connection, {.read_only = true},
@@ -359,8 +360,8 @@ std::vector<Statement> pruning(const TableNames& names, const Retention& retenti
                                          {std::to_string(retention.outbox_days)}));
   }
   if (retention.journal_days > 0 || retention.journal_runs > 0) {
-    // Its changes go with a record, and with its last change what is known of an entry that is
-    // gone.
+    // Deleting a record also deletes its changes, and with the last change what is known about an
+    // entry that is gone.
     statements.push_back(
         names.statement("deleting from {runs}", sql_since(delete_runs_sql, names),
                         {names.entries.shown(), std::to_string(retention.journal_days),

@@ -14,33 +14,33 @@ namespace tickstock::tables {
 
 namespace {
 
-// {cap} and {cap of price} stand for columns with the cast that loses nothing of their type,
-// {priced} for what follows where caps come from prices, {labels} for the columns that declarations
+// {cap} and {cap of price} stand for columns with the cast that preserves their type's precision,
+// {priced} for the additions if caps come from prices, {labels} for the columns that declarations
 // name.
 constexpr std::string_view market_sql = R"(
 COPY (SELECT symbol::text, {cap}, is_active, listing_date::date, delisted_date::date{priced}{labels}
         FROM {symbols} s) TO STDOUT (FORMAT binary))";
 
-// One look into the key of the prices for each symbol. COPY takes no parameters, so the days are in
-// the text.
+// One lookup in the key of the prices per symbol. COPY takes no parameters, so the days are in the
+// text.
 constexpr std::string_view priced_sql = R"(,
              (SELECT {cap of price} FROM {prices} p
                WHERE p.symbol = s.symbol AND p.close IS NOT NULL
                  AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
                ORDER BY p.date DESC LIMIT 1))";
 
-// A price of a symbol that the symbols table lacks makes its day one with a price all the same.
+// A price counts for its day even if the symbols table lacks the symbol.
 constexpr std::string_view days_sql = R"(
 COPY (SELECT p.symbol::text, p.date::date, {cap of price}
         FROM {prices} p LEFT JOIN {symbols} s ON s.symbol = p.symbol
        WHERE p.close IS NOT NULL AND p.date >= DATE '{first}' AND p.date < DATE '{last}' + 1
        ORDER BY p.date) TO STDOUT (FORMAT binary))";
 
-// The parts that a rule reads, picked by the server: other keys of a content can be of any size,
-// and so can these, since 30 bytes of a stored number are 131,000 digits. Of symbols, more than 64
-// MB are too many, and none are sent; a count or metadata of more than 4,096 letters is not what it
-// should be anyway. OFFSET 0 keeps the text from being made twice. COPY takes no parameters, so
-// which entries are wanted stands in settings of the transaction; ARRAY has them read once.
+// The parts that rules read, picked by the server: other keys of a content can have any size. So
+// can these, since 30 bytes of a stored number are 131,000 digits. More than 64 MB of symbols are
+// too many, and none are sent; a count or metadata of more than 4,096 characters is invalid anyway.
+// OFFSET 0 prevents building the text twice. COPY takes no parameters, so settings of the
+// transaction tell which entries are wanted; ARRAY makes it read them once.
 constexpr std::string_view entries_sql = R"(
 COPY (SELECT universe::text, coalesce(cache_type::text, ''),
              CASE WHEN octet_length(s.symbols) <= 67108864 THEN s.symbols
@@ -61,9 +61,9 @@ constexpr std::string_view companies_sql =
     "SELECT symbol::text, company_name::text, sector::text FROM {symbols} "
     "WHERE symbol::text = ANY ($1::text[])";
 
-// The bounds are dates, which compare to date, timestamp and timestamptz alike through an index.
-// The GROUP BY keeps it to one look into that index for each symbol until one is found, as a LIMIT
-// within would; that one, and an EXISTS around it, Citus refuses between distributed tables.
+// The bounds are dates, which an index can compare to date, timestamp and timestamptz alike. The
+// GROUP BY limits it to one index lookup per symbol until one is found, as an inner LIMIT would.
+// Citus refuses that LIMIT, and an EXISTS around it, between distributed tables.
 constexpr std::string_view prices_sql = R"(
 SELECT true
   FROM {symbols} s
@@ -73,45 +73,45 @@ SELECT true
                       GROUP BY p.symbol) hit
  LIMIT 1)";
 
-// Of one symbol, so that it is the end of an index, and a matter of one shard.
+// For one symbol, so that it reads the end of an index, and only one shard.
 constexpr std::string_view newest_price_sql =
     "SELECT max(date)::date::text FROM {prices} WHERE symbol = $1";
-/// Of so many symbols, the largest, one at least should have a price of the last trading day.
+/// At least one of this many largest symbols should have a price for the last trading day.
 constexpr std::size_t symbols_with_newest_price = 20;
 
-/// NaN for NULL. The types that are read as text hold nothing that no double can.
+/// Returns NaN for NULL. The types that are read as text hold nothing that doesn't fit a double.
 double cap_of_text(const CopyField& field) {
   double cap = std::numeric_limits<double>::quiet_NaN();
   if (field) std::from_chars(field->data(), field->data() + field->size(), cap);
   return cap;
 }
 
-/// A column as text or numeric. What PostgreSQL shows of a `real`, or makes a numeric of, is a
-/// rounded value: 199,999,995,904 is shown as 2e+11.
+/// Returns a column cast to text or numeric. Casting a `real` directly would round it: PostgreSQL
+/// shows 199,999,995,904 as 2e+11.
 std::string cast_of(const Relation& relation, const std::string& column, const std::string& type) {
   return column + (relation.has(column, "real") ? "::float8::" : "::") + type;
 }
 
-/// A close times the shares outstanding of its symbol.
+/// Returns the SQL for a close times the shares outstanding of its symbol.
 std::string cap_of_price(const Catalog& catalog) {
   return "p." + cast_of(catalog.prices, "close", "numeric") + " * s." +
          cast_of(catalog.symbols, "shares_outstanding", "numeric");
 }
 
-/// A market with room for the rows that the statistics expect.
+/// Returns a market with room for the rows that the statistics expect.
 Market empty_market(const Catalog& catalog, const SourceOptions& options) {
   Market market(options.as_of, options.columns);
-  // Whatever they say, it is no reason to ask for all the memory there is.
+  // Don't allocate all available memory, whatever the statistics say.
   constexpr std::int64_t most_rows = 10'000'000;
   market.reserve(static_cast<std::size_t>(std::min(catalog.symbols.rows, most_rows)));
   return market;
 }
 
-/// The COPY that fills a market.
+/// Returns the COPY that fills a market.
 CopyOut copy_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
                     const SourceOptions& options, Market& market, Reading& reading) {
   const Relation& symbols = catalog.symbols;
-  // What is no numeric is read as text, in which every type says all it knows.
+  // Read anything but a numeric as text, in which every type shows its full precision.
   const bool numeric = symbols.has("market_cap", "numeric");
   const std::string cap = numeric ? "market_cap" : cast_of(symbols, "market_cap", "text");
   std::string doing = "reading " + symbols.name.shown();
@@ -154,7 +154,7 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Cat
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
-/// The names that a family may have made, as a pattern of LIKE.
+/// Returns a LIKE pattern for the names that a family may have created.
 std::string like_pattern(const Universe& family) {
   std::string pattern;
   const std::string braces = "{" + family.each + "}";
@@ -170,7 +170,7 @@ std::string like_pattern(const Universe& family) {
   return pattern;
 }
 
-/// The COPY that fills the entries.
+/// Returns the COPY that fills the entries.
 CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTable& symbols,
                      Entries& entries, Reading& reading) {
   BinaryCopyReader reader(5, [&entries, &symbols, &reading, members = json::StringArrayReader()](

@@ -30,7 +30,7 @@ SELECT id, event_id, channel, event, message, run_id,
  WHERE place = 1 OR bytes <= 4194304 AND place <= 500
  ORDER BY id)";
 
-// The last event of a run tells who heard of it.
+// The last event of a run also records how many received it.
 constexpr std::string_view mark_sql = R"(
 WITH marked AS (
   UPDATE {outbox} o SET published_at = clock_timestamp(), receivers = sent.receivers
@@ -39,7 +39,7 @@ WITH marked AS (
 UPDATE {runs} r SET listeners = marked.receivers FROM marked
  WHERE r.run_id = marked.run_id AND marked.event = 'cache_sync_completed')";
 
-// In the order of the old ids, behind both the stream and the table.
+// In the order of the old ids, after both the stream and the table.
 constexpr std::string_view renumber_sql = R"(
 WITH base AS MATERIALIZED (
   SELECT greatest($1::bigint, (SELECT max(id) FROM {outbox}),
@@ -77,7 +77,7 @@ TransactionOptions publishing(const Database& database, const std::string& appli
           .application_name = application_name};
 }
 
-// Which events is said by what stands between the two halves.
+// The condition that selects the events goes between the two halves.
 constexpr std::string_view give_up_sql = R"(
 WITH chosen AS (
   UPDATE {outbox} SET given_up_at = clock_timestamp()
@@ -150,7 +150,7 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
     ids.push_back(std::to_string(messages[ids.size()].id));
     receivers.push_back(std::to_string(each));
   }
-  // What is sent gets its mark, in spite of a signal.
+  // Despite a signal, mark what was sent.
   const io::Settling settling(database.connection.patience());
   if (!ids.empty()) {
     transaction.commit({names.statement("marking events as published", mark_sql,

@@ -11,7 +11,8 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// The types that a column may have, by the one in its definition. The first is the one to advise.
+/// The types that a column may have, by the type in its definition. The first is the recommended
+/// one.
 const std::map<std::string_view, Names> readable_types{
     {"text", {"text", "character varying", "character", "name"}},
     {"date", {"date", "timestamp with time zone", "timestamp without time zone"}},
@@ -50,7 +51,7 @@ class Inspection {
     }
   }
 
-  /// Only the columns that are used in one of these ways count: a grant on columns is enough.
+  /// Checks only the columns used in one of these ways: a grant on columns is enough.
   void source(Relation Catalog::*source, unsigned uses) {
     const std::string_view key = table_of(source).key;
     if (!exists(catalog_.*source, fmt::format("Name the right table or view in [tables] {}.", key)))
@@ -59,7 +60,7 @@ class Inspection {
     may("SELECT", catalog_.*source, columns_of(source, uses));
   }
 
-  /// The columns that declarations name, which may be of any type.
+  /// Checks the columns that declarations name, which may have any type.
   void labels(const Names& labels) {
     const Relation& symbols = catalog_.symbols;
     if (!symbols.exists() || labels.empty()) return;
@@ -82,7 +83,7 @@ class Inspection {
     has_columns(&Catalog::entries, reads | inserts | updates);
     may("SELECT", entries, columns_of(&Catalog::entries, reads));
     if (!writes) return;
-    // PostgreSQL wants it on what ON CONFLICT takes over as well.
+    // PostgreSQL also requires it for what ON CONFLICT overwrites.
     may("SELECT", entries, columns_of(&Catalog::entries, updates));
     if (!entries.is_table())
       fail(shown, "Name a table in [tables] entries.",
@@ -150,7 +151,7 @@ class Inspection {
          "the table {} has no column {}", relation.name.shown(), fmt::join(missing, ", "));
   }
 
-  /// \param columns those that matter; all where empty
+  /// \param columns those that matter; empty for all
   void may(std::string_view privilege, const Relation& relation, const Names& columns = {}) {
     for (const auto& [name, column] : relation.columns) {
       const bool matters =

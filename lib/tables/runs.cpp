@@ -86,8 +86,8 @@ SELECT c.run_id, r.as_of::text,
   JOIN {changes} c USING (id) JOIN {runs} r USING (run_id)
  ORDER BY page.place)";
 
-/// Shows each column of a record with its type, and whether it is written as the run ends, in the
-/// order in which they are read.
+/// Visits each column of a record in the order of reading, with its type, and whether it is written
+/// when the run ends.
 template <typename Record, typename Visit>
 void each_column_of_run(Record& run, const Visit& column) {
   column("run_id", "text", false, run.run_id);
@@ -115,7 +115,7 @@ void each_column_of_run(Record& run, const Visit& column) {
   column("error", "text", true, run.error);
 }
 
-// How a value gets into a statement.
+// Convert a value to a parameter of a statement.
 std::optional<std::string> param_of(const std::optional<std::string>& text) { return text; }
 std::optional<std::string> param_of(std::int64_t number) { return std::to_string(number); }
 std::optional<std::string> param_of(const std::optional<std::int64_t>& number) {
@@ -131,7 +131,7 @@ std::optional<std::string> param_of(const std::optional<double>& number) {
 constexpr std::string_view committed_sql =
     "SELECT status IN ('completed', 'completed_with_errors') FROM {runs} WHERE run_id = $1";
 
-/// The columns of a RunView, in the order in which view_of reads them.
+/// Returns the columns of a RunView, in the order view_of reads them.
 std::string view_sql() {
   std::string sql = "SELECT ";
   const RunRecord any;
@@ -152,15 +152,15 @@ Statement locks_statement(const Database& database) {
   return {"looking at the locks", holder_sql, {std::to_string(database.run_lock())}};
 }
 
-/// The step in what the main transaction of a running run calls itself, `tickstock-cache RUN_ID
-/// 3/5`; 0 where it is no such name, which whoever holds the lock may choose.
+/// Returns the step from the application_name of a run's main transaction, `tickstock-cache RUN_ID
+/// 3/5`; 0 for any other name, since whoever holds the lock may choose one.
 int step_of(std::string_view name) {
   if (!name.starts_with("tickstock-cache ") || !name.ends_with("/5")) return 0;
   const std::string_view last = name.substr(name.size() - 4);
   return last[0] == ' ' && last[1] >= '1' && last[1] <= '5' ? last[1] - '0' : 0;
 }
 
-/// A record says `running` until its main transaction commits; without a holder of the lock nobody
+/// A record says `running` until its main transaction commits. If nobody holds the lock, it never
 /// will.
 RunView view_of(const Result& rows, int row, const Result& holders, const Catalog& catalog) {
   RunView view;
@@ -229,7 +229,7 @@ Statement finish_run(const TableNames& names, const RunRecord& record) {
         changes.push_back(fmt::format("{} = ${}{}{}", name, params.size(),
                                       type == "text" ? "" : "::", type == "text" ? "" : type));
       });
-  // Runs that commit count up by one, while they hold the run lock.
+  // Committed runs are numbered consecutively, which the run lock makes safe.
   if (application_status(record.status) == "completed") {
     params.push_back(names.entries.shown());
     changes.push_back(fmt::format(
@@ -260,7 +260,7 @@ std::optional<Success> last_success(Database& database) {
 }
 
 bool has_committed(Database& database, const std::string& run_id, milliseconds time) {
-  // To PostgreSQL, 0 is no limit.
+  // To PostgreSQL, 0 means no limit.
   Transaction transaction(database.connection, {.read_committed = true,
                                                 .lock_timeout = std::max(time, milliseconds{1})});
   const Result waited = transaction.run(
@@ -350,7 +350,7 @@ History read_history(Database& database, const JournalPage& page) {
       read_at_once(database.connection, {}, {locks_statement(database), count, list});
   History history{.page = page};
   results[1].read(0, history.total, history.completed, history.running, history.average_duration);
-  // A record says `running` for ever where its run died.
+  // A record says `running` forever if its run died.
   if (results[0].rows() == 0 && !database.catalog.in_recovery) history.running = 0;
   for (int row = 0; row < results[2].rows(); ++row) {
     history.runs.push_back(view_of(results[2], row, results[0], database.catalog));
@@ -361,7 +361,7 @@ History read_history(Database& database, const JournalPage& page) {
 Changes read_changes(Database& database, const ChangeFilter& filter, const JournalPage& page) {
   const TableNames& names = database.names;
   constexpr std::string_view doing = "reading {changes}";
-  // The arrays are searched once, for the page and for the total.
+  // Search the arrays once for both the page and the total.
   Transaction transaction(database.connection, {.read_only = true},
                           {names.statement(doing, matching_sql,
                                            {names.entries.shown(), filter.universe, filter.symbol,

@@ -16,16 +16,16 @@ namespace {
 constexpr std::string_view version_mark = "tickstock-cache schema ";
 constexpr std::int64_t init_lock_key = std::int64_t{1953063787} << 32;
 
-/// The comment that marks a table as this program's, in this version.
+/// Returns the comment that marks a table as this program's, in this version.
 std::string version_comment() { return std::string(version_mark) + std::to_string(schema_version); }
 
-/// The columns that came with a version or later, each on a line of its own.
+/// Returns the columns added in version `since` or later, one per line.
 std::string column_lines(const Table& table, const TableNames& names, int since,
                          std::string_view verb) {
   std::string lines;
   for (const Column& column : table.columns) {
     if (column.since < since) continue;
-    // The only name that is a word of SQL.
+    // The only name that is an SQL keyword.
     const std::string_view name = column.name == "group" ? "\"group\"" : column.name;
     lines += fmt::format("{}\n  {}{} {}", lines.empty() ? "" : ",", verb, name,
                          names.in(column.definition));
@@ -90,7 +90,7 @@ END LOOP;
 END
 )";
 
-/// A DO block around `body`, in quotes that do not occur in it.
+/// Returns a DO block around `body`, in dollar quotes that do not occur in it.
 std::string block(const std::string& body) {
   std::string tag = "$grants$";
   while (body.find(tag) != std::string::npos) tag.insert(1, "_");
@@ -192,7 +192,7 @@ std::string role_problem(std::string_view role) {
   const bool control = std::any_of(role.begin(), role.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
-  // psql would refuse a script that is not UTF-8.
+  // psql would reject a script that is not UTF-8.
   return control || !is_utf8(role) ? "must be printable text in UTF-8" : "";
 }
 

@@ -9,9 +9,9 @@ namespace tickstock::tables {
 
 namespace {
 
-// A run may have written a universe twice: what stood before its first line is put back, and what
-// the last line left is what must stand there. A write that kept the other keys of a content tells
-// which it set; one that replaced the content set or removed them all.
+// A run may have written a universe twice: restore what was there before its first line, and expect
+// what its last line left. A write that kept the other keys of a content lists the keys it set; one
+// that replaced the content set or removed all of them.
 constexpr std::string_view undone_sql = R"(
 WITH mine AS (
   SELECT universe, min(id) AS first, max(id) AS last,
@@ -44,8 +44,8 @@ SELECT w ->> 0, w ->> 1, w ->> 2, w ->> 3, w ->> 4
   FROM {runs} r CROSS JOIN jsonb_array_elements(r.waited) w
  WHERE r.run_id = $1)";
 
-// The keys that the run did not touch stay as they stand now. A content that was no object is put
-// back whole.
+// Keys that the run did not touch keep their current values. If the content was not an object, it
+// is restored as a whole.
 constexpr std::string_view restored_sql = R"(CASE
          WHEN c.content_before IS NULL
          THEN e.content || jsonb_build_object('symbols', '[]'::jsonb, 'count', 0, 'last_updated',

@@ -31,7 +31,7 @@ SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::date
 ON CONFLICT (entries, "group", symbol, universe)
 DO UPDATE SET nights = EXCLUDED.nights, as_of = EXCLUDED.as_of)";
 
-/// Rows as arrays, one for each column.
+/// Rows as arrays, one per column.
 struct Columns {
   std::vector<std::string_view> groups;
   std::vector<std::string_view> symbols;
@@ -82,7 +82,7 @@ std::vector<Statement> store_waiting(const TableNames& names, const std::string&
   std::map<Key, const Waiting*> gone;
   for (const Waiting& row : waited) gone.emplace(key(row), &row);
   Columns changed;
-  // How the rows were: a row that is new was none.
+  // The old rows; a new row had none.
   json::Writer before;
   before.begin_array();
   const auto note = [&](const Waiting& row, bool was_there) {
