@@ -136,7 +136,7 @@ std::uint64_t considered(const sync::Report& report) {
   return count;
 }
 
-/// Returns the members largest first; those being added are ranked in nearly every universe.
+/// Returns the members largest first; added ones already have this order in nearly every universe.
 std::vector<Placement> in_rank_order(std::vector<Placement> members, const Market& market) {
   // Rank 0 means none, and becomes the last.
   const auto rank = [&market](const Placement& each) { return market.rank_of(each.symbol) - 1; };

@@ -298,7 +298,7 @@ class Case {
     return part;
   }
 
-  /// Returns why the limit is not the universe's last rank.
+  /// Returns the limit, with what shifts the last rank away from it.
   [[nodiscard]] std::string exception() const {
     std::string words = std::to_string(*rule_.first);
     if (rule_.stability.buffer > 0) {

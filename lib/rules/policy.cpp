@@ -35,7 +35,7 @@ Universe in_place_of(const Universe& replaced, Universe universe) {
   return universe;
 }
 
-/// Gives each universe of a group without an upper bound the lowest lower bound before it.
+/// Gives a universe without an upper bound the lowest lower bound of those before it in its group.
 void bound_groups(std::vector<Universe>& universes) {
   std::map<std::string, double> lowest;
   for (Universe& universe : universes) {

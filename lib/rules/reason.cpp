@@ -104,7 +104,7 @@ std::string presence_reason(const Universe& rule, const Market& market, SymbolId
   return words;
 }
 
-/// Returns the number of members with the buffer above (1) or below (-1).
+/// Returns the limit raised (1) or lowered (-1) by the buffer.
 std::size_t first_with(const Universe& rule, int sign) {
   return *rule.first * static_cast<std::size_t>(100 + sign * rule.stability.buffer) / 100;
 }
@@ -199,7 +199,7 @@ const MemberReasons::Group& MemberReasons::group(const std::string& name) const 
   for (std::size_t i = group.universes.size(); i > 0; --i) {
     const Entry* entry = find_entry(before_, group.universes[i - 1]->name);
     if (entry == nullptr) continue;
-    // A symbol in several universes counts for the first one.
+    // Goes backwards, so that a symbol in several universes counts for the first one.
     entry->members.each([&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
   }
   return group;
