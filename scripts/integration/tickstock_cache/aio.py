@@ -1,6 +1,6 @@
 """The subscribers of `subscriber` on asyncio: the same arguments, callbacks that may be coroutines, and `await run()`.
 
-Clients come from redis.asyncio, also those that a function returns. Cancelling the task of run() ends it at once.
+Clients come from redis.asyncio, also those returned by a function. Cancelling the task of run() ends it at once.
 """
 
 from typing import Optional, Union

@@ -4,12 +4,12 @@
 
     app.register_blueprint(cache_sync_blueprint())
 
-Every request needs the key of TICKSTOCKPL_API_KEY in the header X-API-Key; without that variable the blueprint can't be
-registered. Everything else that the program needs comes from the environment too. Every answer under the prefix is a
+Every request needs the key from TICKSTOCKPL_API_KEY in the header X-API-Key; without that variable the blueprint can't
+be registered. Everything else that the program needs comes from the environment too. Every answer under the prefix is a
 JSON object; an error has `success` false, a word in `error` and a sentence in `message`.
 
-A run has two names: `run_id`, under which the program and its events know it, and `job_id`, which begins with the eight
-digits that tell runs apart, for pages that show only the beginning. Each is computed from the other.
+A run has two names: `run_id`, which the program and its events use, and `job_id`, which begins with the eight digits
+that distinguish runs, for pages that show only the beginning. Each is computed from the other.
 """
 
 import hmac
@@ -34,7 +34,7 @@ from .program import (CHANGED, COMMANDS, DONE, FAILED, LOCKED, PROGRAM, UNAVAILA
 URL_PREFIX = "/api/processing/cache-sync"
 KEY_VARIABLE = "TICKSTOCKPL_API_KEY"
 
-# The answer to a trigger takes two seconds at most, that to a question one.
+# Answering a trigger may take two seconds, and a question one.
 TRIGGER_PATIENCE = 1.5
 QUESTION_SECONDS = 1
 
@@ -46,7 +46,7 @@ LARGEST_PAGE = 1_000
 LARGEST_OFFSET = 1_000_000
 LARGEST_BODY = 64 * 1024
 
-# Statuses of the program with which a run did not begin, since something here is wrong.
+# Exit statuses of a run that did not begin because something here is wrong.
 NOT_BEGUN = frozenset({FAILED, USAGE, 78})
 
 JOB_FIELDS = ("run_id", "job_id", "mode", "status", "sync_status", "created_at", "start_time", "end_time",
@@ -54,7 +54,7 @@ JOB_FIELDS = ("run_id", "job_id", "mode", "status", "sync_status", "created_at",
 
 
 class ApiError(Exception):
-    """An answer that is none of the asked ones."""
+    """An error answer."""
 
     def __init__(self, status: int, error: str, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ def job_id_of(run_id: str) -> str:
 
 
 def run_id_of(name: str) -> str:
-    """Returns the id of the run that has this name, be it its run id or its job id."""
+    """Returns the id of the run with this name, which is either its run id or its job id."""
     digits = JOB_ID.fullmatch(name)
     run_id = f"manual-cache-sync-{digits[1]}" if digits else name
     return run_id if job_id_of(run_id) == name else name
@@ -77,7 +77,7 @@ def run_id_of(name: str) -> str:
 
 def cache_sync_blueprint(program: str = PROGRAM, environment: Mapping[str, str] = environ,
                          directory: Optional[Path] = None) -> Blueprint:
-    """Returns the blueprint. `directory` holds what runs that were started here have said, for a day."""
+    """Returns the blueprint. `directory` holds the output of runs that were started here, for a day."""
     blueprint = Blueprint("cache_sync", __name__, url_prefix=URL_PREFIX)
     environment = dict(environment)
     key = environment.pop(KEY_VARIABLE, "").encode()
@@ -92,11 +92,11 @@ def cache_sync_blueprint(program: str = PROGRAM, environment: Mapping[str, str] 
 
     @blueprint.before_request
     def authorize() -> None:
-        # WSGI hands over the bytes of a header as characters of Latin-1.
+        # WSGI passes the bytes of a header as Latin-1 characters.
         if not hmac.compare_digest(request.headers.get("X-API-Key", "").encode("latin-1", "replace"), key):
             raise ApiError(401, "unauthorized", "the header X-API-Key is missing or wrong")
 
-    # No route matches these requests, so Flask does not count them as the blueprint's.
+    # No route matches these requests, so Flask does not attribute them to the blueprint.
     @blueprint.before_app_request
     def answer_unrouted() -> Optional[Response]:
         error = request.routing_exception
@@ -144,12 +144,14 @@ def cache_sync_blueprint(program: str = PROGRAM, environment: Mapping[str, str] 
 
 
 def is_below(path: str, prefixes: Iterable[str]) -> bool:
-    """Whether a path is one of the prefixes, or stands below one."""
+    """Returns whether a path is one of the prefixes, or below one."""
     return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
 
 
 def read_trigger() -> tuple[str, bool]:
-    """Returns mode and `force` of the request's body. Whatever it asks for that is not understood starts nothing."""
+    """Returns mode and `force` from the request's body. Rejects anything it does not understand, so that nothing is
+    started.
+    """
     if request.args:
         raise ApiError(400, "bad_request", "mode and force belong in the body, not in the query string")
     fields = read_fields()
@@ -166,7 +168,7 @@ def read_trigger() -> tuple[str, bool]:
 
 
 def read_fields() -> dict[str, Any]:
-    """Returns the JSON object in the body, whatever content type the client gave it; none for an empty body."""
+    """Returns the JSON object in the body, whatever content type the client gave it; empty for an empty body."""
     body = read_body()
     if not body:
         return {}
@@ -180,7 +182,7 @@ def read_fields() -> dict[str, Any]:
 
 
 def read_body() -> bytes:
-    """Returns the body. One that can't be read whole is refused: it must not pass for an empty one."""
+    """Returns the body. Rejects one that can't be read completely: it must not pass for an empty one."""
     if "Transfer-Encoding" in request.headers:
         raise ApiError(411, "length_required", "send the body with a Content-Length")
     length = request.headers.get("Content-Length") or "0"
@@ -195,7 +197,7 @@ def read_body() -> bytes:
 
 
 def read_number(name: str, default: int, lowest: int, highest: int) -> int:
-    """Returns a number of the query string."""
+    """Returns a number from the query string."""
     text = request.args.get(name)
     if text is None:
         return default
@@ -205,7 +207,7 @@ def read_number(name: str, default: int, lowest: int, highest: int) -> int:
 
 
 class Runs:
-    """What the program does and says, in the shapes of the API."""
+    """What the program does and reports, in the shapes of the API."""
 
     def __init__(self, program: str, environment: Mapping[str, str], directory: Optional[Path]) -> None:
         self._program = program
@@ -213,10 +215,10 @@ class Runs:
         self._launcher = Launcher(program, environment, directory)
 
     def trigger(self, mode: str, force: bool) -> dict[str, Any]:
-        """Starts a run, and returns once it works or has come to its end."""
+        """Starts a run, and returns once it runs or has ended."""
         run_id = "manual-cache-sync-" + secrets.token_hex(4)
         names = {"run_id": run_id, "job_id": job_id_of(run_id)}
-        # No request switches a guard off, so force is no more than a word of who asked.
+        # No request may switch a guard off, so force only shows up in the name of who asked.
         triggered_by = "api:force" if force else "api"
         try:
             status = self._launcher.start(run_id, mode, triggered_by, TRIGGER_PATIENCE)
@@ -235,19 +237,19 @@ class Runs:
         return {"success": True, **names, "mode": mode, "message": f"cache sync {run_id} was started ({mode})"}
 
     def status(self, run_id: str) -> dict[str, Any]:
-        """Returns how a run stands, from its record, or from what is known here where it has none."""
+        """Returns the state of a run from its record or, if it has none, from what is known here."""
         launch = self._launcher.find(run_id) if RUN_ID.fullmatch(run_id) else None
         if not WORD.fullmatch(run_id) or run_id.startswith("-"):
             raise unknown(run_id)
         status, document = self._ask("status", run_id)
         if status == DONE and document["run_id"] != run_id:
-            # The program takes the beginning of an id, too.
+            # The program also accepts the beginning of an id.
             status = FAILED
         if status == DONE:
             return job(document, launch)
         if launch is not None and (status == FAILED or not launch.running):
             return job_without_record(launch)
-        # No record, or no records at all: only then does their list fail as well.
+        # There is no record, or there are no records at all: only then does listing them fail as well.
         if status == FAILED and self._ask("history", "--limit", "1")[0] == DONE:
             raise unknown(run_id)
         raise failed_question(status, document)
@@ -275,7 +277,7 @@ class Runs:
         return document
 
     def _ask(self, *words: str) -> tuple[int, dict[str, Any]]:
-        """Runs a command that only reads. Returns its exit status and its document."""
+        """Runs a read-only command. Returns its exit status and its document."""
         try:
             return ask(self._program, self._environment, [*words, "--timeout", str(QUESTION_SECONDS)],
                        2 * QUESTION_SECONDS)
@@ -293,7 +295,7 @@ def job(run: Mapping[str, Any], launch: Optional[Launch]) -> dict[str, Any]:
 
 
 def job_without_record(launch: Launch) -> dict[str, Any]:
-    """Returns the same for a run that has no record: not yet, or it ended before, or there are no records."""
+    """Returns the same for a run without a record: it has none yet, it ended before, or there are no records."""
     said = launch.document
     shape = dict.fromkeys(JOB_FIELDS)
     shape.update(
@@ -313,12 +315,12 @@ def job_without_record(launch: Launch) -> dict[str, Any]:
 
 
 def unknown(run_id: str) -> ApiError:
-    """Returns the answer for a run that nobody knows."""
+    """Returns the answer for an unknown run."""
     return ApiError(404, "unknown_run", f"there is no run {run_id[:64]}")
 
 
 def failed_question(status: int, document: Mapping[str, Any]) -> ApiError:
-    """Returns the answer where the program could not tell."""
+    """Returns the answer if the program could not tell."""
     why = failure_of(document, status)
     if status == UNAVAILABLE:
         return ApiError(503, "database_unavailable", why)

@@ -1,7 +1,7 @@
-"""What the subscribers decide: which callback an event leads to, what is a gap, what is tried again and when.
+"""What the subscribers decide: which callback an event leads to, what counts as a gap, what to retry and when.
 
-Neither this nor `stream` and `cursor` wait by themselves, or know whether they run in a thread or on an event loop:
-that is left to `ports`.
+Neither this module nor `stream` and `cursor` wait by themselves, or know whether they run in a thread or on an event
+loop: that is up to `ports`.
 """
 
 import json
@@ -26,16 +26,16 @@ CHANNELS = ("tickstock:cache:sync_triggered", UNIVERSE_UPDATED, "tickstock:cache
             "tickstock:cache:delisting_cleanup", SYNC_COMPLETE, "tickstock:processing:status", "tickstock:monitoring",
             "tickstock:errors")
 
-# After so long a silence the server gets a ping, and when it leaves that unanswered for so long, it is gone.
+# After this much silence the server gets a ping. If it leaves that unanswered for as long, it is gone.
 PING_SECONDS, ANSWER_SECONDS = 10.0, 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-# How long one wait may last; so long it takes at most until stop() is heard.
+# How long one wait may last, and so how long it may take to notice stop().
 WAIT_SECONDS = 0.5
 BATCH = 100
-# So often an event of the outbox is tried before all is read again instead.
+# How often to try an event of the outbox before reading everything again instead.
 ATTEMPTS = 5
 
-# More than what can arrive twice: what one run announces, and what was pending before it.
+# More than can arrive twice: what one run announces, and what was pending before it.
 REMEMBERED_EVENTS = 100_000
 REMEMBERED_RUNS = 1_000
 
@@ -49,33 +49,33 @@ OnEvent = Callable[[str, Event], Any]
 
 
 class UnusableEvent(Exception):
-    """The event lacks what one of its kind has."""
+    """The event lacks something that every event of its kind has."""
 
 
 class Backoff:
-    """Pauses that double, each with a random part, so that many subscribers do not come back at once."""
+    """Pauses that double, each with a random part, so that many subscribers do not come back at the same moment."""
 
     def __init__(self) -> None:
         self._next = FIRST_PAUSE
 
     def pause(self) -> float:
-        """Returns the next one."""
+        """Returns the next pause."""
         pause, self._next = self._next, min(2 * self._next, LONGEST_PAUSE)
         return pause * random.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """Begins again with the shortest."""
+        """Starts again with the shortest pause."""
         self._next = FIRST_PAUSE
 
 
 class Subscriber:
-    """Calls back for what changed.
+    """Calls back about changes.
 
-    `on_universe` gets the name of a changed universe and its event, `on_refresh` a reason to read all of them,
-    `on_event` each event, with its channel. An event that was used is recognized when it comes again.
+    `on_universe` gets the name of a changed universe and its event, `on_refresh` a reason to read all universes,
+    `on_event` each event with its channel. An event that was already used is recognized if it comes again.
     """
 
-    # Whether each event of a run must have come here, so that one that is missing was lost.
+    # Whether each event of a run must arrive here, so that a missing one was lost.
     HEARS_ALL = False
 
     def __init__(self, port: Port, on_universe: OnUniverse, on_refresh: OnRefresh, on_event: Optional[OnEvent]) -> None:
@@ -89,16 +89,16 @@ class Subscriber:
         self._named: OrderedDict[str, set[str]] = OrderedDict()
 
     def stop(self) -> None:
-        """Lets run() return soon. May be called from any thread and from a signal handler."""
+        """Makes run() return soon. May be called from any thread and from a signal handler."""
         self._stopped = True
 
     def stop_on_sigterm(self) -> None:
-        """Stops at SIGTERM and SIGINT. To be called in the main thread."""
+        """Stops at SIGTERM and SIGINT. Call it in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
 
     async def follow(self) -> None:
-        """Listens until stop() is called, and connects again whenever the connection is lost."""
+        """Listens until stop() is called, and reconnects whenever the connection is lost."""
         while not self._stopped:
             try:
                 await self._port.connect()
@@ -119,7 +119,8 @@ class Subscriber:
             await self._port.sleep(min(0.1, seconds))
 
     async def _use(self, channel: str, text: Any) -> None:
-        """Calls back for one event, unless it was used before. Raises what a callback does, and UnusableEvent."""
+        """Calls back about one event, unless it was already used. Raises whatever a callback raises, and UnusableEvent.
+        """
         event = _event(text)
         if event is None:
             log.warning("what came on %s is no event", channel)
@@ -159,19 +160,20 @@ class Subscriber:
         await self._port.call(self._on_refresh, reason)
 
     async def _refresh_for_sure(self, reason: str) -> bool:
-        """Has all read again until that succeeds. Returns whether it did before stop()."""
+        """Retries reading everything until it succeeds. Returns whether it did before stop()."""
         backoff = Backoff()
         while not self._stopped:
             try:
                 await self._refresh(reason)
                 return True
-            except Exception:  # The caches are the application's; whatever fails there must not end the listening.
+            except Exception:  # The caches belong to the application: a failure there must not end the listening.
                 log.exception("the caches could not be read again")
             await self._wait(backoff.pause())
         return False
 
     async def _use_for_sure(self, row: Row) -> bool:
-        """Uses an event of the outbox, in the end by reading all again. Returns whether it did before stop()."""
+        """Uses an event of the outbox, if necessary by reading everything again. Returns whether it did before stop().
+        """
         backoff = Backoff()
         for _ in range(ATTEMPTS):
             if self._stopped:
@@ -189,7 +191,7 @@ class Subscriber:
 
 
 class PubSub(Subscriber):
-    """Hears what is published while it is connected, and has all read again after every gap."""
+    """Receives what is published while it is connected, and has everything read again after every gap."""
 
     HEARS_ALL = True
 

@@ -1,4 +1,4 @@
-"""What a follower of the outbox decides."""
+"""What a subscriber to the outbox decides."""
 
 import time
 from typing import Optional, Union
@@ -13,8 +13,8 @@ from .ports import Port
 class OutboxCursor(Subscriber):
     """Follows the outbox, in order, from where it last was; Redis only wakes it up.
 
-    The cursor is stored after each event. An event whose callbacks fail is tried again after pauses, and after five
-    attempts all is read again instead.
+    The cursor is stored after each event. An event whose callbacks fail is retried after pauses; after five attempts,
+    everything is read again instead.
     """
 
     def __init__(self, port: Port, on_universe: OnUniverse, on_refresh: OnRefresh, on_event: Optional[OnEvent], *,
@@ -31,7 +31,7 @@ class OutboxCursor(Subscriber):
         self._id: Optional[int] = None
 
     async def follow(self) -> None:
-        """Follows until stop() is called, and goes on whenever PostgreSQL is there."""
+        """Follows until stop() is called, and continues whenever PostgreSQL is available."""
         try:
             while not self._stopped:
                 try:
@@ -53,7 +53,7 @@ class OutboxCursor(Subscriber):
             return int(stored)
         if self._start is not None:
             return self._start
-        # What is committed after this is read as an event, and what was before as a whole.
+        # What commits after this is read as an event; what committed before is part of reading everything.
         last = (await self._port.query(self._outbox.bounds)).last or 0
         if not await self._refresh_for_sure("the cursor is new"):
             return None
@@ -61,7 +61,7 @@ class OutboxCursor(Subscriber):
         return int(last)
 
     async def _advance(self) -> None:
-        """Uses all that is there behind the cursor."""
+        """Uses everything after the cursor."""
         if self._id is None:
             self._id = await self._begin()
         while not self._stopped and self._id is not None:
@@ -99,7 +99,7 @@ class OutboxCursor(Subscriber):
                     await self._port.subscribe(CHANNELS)
                     self._subscribed = True
                 message = await self._port.message(min(WAIT_SECONDS, due - time.monotonic()))
-                # A confirmation counts too: something may have come before the subscription stood.
+                # A confirmation counts too: something may have been published before the subscription was active.
                 if message is not None:
                     while message is not None and not self._stopped:
                         message = await self._port.message(0)

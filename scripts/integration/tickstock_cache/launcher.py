@@ -1,8 +1,8 @@
-"""Starts runs of tickstock-cache in the background, and knows of each how it stands even where it left no record.
+"""Starts runs of tickstock-cache in the background, and knows their state even if they left no record.
 
-A run writes into files of a private directory, not into pipes of the process that started it. So it outlives that
-process, and every worker process of a web server finds out what became of it. Whether it still works is told by a lock
-on its log, which it inherits, and which the kernel takes away with its last breath.
+A run writes to files in a private directory instead of pipes of the process that started it. So it outlives that
+process, and every worker process of a web server can find out what happened to it. Whether it still runs is shown by a
+lock on its log, which it inherits, and which the kernel releases when it ends.
 """
 
 import contextlib
@@ -23,16 +23,16 @@ from typing import Any, Optional
 from .program import (COMMANDS, DOCUMENT_AND_STEPS, ProgramMissing, exit_status, find_program, read_document,
                       read_step)
 
-# After so long there is a record, or nobody asks any more.
+# By then there is a record, or nobody asks any more.
 KEPT_SECONDS = 86_400
 
-# The lock is taken before the second step, whether the program has tables of its own or not.
+# The run holds the lock before its second step, whether or not the program has tables of its own.
 STEP_WITH_LOCK = 2
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, and when."""
+    """What was requested, and when."""
 
     run_id: str
     mode: str
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Launch:
-    """A run that was started here. `document` is what it came to; empty while it works, or where it was killed."""
+    """A run that was started here. `document` is its result; empty while it runs, or if it was killed."""
 
     request: Request
     running: bool
@@ -50,7 +50,7 @@ class Launch:
 
 
 class Launcher:
-    """Starts the program and remembers its runs for a day in `directory`, which only this user may enter."""
+    """Starts the program, and remembers its runs for a day in `directory`, which only this user may enter."""
 
     def __init__(self, program: str, environment: Mapping[str, str], directory: Optional[Path] = None) -> None:
         self._program = program
@@ -58,9 +58,9 @@ class Launcher:
         self._directory = directory or Path(tempfile.gettempdir(), f"tickstock-cache-sync-{os.getuid()}")
 
     def start(self, run_id: str, mode: str, triggered_by: str, patience: float) -> Optional[int]:
-        """Starts a run and waits until it surely has the lock, has ended, or the time is over.
+        """Starts a run and waits until it is sure to have the lock, has ended, or time is up.
 
-        Returns its exit status where it has ended. Raises ProgramMissing, and OSError where the directory is unfit.
+        Returns its exit status if it has ended. Raises ProgramMissing, and OSError if the directory is unusable.
         """
         program = find_program(self._program, self._environment)
         self._prepare_directory()
@@ -71,7 +71,7 @@ class Launcher:
         with open(log, "wb") as errors, open(self._path(run_id, "result"), "wb") as output:
             fcntl.flock(errors, fcntl.LOCK_EX)
             try:
-                # A session of its own: signals for the web server's group are not for the run.
+                # In its own session, so that signals for the web server's group don't reach the run.
                 process = subprocess.Popen(
                     [program, COMMANDS[mode], *DOCUMENT_AND_STEPS, "--run-id", run_id, "--triggered-by",
                      triggered_by],
@@ -79,7 +79,7 @@ class Launcher:
                     start_new_session=True)
             except OSError as error:
                 raise ProgramMissing(f"{program} can't be run: {error.strerror}") from error
-        # Somebody has to wait for it, or it stays as a zombie.
+        # Somebody has to wait for it, or it becomes a zombie.
         ended = threading.Thread(target=process.wait, daemon=True)
         ended.start()
         deadline = time.monotonic() + patience
@@ -88,10 +88,12 @@ class Launcher:
         return None if process.returncode is None else exit_status(process.returncode)
 
     def find(self, run_id: str) -> Optional[Launch]:
-        """Returns what is known here of a run. The id must be one that start() was called with, or safe as a name."""
+        """Returns what is known here about a run. The id must be one that start() was called with, or safe as a file
+        name.
+        """
         try:
             request = Request(**json.loads(self._path(run_id, "request").read_text(encoding="utf-8")))
-            # In this order: what has ended has written all that it will.
+            # In this order: a run that has ended has written everything it will.
             running = _is_locked(self._path(run_id, "log"))
             document = read_document(self._path(run_id, "result").read_bytes())
         except (OSError, ValueError, TypeError):
@@ -102,7 +104,7 @@ class Launcher:
         return self._directory / f"{run_id}.{what}"
 
     def _prepare_directory(self) -> None:
-        """Makes the directory, or looks whether it is ours alone, and deletes what is old."""
+        """Creates the directory, or checks that it is ours alone, and deletes old files."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         found = self._directory.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:

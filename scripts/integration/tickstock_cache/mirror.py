@@ -1,11 +1,11 @@
-"""Writes the universes on into the tables from which the public application reads them. Needs psycopg2 and redis.
+"""Copies the universes into the tables from which the public application reads them. Needs psycopg2 and redis.
 
 Each row of cache_entries becomes a group of definition_groups, of the type UNIVERSE in the environment DEFAULT, and its
-symbols become the group_memberships, in one transaction a universe. What is equal already is not written.
+symbols become the group_memberships, in one transaction per universe. What is already equal is not written.
 
-A group is this mirror's where its metadata says so, which it does where the mirror has made it. Any other group is left
-alone, also where it has the name of a universe. A group whose entry was deleted is deleted too, unless there is no
-entry at all: then somebody looks at the wrong table.
+A group belongs to this mirror if its metadata says so, which is the case for groups that the mirror has created. Any
+other group is left alone, even if it has the name of a universe. A group whose entry was deleted is deleted too, unless
+there are no entries at all: then this is probably the wrong table.
 
     mirror = Mirror(os.environ["DATABASE_URL"])
     CursorSubscriber(os.environ["DATABASE_URL"], mirror.write_one, mirror.write_all, cursor=MemoryCursor()).run()
@@ -39,13 +39,13 @@ class Mirror:
         self._key = (GROUP_TYPE, environment)
 
     def write_one(self, universe: str, _: Optional[Event] = None) -> bool:
-        """Writes one universe. Returns whether its group was not equal already."""
+        """Writes one universe. Returns whether its group had to change."""
         return self._database.transaction(lambda session: self._write(session, universe))
 
     def write_all(self, _: str = "") -> list[str]:
-        """Writes all universes, and returns those whose group was not equal already.
+        """Writes all universes, and returns those whose group had to change.
 
-        One that does not fit into the tables is logged, and the others are written.
+        A universe that does not fit into the tables is logged, and the others are written.
         """
         import psycopg2
 
@@ -121,7 +121,7 @@ class Mirror:
 
 
 def main() -> int:
-    """Mirrors all universes, and then each that changes, until it is told to stop."""
+    """Mirrors all universes, and then each one that changes, until it is told to stop."""
     parser = argparse.ArgumentParser(prog="python3 -m tickstock_cache.mirror", description=main.__doc__)
     parser.add_argument("--entries", default="cache_entries", help="the table of the universes")
     parser.add_argument("--outbox", default="cache_sync_outbox", help="the table of the events")

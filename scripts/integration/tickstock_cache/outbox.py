@@ -1,4 +1,4 @@
-"""The outbox of tickstock-cache as a log with a cursor, in PostgreSQL. Needs psycopg2."""
+"""The outbox of tickstock-cache in PostgreSQL, as a log with a cursor. Needs psycopg2."""
 
 import os
 import re
@@ -24,22 +24,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The first and the last id in the outbox; None where it is empty."""
+    """The first and the last id in the outbox; None if it is empty."""
 
     first: Optional[int]
     last: Optional[int]
 
     def went_back(self, cursor: int) -> bool:
-        """Whether this is not the outbox, or not the state of it, in which the cursor was."""
+        """Returns whether this is not the outbox, or not the state of it, that the cursor came from."""
         return self.last is not None and self.last < cursor
 
     def lacks(self, cursor: int) -> bool:
-        """Whether events behind the cursor may have been deleted. Ids have gaps, so this is a guess."""
+        """Returns whether events after the cursor may have been deleted. Ids have gaps, so this is a guess."""
         return self.went_back(cursor) or (self.first is not None and self.first > cursor + 1)
 
 
 class Source(Protocol):
-    """Where stored events are read."""
+    """Where to read stored events."""
 
     def read(self, after: int, limit: int) -> list[Row]: ...
     def bounds(self) -> Bounds: ...
@@ -47,14 +47,14 @@ class Source(Protocol):
 
 
 class Outbox:
-    """Reads cache_sync_outbox; `table` may be qualified. Not for two threads at once."""
+    """Reads cache_sync_outbox; `table` may be qualified. Not thread-safe."""
 
     def __init__(self, url: str, table: str = "cache_sync_outbox") -> None:
         self._database = Database(url)
         self._table = table
 
     def read(self, after: int, limit: int) -> list[Row]:
-        """Returns the events behind the cursor, oldest first."""
+        """Returns the events after the cursor, oldest first."""
         def ask(session: Any) -> list[Row]:
             session.execute("SELECT id, event_id::text, channel, message FROM " + quoted(self._table) +
                             " WHERE id > %s ORDER BY id LIMIT %s", (after, limit))
@@ -62,7 +62,7 @@ class Outbox:
         return self._database.transaction(ask)
 
     def bounds(self) -> Bounds:
-        """Returns what is there."""
+        """Returns the first and the last id."""
         def ask(session: Any) -> Bounds:
             session.execute("SELECT min(id), max(id) FROM " + quoted(self._table))
             return Bounds(*session.fetchone())
@@ -74,14 +74,14 @@ class Outbox:
 
 
 class Database:
-    """One connection to PostgreSQL, opened when it is needed, and again after it was lost."""
+    """One connection to PostgreSQL, opened when it is needed, and reopened after it was lost."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Any = None
 
     def transaction(self, work: Callable[[Any], Result]) -> Result:
-        """Runs `work` with a cursor, in one transaction. Whatever fails rolls it back."""
+        """Runs `work` with a cursor, in one transaction. Any exception rolls it back."""
         connection = self._connect()
         try:
             with connection, connection.cursor() as session:
@@ -108,13 +108,13 @@ class Database:
                     keepalives_count=3, tcp_user_timeout=ANSWER_SECONDS * 1000,
                     fallback_application_name="tickstock_cache")
             except psycopg2.Error as error:
-                # The words about an address that can't be read may have parts of a password.
+                # The message about an unreadable address may contain parts of a password.
                 raise ConnectionError(said_without_password(str(error), self._url)) from None
         return self._connection
 
 
 class Cursor(Protocol):
-    """Keeps the id of the last event that was used: None before the first."""
+    """Stores the id of the last event that was used: None before the first."""
 
     def load(self) -> Any: ...
     def save(self, last: int) -> Any: ...
@@ -122,27 +122,27 @@ class Cursor(Protocol):
 
 @dataclass(frozen=True)
 class Callbacks:
-    """A cursor that the application keeps, best in the transaction that its own callbacks write."""
+    """A cursor that the application stores, preferably in the same transaction as the writes of its callbacks."""
 
     load: Callable[[], Any]
     save: Callable[[int], Any]
 
 
 class FileCursor:
-    """A cursor in a file, which is replaced as a whole."""
+    """A cursor in a file, which is replaced atomically."""
 
     def __init__(self, path: "os.PathLike[str] | str") -> None:
         self._path = Path(path)
 
     def load(self) -> Optional[int]:
-        """Returns the cursor. Raises ValueError where the file holds something else."""
+        """Returns the cursor. Raises ValueError if the file contains something else."""
         try:
             return int(self._path.read_text(encoding="ascii"))
         except FileNotFoundError:
             return None
 
     def save(self, last: int) -> None:
-        """Writes it to the disk."""
+        """Writes the cursor to disk."""
         new = self._path.with_name(self._path.name + ".new")
         with open(new, "w", encoding="ascii") as file:
             file.write(f"{last}\n")
@@ -152,28 +152,28 @@ class FileCursor:
 
 
 class MemoryCursor:
-    """A cursor that is gone with the process, for whoever reads all at the start anyway."""
+    """A cursor that is lost with the process, for those who read everything at the start anyway."""
 
     def load(self) -> Optional[int]:
-        """Returns None: nothing was kept."""
+        """Returns None: nothing was stored."""
         return None
 
     def save(self, last: int) -> None:
-        """Keeps nothing: the subscriber itself knows."""
+        """Stores nothing: the subscriber itself remembers it."""
 
 
 def quoted(table: str) -> str:
-    """Returns the name of a table, which may be qualified, as SQL."""
+    """Returns the name of a table, which may be qualified, as quoted SQL."""
     return ".".join('"' + part.replace('"', '""').replace("%", "%%") + '"' for part in table.split("."))
 
 
 def said_without_password(text: str, url: str) -> str:
-    """Returns the text, unless it has a part of the password of the URL."""
+    """Returns the text, unless it contains a part of the URL's password."""
     userinfo = url.partition("://")[2].rpartition("@")[0]
     secrets = re.split(r"[@:/?#\[\]]", userinfo.partition(":")[2]) + re.findall(r"password\s*=\s*'?([^\s&']+)", url)
     return "PostgreSQL can't be reached" if any(part and part in text for part in secrets) else text.strip()
 
 
 def safe_text(error: Exception) -> str:
-    """Returns the first line of what an error says."""
+    """Returns the first line of an error's message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,8 +7,8 @@
     except CacheSyncFailed as failure:
         ...  # failure.result says why; indicators would be computed over the universes of an earlier day
 
-Where the universes are committed, even if a task failed on its own or events could not be delivered, the phase is
-completed. Everything else is raised. Calling it again for the same day is safe: a night that committed does not run
+The phase is completed if the universes are committed, even if a task failed on its own or events could not be
+delivered. Anything else is raised. Calling it again for the same day is safe: a night that committed does not run
 again. The program itself publishes `phase_completed`, so the coordinator must not publish it again.
 """
 
@@ -30,16 +30,16 @@ from .program import (COMMITTED, DOCUMENT_AND_STEPS, DONE, LOCKED, PROGRAM, REFU
 
 PHASE = "cache_sync"
 
-# A little more than the program gives itself (--timeout), which is the limit that should be met first.
+# A little more than the program's own limit (--timeout), which should be reached first.
 TIME_LIMIT = 960.0
 
-# From the signal on the program takes two seconds, and a minute where it has to find out what became of its COMMIT.
+# After the signal the program takes two seconds, or a minute if it has to find out whether its COMMIT succeeded.
 LAST_WORDS = 90.0
 
-# With these nothing was changed, and the same call may well succeed later.
+# After these nothing was changed, and the same call may succeed later.
 RETRYABLE = frozenset({UNAVAILABLE, LOCKED})
 
-# What a question about a record needs of the options of a run.
+# The options of a run that are also needed to read its record.
 CONNECTION_OPTIONS = ("--config", "--database-url", "--database-url-file")
 
 RECORDED_STATUS = {"completed": DONE, "completed_with_errors": WITH_ERRORS}
@@ -49,7 +49,7 @@ OnProgress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class CacheSyncResult:
-    """How the phase went. `changes` counts as the program does: 0 exactly where no universe was written."""
+    """The result of the phase. `changes` counts as the program does: it is 0 if and only if no universe was written."""
 
     success: bool
     run_id: str
@@ -59,29 +59,31 @@ class CacheSyncResult:
     warning: Optional[str]
     exit_status: int
     sync_status: Optional[str]
-    # What the run warned of; a record keeps no warnings.
+    # Warnings of the run; a record keeps none.
     warnings: Sequence[str] = ()
     plan_digest: Optional[str] = None
     # Each with name, universe, value, limit, setting, refused.
     guards: Sequence[Mapping[str, Any]] = ()
-    # Of each task: status, changes (a number), error.
+    # For each task: status, changes (a number), error.
     task_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    # Whether an earlier call did the work, and this is what its record says.
+    # Whether an earlier call did the work, and this comes from its record.
     recorded: bool = False
 
     @property
     def retryable(self) -> bool:
-        """Whether calling again, with nothing fixed, may succeed: PostgreSQL was away, or another run held the lock."""
+        """Returns whether calling again, with nothing fixed, may succeed: PostgreSQL was away, or another run held the
+        lock.
+        """
         return self.exit_status in RETRYABLE
 
     @property
     def status(self) -> str:
-        """`completed` or `failed`, as the phase's events have it."""
+        """Returns `completed` or `failed`, as in the phase's events."""
         return "completed" if self.success else "failed"
 
 
 class CacheSyncFailed(Exception):
-    """The universes are not those of this day, or nobody knows whether they are. `result` holds all that is known."""
+    """The universes are not those of this day, or it is unknown whether they are. `result` holds all that is known."""
 
     def __init__(self, result: CacheSyncResult) -> None:
         super().__init__(f"phase {PHASE} failed with status {result.exit_status}: {result.error}")
@@ -93,18 +95,18 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
                    on_refused: Literal["raise", "continue"] = "raise", time_limit: float = TIME_LIMIT,
                    cancel: Optional[threading.Event] = None, options: Sequence[str] = (), program: str = PROGRAM,
                    environment: Mapping[str, str] = environ) -> CacheSyncResult:
-    """Runs the phase and returns how it went.
+    """Runs the phase and returns its result.
 
-    Where a run of this id has committed for this day already, nothing runs, and its recorded result is returned. Where
-    it has a record but did not commit, the attempt is named after it: RUN_ID.2, RUN_ID.3 and so on.
+    If a run with this id has already committed for this day, nothing runs, and its recorded result is returned. If it
+    has a record but did not commit, the next attempt gets an id derived from it: RUN_ID.2, RUN_ID.3 and so on.
 
     `as_of` is a day, or its text as YYYY-MM-DD. `on_progress` is called in this thread with step, number of steps and
-    name. With `on_refused="continue"` a run that a guard refuses is returned, not raised: the universes of the day
-    before stand. At `time_limit` seconds, and when `cancel` is set, the program gets SIGTERM, upon which it rolls back;
-    what it says then is the result. The same comes before an exception of `on_progress` is passed on. `options` are
-    more of the program's own, such as --lock-wait.
+    name. With `on_refused="continue"`, a run that a guard refuses is returned, not raised: the universes of the
+    previous day remain. After `time_limit` seconds, or when `cancel` is set, the program gets SIGTERM, which makes it
+    roll back; its report is the result. It also gets SIGTERM before an exception of `on_progress` is passed on.
+    `options` are further options of the program, such as --lock-wait.
 
-    Raises CacheSyncFailed, and ProgramMissing where there is no program.
+    Raises CacheSyncFailed, and ProgramMissing if there is no program.
     """
     first_id = run_id or "daily-cache-sync-" + secrets.token_hex(4)
     command = [find_program(program, environment), "sync", *DOCUMENT_AND_STEPS, "--triggered-by", triggered_by,
@@ -125,7 +127,7 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
         if record is None:
             break
         if record["sync_status"] in RECORDED_STATUS:
-            # An id that is the same every night must not pass for a night that was done.
+            # An id that is the same every night must not pass for a night that is already done.
             day = as_of if as_of is not None else run("--dry-run")[1].get("as_of")
             if record["mode"] == "full" and day is not None and record["as_of"] == _day_text(day):
                 return _recorded_result(record)
@@ -143,7 +145,7 @@ async def run_cache_sync_async(*, run_id: Optional[str] = None, as_of: Union[dat
                                program: str = PROGRAM, environment: Mapping[str, str] = environ) -> CacheSyncResult:
     """Does the same without blocking the loop; `on_progress` is called in another thread.
 
-    Cancelling the task sends SIGTERM, and ends when the program has.
+    Cancelling the task sends SIGTERM, and returns once the program has ended.
     """
     cancel = cancel or threading.Event()
     work = asyncio.ensure_future(asyncio.to_thread(
@@ -155,7 +157,7 @@ async def run_cache_sync_async(*, run_id: Optional[str] = None, as_of: Union[dat
     except asyncio.CancelledError:
         cancel.set()
         await asyncio.wait([work])
-        # Who cancels does not want to know, but asyncio wants somebody to.
+        # The caller who cancels ignores the result, but asyncio wants it retrieved.
         work.exception()
         raise
 
@@ -168,18 +170,18 @@ def _day_text(day: Union[date, str]) -> str:
 
 def _record(run_id: str, program: str, environment: Mapping[str, str], options: Sequence[str],
             deadline: float) -> Optional[dict[str, Any]]:
-    """Returns the record of a run; nothing where it has none, or where the program does not say."""
+    """Returns the record of a run; nothing if it has none, or if the program does not answer."""
     try:
         status, record = ask(program, environment, ["status", run_id, *_connection_options(options)],
                              max(deadline - time.monotonic(), 1.0))
     except subprocess.TimeoutExpired:
         return None
-    # The program takes the beginning of an id, too, which would be that of another run.
+    # The program also accepts the beginning of an id, which could be that of another run.
     return record if status == DONE and record["run_id"] == run_id else None
 
 
 def _connection_options(options: Sequence[str]) -> list[str]:
-    """Returns the options that say where the records are."""
+    """Returns the options that tell where the records are."""
     found: list[str] = []
     for index, word in enumerate(options):
         name, sign, _ = word.partition("=")
@@ -190,7 +192,7 @@ def _connection_options(options: Sequence[str]) -> list[str]:
 
 def _run(command: Sequence[str], environment: dict[str, str], on_progress: Optional[OnProgress], deadline: float,
          cancel: threading.Event) -> tuple[int, dict[str, Any]]:
-    # A document can be larger than a pipe holds, and the log is read first.
+    # A document can be larger than a pipe's buffer, and the log is read first.
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
@@ -209,7 +211,7 @@ def _run(command: Sequence[str], environment: dict[str, str], on_progress: Optio
                         on_progress(step.number, step.total, step.name)
                 process.wait()
             finally:
-                # Whatever ends the waiting, nobody is left behind who still writes.
+                # However the wait ends, don't leave a process behind that still writes.
                 given_up.set()
                 watch.join()
         output.seek(0)
@@ -245,7 +247,7 @@ def _result(run_id: str, status: int, document: Mapping[str, Any], seconds: floa
 
 
 def _recorded_result(record: Mapping[str, Any]) -> CacheSyncResult:
-    """Returns the result of a run that committed, from its record."""
+    """Returns the result of a committed run from its record."""
     status = RECORDED_STATUS[record["sync_status"]]
     pending = record["events"]["pending"]
     warning = None

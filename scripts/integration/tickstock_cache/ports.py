@@ -1,7 +1,7 @@
-"""Where the subscribers meet Redis, threads and the application: once blocking, once on asyncio.
+"""How the subscribers reach Redis, threads and the application: once blocking, once on asyncio.
 
-What to do is decided in `core`, in coroutines. Those of SyncPort never suspend, so that run_to_end() runs them in the
-calling thread without an event loop.
+`core` decides what to do, in coroutines. Those of SyncPort never suspend, so run_to_end() can run them in the calling
+thread without an event loop.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ SOCKET_SECONDS = 5.0
 SENTINEL_PORT = 26379
 
 Result = TypeVar("Result")
-# A URL, or what returns a new client.
+# A URL, or a function that returns a new client.
 Redis = Union[str, Callable[[], Any]]
 
 
 @dataclass(frozen=True)
 class Message:
-    """What came on a subscription: a message of a channel, or the confirmation of something."""
+    """What arrived on a subscription: a message of a channel, or a confirmation."""
 
     kind: str
     channel: str
@@ -40,7 +40,7 @@ class Message:
 
 
 class Port(Protocol):
-    """What a subscriber needs done. Errors of Redis are raised as redis.RedisError."""
+    """What a subscriber needs. Errors of Redis are raised as redis.RedisError."""
 
     async def connect(self) -> None: ...
     async def close(self) -> None: ...
@@ -99,7 +99,7 @@ class SyncPort:
         return result
 
     async def query(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Calls what waits for PostgreSQL."""
+        """Calls something that waits for PostgreSQL."""
         return function(*arguments)
 
 
@@ -118,7 +118,7 @@ class AsyncPort:
 
     async def close(self) -> None:
         pubsub, client, self._pubsub, self._client = self._pubsub, self._client, None, None
-        # Later versions of redis-py warn of close().
+        # Later versions of redis-py warn about close().
         with contextlib.suppress(redis.RedisError, OSError):
             if pubsub is not None:
                 await getattr(pubsub, "aclose", pubsub.close)()
@@ -152,7 +152,7 @@ class AsyncPort:
 
 
 def _pools(client: Any) -> list[Any]:
-    """Returns the connections of a client, with those to the Sentinels that it asks."""
+    """Returns the connection pools of a client, including those for the Sentinels that it asks."""
     pool = client.connection_pool
     watchers = getattr(getattr(pool, "sentinel_manager", None), "sentinels", [])
     return [pool, *(watcher.connection_pool for watcher in watchers)]
@@ -169,7 +169,7 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
-    """Returns what makes a client of redis-py for a URL, also redis+sentinel://host:port,host:port/master/db.
+    """Returns a function that creates a redis-py client for a URL, also redis+sentinel://host:port,host:port/master/db.
 
     No client repeats a command by itself: that would hide that Redis was away. Raises ValueError, without the URL.
     """
@@ -184,7 +184,7 @@ def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
 
 
 def no_retry(module: Any) -> Any:
-    """Returns redis-py's way to say so."""
+    """Returns redis-py's setting for no retries."""
     return module.retry.Retry(redis.backoff.NoBackoff(), 0)
 
 
@@ -226,5 +226,5 @@ def _message(said: Any) -> Optional[Message]:
 
 
 def text_of(value: Any) -> str:
-    """Returns what redis-py gives as bytes, or as text where the client decodes."""
+    """Returns text for what redis-py gives as bytes, or as text if the client decodes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,7 +1,7 @@
-"""What calling tickstock-cache means, for the phase of the daily processing and for the blueprint alike.
+"""What calling tickstock-cache means, for both the phase of the daily processing and the blueprint.
 
 No address is ever an argument, where everyone on the machine could read it: DATABASE_URL, REDIS_URL and the others come
-by the environment.
+from the environment.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 PROGRAM = "tickstock-cache"
 
-# The program's statuses with which the entries are committed.
+# The exit statuses with which the entries are committed.
 DONE, CHANGED, WITH_ERRORS, UNDELIVERED = 0, 2, 3, 6
 COMMITTED = frozenset({DONE, CHANGED, WITH_ERRORS, UNDELIVERED})
 FAILED, REFUSED, UNAVAILABLE, NOT_APPROVED, UNKNOWN_OUTCOME, LOCKED, USAGE = 1, 4, 5, 7, 8, 11, 64
@@ -28,12 +28,12 @@ STEP = re.compile(r"step \d+/\d+: (.*)", re.DOTALL)
 
 
 class ProgramMissing(Exception):
-    """There is no program of that name, or it may not be run."""
+    """There is no program of that name, or it may not be executed."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that a run begins, of `total`."""
+    """The beginning of step `number` of `total`."""
 
     number: int
     total: int
@@ -50,9 +50,9 @@ def find_program(program: str, environment: Mapping[str, str]) -> str:
 
 def ask(program: str, environment: Mapping[str, str], words: Sequence[str],
         seconds: float) -> tuple[int, dict[str, Any]]:
-    """Runs a command that only reads. Returns its exit status and its document.
+    """Runs a read-only command. Returns its exit status and its document.
 
-    Raises ProgramMissing, and subprocess.TimeoutExpired where there is no answer in time.
+    Raises ProgramMissing, and subprocess.TimeoutExpired if there is no answer in time.
     """
     try:
         done = subprocess.run(
@@ -64,7 +64,7 @@ def ask(program: str, environment: Mapping[str, str], words: Sequence[str],
 
 
 def read_step(line: bytes) -> Optional[Step]:
-    """Returns the step that a line of the program's JSON log tells of, if it does."""
+    """Returns the step that a line of the program's JSON log announces, if it does."""
     entry = _object(line)
     number, total, message = entry.get("step"), entry.get("total_steps"), entry.get("message")
     if not isinstance(number, int) or not isinstance(total, int) or not isinstance(message, str):
@@ -74,17 +74,17 @@ def read_step(line: bytes) -> Optional[Step]:
 
 
 def read_document(output: bytes) -> dict[str, Any]:
-    """Returns the document that the program prints with --format json; empty where it printed none."""
+    """Returns the document that the program prints with --format json; empty if it printed none."""
     return _object(output)
 
 
 def exit_status(returncode: int) -> int:
-    """Returns the exit status as a shell shows it: 128 + N where signal N ended the program."""
+    """Returns the exit status as a shell shows it: 128 + N if signal N ended the program."""
     return 128 - returncode if returncode < 0 else returncode
 
 
 def failure_of(document: Mapping[str, Any], status: int) -> str:
-    """Returns what went wrong: in the program's words, else in those of its exit status."""
+    """Returns what went wrong: in the program's words, or else by its exit status."""
     errors = document.get("errors")
     if isinstance(errors, list) and errors:
         return "; ".join(str(error) for error in errors)

@@ -12,7 +12,7 @@ from .outbox import Outbox, Source, safe_text
 from .ports import Port, text_of
 
 STREAM = "tickstock:cache:events"
-# Small, so that nobody takes over what is only waiting for its turn.
+# Small, so that nobody claims an entry that is only waiting for its turn.
 STREAM_BATCH = 10
 
 Id = tuple[int, int]
@@ -21,14 +21,16 @@ NO_ID: Id = (0, 0)
 
 @dataclass(frozen=True)
 class StreamState:
-    """What Redis says of a stream: its first and its last id, and whether entries were ever removed."""
+    """The state of a stream in Redis: its first and last id, and whether entries were ever removed."""
 
     first: Optional[Id]
     last: Id
     removed: bool
 
     def passed(self, covered: Id) -> bool:
-        """Whether entries behind `covered` may be gone. Ids come from the outbox and have gaps, so this is a guess."""
+        """Returns whether entries after `covered` may be gone. Ids come from the outbox and have gaps, so this is a
+        guess.
+        """
         if self.first is None:
             return self.removed and covered < self.last
         return self.removed and covered[0] + 1 < self.first[0]
@@ -36,7 +38,7 @@ class StreamState:
 
 @dataclass
 class Attempt:
-    """When an entry that failed is tried again."""
+    """When to retry an entry that failed."""
 
     backoff: Backoff
     due: float
@@ -45,9 +47,10 @@ class Attempt:
 class Stream(Subscriber):
     """One consumer of a group on the stream.
 
-    An entry is acknowledged once its callbacks have succeeded; until then it is pending, and tried again after pauses
-    while others go on. What a colleague has left pending for `claim_after` seconds is taken over. What trimming or a
-    loss of Redis has taken away comes from the outbox where `outbox` is given, and else leads to `on_refresh`.
+    An entry is acknowledged once its callbacks have succeeded. Until then it is pending, and retried after pauses while
+    others proceed. What another consumer has left pending for `claim_after` seconds is claimed. What is missing because
+    the stream was trimmed, or Redis lost it, comes from the outbox if `outbox` is given, and otherwise leads to
+    `on_refresh`.
     """
 
     def __init__(self, port: Port, on_universe: OnUniverse, on_refresh: OnRefresh, on_event: Optional[OnEvent], *,
@@ -64,13 +67,13 @@ class Stream(Subscriber):
         self._server: Optional[str] = None
         self._connection = ""
         self._joined = False
-        # The last entry that came here, and the one up to which nothing can be missing.
+        # The last entry that arrived here, and the entry up to which nothing can be missing.
         self._last = NO_ID
         self._covered = NO_ID
         self._failed: dict[Id, Attempt] = {}
 
     async def _listen(self) -> None:
-        # Stands for the server where that may not be asked: then each lost connection is a gap.
+        # Stands in for the server if it may not be asked: then each lost connection is a gap.
         self._connection = f"since {time.monotonic()}"
         await self._join()
         await self._read_own(NO_ID)
@@ -87,7 +90,7 @@ class Stream(Subscriber):
             self._backoff.reset()
 
     async def _join(self) -> None:
-        """Makes the group if it is not there. If it once was, the stream was deleted, or the group."""
+        """Creates the group if it does not exist. If it once did, the stream or the group was deleted."""
         delivered = await self._delivered()
         state = await self._state()
         if delivered is not None:
@@ -95,7 +98,8 @@ class Stream(Subscriber):
                 self._covered = delivered
             self._joined = True
             return
-        # First the gap, then the group: whoever is killed in between leaves none, and the next one has the same gap.
+        # First close the gap, then create the group: if this is killed in between, there is no group yet, and the next
+        # consumer finds the same gap.
         last = NO_ID if state is None else state.last
         if self._joined:
             start = _id_text(self._last if last >= self._last else NO_ID)
@@ -121,9 +125,10 @@ class Stream(Subscriber):
         self._covered = max(self._last, NO_ID if state is None or state.first is None else state.first)
 
     async def _look_for_new_server(self) -> bool:
-        """A Redis that was restarted, or another one after a failover, may lack what the former had taken.
+        """Checks for a gap if the server may be a new one: after a restart or a failover it may lack entries that the
+        old one had.
 
-        Asked each time, since a client may have connected again by itself. Returns whether no gap is left.
+        Asks each time, since a client may have reconnected by itself. Returns whether no gap is left.
         """
         try:
             server = str((await self._port.command("info", "server")).get("run_id"))
@@ -136,7 +141,7 @@ class Stream(Subscriber):
         return True
 
     async def _look_for_gap(self) -> bool:
-        """Closes the gap if one is there, before what is behind it is read. Returns whether none is left."""
+        """Closes a gap, if there is one, before reading what comes after it. Returns whether no gap is left."""
         state, delivered = await self._state(), await self._delivered()
         if state is None or delivered is None:
             await self._join()
@@ -150,17 +155,17 @@ class Stream(Subscriber):
             if not await self._close_gap("the stream was trimmed before it was read", self._covered, first):
                 return False
             self._covered = first
-        # As it was before the next reading: entries may be trimmed between the two.
+        # As it was before the next read: entries may be trimmed between the two.
         self._covered = max(self._covered, delivered)
         self._last = max(self._last, delivered)
         return not self._stopped
 
     def _settled(self) -> Id:
-        """Returns up to where all has been used."""
+        """Returns the id up to which everything has been used."""
         return min([self._last, *(_before(entry) for entry in self._failed)])
 
     async def _close_gap(self, reason: str, after: Id, before: Optional[Id] = None) -> bool:
-        """Uses what the outbox has between two entries; without an outbox, all is read again."""
+        """Uses the outbox's events between two entries; without an outbox, has everything read again."""
         log.warning("%s", reason)
         if self._outbox is None or after == NO_ID:
             return await self._refresh_for_sure(reason)
@@ -168,7 +173,7 @@ class Stream(Subscriber):
         return outcome if outcome is not None else await self._refresh_for_sure(reason)
 
     async def _catch_up(self, outbox: Source, after: int, before: Optional[int]) -> Optional[bool]:
-        """Returns whether it is done before stop(), and None where the outbox does not have it either."""
+        """Returns whether it finished before stop(), or None if the outbox lacks the events too."""
         while not self._stopped:
             try:
                 rows = await self._port.query(outbox.read, after, BATCH)
@@ -189,7 +194,7 @@ class Stream(Subscriber):
         return False
 
     async def _read_own(self, after: Id) -> None:
-        """Tries what is pending for this consumer, oldest first."""
+        """Retries what is pending for this consumer, oldest first."""
         while not self._stopped:
             reply = await self._port.command("xreadgroup", self._group, self._consumer,
                                              {self._stream: _id_text(after)}, count=STREAM_BATCH)
@@ -204,7 +209,7 @@ class Stream(Subscriber):
         if any(attempt.due <= time.monotonic() for attempt in self._failed.values()):
             known = set(self._failed)
             await self._read_own(NO_ID)
-            # What is no longer pending here was claimed by a colleague, or acknowledged.
+            # What is no longer pending here was claimed by another consumer, or acknowledged.
             for entry in known:
                 attempt = self._failed.get(entry)
                 if attempt is not None and attempt.due <= time.monotonic():
@@ -219,7 +224,7 @@ class Stream(Subscriber):
                                              int(self._claim_after * 1000), after, STREAM_BATCH)
             for entry, fields in _pairs(reply[1]):
                 await self._try(entry, fields)
-            # Redis 7 names what is no longer in the stream, and forgets it.
+            # Redis 7 reports entries that are no longer in the stream, and forgets them.
             for gone in reply[2] if len(reply) > 2 else []:
                 await self._try(_id(gone), {})
             after = text_of(reply[0])
@@ -235,13 +240,13 @@ class Stream(Subscriber):
             await self._try(entry, fields)
 
     async def _try(self, entry: Id, fields: dict[str, str]) -> None:
-        """Uses an entry and acknowledges it, or puts it off. After stop() it stays pending."""
+        """Uses an entry and acknowledges it, or postpones it. After stop() it stays pending."""
         attempt = self._failed.get(entry)
         if self._stopped or (attempt is not None and attempt.due > time.monotonic()):
             return
         try:
             if not fields:
-                # Trimmed while it was pending.
+                # It was trimmed while it was pending.
                 if not await self._close_gap("a pending entry was trimmed", _before(entry), (entry[0] + 1, 0)):
                     return
             else:
@@ -250,7 +255,7 @@ class Stream(Subscriber):
             log.error("entry %s could not be used: %s", _id_text(entry), error)
             if not await self._refresh_for_sure(UNUSABLE):
                 return
-        except Exception:  # Whatever fails in a callback must not end the listening.
+        except Exception:  # A failing callback must not end the listening.
             log.exception("entry %s could not be used", _id_text(entry))
             attempt = self._failed.setdefault(entry, Attempt(Backoff(), 0.0))
             attempt.due = time.monotonic() + attempt.backoff.pause()
@@ -266,12 +271,12 @@ class Stream(Subscriber):
                 return None
             raise
         first = said.get("first-entry")
-        # Before Redis 7 nobody counts what was removed.
+        # Before version 7, Redis does not count what was removed.
         removed = "entries-added" not in said or said["entries-added"] > said["length"]
         return StreamState(_id(first[0]) if first else None, _id(said["last-generated-id"]), removed)
 
     async def _delivered(self) -> Optional[Id]:
-        """Returns up to where the group has read; None where there is no group."""
+        """Returns the id up to which the group has read; None if there is no group."""
         try:
             groups = await self._port.command("xinfo_groups", self._stream)
         except redis.ResponseError as error:
@@ -297,16 +302,16 @@ def _before(entry: Id) -> Id:
 
 
 def _entries(reply: Any) -> list[tuple[Id, dict[str, str]]]:
-    """Returns the entries of the one stream that XREADGROUP was asked for."""
+    """Returns the entries of the only stream that XREADGROUP was asked for."""
     streams = list(reply.items()) if isinstance(reply, dict) else reply or []
     entries: list[tuple[Id, dict[str, str]]] = []
     for _, found in streams:
-        # RESP3 has one list more.
+        # RESP3 has one more level of lists.
         entries += _pairs(found[0] if found and isinstance(found[0], list) else found)
     return entries
 
 
 def _pairs(found: Any) -> list[tuple[Id, dict[str, str]]]:
-    """Returns entries with their fields; none for an entry that is no longer in the stream."""
+    """Returns entries with their fields, which are empty for an entry that is no longer in the stream."""
     return [(_id(entry), {text_of(name): text_of(value) for name, value in (fields or {}).items()})
             for entry, fields in found if entry is not None]

@@ -6,9 +6,10 @@
 
 An event is a hint to read a row of cache_entries again, not the data. Three subscribers take the same callbacks:
 
-CacheSyncSubscriber, over Pub/Sub, for caches in memory: Redis keeps nothing for a subscriber that is away, so all is
-read anew after every gap. StreamSubscriber, a consumer of a group on the stream, for work that must not be missed, or
-is shared. CursorSubscriber, over the outbox in PostgreSQL, for what must be complete and in order, Redis there or not.
+CacheSyncSubscriber, over Pub/Sub, is for caches in memory: Redis keeps nothing for a subscriber that is away, so
+everything is read again after every gap. StreamSubscriber, a consumer of a group on the stream, is for work that must
+not be missed, or is shared. CursorSubscriber, over the outbox in PostgreSQL, is for what must be complete and in order,
+even without Redis.
 
 Those in `aio` are the same on asyncio. As a program it prints a line for each event and for what it would read again:
 python3 -m tickstock_cache.subscriber (REDIS_URL).
@@ -36,10 +37,10 @@ class _Blocking(Subscriber):
 
 
 class CacheSyncSubscriber(_Blocking, PubSub):
-    """Hears what is published while it is connected, and has all read again after every gap.
+    """Receives what is published while it is connected, and has everything read again after every gap.
 
-    `redis` is a URL, also of Sentinels (redis+sentinel://host:port,host:port/master/db), or what returns a client of
-    redis-py. Where a callback fails, all is read again after a pause.
+    `redis` is a URL, also of Sentinels (redis+sentinel://host:port,host:port/master/db), or a function that returns a
+    redis-py client. If a callback fails, everything is read again after a pause.
     """
 
     def __init__(self, redis: Redis, on_universe: OnUniverse, on_refresh: OnRefresh,
@@ -53,11 +54,11 @@ PubSubSubscriber = CacheSyncSubscriber
 class StreamSubscriber(_Blocking, Stream):
     """One consumer of a group on the stream.
 
-    An entry is acknowledged once its callbacks have succeeded; until then it is pending, and tried again after pauses
-    while others go on. What a colleague has left pending for `claim_after` seconds is taken over, so callbacks for
-    ten entries must not take longer. A new group starts at `start`: "$", from now on, with all read once, or "0",
-    with all that the stream has. What trimming or a loss of Redis has taken away comes from the outbox where `outbox`
-    is given, a URL of PostgreSQL or a Source, and else leads to `on_refresh`.
+    An entry is acknowledged once its callbacks have succeeded. Until then it is pending, and retried after pauses while
+    others proceed. What another consumer has left pending for `claim_after` seconds is claimed, so callbacks for ten
+    entries must not take longer. A new group starts at `start`: "$" for new entries only, after reading everything
+    once, or "0" for all entries of the stream. What is missing because the stream was trimmed, or Redis lost it, comes
+    from the outbox if `outbox` is given, as a PostgreSQL URL or a Source, and otherwise leads to `on_refresh`.
     """
 
     def __init__(self, redis: Redis, on_universe: OnUniverse, on_refresh: OnRefresh,
@@ -70,9 +71,9 @@ class StreamSubscriber(_Blocking, Stream):
 class CursorSubscriber(_Blocking, OutboxCursor):
     """Follows the outbox, in order, from where `cursor` was; `redis` only wakes it up before `poll` seconds are over.
 
-    `outbox` is a URL of PostgreSQL or a Source. The cursor is stored after each event. Where none is stored it starts
-    from now on, with all read once, or behind the id `start`. An event whose callbacks fail is tried again after
-    pauses, and after five attempts all is read again instead.
+    `outbox` is a PostgreSQL URL or a Source. The cursor is stored after each event. If none is stored, it starts with
+    new events, after reading everything once, or after the id `start`. An event whose callbacks fail is retried after
+    pauses; after five attempts, everything is read again instead.
     """
 
     def __init__(self, outbox: Union[str, Source], on_universe: OnUniverse, on_refresh: OnRefresh,
