@@ -24,7 +24,7 @@ SIZES = {
     "all": "10000,13000,100000,1000000,1000000x10000",
 }
 WITH_DECLARED = (10_000, 100_000)
-"""The numbers of symbols at which declared universes are measured: the smallest, as a smoke test, and a large one."""
+"""The numbers of symbols at which to measure declared universes: the smallest, as a smoke test, and a large one."""
 WITH_STABILITY = (10_000, REAL_SYMBOLS, 1_000_000)
 WITH_REPLAY = 10_000
 REPLAYED_DAYS = 700
@@ -37,7 +37,7 @@ PROGRAM = SCRIPTS.parent / "build" / "tickstock-cache"
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with 64 where the command line is unusable, as the program itself does."""
+    """Exits with 64 on an unusable command line, as the program itself does."""
 
     def error(self, message: str) -> NoReturn:
         print(f"bench: {message}; see scripts/bench --help", file=sys.stderr)
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Reads the command line. Its help is scripts/bench's own."""
+    """Parses the command line. The help is that of scripts/bench."""
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--sizes")
     parser.add_argument("--pairs", type=int)
@@ -99,7 +99,7 @@ Measured = tuple[dict[str, str], list[Result], list[Instructions], list[Duel], l
 
 
 def measure(options: argparse.Namespace) -> Measured:
-    """Measures all sizes. A plot shows neither the typical night nor instructions, and smoke is to be quick."""
+    """Measures all sizes. A plot needs neither the typical night nor instructions, and smoke should be quick."""
     program = str(PROGRAM)
     results, counted, duels, growths = [], [], [], []
     with Servers() as servers:
@@ -124,7 +124,7 @@ def measure(options: argparse.Namespace) -> Measured:
 
 
 def measure_distances(options: argparse.Namespace) -> list[Distance]:
-    """Measures how much a distance to the database costs."""
+    """Measures the cost of distance to the database."""
     with Servers() as servers:
         markets = Markets(servers, str(PROGRAM), options.days)
         distances = Distances(servers, str(PROGRAM), options.sql)
@@ -133,7 +133,7 @@ def measure_distances(options: argparse.Namespace) -> list[Distance]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures or reads what was measured, and says or draws what it came to."""
+    """Measures, or reads earlier measurements, and prints or draws the results."""
     if options.rtt:
         prepare()
         print(table(measure_distances(options)))
@@ -153,12 +153,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def end(number: int, _: Any) -> NoReturn:
-    """Lets a signal end this process in the way of an exception, so that the servers are stopped."""
+    """Turns a signal into an exception, so that the servers are stopped."""
     sys.exit(128 + number)
 
 
 def main() -> None:
-    """Runs what the command line asks for."""
+    """Runs what the command line requests."""
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     options = parse(sys.argv[1:])

@@ -1,6 +1,6 @@
-"""Counts the instructions of the pure part of a run, which repeat as times never do: to one in ten thousand.
+"""Counts the instructions of the pure part of a run, which unlike times repeat: to one in ten thousand.
 
-What is left depends on how the rows arrived, which the allocator's free lists remember.
+The remaining variation depends on how the rows arrived, which the allocator's free lists remember.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench_market import Market
 from bench_servers import BenchError, Database, Servers, say
 
-# From the rows to the plan: what reads, writes or waits is left out.
+# From the rows to the plan, without what reads, writes or waits.
 PURE = ("tickstock::Market::rank()", "tickstock::tasks::make_plan(*")
 
 
@@ -24,7 +24,7 @@ class Instructions:
 
 
 def count(servers: Servers, program: str, market: Market) -> Instructions:
-    """Counts what ranking and planning take before a first run, and where nothing is to be done."""
+    """Counts the instructions of ranking and planning, before a first run and when there is nothing to do."""
     say(f"{market.size.symbols:,} symbols: counting instructions")
     database = servers.database("counted").copy_of(market.base)
     first = run(servers, program, database, market.as_of)
@@ -53,7 +53,7 @@ def run(servers: Servers, program: str, database: Database, as_of: str) -> int:
 
 
 def total_of(text: str) -> int:
-    """Returns the total of a file that callgrind has written."""
+    """Returns the total of a file written by callgrind."""
     for line in text.splitlines():
         if line.startswith("totals:"):
             return int(line.split()[1])

@@ -1,4 +1,4 @@
-"""The contest: program, SQL scripts and the floor do the same night, alternating, on copies of one database."""
+"""The contest: program, SQL scripts and the floor do the same night's work, alternating, on copies of one database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from bench_servers import LIB, BenchError, Database, Servers, say
 
 @dataclass
 class Measured:
-    """What one contestant took in one scenario, one number a run."""
+    """The measurements of one contestant in one scenario, one number per run."""
 
     seconds: list[float] = field(default_factory=list)
     wal_bytes: list[int] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Measured:
 
 @dataclass
 class Scenario:
-    """The contestants in one scenario; the n-th runs of all belong together."""
+    """The contestants in one scenario; the n-th runs of all of them form a pair."""
 
     changed: int
     contestants: dict[str, Measured]
@@ -30,7 +30,7 @@ class Scenario:
 
 @dataclass
 class Result:
-    """What was measured of one market."""
+    """The measurements of one market."""
 
     symbols: int
     entries: int
@@ -43,7 +43,7 @@ class Result:
 
 @dataclass
 class Contestant:
-    """A command, the database that it works on, and what makes that ready for a run."""
+    """A command, its database, and what prepares that for a run."""
 
     command: Command
     database: Database
@@ -65,7 +65,7 @@ class Contest:
         self._floor = servers.database("floor")
 
     def measure(self, market: Market, pairs: int, with_night: bool) -> Result:
-        """Measures a first run, a run that finds nothing to do and, if that is asked for, a typical night."""
+        """Measures a first run, a run with nothing to do and, if requested, a typical night."""
         def announce(scenario: str) -> None:
             say(f"{market.size.symbols:,} symbols, {market.size.entries:,} entries: {scenario}")
 
@@ -95,8 +95,8 @@ class Contest:
         return Result(symbols, entries, members, market.as_of, market.real, psql_seconds, scenarios)
 
     def _with_changes(self, template: Database, as_of: str, pairs: int) -> Scenario:
-        """Each run that changes something gets a fresh copy of the same database. What the first runs of the program
-        and of the scripts come to must be equal, and tells the floor which rows change."""
+        """Gives each run that changes something a fresh copy of the same database. The first runs of the program and of
+        the scripts must have equal results; these tell the floor which rows change."""
         changed = self._servers.scratch / "changed"
         contestants = {
             "ours": Contestant(self._sync(as_of), self._ours, partial(fresh, self._ours, template)),
@@ -123,7 +123,7 @@ class Contest:
         return self._race(contestants, pairs, count)
 
     def _without_changes(self, as_of: str, pairs: int) -> Scenario:
-        """Runs again where a run was made. Not one entry may be written."""
+        """Runs again after a completed run. Not a single entry may be written."""
         contestants = {
             "ours": Contestant(self._sync(as_of), self._ours, self._ours.ready),
             **self._other_build(as_of, self._theirs.ready),
@@ -164,12 +164,12 @@ class Contest:
         return int(database.query(f"SELECT count(*) FROM cache_entries WHERE {before}"))
 
     def _sync(self, as_of: str) -> Command:
-        """As cron has it: journal, outbox and events are on."""
+        """Returns the command as cron would run it: with journal, outbox and events."""
         return self._command(self._program, "sync", "-q", "--triggered-by", "cron", "--as-of", as_of,
                              database=self._ours)
 
     def _other_build(self, as_of: str, prepare: Callable[[], None]) -> dict[str, Contestant]:
-        """The program of --against, should one be given, at the same work."""
+        """Returns the program of --against, if given, for the same work."""
         if not self._against:
             return {}
         command = self._command(self._against, *self._sync(as_of).arguments[1:], database=self._theirs)
@@ -191,12 +191,12 @@ class Contest:
 
 
 def fresh(database: Database, template: Database) -> None:
-    """Makes a database a new copy of another one, ready for a run."""
+    """Replaces a database by a new copy of another one, ready for a run."""
     database.copy_of(template).ready()
 
 
 def memberships(database: Database) -> list[str]:
-    """Returns a line for each universe, which says what it holds in what order."""
+    """Returns a line per universe with its members in order."""
     return database.script(LIB / "bench-memberships.sql").splitlines()
 
 

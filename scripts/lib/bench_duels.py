@@ -1,4 +1,6 @@
-"""What one thing costs beside another, two commands alternating: declared universes, stability, a stream, and a replay."""
+"""The cost of one thing compared with another, as two alternating commands: declared universes, stability, a stream,
+and a replay.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,7 +55,7 @@ class Duel:
 
 def fight(servers: Servers, duel: Duel, pairs: int, commands: tuple[Command, Command],
           prepare: tuple[Callable[[], object], Callable[[], object]]) -> Duel:
-    """Runs two commands alternating, each after what makes its database ready."""
+    """Alternates two commands, each after what prepares its database."""
     for _ in range(pairs):
         for command, ready, seconds in zip(commands, prepare, duel.seconds):
             ready()
@@ -86,12 +88,12 @@ def declarations(database: Database, universes: int = UNIVERSES) -> str:
 
 
 def sync(program: str, database: Database, as_of: str, *options: str) -> Command:
-    """A run as cron has it."""
+    """Returns a run as cron would start it."""
     return Command((program, "sync", "-q", "--as-of", as_of, *options), database.environment)
 
 
 def declared(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
-    """A run that finds nothing to do, with a hundred declared universes and without."""
+    """Measures a run with nothing to do, with a hundred declared universes and without."""
     say(f"{market.size.symbols:,} symbols: declared universes")
     file = config(servers, "declared", declarations(market.base))
     plain, other = servers.database("plain"), servers.database("declared")
@@ -109,7 +111,7 @@ def declared(servers: Servers, program: str, market: Market, pairs: int) -> Duel
 
 
 def stable(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
-    """A typical night, with stability and without, each on copies of what its own first run left."""
+    """Measures a typical night, with stability and without, each on copies of what its own first run left."""
     say(f"{market.size.symbols:,} symbols: stability")
     options = {"plain": (), "stable": ("--config", config(servers, "stable", STABILITY))}
     nights, commands, prepare = [], [], []
@@ -130,7 +132,7 @@ def stable(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
 
 
 def streamed(servers: Servers, program: str, market: Market, pairs: int) -> Duel:
-    """A delivery of many events, with a stream and without."""
+    """Measures a delivery of many events, with a stream and without."""
     say(f"{EVENTS:,} events: a stream")
     database = servers.database("events").copy_of(market.base)
     wall_time(sync(program, database, market.as_of), servers.scratch)
@@ -150,12 +152,13 @@ def streamed(servers: Servers, program: str, market: Market, pairs: int) -> Duel
 
 
 def ready_copy(database: Database, template: Database) -> None:
-    """Makes a database a new copy of another one, ready for a run."""
+    """Replaces a database by a new copy of another one, ready for a run."""
     database.copy_of(template).ready()
 
 
 def replays(servers: Servers, program: str, market: Market, pairs: int, days: int) -> list[Duel]:
-    """A replay of so many days of prices beside a COPY of the same rows, and with a hundred universes more."""
+    """Measures a replay of this many days of prices beside a COPY of the same rows, and with a hundred more universes.
+    """
     database = servers.database("replay").copy_of(market.base)
     rows = int(database.script(LIB / "bench-prices.sql", {"symbols": REPLAYED_SYMBOLS, "days": days}))
     database.settle()

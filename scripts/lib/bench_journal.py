@@ -1,4 +1,4 @@
-"""What the journal costs: the time of a question to five years of it, and its bytes a night."""
+"""The cost of the journal: the time of a query to five years of it, and its bytes per night."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ SYMBOLS = 13_370
 UNIVERSES = 60
 OWNED = 10
 REAL_NIGHTS = 10
-"""So many nights are run; what they leave in the journal is repeated until there are enough."""
+"""How many nights to run; what they leave in the journal is repeated until there are enough."""
 JOURNAL = ("cache_sync_runs", "cache_sync_changes", "cache_sync_states", "cache_sync_waiting")
 
 
@@ -28,7 +28,7 @@ class Growth:
 
 
 def growth(servers: Servers, program: str, market: Market, nights: int = 3) -> Growth:
-    """Runs some typical nights, and looks at the tables before and after."""
+    """Runs some typical nights, and compares the tables before and after."""
     say(f"{market.size.symbols:,} symbols: the journal's bytes a night")
     database = servers.database("journal").copy_of(market.base)
     wall_time(sync(program, database, market.as_of), servers.scratch)
@@ -55,7 +55,7 @@ def journal_bytes(database: Database) -> int:
 
 
 def questions(servers: Servers, program: str, pairs: int, nights: int) -> list[Duel]:
-    """Asks a journal of so many nights, beside the status of the last run on an empty one."""
+    """Queries a journal of this many nights, and the status of the last run on an empty one for comparison."""
     say(f"{nights:,} nights in the journal")
     empty = servers.database("no_years").create()
     empty.script(SCRIPTS / "sample-market.sql", {"symbols": SYMBOLS, "as_of": GENERATED_DAY})
@@ -92,6 +92,6 @@ def questions(servers: Servers, program: str, pairs: int, nights: int) -> list[D
 
 
 def warm(database: Database) -> None:
-    """Puts the tables into PostgreSQL's memory."""
+    """Loads the tables into PostgreSQL's memory."""
     tables = ", ".join(f"'{name}'" for name in (*JOURNAL, "symbols", "cache_entries"))
     database.query(f"SELECT sum(pg_prewarm(oid::regclass)) FROM pg_class WHERE relname IN ({tables})")

@@ -1,4 +1,4 @@
-"""The markets that are measured: generated ones of any size, and a real day."""
+"""The markets to measure: generated ones of any size, and a real day."""
 
 import subprocess
 from dataclasses import dataclass
@@ -11,24 +11,26 @@ from bench_servers import LIB, SCRIPTS, BenchError, Database, Servers
 OWNED = 10
 GENERATED_DAY = "2026-08-20"
 REAL_SYMBOLS = 13000
-"""The size of a real market: where real days are given, one of them stands for a generated market of this size."""
+"""The size of a real market: if real days are given, one of them replaces a generated market of this size."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a market is: rows of `symbols`, and entries after the first run."""
+    """The size of a market: rows of `symbols`, and entries after the first run."""
 
     symbols: int
     entries: int
 
     @property
     def theme_members(self) -> Optional[int]:
-        """How many members a theme has: 1,000 where there are thousands of themes, else as in the sample market."""
+        """Returns the number of members per theme: 1,000 if there are thousands of themes, otherwise as in the sample
+        market.
+        """
         return 1000 if self.entries > 1000 else None
 
     @staticmethod
     def parse(text: str) -> "Size":
-        """Reads SYMBOLS or SYMBOLSxENTRIES."""
+        """Parses SYMBOLS or SYMBOLSxENTRIES."""
         symbols, _, entries = text.partition("x")
         if not symbols.isdecimal() or (entries and not entries.isdecimal()):
             raise ValueError(f"{text}: a size is SYMBOLS or SYMBOLSxENTRIES")
@@ -40,7 +42,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Market:
-    """A database to copy, and the day that it stands at."""
+    """A database to copy, and the day it is at."""
 
     base: Database
     size: Size
@@ -49,7 +51,7 @@ class Market:
 
     @property
     def next_day(self) -> str:
-        """The day after."""
+        """Returns the following day."""
         return (date.fromisoformat(self.as_of) + timedelta(days=1)).isoformat()
 
 
@@ -64,7 +66,7 @@ def last_real_day(folder: Optional[str]) -> Optional[Path]:
 
 
 class Markets:
-    """Makes the markets, and keeps the symbols for the next size that has as many."""
+    """Creates the markets, and keeps the symbols for the next size that has the same number."""
 
     def __init__(self, servers: Servers, program: str, days: Optional[str]) -> None:
         self._servers = servers
@@ -73,7 +75,7 @@ class Markets:
         self._made: Optional[tuple[int, Database]] = None
 
     def make(self, size: Size) -> Market:
-        """Makes the market of a size, ready to be copied."""
+        """Creates the market of a size, ready to be copied."""
         real = self._real_day if size.symbols == REAL_SYMBOLS else None
         as_of = real.name[:10] if real else GENERATED_DAY
         base = self._servers.database("base").copy_of(self._symbols(size, real))

@@ -1,4 +1,4 @@
-"""Draws cost over size as SVG: a panel for each scenario, both axes logarithmic."""
+"""Draws cost over size as SVG: a panel per scenario, both axes logarithmic."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ WIDTH, HEIGHT = 920, 400
 PLOT_WIDTH, PLOT_HEIGHT = 280, 270
 LEFT, TOP, GAP = 64, 44, 180
 
-# Colours that hold on white and on black, for whom red and green are alike too; the rest follows the reader's scheme.
+# Colors that work on white and on black, and for readers who can't tell red from green; the rest follows the reader's
+# scheme.
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #57606a; }
   .title { font-size: 14px; font-weight: 600; fill: #24292f; }
@@ -41,7 +42,7 @@ STYLE = """
 
 @dataclass(frozen=True)
 class LogScale:
-    """Puts numbers between two bounds on a line, each factor of ten as long as any other."""
+    """Maps numbers between two bounds to a line, giving each factor of ten the same length."""
 
     low: float
     high: float
@@ -49,7 +50,7 @@ class LogScale:
     end: float
 
     def at(self, value: float) -> float:
-        """Returns where a number stands."""
+        """Returns the position of a number."""
         share = math.log(value / self.low) / math.log(self.high / self.low)
         return self.begin + share * (self.end - self.begin)
 
@@ -60,19 +61,19 @@ class LogScale:
 
 
 def bounds(values: Sequence[float]) -> tuple[float, float]:
-    """Returns the powers of ten around numbers, or half way between two where that is close enough."""
+    """Returns the powers of ten around numbers, or the middle between two if that is close enough."""
     low = math.floor(2 * math.log10(min(values) * 0.95)) / 2
     high = math.ceil(2 * math.log10(max(values) * 1.05)) / 2
     return 10.0 ** low, 10.0 ** high
 
 
 def count_label(value: float) -> str:
-    """Returns a number of symbols and members for an axis."""
+    """Formats a number of symbols and members for an axis."""
     return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value >= 1e3 else f"{value:g}"
 
 
 def time_label(value: float) -> str:
-    """Returns a time for an axis."""
+    """Formats a time for an axis."""
     return f"{value:g} s" if value >= 1 else f"{value * 1000:g} ms"
 
 
@@ -88,7 +89,7 @@ def points(measured: dict[str, Any], scenario: str) -> dict[str, list[tuple[floa
 
 
 def spread(places: dict[str, float], apart: float) -> dict[str, float]:
-    """Moves labels apart until each is so far from the next, in their order and around where they were."""
+    """Moves labels until neighbors are this far apart, keeping their order and staying near their places."""
     names = sorted(places, key=lambda name: places[name])
     moved = [places[name] for name in names]
     for _ in range(100):
@@ -101,7 +102,7 @@ def spread(places: dict[str, float], apart: float) -> dict[str, float]:
 
 
 def axes(x: LogScale, y: LogScale) -> list[str]:
-    """Returns the grid and what stands beside it."""
+    """Returns the grid and its labels."""
     lines = []
     for value in x.ticks():
         at = x.at(value)
@@ -139,7 +140,7 @@ def panel(title: str, lines: dict[str, list[tuple[float, float]]], x: LogScale, 
 
 
 def plot(measured: dict[str, Any]) -> str:
-    """Returns the drawing of what --json has written."""
+    """Returns the drawing of a document written by --json."""
     panels = {scenario: points(measured, scenario) for scenario in PANELS}
     every = [point for lines in panels.values() for line in lines.values() for point in line]
     if len({size for size, _ in every}) < 2:

@@ -1,4 +1,4 @@
-"""A proxy on loopback that delays what passes, as a network between two machines would, and counts round trips."""
+"""A proxy on loopback that delays traffic, as a network between two machines would, and counts round trips."""
 
 import collections
 import selectors
@@ -9,10 +9,11 @@ from types import TracebackType
 
 
 class Proxy:
-    """Listens on a free port, and passes everything on to a server's Unix socket, half the round trip time later each way.
+    """Listens on a free port, and forwards everything to a server's Unix socket, half a round trip later in each
+    direction.
 
-    Bytes that are on their way do not hold each other up: only what waits for an answer takes longer. A round trip is
-    something that the server sends after the client sent something.
+    Bytes in transit do not delay each other: only waiting for an answer takes longer. A round trip is something that
+    the server sends after the client has sent something.
     """
 
     def __init__(self, server: str, rtt_ms: float) -> None:
@@ -39,7 +40,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        # A connection costs a round trip itself.
+        # Connecting costs a round trip itself.
         time.sleep(2 * self._delay)
         server = socket.socket(socket.AF_UNIX)
         server.connect(self._server)

@@ -1,4 +1,4 @@
-"""What a benchmark came to, as JSON and as tables of at most 100 columns."""
+"""The results of a benchmark, as JSON and as tables of at most 100 columns."""
 
 import os
 import platform
@@ -21,28 +21,31 @@ WRITERS = WHO[:3]
 
 TABLE_WIDTH = 100
 
-# What the Python job that this program replaces took for its night, by number of symbols.
+# How long the Python job that this program replaces took for its night, by number of symbols.
 OLD_JOB = {10_000: 0.42, 100_000: 9.7}
 
-# Bounds of the smoke version, wide enough for a machine that does something else meanwhile.
+# Bounds of the smoke version, wide enough for a machine that is busy with something else.
 SMOKE_TIMES_SQL = 0.5
 SMOKE_TIMES_FLOOR = 6.0
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
-    """Returns the median of the ratios of each pair of runs: what slows both runs of a pair down leaves it as it is."""
+    """Returns the median of the ratios of each pair of runs. Whatever slows both runs of a pair down does not affect
+    it.
+    """
     return median(n / d for n, d in zip(numerators, denominators, strict=True))
 
 
 def ratios(scenario: Scenario) -> dict[str, float]:
-    """Returns how many times faster than each script the program is, and how many times the floor it takes."""
+    """Returns how many times faster than each script the program is, and how many times as long as the floor it takes.
+    """
     ours, sql, tuned, floor = (scenario.contestants[name].seconds for name in WHO)
     return {"sql_over_ours": ratio(sql, ours), "tuned_over_ours": ratio(tuned, ours),
             "ours_over_floor": ratio(ours, floor)}
 
 
 def machine(servers: Servers) -> dict[str, str]:
-    """Returns what the numbers depend on."""
+    """Returns the facts about the machine that the numbers depend on."""
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
@@ -57,7 +60,7 @@ def machine(servers: Servers) -> dict[str, str]:
 
 def document(about: dict[str, str], pairs: int, results: list[Result], counted: list[Instructions],
              duels: list[Duel], growths: Sequence[Growth] = ()) -> dict[str, Any]:
-    """Returns all that was measured, ready to be written as JSON."""
+    """Returns all measurements, ready to be written as JSON."""
     measured = []
     for result in results:
         entry = asdict(result)
@@ -70,24 +73,24 @@ def document(about: dict[str, str], pairs: int, results: list[Result], counted: 
 
 
 def seconds(value: float) -> str:
-    """Returns a time in three digits or so."""
+    """Formats a time with about three digits."""
     if value < 1:
         return f"{value * 1000:.{1 if value < 0.1 else 0}f} ms"
     return f"{value:.{2 if value < 10 else 1}f} s"
 
 
 def times(value: float) -> str:
-    """Returns how many times faster."""
+    """Formats how many times faster something is."""
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}×"
 
 
 def size(value: float) -> str:
-    """Returns a number of bytes."""
+    """Formats a number of bytes."""
     return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
 
 
 def scenarios(results: list[Result], with_members: bool = False) -> Iterator[tuple[str, Scenario]]:
-    """Returns each scenario with the head of its line; the size stands in the first line of a market."""
+    """Returns each scenario with the head of its line; the first line of a market shows the size."""
     for result in results:
         market = f"{result.symbols:>10,} {result.entries:>7,}" + (f" {result.members:>10,}" if with_members else "")
         for name, scenario in result.scenarios.items():
@@ -126,7 +129,7 @@ def numbers(measured: Measured) -> tuple[str, str, str]:
 
 
 def wal_table(results: list[Result]) -> list[str]:
-    """Returns the table of what is written to PostgreSQL's log."""
+    """Returns the table of bytes written to PostgreSQL's log."""
     lines = ["   symbols entries                      ours         SQL   tuned SQL       floor"]
     for head, scenario in scenarios(results):
         written = "".join(f"{size(median(scenario.contestants[who].wal_bytes)):>12}" for who in WHO)
@@ -135,7 +138,7 @@ def wal_table(results: list[Result]) -> list[str]:
 
 
 def instructions_table(counted: list[Instructions]) -> list[str]:
-    """Returns the table of instruction counts, in as many digits as repeat."""
+    """Returns the table of instruction counts, with as many digits as are reproducible."""
     lines = ["   symbols    members               first run           nothing to do"]
     for one in counted:
         things = one.symbols + one.members
@@ -145,7 +148,7 @@ def instructions_table(counted: list[Instructions]) -> list[str]:
 
 
 def against_table(results: list[Result]) -> list[str]:
-    """Returns how this build compares with another one; nothing where none was given."""
+    """Returns how this build compares with another one; empty if there is none."""
     lines = ["   symbols entries                  this build   the other   ratio   memory"]
     for head, scenario in scenarios(results):
         theirs = scenario.contestants.get("theirs")
@@ -159,7 +162,7 @@ def against_table(results: list[Result]) -> list[str]:
 
 
 def duel_line(one: Duel) -> str:
-    """Returns what one command costs beside the other."""
+    """Returns what one command costs compared with the other."""
     first, second = one.seconds
     return (f"{one.what}: {seconds(median(first))} {one.names[0]}, {seconds(median(second))} {one.names[1]}, "
             f"{ratio(second, first):.2f}×; {one.memory_kb[0] / 1024:.0f} and {one.memory_kb[1] / 1024:.0f} MB")

@@ -1,4 +1,4 @@
-"""What distance costs: program and SQL script through a proxy that delays, as if the database were on another machine."""
+"""The cost of distance: program and SQL script through a delaying proxy, as if the database were on another machine."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench_servers import LIB, Database, Servers, say
 
 @dataclass
 class Distance:
-    """One scenario at one distance: seconds of each run, and round trips of the last, the login included."""
+    """One scenario at one distance: seconds of each run, and round trips of the last, including the login."""
 
     rtt_ms: float
     scenario: str
@@ -31,7 +31,7 @@ class Distances:
         self._databases = {"ours": servers.database("far_ours"), "sql": servers.database("far_sql")}
 
     def measure(self, market: Market, pairs: int, rtts: list[float]) -> list[Distance]:
-        """Returns what each distance came to."""
+        """Returns the results for each distance."""
         settled = self._servers.database("far").copy_of(market.base)
         wall_time(self._command("ours", settled.url, settled, market.as_of), self._servers.scratch)
         settled.settle()
@@ -71,7 +71,7 @@ class Distances:
 
 
 def table(distances: list[Distance]) -> str:
-    """Returns the table that the performance page shows."""
+    """Returns the table for the performance page."""
     lines = ["                            round trips         seconds",
              "distance  scenario         program  SQL     program     SQL   ratio"]
     for each in distances:

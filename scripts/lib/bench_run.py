@@ -1,4 +1,4 @@
-"""Runs a command and says what that took: wall time alone, or memory, system calls and round trips."""
+"""Runs a command and measures it: wall time alone, or memory, system calls and round trips."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from bench_servers import BenchError
 
 @dataclass(frozen=True)
 class Command:
-    """What is run: standard input comes from a file, standard output goes nowhere."""
+    """What to run: standard input comes from a file, standard output is discarded."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str]
@@ -51,9 +51,9 @@ def wall_time(command: Command, scratch: Path) -> float:
 
 
 def costs(command: Command, strace: str, gnu_time: str, scratch: Path) -> Costs:
-    """Runs a command under strace, and under time(1) in between.
+    """Runs a command under strace, with time(1) in between.
 
-    A process starts with the peak memory of the one that it was started by, which would be Python; time is small.
+    A process starts with the peak memory of its parent, which would be Python's; that of time is small.
     """
     calls, memory, said = scratch / "strace", scratch / "memory", scratch / "stderr"
     watched = [strace, "-f", "-s", "0", "-o", str(calls), gnu_time, "-q", "-f", "%M", "-o", str(memory),
@@ -82,8 +82,8 @@ RECEIVES = {"recvfrom", "recvmsg", "read", "readv"}
 def count_calls(lines: Iterable[str]) -> tuple[int, int]:
     """Returns a program's system calls and its round trips to PostgreSQL, from the log of `strace -f`.
 
-    A round trip is something received over a connection to PostgreSQL after something was sent over it: what counts is
-    how often the program turned from telling to listening, not in how many pieces. The first process in the log is
+    A round trip is something received over a connection to PostgreSQL after something was sent over it. What counts is
+    how often the program switched from sending to receiving, not the number of pieces. The first process in the log is
     time, which started the program and does not count.
     """
     first = ""
@@ -114,8 +114,8 @@ def count_calls(lines: Iterable[str]) -> tuple[int, int]:
 
 
 def follow(waiting: dict[str, bool], name: str, descriptor: str, rest: str) -> int:
-    """Follows one call on a descriptor; `waiting` has those that are connections to PostgreSQL. Returns 1 where the
-    call receives the first of an answer."""
+    """Follows one call on a descriptor; `waiting` has those that are connections to PostgreSQL. Returns 1 if the call
+    receives the first part of an answer."""
     if name == "connect" and ".s.PGSQL." in rest:
         waiting[descriptor] = False
     elif name == "close":

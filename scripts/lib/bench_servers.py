@@ -1,4 +1,4 @@
-"""The servers of a benchmark, and what has to be asked of PostgreSQL besides what is measured."""
+"""The servers of a benchmark, and what to ask PostgreSQL besides the measurements."""
 
 import shutil
 import subprocess
@@ -12,8 +12,8 @@ from typing import IO, Optional, Union
 LIB = Path(__file__).resolve().parent
 SCRIPTS = LIB.parent
 
-# Starts the servers, tells their environment, and stops them once nobody holds the other end of its standard input:
-# whatever becomes of this process, a kill too, it lets go of that.
+# Starts the servers, prints their environment, and stops them once nobody holds the other end of its standard input,
+# which this process lets go however it ends, even when killed.
 KEEPER = """
 source "$1/services.sh"
 services_settings=$2
@@ -24,8 +24,8 @@ exec >&-
 read -r _ || true
 """
 
-# As durable as in production: fsync, synchronous_commit and full_page_writes stand as PostgreSQL has them. Checkpoints
-# and vacuum, which would fall into one measurement and not into another, are done in between.
+# As durable as in production: fsync, synchronous_commit and full_page_writes have PostgreSQL's defaults. Checkpoints
+# and vacuum, which would disturb some measurements and not others, are run in between.
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -38,19 +38,19 @@ SETTINGS = {
 
 
 class BenchError(Exception):
-    """What ends the benchmark, in one line for whoever runs it."""
+    """Ends the benchmark, with one line for whoever runs it."""
 
 
 BEGUN = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Tells whoever waits what is being done, and how long it has taken so far."""
+    """Shows what is being done, and how long it has taken so far."""
     print(f"bench: {time.monotonic() - BEGUN:4.0f} s: {text}", file=sys.stderr, flush=True)
 
 
 def memory_kb() -> int:
-    """Returns how much memory the machine has."""
+    """Returns the machine's memory in KB."""
     with open("/proc/meminfo", encoding="ascii") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:"))
 
@@ -64,7 +64,7 @@ def settings() -> dict[str, str]:
 
 
 class Servers:
-    """A PostgreSQL and a Redis of this process's own, gone when it ends; with settings for a benchmark, or others."""
+    """A private PostgreSQL and Redis, gone when this process ends; with settings for a benchmark, or others."""
 
     def __init__(self, postgres_settings: Optional[Mapping[str, str]] = None) -> None:
         self._settings = settings() if postgres_settings is None else postgres_settings
@@ -74,7 +74,7 @@ class Servers:
 
     def __enter__(self) -> "Servers":
         lines = "".join(f"{name} = {value}\n" for name, value in self._settings.items())
-        # In a session of its own: a Ctrl-C is for this process, which then stops the servers in order.
+        # In its own session, so that a Ctrl-C reaches only this process, which then stops the servers in order.
         self._keeper = subprocess.Popen(
             ["bash", "-c", KEEPER, "bash", str(LIB), lines],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
@@ -102,7 +102,7 @@ class Servers:
             self._keeper = None
 
     def program(self, name: str) -> str:
-        """Returns the path of a program. PostgreSQL's own psql comes before the distribution's wrapper around it."""
+        """Returns the path of a program. PostgreSQL's own psql takes precedence over the distribution's wrapper."""
         path = shutil.which(name, path=self.environment["PATH"])
         if path is None:
             raise BenchError(f"there is no {name} here; run scripts/setup --bench")
@@ -154,13 +154,13 @@ class Database:
         return self.psql(*options, "-f", str(path), stdin=stdin)
 
     def copy_of(self, template: "Database") -> "Database":
-        """Makes this database a new copy of another one. The server makes a checkpoint before and after."""
+        """Replaces this database by a new copy of another one. The server makes a checkpoint before and after."""
         self.drop()
         self._maintenance().query(f"CREATE DATABASE {self.name} TEMPLATE {template.name} STRATEGY file_copy")
         return self
 
     def create(self) -> "Database":
-        """Makes this database an empty one."""
+        """Replaces this database by an empty one."""
         self.drop()
         self._maintenance().query(f"CREATE DATABASE {self.name}")
         return self
@@ -175,7 +175,7 @@ class Database:
         self.query("VACUUM (ANALYZE)")
 
     def ready(self) -> None:
-        """Puts the tables into PostgreSQL's memory, and has nothing left to be written from it."""
+        """Loads the tables into PostgreSQL's memory, and leaves nothing to be written."""
         self.query("SELECT warm()")
         self.query("CHECKPOINT")
 

@@ -14,7 +14,7 @@
 debian_cache=${XDG_CACHE_HOME:-$HOME/.cache}/tickstock-cache
 debian_tree=
 debian_archives=
-# This machine's own mirror, and its way out.
+# This machine's own mirror, and its proxy.
 debian_mirror=$(apt-get indextargets --format "\$(LABEL) \$(REPO_URI)" 2>/dev/null | sed -n 's/^Debian //p' | head -n 1)
 debian_proxy=
 eval "$(apt-config shell debian_proxy Acquire::http::Proxy)"

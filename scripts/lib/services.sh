@@ -12,11 +12,11 @@
 services_dir=
 services_settings=
 services_redis=
-# How the servers are run: from a folder that everyone may enter, and in a session of their own, so that a Ctrl-C
-# reaches this script alone, which then stops them in order. Root adds who they run as.
+# How to run the servers: from a folder that everyone may enter, and in their own session, so that a Ctrl-C reaches only
+# this script, which then stops them in order. For root, the user is added below.
 services_run=(setsid --wait env --chdir=/)
 
-# Prints the folder of PostgreSQL's server programs, which Debian keeps off PATH; fails where there is none.
+# Prints the folder of PostgreSQL's server programs, which Debian keeps out of PATH; fails if there is none.
 postgres_bin() {
   local dir
   while read -r dir; do
@@ -36,7 +36,7 @@ services_start() {
   fi
   PATH=$bin:$PATH
 
-  # What the caller's environment says about servers of its own must not lead anyone there.
+  # Keep the caller's environment from leading anything to the caller's servers.
   unset "${!PG@}" "${!REDIS@}" "${!TICKSTOCK_CACHE_@}"
 
   trap services_stop EXIT
@@ -44,11 +44,12 @@ services_start() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
 
-  # In /tmp and not in TMPDIR: a socket's path has room for 107 bytes, and the servers' user must be able to go there.
+  # In /tmp instead of TMPDIR: the path of a socket is limited to 107 bytes, and the servers' user must be able to enter
+  # it.
   services_dir=$(mktemp -d /tmp/tickstock-cache.XXXXXX)
   mkdir -m 0700 "$services_dir/postgres" "$services_dir/redis"
 
-  # PostgreSQL refuses to run as root, and Redis has no need to.
+  # PostgreSQL refuses to run as root, and Redis doesn't need to.
   if ((EUID == 0)); then
     services_run+=(setpriv --reuid=postgres --regid=postgres --init-groups --)
     chmod 0711 "$services_dir"
@@ -59,7 +60,7 @@ services_start() {
 }
 
 services_stop() {
-  # A second Ctrl-C must not leave half of it behind.
+  # A second Ctrl-C must not leave anything half removed.
   trap '' HUP INT TERM
   if [[ -n $services_redis ]]; then
     kill "$services_redis" 2>/dev/null || true
@@ -79,7 +80,7 @@ services_stop() {
 
 start_postgres() {
   local dir=$services_dir/postgres
-  # One chain: set -e has no effect inside a condition. No subshell: it would not have the traps.
+  # One chain, since set -e has no effect inside a condition. No subshell, since that would not have the traps.
   if ! {
     "${services_run[@]}" initdb --pgdata="$dir/data" --username=tickstock --auth=trust \
       --encoding=UTF8 --locale=C --no-sync &&
@@ -104,8 +105,8 @@ EOF
 
 start_redis() {
   local dir=$services_dir/redis port
-  # A free port is found by trying. Whether ours runs is asked on a socket of its own, so that another server that
-  # has the port is never taken for it.
+  # Find a free port by trying. Check our server on its own socket, so that it is never confused with another one on the
+  # port.
   for _ in {1..10}; do
     port=$((20000 + RANDOM % 10000))
     "${services_run[@]}" redis-server - <<EOF >"$services_dir/redis.log" 2>&1 &
@@ -128,7 +129,7 @@ EOF
   return 1
 }
 
-# answers PID COMMAND: repeats COMMAND until it succeeds, while PID runs, for ten seconds at most.
+# answers PID COMMAND: repeats COMMAND until it succeeds, while PID runs, for at most ten seconds.
 answers() {
   local pid=$1
   shift

@@ -15,8 +15,7 @@ readme=README.md
 readme_steps=0
 readme_said=/tmp/step
 
-# Blocks of a list are indented.
-# shellcheck disable=SC2016 # the marks of Markdown
+# Blocks inside a list are indented.
 readme_blocks() {
   awk -v heading="## $1" '
     /^## / { wanted = $0 == heading }
@@ -25,7 +24,7 @@ readme_blocks() {
     inside { print substr($0, indent + 1) }' "$readme"
 }
 
-# Whoever has read the plan puts in its digest.
+# Inserts the digest, as someone who has read the plan would.
 readme_approve() {
   local digest
   digest=$(sed -n 's/.*; plan //p' "$readme_said")
@@ -49,7 +48,7 @@ readme_follow() {
     if [[ $readme_block != "${2-}"$'\n' ]]; then
       readme_steps=$((readme_steps + 1))
       [[ $readme_block != *DIGEST* ]] || readme_block=$(readme_approve "$readme_block")
-      # One shell for all of them, as a person has; any command that fails ends it.
+      # One shell for all of them, as for a person; any failing command ends it.
       trap readme_broken EXIT
       eval "$readme_block" >"$readme_said" 2>&1
       trap - EXIT
