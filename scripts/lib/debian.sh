@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 #
-# A fresh, minimal Debian in a folder, made by debootstrap, to try things in that must not happen to this machine. Needs
-# root. To be sourced by bash:
+# A fresh, minimal Debian in a folder, made by debootstrap, to try things that must not happen to this machine. Needs root.
+# Source this file from bash:
 #
 #   debian_base RELEASE        downloads a release, once; later trees are made from the copy in "$debian_cache"
-#   debian_make RELEASE        makes a tree, "$debian_tree", which is gone when the script ends, in whatever way
+#   debian_make RELEASE        makes a tree, "$debian_tree", which is removed when the script ends, however it ends
 #   debian_run [UNSHARE-OPTION...] -- COMMAND...
 #                              runs a command as root in the tree, with processes and mounts that end with it
 #
-# The packages that apt downloads in a tree stay in "$debian_cache" as well. Since apt locks them, one tree of a release runs
-# at a time; the next waits for it.
+# The packages that apt downloads in a tree stay in "$debian_cache" as well. Since apt locks them, only one tree of a release
+# runs at a time; the next one waits.
 
 debian_cache=${XDG_CACHE_HOME:-$HOME/.cache}/tickstock-cache
 debian_tree=

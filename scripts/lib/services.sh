@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 #
-# A throwaway PostgreSQL and Redis for scripts to work against. To be sourced by bash:
+# A throwaway PostgreSQL and Redis for scripts to work with. Source this file from bash:
 #
 #   services_start   starts both and exports DATABASE_URL and REDIS_URL; their files are in "$services_dir"
-#   services_stop    stops and removes both; runs by itself when the script ends, in whatever way
+#   services_stop    stops and removes both; runs by itself when the script ends, however it ends
 #
 # The database asks for no password, so it listens only on a socket that nobody else on the machine can reach.
-# A script with an EXIT trap of its own sets it after services_start and calls services_stop in it. One that needs other
-# settings of PostgreSQL has the lines for postgresql.conf in "$services_settings" before services_start.
+# A script with its own EXIT trap sets it after services_start and calls services_stop in it. A script that needs other
+# PostgreSQL settings puts lines for postgresql.conf into "$services_settings" before services_start.
 
 services_dir=
 services_settings=

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 #
-# Follows README.md as somebody would who has nothing else: runs the code blocks of a section as they stand there. To be
-# sourced by bash:
+# Follows README.md as somebody would who has nothing else: runs the code blocks of a section as they are. Source this file
+# from bash:
 #
-#   readme_blocks SECTION          prints the blocks of a section, each with a line "# end" below it
-#   readme_follow SECTION [SKIP]   runs them one after the other in this shell, which ends where one fails. DIGEST stands for
-#                                  the plan that the step before has printed. Before a block that is the line SKIP nothing
-#                                  is run. Leaves the number of blocks that were run in "$readme_steps", and calls
-#                                  readme_after NUMBER after each, if there is such a function.
+#   readme_blocks SECTION          prints the blocks of a section, each followed by a line "# end"
+#   readme_follow SECTION [SKIP]   runs them one after another in this shell, which ends if one fails. DIGEST stands for the
+#                                  plan that the previous step printed. A block that is just the line SKIP is skipped.
+#                                  Leaves the number of blocks that were run in "$readme_steps", and calls readme_after
+#                                  NUMBER after each, if that function exists.
 #
 # "$readme" is the path of README.md.
 
