@@ -13,9 +13,10 @@
 
 // RapidJSON checks with asserts, which a release build drops. Include it from here first, so that
 // it throws instead.
-#define RAPIDJSON_ASSERT(x)                                       \
-  ((x) ? static_cast<void>(0)                                     \
-       : throw ::tickstock::Error(::tickstock::ErrorKind::failed, \
+// clang-format off
+#define RAPIDJSON_ASSERT(x)                                                       \
+  ((x) ? static_cast<void>(0)                                                     \
+       : throw ::tickstock::Error(::tickstock::ErrorKind::failed,                 \
                                   "a JSON text was built in the wrong order"))
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>

@@ -16,6 +16,7 @@ readme_steps=0
 readme_said=/tmp/step
 
 # Blocks inside a list are indented.
+# shellcheck disable=SC2016 # the marks of Markdown
 readme_blocks() {
   awk -v heading="## $1" '
     /^## / { wanted = $0 == heading }
