@@ -18,7 +18,7 @@ class Declared {
 
   void declare(const std::string& toml) { path_ = directory_.write("config.toml", toml); }
 
-  /// A symbol with more columns than the fixture knows.
+  /// Adds a symbol with more columns than the fixture has.
   void add(const SymbolRow& row, const std::string& industry = "", const std::string& issuer = "") {
     fixture.add_symbol(row);
     fixture.database().execute(
@@ -32,7 +32,7 @@ class Declared {
   Json json(const Names& arguments, int status = 0) {
     return run_json(fixture, with(arguments, {"--config", path_}), status);
   }
-  /// Runs a task that has to succeed, and says what a universe holds then.
+  /// Runs a task that must succeed, and returns what a universe contains afterwards.
   Names after(const std::string& task, const std::string& universe) {
     const ProcessResult result = run({task});
     INFO("standard error: " << result.err);
@@ -62,7 +62,7 @@ class Declared {
 
 inline const std::string no_builtin = "[universes]\nbuiltin = false\n";
 
-/// Some companies of two sectors.
+/// Adds some companies in two sectors.
 inline void add_sectors(Declared& scene) {
   scene.add({.symbol = "BIG", .market_cap = "9e9", .sector = "Technology"}, "Chips");
   scene.add({.symbol = "MED", .market_cap = "5e9", .sector = " Technology "}, "Software");

@@ -7,8 +7,8 @@
 
 #include "process.hpp"
 
-// What the tests of the man pages share: the pages, cut into their parts, and what the program says
-// of itself.
+// Shared by the tests of the man pages: the pages, split into their parts, and what the program
+// says about itself.
 
 namespace tickstock::test {
 
@@ -18,18 +18,18 @@ inline const std::filesystem::path source_root = TICKSTOCK_SOURCE_DIR;
 
 std::string read_file(const std::filesystem::path& path);
 
-/// Every match of a group of a pattern, in order.
+/// Returns every match of a group of a pattern, in order.
 std::vector<std::string> matches(const std::string& text, const std::string& pattern,
                                  std::size_t group = 1);
 Strings set_of(const std::vector<std::string>& list);
 std::vector<std::string> words_of(const std::string& text);
 
-/// One `.It` of a list: the rest of its line, and what stands below.
+/// One `.It` of a list: the rest of its line, and the text below it.
 struct Item {
   std::string head, body;
 };
 
-/// A section (`.Sh`) or a part of one (`.Ss`).
+/// A section (`.Sh`) or a subsection (`.Ss`).
 struct Part {
   std::string section, heading, text;
   std::vector<Item> items;
@@ -42,35 +42,34 @@ class ManPage {
 
   const std::string& text() const { return text_; }
 
-  /// A section in mdoc, cut at its headings and items. It must be there.
+  /// Returns a section in mdoc, split at its headings and items. It must exist.
   std::vector<Part> section(const std::string& name) const;
 
-  /// The text of a section, with its lines joined.
+  /// Returns the text of a section, with its lines joined.
   std::string section_text(const std::string& name) const;
 
-  /// What a pattern finds in the heads of a section's items; it must find something in each.
+  /// Returns the matches of a pattern in the heads of a section's items; each head must match.
   std::vector<std::string> heads(const std::string& section, const std::string& pattern) const;
 
-  /// The literal blocks of a section, as they are shown.
+  /// Returns the literal blocks of a section, as they are displayed.
   std::vector<std::string> blocks(const std::string& section) const;
 
  private:
   std::string name_, text_;
 };
 
-/// The names of all pages that have a template.
+/// Returns the names of all pages that have a template.
 Strings all_pages();
 
-/// The page of a command; the overview for "", the program without a command.
+/// Returns the page of a command; for "" the overview, for the program without a command.
 ManPage page_of(const std::string& command);
 
-/// Runs the program beside servers that are not there: every command line that can be read ends
-/// with 5.
+/// Runs the program with unreachable servers: every valid command line then ends with 5.
 ProcessResult run_alone(const std::vector<std::string>& arguments);
 
 std::string help_of(const std::string& command);
 
-/// The commands that `--help` lists.
+/// Returns the commands that `--help` lists.
 Strings commands();
 
 }  // namespace tickstock::test

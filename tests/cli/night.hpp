@@ -7,9 +7,9 @@
 
 namespace tickstock::test {
 
-/// One night on whatever stands in the tables: a dry run, the run, and the run again. Every entry,
+/// Checks one night on the current tables: a dry run, the run, and the run again. Every entry,
 /// change and event must be what the test computes in SQL (expectation.hpp), the dry run must
-/// foretell the run, and the second run must do nothing.
+/// predict the run, and the second run must do nothing.
 void check_day(Fixture& fixture, Subscriber& subscriber, const std::string& day);
 
 }  // namespace tickstock::test

@@ -14,18 +14,18 @@
 #include "support/catch.hpp"
 #include "temporary_directory.hpp"
 
-// What the tests of the built program share: a small market, and how to look at a run.
+// Shared by the tests of the built program: a small market, and ways to examine a run.
 
 namespace tickstock::test {
 
 using Names = std::vector<std::string>;
 
-/// The day of the small market. It lies in the past, so that nothing warns of the future.
+/// The day of the small market. It is in the past, so that nothing warns about the future.
 inline const std::string market_day = "2024-06-28";
 
-/// One symbol in each category and one below, a recent listing, and one that has left the market
-/// and still stands in the theme `tech`. A sync writes eleven entries: the nine by market cap,
-/// `recent_ipos`, and `tech`.
+/// Adds a symbol in each category and one below, a recent listing, and a delisted one that is still
+/// in the theme `tech`. A sync writes eleven entries: the nine by market cap, `recent_ipos`, and
+/// `tech`.
 inline void add_small_market(Fixture& fixture) {
   fixture.add_symbol({.symbol = "MEGA", .market_cap = "300000000000"});
   fixture.add_symbol({.symbol = "LARGE", .market_cap = "20000000000"});
@@ -46,12 +46,12 @@ inline void add_small_market(Fixture& fixture) {
                     R"({"symbols": ["MID", "GONE", "MEGA"], "count": 3, "owner": "desk 7"})");
 }
 
-/// What a sync of the small market writes, in the order of the events.
+/// The universes that a sync of the small market writes, in the order of the events.
 inline const Names small_market_writes{"mega_cap",  "large_cap",   "mid_cap", "small_cap",
                                        "micro_cap", "top_100",     "top_500", "top_1000",
                                        "top_2000",  "recent_ipos", "tech"};
 
-/// Puts `more` behind `arguments`.
+/// Appends `more` to `arguments`.
 inline Names with(Names arguments, const Names& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
@@ -63,7 +63,7 @@ inline ProcessResult run_task(const Fixture& fixture, const Names& arguments,
   return fixture.run(with(arguments, {"--as-of", market_day}), extra);
 }
 
-/// Runs a task whose status has to be this one, and reads its document.
+/// Runs a task that must exit with this status, and returns its document.
 inline Json run_json(const Fixture& fixture, const Names& arguments, int status = 0,
                      const Environment& extra = {}) {
   const ProcessResult result = run_task(fixture, with(arguments, {"--format", "json"}), extra);
@@ -80,7 +80,8 @@ inline Names lines_of(const std::string& text) {
   return lines;
 }
 
-/// The lines of standard error that begin with `tickstock-cache: LEVEL: `, without that.
+/// Returns the lines of standard error that begin with `tickstock-cache: LEVEL: `, without that
+/// prefix.
 inline Names log_lines(const ProcessResult& result, const std::string& level) {
   const std::string prefix = "tickstock-cache: " + level + ": ";
   Names found;
@@ -90,7 +91,8 @@ inline Names log_lines(const ProcessResult& result, const std::string& level) {
   return found;
 }
 
-/// The run ended with this status and said why in exactly one line, which holds `part`.
+/// Checks that the run exited with this status and gave the reason in exactly one line, which
+/// contains `part`.
 inline void check_failure(const ProcessResult& result, int status, const std::string& part) {
   INFO("standard error: " << result.err);
   INFO("standard output: " << result.out.substr(0, 600));
@@ -100,7 +102,7 @@ inline void check_failure(const ProcessResult& result, int status, const std::st
   CHECK_THAT(errors.front(), contains(part));
 }
 
-/// The document of a failure says the same as the exit status and the error line.
+/// Checks that the document of a failure agrees with the exit status and the error line.
 inline void check_failure_document(const ProcessResult& result, int status,
                                    const std::string& part) {
   check_failure(result, status, part);
@@ -120,14 +122,14 @@ inline void check_failure_document(const ProcessResult& result, int status,
   CHECK(error.ends_with(" " + hint));
 }
 
-/// Every row of the entries, where that table exists; see Fixture::entries_dump.
+/// Returns every row of the entries, if that table exists; see Fixture::entries_dump.
 inline Names dump_where_there(Fixture& fixture) {
   const bool there = fixture.database().value("SELECT to_regclass('cache_entries')") != "";
   return there ? fixture.entries_dump() : Names{};
 }
 
-/// The command fails with this status and one line that holds `part`, as text and as JSON, and
-/// changes no entry.
+/// Checks that the command fails with this status and one line that contains `part`, as text and as
+/// JSON, and changes no entry.
 inline void check_fails(Fixture& fixture, const Names& arguments, int status,
                         const std::string& part, const Environment& extra = {}) {
   const Names before = dump_where_there(fixture);
@@ -137,7 +139,7 @@ inline void check_fails(Fixture& fixture, const Names& arguments, int status,
   CHECK(dump_where_there(fixture) == before);
 }
 
-/// `market_cap_recalculation success 9`, a line per task of the document.
+/// Returns `market_cap_recalculation success 9`, a line per task of the document.
 inline Names task_lines(const Json& document) {
   Names lines;
   const Json results = document.at("task_results");
@@ -150,13 +152,13 @@ inline Names task_lines(const Json& document) {
   return lines;
 }
 
-/// The events without the progress of the run, which is best effort.
+/// Returns the events without those for progress, which are best effort.
 inline std::vector<Event> without_progress(std::vector<Event> events) {
   std::erase_if(events, [](const Event& event) { return event.channel == "tickstock:monitoring"; });
   return events;
 }
 
-/// The messages of one channel.
+/// Returns the messages of one channel.
 inline std::vector<Json> messages(const std::vector<Event>& events, const std::string& channel) {
   std::vector<Json> found;
   for (const Event& event : events) {
@@ -165,8 +167,8 @@ inline std::vector<Json> messages(const std::vector<Event>& events, const std::s
   return found;
 }
 
-/// `universe_updated mega_cap`, a line per event: its name, and the universe or symbol that it is
-/// about.
+/// Returns `universe_updated mega_cap`, a line per event: its name, and the universe or symbol that
+/// it is about.
 inline Names event_lines(const std::vector<Event>& events) {
   Names lines;
   for (const Event& event : without_progress(events)) {
@@ -182,7 +184,7 @@ inline Names event_lines(const std::vector<Event>& events) {
   return lines;
 }
 
-/// The universes that were announced as updated, in order.
+/// Returns the universes that were announced as updated, in order.
 inline Names announced_universes(const std::vector<Event>& events) {
   Names universes;
   for (const Json& message : messages(events, "tickstock:universe:updated")) {
@@ -199,14 +201,14 @@ inline Names event_ids(const std::vector<Event>& events) {
   return ids;
 }
 
-/// The key of the lock that a run holds, as SQL.
+/// SQL for the key of the lock that a run holds.
 inline const std::string run_lock_sql =
     "((1953063787::bigint << 32) | 'cache_entries'::regclass::oid::bigint)";
 
-/// An environment whose Redis is not there: nothing listens on that port.
+/// Returns an environment whose Redis is down: nothing listens on that port.
 inline Environment redis_down() { return {{"REDIS_URL", "redis://127.0.0.1:1/0"}}; }
 
-/// A role of its own that may log in and nothing else; its name is returned.
+/// Creates a role that may log in and nothing else, and returns its name.
 inline std::string make_role(Fixture& fixture) {
   std::string role = "role_of_" + fixture.database().name();
   fixture.database().execute("CREATE ROLE " + role + " LOGIN");
@@ -230,7 +232,7 @@ inline void break_universe(Fixture& fixture, const std::string& universe,
                                          universe, sqlstate));
 }
 
-/// Every write to this table runs this body of a trigger function at COMMIT.
+/// Makes every write to this table run this body of a trigger function at COMMIT.
 inline void at_commit(Fixture& fixture, const std::string& table, const std::string& body) {
   fixture.database().execute(
       "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " + body +

@@ -4,17 +4,17 @@
 
 #include "cli/scene.hpp"
 
-// What runs leave behind, for tests by which two ways of running must leave the same.
+// What runs leave behind, for tests that compare two ways of running.
 
 namespace tickstock::test {
 
-/// The keys of a document or an event that are of the moment: when, and who else listened.
+/// Keys of a document or an event that depend on the moment: times, and who else listened.
 inline const std::set<std::string> times{
     "sync_start", "sync_end", "last_updated", "average_duration_seconds",
     "start_time", "end_time", "timestamp",    "duration_seconds",
     "changed_at", "listeners"};
 
-/// Everything that was left in the database, but for times.
+/// Returns everything left in the database, except times.
 inline Names stored_rows(Database& database) {
   Names all;
   for (const std::string sql :
@@ -34,7 +34,7 @@ inline Names stored_rows(Database& database) {
   return all;
 }
 
-/// What arrived, but for times.
+/// Returns the events that arrived, without times.
 inline Names published(Subscriber& subscriber) {
   Names all;
   for (const Event& event : subscriber.drain()) {

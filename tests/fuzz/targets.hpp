@@ -6,8 +6,8 @@
 
 namespace tickstock::fuzz {
 
-/// A reader of what comes from outside, and what must hold for it whatever the bytes are. Each
-/// takes one input; \throws std::logic_error where something doesn't hold.
+/// Each runs a reader of outside data on one input, and checks what must hold for any bytes.
+/// \throws std::logic_error if something doesn't hold.
 void fuzz_content(std::string_view input);
 void fuzz_config(std::string_view input);
 void fuzz_urls(std::string_view input);
@@ -17,20 +17,19 @@ void fuzz_copy(std::string_view input);
 /// \throws std::logic_error naming what does not hold.
 void require(bool holds, const std::string& what);
 
-/// The input with each `<<N*text>>` replaced by N times the text, and each `<<#hex digits>>` by
-/// those bytes, so that an input can be small or readable where its meaning is neither.
+/// Returns the input with each `<<N*text>>` replaced by N repetitions of the text, and each `<<#hex
+/// digits>>` by those bytes, which keeps inputs small and readable.
 std::string expanded(std::string_view input);
 
-/// Takes the first line off the input.
+/// Removes the first line from the input and returns it.
 std::string_view take_line(std::string_view& input);
 
-/// Cuts bytes into pieces whose sizes are 1 to 64, each chosen by the next character of `sizes`,
-/// and what is left after a few hundred into large ones; into a single one where there are no
-/// sizes.
+/// Splits bytes into pieces of sizes 1 to 64, each chosen by the next character of `sizes`, and
+/// after a few hundred of them into large ones; without sizes into a single piece.
 std::vector<std::string_view> pieces(std::string_view bytes, std::string_view sizes);
 
-/// An array of strings read in the plainest way, to be compared with what the project reads.
-/// \return false where the text is none that PostgreSQL's jsonb takes.
+/// Reads an array of strings in the plainest way, to compare with what the project reads. \return
+/// false if PostgreSQL's jsonb would reject the text.
 bool read_plainly(std::string_view json, std::vector<std::string>& elements);
 
 }  // namespace tickstock::fuzz

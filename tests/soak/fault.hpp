@@ -6,7 +6,7 @@
 
 namespace tickstock::soak {
 
-/// What may befall a night's first run.
+/// The faults that a night's first run may meet.
 enum class Fault : unsigned char {
   none,
   kill,             ///< SIGKILL at a moment

@@ -9,19 +9,18 @@
 namespace tickstock::soak {
 
 /// The tables that the program reads, moved from one night to the next: the project's sample
-/// market, or the real days of a folder, forth and back.
+/// market, or the real days in a folder, back and forth.
 class Market {
  public:
-  /// \param folder of real days as CSV, one `YYYY-MM-DD.csv.gz` each; empty for the sample.
+  /// \param folder with real days as CSV, one `YYYY-MM-DD.csv.gz` each; empty for the sample.
   Market(test::Database& database, int symbols, unsigned seed, const std::string& folder);
 
-  /// Makes the first day. The entries of others are added by add_universes(), once there is a
-  /// table.
+  /// Creates the first day. add_universes() adds the entries of others, once the table exists.
   void begin();
   void add_universes();
   void move();
 
-  /// The as-of day, YYYY-MM-DD.
+  /// Returns the as-of day, YYYY-MM-DD.
   [[nodiscard]] const std::string& day() const { return day_; }
 
  private:

@@ -17,21 +17,21 @@
 
 namespace tickstock::soak {
 
-/// What a night came to.
+/// The result of a night.
 struct NightResult {
   Fault fault = Fault::none;
   std::vector<int> statuses;  ///< of the runs that met the fault
   std::size_t runs = 0;
 };
 
-/// The servers, and the nights on them: a run that may meet a fault, and where it did not end with
-/// 0, another one that must.
+/// The servers, and the nights on them: a run that may meet a fault and, if it did not exit with 0,
+/// another one that must.
 class Nights {
  public:
   Nights(test::Postgres& postgres, test::Redis& redis, test::Database& database, Recorder& recorder,
          Ledger& ledger, unsigned seed);
 
-  /// One night on the market as it stands. \throws Violation.
+  /// Runs one night on the current market. \throws Violation.
   NightResult spend(std::size_t number, const std::string& day);
 
   /// Runs a command of the program without a fault.

@@ -10,12 +10,13 @@
 
 namespace tickstock::soak {
 
-/// Stands between the program and Redis, and keeps every PUBLISH that Redis answered with a number.
+/// A proxy between the program and Redis that records every PUBLISH that Redis answered with a
+/// number.
 ///
 /// A subscriber would be cut off when Redis is killed and miss what others still sent, and MONITOR
-/// shows what was asked, not what was answered. Here an event counts as announced exactly when
-/// Redis took it, whether or not its answer then reached the program: that is what a subscriber who
-/// never loses his connection would have received.
+/// shows what was asked, not what was answered. Here an event counts as announced if and only if
+/// Redis accepted it, whether or not its answer reached the program: that is what a subscriber who
+/// never loses the connection would have received.
 class Recorder {
  public:
   explicit Recorder(int redis_port);
@@ -23,12 +24,12 @@ class Recorder {
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
-  /// What the program is to take for Redis.
+  /// Returns the URL that the program uses for Redis.
   [[nodiscard]] std::string url() const;
 
-  /// Waits until all connections made so far are over, and hands out what was published through
-  /// them and not handed out yet, in the order in which Redis took it. \throws std::runtime_error
-  /// where that takes too long.
+  /// Waits until all connections made so far have ended, and returns what was published through
+  /// them since the last call, in the order in which Redis accepted it. \throws std::runtime_error
+  /// if that takes too long.
   std::vector<test::Event> drain();
 
  private:

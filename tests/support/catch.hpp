@@ -12,7 +12,7 @@
 
 namespace tickstock::test {
 
-/// Matches a text that holds `part`.
+/// Matches a text that contains `part`.
 inline auto contains(const std::string& part) {
 #if __has_include(<catch2/catch_all.hpp>)
   return Catch::Matchers::ContainsSubstring(part);

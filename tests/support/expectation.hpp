@@ -9,8 +9,8 @@
 
 namespace tickstock::test {
 
-/// What a `sync` should do to `cache_entries`, computed by other means than the program's: in SQL,
-/// from `symbols` and the entries as they stand when the object is made. Dates must be `date`.
+/// What a `sync` should do to `cache_entries`, computed independently of the program: in SQL, from
+/// `symbols` and the entries at construction. Dates must be of type `date`.
 class Expectation {
  public:
   using Names = std::vector<std::string>;
@@ -30,20 +30,21 @@ class Expectation {
   /// \param day the as-of day, YYYY-MM-DD
   Expectation(Database& database, const std::string& day);
 
-  /// In the order of the events.
+  /// Returns the writes in the order of the events.
   const std::vector<Write>& writes() const { return writes_; }
 
-  /// The changes that should be reported: a line each, sorted, in the words of changes_of().
+  /// Returns the changes that should be reported: one per line, sorted, in the words of
+  /// changes_of().
   Names changes() const;
 
-  /// The universes that should be announced, in order, where a task announces `limit` at most.
+  /// Returns the universes that should be announced, in order, if a task announces at most `limit`.
   Names announced(std::size_t limit = 10) const;
 
-  /// What is wrong with cache_entries after the run, a line per entry: members, count, type, other
-  /// keys, times, and entries that were written without need. Empty when all is as it should be.
+  /// Returns what is wrong with cache_entries after the run, a line per entry: members, count,
+  /// type, other keys, times, and entries that were written needlessly. Empty if nothing is wrong.
   Names mismatches();
 
-  /// The changes in the document of `--format json`, a line each, sorted.
+  /// Returns the changes in the document of `--format json`, one per line, sorted.
   static Names changes_of(const Json& document);
 
  private:

@@ -11,7 +11,7 @@
 
 namespace tickstock::test {
 
-/// One row of `symbols`; what has no value is NULL.
+/// One row of `symbols`; fields without a value are NULL.
 struct SymbolRow {
   std::string symbol;
   std::optional<std::string> market_cap = std::nullopt;
@@ -25,12 +25,12 @@ struct SymbolRow {
 struct FixtureOptions {
   std::string market_cap_type = "numeric";
   std::string date_type = "date";
-  /// Whether there is a table `cache_entries` from the beginning.
+  /// Whether to create the table `cache_entries`.
   bool entries = true;
 };
 
-/// The program that is tested: the environment's TICKSTOCK_CACHE_PROGRAM (say, an installed one),
-/// else what the build made.
+/// Returns the program under test: the environment's TICKSTOCK_CACHE_PROGRAM (say, an installed
+/// one), or else the one from the build.
 std::string program_path();
 
 /// A fresh database with empty tables `symbols`, `ohlcv_daily` and `cache_entries`, an emptied
@@ -48,8 +48,8 @@ class Fixture {
   /// Starts it in the background.
   Process start(const std::vector<std::string>& arguments, const Environment& extra = {}) const;
 
-  /// For a run with special wishes: the program with its arguments, and options with DATABASE_URL,
-  /// REDIS_URL and the extra variables.
+  /// For runs with special requirements: the program with its arguments, and options with
+  /// DATABASE_URL, REDIS_URL and the extra variables.
   static std::vector<std::string> command(const std::vector<std::string>& arguments);
   RunOptions options(const Environment& extra = {}) const;
 
@@ -58,11 +58,11 @@ class Fixture {
   /// Inserts an entry, or replaces its type and content.
   void set_entry(const std::string& universe, const std::string& type, const std::string& content);
 
-  /// Every row of cache_entries as text, with its xmin, in byte order of the universe: two equal
-  /// dumps prove that nothing was written in between, not even the same values anew.
+  /// Returns every row of cache_entries as text, with its xmin, in byte order of the universe: two
+  /// equal dumps prove that nothing was written in between, not even the same values again.
   std::vector<std::string> entries_dump();
 
-  /// The names of the universes in byte order.
+  /// Returns the names of the universes in byte order.
   std::vector<std::string> universes();
   std::string entry_type(const std::string& universe);
   Json content(const std::string& universe);

@@ -10,20 +10,21 @@
 
 namespace tickstock::test {
 
-/// A value of a JSON document, to be read by tests. Whatever is not there or of another type is a
+/// A value of a JSON document for tests to read. A missing value or one of another type is a
 /// std::runtime_error that names the path. Copies share the document.
 class Json {
  public:
-  /// \throws std::runtime_error with the offset where the text is not one JSON document in UTF-8.
+  /// Parses a text. \throws std::runtime_error with the offset if it is not one JSON document in
+  /// UTF-8.
   static Json parse(const std::string& text);
 
-  /// The value at a path of names and positions, e.g. "task_results.ipo_assignment.changes.0". A
-  /// name that holds a dot is reached by member().
+  /// Returns the value at a path of names and positions, e.g.
+  /// "task_results.ipo_assignment.changes.0". Use member() for a name that contains a dot.
   Json at(std::string_view path) const;
   Json member(const std::string& name) const;
   Json item(std::size_t position) const;
 
-  /// Whether there is something, be it null, at the path.
+  /// Returns whether there is a value, possibly null, at the path.
   bool has(std::string_view path) const;
 
   std::string str() const;
@@ -36,26 +37,26 @@ class Json {
   bool is_array() const;
   bool is_object() const;
 
-  /// The number of elements or members.
+  /// Returns the number of elements or members.
   std::size_t size() const;
-  /// The names of an object in the order of the document.
+  /// Returns the names of an object in the order of the document.
   std::vector<std::string> keys() const;
   std::vector<Json> items() const;
-  /// The elements of an array of strings.
+  /// Returns the elements of an array of strings.
   std::vector<std::string> strings() const;
 
-  /// Compact text with the names in the order of the document.
+  /// Returns compact text with the names in the order of the document.
   std::string text() const;
-  /// The same without the members of these names, however deep they stand.
+  /// Returns the same without the members of these names, at any depth.
   std::string text_without(const std::set<std::string>& names) const;
 
  private:
-  /// The document, the value in it, and the path that led there.
+  /// The document, the value in it, and the path to it.
   struct State;
 
   explicit Json(State state);
 
-  /// Nothing where there is nothing.
+  /// Returns nothing if there is no such member.
   std::optional<Json> find(const std::string& name) const;
   [[noreturn]] void fail(const std::string& what) const;
   void expect(bool good, const char* type) const;

@@ -4,8 +4,8 @@
 
 namespace tickstock::test {
 
-/// A small file system in memory, or a file laid over another, that this test process and what it
-/// starts see until the end of the scope, and nobody else. That takes root.
+/// A small file system in memory, or a file mounted over another, that only this test process and
+/// its children see until the end of the scope. Requires root.
 class PrivateMount {
  public:
   static bool possible();

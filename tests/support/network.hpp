@@ -2,8 +2,8 @@
 
 namespace tickstock::test {
 
-/// A port of 127.0.0.1 where nothing listens, below the range from which the kernel serves outgoing
-/// connections: a service that is stopped and started again finds its port still free.
+/// Returns a port of 127.0.0.1 where nothing listens, below the range that the kernel uses for
+/// outgoing connections, so that a service that is stopped and restarted finds its port still free.
 int free_port();
 
 }  // namespace tickstock::test

@@ -4,7 +4,7 @@
 
 namespace tickstock::test {
 
-/// Waits without a budget or a signal.
+/// Returns a Patience without a budget or a signal.
 inline io::Patience& unlimited() {
   static io::Patience patience;
   return patience;

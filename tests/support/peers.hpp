@@ -10,11 +10,11 @@
 
 namespace tickstock::test {
 
-/// A port of this machine that takes no connection and refuses none: packets to it vanish, as
+/// A port of this machine that neither accepts nor refuses connections: packets to it vanish, as
 /// behind a firewall.
 class BlackHole {
  public:
-  /// \param port a free one where not given
+  /// \param port a free one if not given
   explicit BlackHole(const std::string& address = "127.0.0.1", int port = 0);
   ~BlackHole();
   BlackHole(const BlackHole&) = delete;
@@ -28,8 +28,8 @@ class BlackHole {
   int port_ = 0;
 };
 
-/// A server of the test's own on 127.0.0.1: each connection is handed to `serve` in a thread, and
-/// closed when that returns. `serve` must return soon after stopping() is true.
+/// A private server on 127.0.0.1: passes each connection to `serve` in a thread, and closes it when
+/// that returns. `serve` must return soon after stopping() is true.
 class TcpServer {
  public:
   using Serve = std::function<void(int fd, const TcpServer& server)>;
@@ -41,9 +41,9 @@ class TcpServer {
 
   int port() const { return port_; }
   bool stopping() const { return stopping_; }
-  /// Sends all of it. \return false when the peer is gone.
+  /// Sends all of it. \return false if the peer is gone.
   static bool send_all(int fd, const std::string& bytes);
-  /// Whether the descriptor has something to read within a moment.
+  /// Returns whether the descriptor becomes readable within a moment.
   static bool readable(int fd);
 
  private:
@@ -57,7 +57,7 @@ class TcpServer {
   std::thread acceptor_;
 };
 
-/// A proxy before a PostgreSQL server, without TLS, that spoils a COMMIT on its way.
+/// A proxy for a PostgreSQL server, without TLS, that breaks a COMMIT on its way.
 class CommitProxy {
  public:
   enum class Mode {
@@ -68,11 +68,11 @@ class CommitProxy {
     vanish_after,  ///< as drop_after, and takes no connection any more
   };
 
-  /// \param commit which COMMIT of a connection is spoiled, from 1; later connections pass
+  /// \param commit which COMMIT of a connection to break, from 1; later connections pass
   CommitProxy(int server_port, Mode mode, int commit);
 
   int port() const { return server_.port(); }
-  /// Whether it has spoilt its COMMIT.
+  /// Returns whether it has broken its COMMIT.
   bool spoilt() const { return spoilt_; }
 
  private:
@@ -86,8 +86,8 @@ class CommitProxy {
   TcpServer server_;
 };
 
-/// A proxy before a PostgreSQL server, without TLS, that keeps from its clients what they are told
-/// at login of its being a standby, as servers before version 14 and some poolers do.
+/// A proxy for a PostgreSQL server, without TLS, that hides from its clients at login that it is a
+/// standby, as servers before version 14 and some poolers do.
 class ReticentProxy {
  public:
   explicit ReticentProxy(int server_port);
@@ -98,8 +98,8 @@ class ReticentProxy {
   TcpServer server_;
 };
 
-/// A proxy before a PostgreSQL server, without TLS, that counts round trips: answers that begin
-/// after something was sent.
+/// A proxy for a PostgreSQL server, without TLS, that counts round trips: answers that begin after
+/// something was sent.
 class CountingProxy {
  public:
   explicit CountingProxy(int server_port);
@@ -112,8 +112,8 @@ class CountingProxy {
   TcpServer server_;
 };
 
-/// A proxy before a PostgreSQL server, without TLS, that spoils the second of the connections that
-/// are made through it; all others pass.
+/// A proxy for a PostgreSQL server, without TLS, that breaks the second of the connections made
+/// through it; all others pass.
 class SecondProxy {
  public:
   enum class How {
@@ -121,8 +121,8 @@ class SecondProxy {
     cut,   ///< the connection ends
     fail   ///< an error gets through instead, and what ends the statement
   };
-  /// At which message of the server: its type, and which of that type, from 1. Without a type at
-  /// once.
+  /// The message of the server at which to break: its type, and which of that type, from 1. Without
+  /// a type, immediately.
   struct Spoil {
     How how;
     char type;
@@ -136,7 +136,7 @@ class SecondProxy {
   SecondProxy(int server_port, int other_port, Told told = {});
 
   int port() const { return server_.port(); }
-  /// Whether the second connection met what is wrong with it.
+  /// Returns whether the second connection was broken as requested.
   bool met() const { return met_; }
 
  private:

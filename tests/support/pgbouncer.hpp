@@ -9,15 +9,14 @@
 
 namespace tickstock::test {
 
-/// A PgBouncer that gives out its connections to a server a transaction at a time. It lets
-/// everybody in and logs in as `postgres`.
+/// A PgBouncer in transaction pooling mode. It accepts everybody and logs in as `postgres`.
 class PgBouncer {
  public:
-  /// \param pool_size how many connections to the server it has for one database
+  /// \param pool_size how many connections to the server it has per database
   explicit PgBouncer(const Postgres& postgres, int pool_size = 1,
                      const std::string& pool_mode = "transaction");
 
-  /// `postgresql://postgres@127.0.0.1:PORT/DATABASE`
+  /// Returns `postgresql://postgres@127.0.0.1:PORT/DATABASE`.
   std::string url(const std::string& database) const;
 
  private:

@@ -11,69 +11,71 @@
 namespace tickstock::test {
 
 struct PostgresOptions {
-  /// Lines appended to postgresql.conf; they win over the settings made here.
+  /// Lines appended to postgresql.conf; they override the settings made here.
   std::vector<std::string> settings = {};
-  /// Lines put at the head of pg_hba.conf, where the first match wins; below them everybody is
+  /// Lines put at the head of pg_hba.conf, where the first match wins; otherwise everybody is
   /// trusted.
   std::vector<std::string> access_rules = {};
-  /// Further arguments of initdb.
+  /// More arguments for initdb.
   std::vector<std::string> initdb_arguments = {};
-  /// Keeps the cluster in memory if there is room: for clusters that come and go, since ext4 is
-  /// slow to make files where others were deleted a moment ago.
+  /// Keeps the cluster in memory if there is room: for short-lived clusters, since ext4 is slow to
+  /// create files where others were just deleted.
   bool in_memory = false;
 };
 
 enum class StopMode { smart, fast, immediate };
 
 /// A private PostgreSQL cluster: UTF8, locale C, superuser `postgres`, no durability, on a Unix
-/// socket and on a loopback port. Run by root, it runs as the user `postgres`. It is stopped and
-/// removed at the end of the scope.
+/// socket and on a loopback port. If root runs the tests, it runs as the user `postgres`. It is
+/// stopped and removed at the end of the scope.
 class Postgres {
  public:
   explicit Postgres(const PostgresOptions& options = {});
-  /// A hot standby that follows `primary`, with its settings and access rules. \pre primary runs.
+  /// Creates a hot standby that follows `primary`, with its settings and access rules. \pre primary
+  /// runs.
   Postgres(const Postgres& primary, const PostgresOptions& options);
   ~Postgres();
 
   Postgres(const Postgres&) = delete;
   Postgres& operator=(const Postgres&) = delete;
 
-  /// The cluster of this test process, made when it is first asked for. Ask inside a TEST_CASE
-  /// only: a failure in a file-scope object would leave the binary without tests, and ctest green.
+  /// Returns the cluster of this test process, created on first use. Use it only inside a
+  /// TEST_CASE: a failure in a file-scope object would leave the binary without tests, and ctest
+  /// green.
   static Postgres& shared();
 
-  /// Starts a cluster that is stopped, on the same port, and waits until it takes connections.
+  /// Starts a stopped cluster on the same port, and waits until it accepts connections.
   void start();
-  /// Starts one that has been made to refuse connections, and waits until it does.
+  /// Starts one that was configured to refuse connections, and waits until it does.
   void start_refusing();
   void stop(StopMode mode = StopMode::fast);
   void restart(StopMode mode = StopMode::fast);
-  /// Ends the postmaster by SIGKILL; its children notice and end.
+  /// Kills the postmaster by SIGKILL; its children notice and end.
   void kill();
-  /// Ends every process but the postmaster by SIGKILL, so that no client hears a word; the
+  /// Kills every process but the postmaster by SIGKILL, so that no client gets a message; the
   /// postmaster then cleans up and ends. \pre running, with restart_after_crash = off.
   void crash();
   bool running();
-  /// Ends the recovery of a standby, and waits until it takes writes. \throws std::runtime_error.
+  /// Ends the recovery of a standby, and waits until it is writable. \throws std::runtime_error.
   void promote() const;
 
-  /// Lets new access rules and settings take effect. \pre running.
+  /// Makes new access rules and settings take effect. \pre running.
   void reload() const;
 
   int port() const { return port_; }
-  /// The directory of the Unix socket, to be given as host.
+  /// Returns the directory of the Unix socket, to use as host.
   std::string socket_directory() const { return directory_.path().string(); }
   std::string data_directory() const { return directory_.file("data"); }
-  /// The process id of the postmaster.
+  /// Returns the process id of the postmaster.
   pid_t pid() const;
-  /// What the server has logged since it was last started.
+  /// Returns what the server has logged since it was last started.
   std::string log() const;
 
-  /// `postgresql://USER@/DATABASE?host=SOCKET_DIRECTORY&port=PORT`. The user may be `name:password`
-  /// and must be percent-encoded where it needs to be, like the database.
+  /// Returns `postgresql://USER@/DATABASE?host=SOCKET_DIRECTORY&port=PORT`. The user may be
+  /// `name:password`. Both user and database must be percent-encoded if needed.
   std::string url(const std::string& database, const std::string& user = "postgres") const;
 
-  /// `postgresql://USER@127.0.0.1:PORT/DATABASE`; another port is that of a proxy before it.
+  /// Returns `postgresql://USER@127.0.0.1:PORT/DATABASE`; another port is that of a proxy.
   std::string tcp_url(const std::string& database, const std::string& user = "postgres",
                       int port = 0) const;
 
@@ -91,7 +93,7 @@ class Postgres {
   std::unique_ptr<Process> server_;
 };
 
-/// A database of its own, dropped, with whoever is still connected, at the end of the scope.
+/// A private database, dropped at the end of the scope together with its connections.
 class Database {
  public:
   /// The options are those of CREATE DATABASE, e.g. "TEMPLATE template0 ENCODING 'SQL_ASCII'".
@@ -102,18 +104,18 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   Postgres& postgres() const { return *postgres_; }
-  /// From now on the database is that of another server, which has taken over from its own. \pre
-  /// the other one lives as long.
+  /// From now on the database is that of another server, which has taken over. \pre the other one
+  /// lives as long.
   void follow(Postgres& other);
   const std::string& name() const { return name_; }
   std::string url(const std::string& user = "postgres") const;
   std::string tcp_url(const std::string& user = "postgres", int port = 0) const;
 
-  /// The database's own session, as superuser; connected when it is first used.
+  /// Returns the database's own session, as superuser; connected on first use.
   Session& session();
-  /// Another session, e.g. to hold a lock; made anew at every call.
+  /// Returns another session, e.g. to hold a lock; a new one at every call.
   Session connect(const std::string& user = "postgres") const;
-  /// Gives up the own session, e.g. because the server was restarted; the next use makes a new one.
+  /// Closes the own session, e.g. because the server was restarted; the next use opens a new one.
   void disconnect() { session_.reset(); }
 
   void execute(const std::string& sql, const Parameters& parameters = {});

@@ -11,7 +11,7 @@
 
 namespace tickstock::test {
 
-/// Variables laid over a minimal environment; one without a value is taken out of it.
+/// Variables added to a minimal environment; one without a value is removed from it.
 using Environment = std::map<std::string, std::optional<std::string>>;
 
 /// The user and group that a child runs as.
@@ -21,40 +21,39 @@ struct User {
 };
 
 struct RunOptions {
-  /// Laid over PATH, HOME (an empty directory), LC_ALL=C.UTF-8 and, where they are set, the
-  /// options of the sanitizers. Nothing else comes in from the tester's shell.
+  /// Added to PATH, HOME (an empty directory), LC_ALL=C.UTF-8 and, if set, the options of the
+  /// sanitizers. Nothing else comes from the tester's shell.
   Environment environment = {};
-  /// Text for standard input; without it /dev/null.
+  /// Text for standard input; otherwise /dev/null.
   std::optional<std::string> input = std::nullopt;
-  /// Standard output goes into this file instead of ProcessResult::out, e.g. /dev/full.
+  /// Standard output goes to this file instead of ProcessResult::out, e.g. /dev/full.
   std::optional<std::string> stdout_path = std::nullopt;
   /// Standard output goes to this descriptor of the test, e.g. the end of a pipe.
   std::optional<int> stdout_fd = std::nullopt;
-  /// Descriptors that are closed in the child, e.g. 0 for a missing standard input.
+  /// Descriptors to close in the child, e.g. 0 for a missing standard input.
   std::vector<int> closed_fds = {};
-  /// The working directory; without it the test's own.
+  /// The working directory; otherwise the test's own.
   std::optional<std::string> directory = std::nullopt;
-  /// How long run_process gives the child.
+  /// How long run_process waits for the child.
   std::chrono::milliseconds time_limit{60'000};
-  /// Run as somebody else (root only).
+  /// Run as another user (root only).
   std::optional<User> user = std::nullopt;
-  /// What the child gets when the thread that started it ends first.
+  /// The signal for the child if the thread that started it ends first.
   int death_signal = SIGKILL;
 };
 
 struct ProcessResult {
-  /// The exit status, or 128+N where signal N ended the process.
+  /// The exit status, or 128+N if signal N ended the process.
   int status = 0;
   std::string out;
   std::string err;
 };
 
-/// A child process in a process group of its own. It is killed, and waited for, at the end of the
-/// scope; and by the kernel should the thread that started it die before.
+/// A child process in its own process group. It is killed and waited for at the end of the scope;
+/// the kernel kills it if the thread that started it dies before.
 class Process {
  public:
-  /// Starts argv[0], looked up in the PATH of the test. \throws std::runtime_error where that
-  /// fails.
+  /// Starts argv[0], looked up in the PATH of the test. \throws std::runtime_error if that fails.
   explicit Process(const std::vector<std::string>& argv, const RunOptions& options = {});
   ~Process();
 
@@ -63,16 +62,16 @@ class Process {
 
   pid_t pid() const { return pid_; }
 
-  /// Whether the child has not ended yet.
+  /// Returns whether the child has not ended yet.
   bool running();
 
-  /// Sends a signal to the child alone; to nobody where it has been waited for.
+  /// Sends a signal to the child alone; to nobody if it has already been waited for.
   void send_signal(int signal);
 
   /// Waits for the end. \throws std::runtime_error when the limit is over; the child then lives on.
   ProcessResult wait(std::chrono::milliseconds limit = std::chrono::milliseconds{60'000});
 
-  /// What the child has written so far.
+  /// Returns what the child has written so far.
   std::string out() const;
   std::string err() const;
 
@@ -83,17 +82,17 @@ class Process {
   int err_fd_ = -1;
 };
 
-/// Runs a command to its end. \throws std::runtime_error, after SIGKILL, when it takes longer than
-/// its time limit.
+/// Runs a command to its end. \throws std::runtime_error, after SIGKILL, if it exceeds its time
+/// limit.
 ProcessResult run_process(const std::vector<std::string>& argv, const RunOptions& options = {});
 
 /// Throws the error of a wait that took too long.
 [[noreturn]] void fail_wait(const std::string& what, std::chrono::milliseconds limit);
 
-/// Sleeps for the moment between two looks of wait_until.
+/// Sleeps between two checks of wait_until.
 void pause_briefly();
 
-/// Asks `done` again and again until it is true. \throws std::runtime_error naming `what` when the
+/// Checks `done` repeatedly until it is true. \throws std::runtime_error naming `what` when the
 /// limit is over.
 template <typename Condition>
 void wait_until(const std::string& what, Condition done,

@@ -14,9 +14,9 @@ struct redisReply;
 namespace tickstock::test {
 
 struct RedisOptions {
-  /// Lines appended to redis.conf; they win over the settings made here.
+  /// Lines appended to redis.conf; they override the settings made here.
   std::vector<std::string> settings = {};
-  /// What the tests' own connections log in with; it has to be set by a line of the settings too.
+  /// The password of the tests' own connections; a line of the settings must set it too.
   std::string password = {};
   /// Whether it is a Sentinel.
   bool sentinel = false;
@@ -24,7 +24,7 @@ struct RedisOptions {
   std::string program = "redis-server";
 };
 
-/// A private Redis server on a loopback port and on a Unix socket that keeps nothing on disk. It is
+/// A private Redis server on a loopback port and on a Unix socket, without persistence. It is
 /// stopped and removed at the end of the scope.
 class Redis {
  public:
@@ -34,11 +34,10 @@ class Redis {
   Redis(const Redis&) = delete;
   Redis& operator=(const Redis&) = delete;
 
-  /// The server of this test process, made when it is first asked for, inside a TEST_CASE.
+  /// Returns the server of this test process, created on first use, inside a TEST_CASE.
   static Redis& shared();
 
-  /// Starts a server that is stopped, on the same port and without data, and waits until it
-  /// answers.
+  /// Starts a stopped server on the same port and without data, and waits until it answers.
   void start();
   void stop();
   bool running();
@@ -48,21 +47,20 @@ class Redis {
   int port() const { return port_; }
   const std::string& password() const { return options_.password; }
   std::string socket() const { return directory_.file("redis.sock"); }
-  /// `redis://127.0.0.1:PORT/0`
+  /// Returns `redis://127.0.0.1:PORT/0`.
   std::string url() const;
-  /// `unix://SOCKET`
+  /// Returns `unix://SOCKET`.
   std::string unix_url() const;
-  /// The directory that the server runs in, e.g. for certificates.
+  /// Returns the directory that the server runs in, e.g. for certificates.
   const TemporaryDirectory& directory() const { return directory_; }
   std::string log() const;
 
-  /// Executes a command on a connection made for it. Strings come back as they are, numbers as
-  /// text, nil as "", and the elements of an array on lines of their own. \throws
-  /// std::runtime_error with the server's message.
+  /// Executes a command on a new connection. Returns strings unchanged, numbers as text, nil as "",
+  /// and array elements one per line. \throws std::runtime_error with the server's message.
   std::string command(const std::vector<std::string>& words) const;
 
-  /// Returns `master` or `slave`; empty where the question was cut off, as by a Sentinel, which
-  /// cuts off all clients of a server whose role it changes.
+  /// Returns `master` or `slave`; empty if the question was cut off, as by a Sentinel, which
+  /// disconnects all clients of a server whose role it changes.
   std::string role() const;
 
  private:
@@ -74,7 +72,7 @@ class Redis {
   std::unique_ptr<Process> server_;
 };
 
-/// A connection by hiredis to a Redis of the tests, with a limit on every wait.
+/// A hiredis connection to a Redis of the tests, with a limit on every wait.
 class RedisConnection {
  public:
   explicit RedisConnection(const Redis& redis, const std::string& password = "");
@@ -84,10 +82,10 @@ class RedisConnection {
   };
   using Reply = std::unique_ptr<redisReply, FreeReply>;
 
-  /// \throws std::runtime_error where the connection fails or the reply is an error.
+  /// \throws std::runtime_error if the connection fails or the reply is an error.
   Reply command(const std::vector<std::string>& words);
-  /// The next reply that the server sends by itself. \throws std::runtime_error when none comes
-  /// within the limit.
+  /// Returns the next reply that the server sends by itself. \throws std::runtime_error if none
+  /// arrives within the limit.
   Reply next(std::chrono::milliseconds limit);
 
  private:
@@ -100,7 +98,7 @@ class RedisConnection {
   std::unique_ptr<redisContext, Free> context_;
 };
 
-/// What was published.
+/// A published event.
 struct Event {
   std::string channel;
   std::string message;
@@ -108,16 +106,17 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
-/// Listens to the channels that match a pattern from its construction on.
+/// Listens to the channels that match a pattern, from its construction on.
 class Subscriber {
  public:
   explicit Subscriber(const Redis& redis = Redis::shared(), const std::string& password = "",
                       const std::string& pattern = "tickstock:*");
 
-  /// Everything whose PUBLISH has ended before the call and that was not handed out yet, in order.
+  /// Returns everything whose PUBLISH ended before the call and that was not returned yet, in
+  /// order.
   std::vector<Event> drain();
 
-  /// Waits for an event on this channel; hands out what came before it, and itself as the last.
+  /// Waits for an event on this channel; returns the events before it, and this one as the last.
   std::vector<Event> wait_for(const std::string& channel,
                               std::chrono::milliseconds limit = std::chrono::milliseconds{30'000});
 
@@ -127,13 +126,13 @@ class Subscriber {
 
   RedisConnection listener_;
   RedisConnection publisher_;
-  /// A channel of its own, outside of the pattern, on which it finds the end of what was sent.
+  /// A private channel, outside the pattern, that marks the end of what was sent.
   std::string marker_channel_;
   int markers_ = 0;
 };
 
-/// A primary, two replicas and three Sentinels that watch over them, with short limits. They are
-/// nodes 0 to 2; of the replicas, only node 1 is ever promoted.
+/// A primary, two replicas and three Sentinels that watch them, with short limits. They are nodes 0
+/// to 2; of the replicas, only node 1 is ever promoted.
 class Sentinels {
  public:
   struct Options {
@@ -146,25 +145,25 @@ class Sentinels {
   explicit Sentinels(const Options& options);
   Sentinels() : Sentinels(Options()) {}
 
-  /// `redis+sentinel://LOGIN@127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT/master`
+  /// Returns `redis+sentinel://LOGIN@127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT/master`.
   std::string url(const std::string& login = "") const;
   Redis& node(std::size_t i) { return *nodes_.at(i); }
   Redis& sentinel(std::size_t i) { return *sentinels_.at(i); }
-  /// A replica of node 1, of which the Sentinels know nothing: they cut off who listens to a node
-  /// that they promote, and who listens here hears all that either primary publishes.
+  /// Returns a replica of node 1 that the Sentinels don't know. They disconnect the clients of a
+  /// node that they promote; whoever listens here receives everything that either primary
+  /// publishes.
   Redis& ear() { return *ear_; }
-  /// Waits until that replica has what the primary has.
+  /// Waits until that replica has caught up with the primary.
   void settle();
 
-  /// The node that a majority of the Sentinels takes for the primary.
+  /// Returns the node that a majority of the Sentinels considers the primary.
   Redis& primary();
-  /// Kills the primary and returns it; start() starts it as it was.
+  /// Kills the primary and returns it; start() starts it again as it was.
   Redis& kill_primary();
-  /// Lets the Sentinels elect another primary where this one is gone, or keeps them from it, as at
-  /// first.
+  /// Lets the Sentinels elect another primary if this one is gone, or prevents it, as initially.
   void allow_failover(bool allowed);
-  /// Lets them, waits until they agree on another primary than `old`, which knows to be one, and
-  /// keeps them from the next.
+  /// Lets them, waits until they agree on another primary than `old`, which knows its role, and
+  /// prevents the next election.
   Redis& wait_for_promotion(const Redis& old);
 
  private:
@@ -188,12 +187,11 @@ class RedisCluster {
   /// Adds a replica of a node, as the last node, and waits until it is in sync.
   Redis& add_replica(std::size_t of);
   int slot_of(const std::string& key) const;
-  /// Which node owns the slot of a key.
+  /// Returns which node owns the slot of a key.
   std::size_t owner_of(const std::string& key) const;
-  /// Begins to move the slot of a key to another node: for a key that is not there, its owner
-  /// answers ASK.
+  /// Begins to move the slot of a key to another node: for a missing key, its owner answers ASK.
   void begin_to_move(const std::string& key, std::size_t to);
-  /// Ends that. The slot must hold no key any more.
+  /// Ends that. The slot must not contain any keys.
   void end_move(const std::string& key, std::size_t to);
 
  private:
@@ -207,7 +205,7 @@ class RedisCluster {
   std::vector<std::unique_ptr<Redis>> nodes_;
 };
 
-/// Why there is no test with a server by this name; empty where there is one.
+/// Returns why there are no tests with a server of this name; empty if there are.
 std::string missing_program(const std::string& name);
 
 }  // namespace tickstock::test

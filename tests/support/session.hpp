@@ -17,29 +17,30 @@ using Parameters = std::vector<std::optional<std::string>>;
 /// Rows of fields as text; NULL reads as "".
 using Rows = std::vector<std::vector<std::string>>;
 
-/// A connection to PostgreSQL of the tests' own, so that they never ask the code under test what it
-/// has done. Every failure is a std::runtime_error with the server's message, and no statement
-/// takes longer than two minutes.
+/// The tests' own connection to PostgreSQL, so that they never ask the code under test what it has
+/// done. Every failure is a std::runtime_error with the server's message, and no statement may take
+/// longer than two minutes.
 class Session {
  public:
   explicit Session(const std::string& url);
 
-  /// Executes one statement, or, without parameters, several in one transaction.
+  /// Executes one statement or, without parameters, several in one transaction.
   void execute(const std::string& sql, const Parameters& parameters = {});
 
-  /// The first column of the first row. \throws std::runtime_error where there is no row.
+  /// Returns the first column of the first row. \throws std::runtime_error if there is no row.
   std::string value(const std::string& sql, const Parameters& parameters = {});
 
   Rows rows(const std::string& sql, const Parameters& parameters = {});
 
-  /// The first column of every row.
+  /// Returns the first column of every row.
   std::vector<std::string> column(const std::string& sql, const Parameters& parameters = {});
 
-  /// COPY target FROM STDIN WITH (options); the target is a table with or without a column list.
+  /// Runs COPY target FROM STDIN WITH (options); the target is a table with or without a column
+  /// list.
   void copy_in(const std::string& target, std::string_view text,
                const std::string& options = "FORMAT csv");
 
-  /// The process id of the server's side.
+  /// Returns the process id of the server's backend.
   int backend_pid() const;
 
  private:

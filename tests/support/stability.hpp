@@ -9,7 +9,7 @@
 
 namespace tickstock::test {
 
-// What the manual says of bands, nights and buffers, section by section and without any of the
+// What the manual says about bands, nights and buffers, section by section and without any of the
 // program's code.
 
 /// An active symbol on one day.
@@ -21,7 +21,8 @@ struct Fact {
 using Facts = std::map<std::string, Fact>;
 using Symbols = std::set<std::string>;
 
-/// Who sits where in a group, and for how many nights the others' universes have not held.
+/// Who has a seat in a group, and for how many nights the conditions of waiting members have not
+/// held.
 class GroupStatement {
  public:
   GroupStatement(int band, int nights) : band_(band), nights_(nights) {}
@@ -75,13 +76,13 @@ class GroupStatement {
   }
 
  protected:
-  /// The universe that a symbol without a seat takes; empty for none.
+  /// Returns the universe that a symbol without a seat takes; empty for none.
   [[nodiscard]] virtual std::string plain(const Fact& fact) const = 0;
   [[nodiscard]] virtual bool holds(const std::string& universe, const Fact& fact,
                                    int band) const = 0;
-  /// Whether a member for which its universe does not hold may wait at all.
+  /// Returns whether a member whose universe's conditions do not hold may wait at all.
   [[nodiscard]] virtual bool may_wait(const Fact& fact) const = 0;
-  /// Whether nothing is known that could give it another seat.
+  /// Returns whether nothing is known that could give it another seat.
   [[nodiscard]] virtual bool is_blank(const Fact& /*fact*/) const { return false; }
 
  private:

@@ -5,11 +5,11 @@
 
 namespace tickstock::test {
 
-/// A new empty directory that is removed, with all that stands in it, at the end of the scope.
+/// A new empty directory that is removed, with its contents, at the end of the scope.
 ///
-/// It is made under /tmp unless a test asks for another place: Unix socket names must stay short,
-/// and the user that PostgreSQL runs as must be able to enter, neither of which can be said of
-/// every TMPDIR.
+/// It is under /tmp unless a test asks for another place: Unix socket names must stay short, and
+/// the user that PostgreSQL runs as must be able to enter, neither of which every TMPDIR
+/// guarantees.
 class TemporaryDirectory {
  public:
   explicit TemporaryDirectory(const std::string& parent = "/tmp");
@@ -20,10 +20,10 @@ class TemporaryDirectory {
 
   const std::filesystem::path& path() const { return path_; }
 
-  /// The path of an entry of this directory, whether it exists or not.
+  /// Returns the path of an entry of this directory, whether or not it exists.
   std::string file(const std::string& name) const { return (path_ / name).string(); }
 
-  /// Lets servers that run as somebody else in.
+  /// Lets servers that run as another user in.
   void open_to_services() const;
 
   /// Writes a file into this directory and returns its path; mode as for chmod.
@@ -33,7 +33,7 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// What a file holds; nothing where it can't be read.
+/// Returns the content of a file; nothing if it can't be read.
 std::string file_text(const std::string& path);
 
 }  // namespace tickstock::test

@@ -6,15 +6,15 @@
 
 namespace tickstock::test {
 
-/// Texts that are JSON or nearly: odd escapes, blanks, control characters, bytes that are not
-/// UTF-8, numbers at the limits, names that occur twice. One seed gives the same texts everywhere.
+/// Generates JSON or almost-JSON: odd escapes, blanks, control characters, bytes that are not
+/// UTF-8, numbers at the limits, repeated names. The same seed gives the same texts everywhere.
 class OddJson {
  public:
   explicit OddJson(unsigned seed) : random_(seed) {}
 
-  /// An array, of strings for the most part.
+  /// Returns an array, mostly of strings.
   std::string array();
-  /// What might be the content of an entry.
+  /// Returns possible content of an entry.
   std::string content();
 
  private:

@@ -25,7 +25,7 @@ inline std::optional<Day> day(const std::optional<std::string>& text) {
   return text ? parse_day(*text) : std::nullopt;
 }
 
-/// A ranked market as of 2026-08-21.
+/// Returns a ranked market as of 2026-08-21.
 inline Market market_of(const std::vector<Row>& rows, const std::string& as_of = "2026-08-21") {
   Market market(*parse_day(as_of));
   for (const Row& row : rows) {
@@ -35,7 +35,7 @@ inline Market market_of(const std::vector<Row>& rows, const std::string& as_of =
   return market;
 }
 
-/// An entry with these members; `count` is right.
+/// Returns an entry with these members and the right `count`.
 inline std::shared_ptr<const Entry> entry_of(Market& market, const std::string& type,
                                              const std::vector<std::string>& members,
                                              const std::string& metadata = "{}") {
@@ -49,7 +49,7 @@ inline std::shared_ptr<const Entry> entry_of(Market& market, const std::string& 
   return std::make_shared<const Entry>(std::move(entry));
 }
 
-/// The plan of a mode with one task.
+/// Returns the plan of a mode with one task.
 inline TaskPlan plan_of(Mode mode, const Market& market, const Entries& entries,
                         const Policy& policy = {}) {
   return make_plan(mode, market, entries, policy).tasks.front();
