@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The files of the market in the order of their days; none where the folder is absent.
+/// Returns the files of the market in order of day; none if the folder does not exist.
 std::vector<fs::path> market_days() {
   const char* const folder = std::getenv("TICKSTOCK_MARKET_DAYS");
   const fs::path days = folder != nullptr
@@ -32,7 +32,7 @@ std::vector<fs::path> market_days() {
   return files;
 }
 
-/// Replaces `symbols` by those of the day and adds the day's prices, as the import does at night.
+/// Replaces `symbols` by those of the day and adds the day's prices, as the nightly import does.
 void load_day(Database& database, const fs::path& file, const std::string& day) {
   const ProcessResult csv = run_process({"zcat", file.string()});
   REQUIRE(csv.status == 0);

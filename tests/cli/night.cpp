@@ -16,7 +16,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// The universes that were announced, in order.
+/// Returns the universes that were announced, in order.
 Names announced(const std::vector<Event>& events) {
   Names universes;
   for (const Event& event : events) {
@@ -27,7 +27,7 @@ Names announced(const std::vector<Event>& events) {
   return universes;
 }
 
-/// The payloads of one channel.
+/// Returns the payloads of one channel.
 std::vector<Json> payloads(const std::vector<Event>& events, const std::string& channel) {
   std::vector<Json> found;
   for (const Event& event : events) {
@@ -84,7 +84,7 @@ void check_events(const std::vector<Event>& events, const Expectation& expectati
   }
 }
 
-/// Runs the program for a day; the status has to be the expected one.
+/// Runs the program for a day; the status must be the expected one.
 Json run(const Fixture& fixture, const std::string& command, const std::string& day, int status) {
   const ProcessResult result =
       fixture.run({command, "--as-of", day, "--detailed-exitcode", "--format", "json"});

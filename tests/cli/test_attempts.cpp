@@ -1,4 +1,4 @@
-// A run that begins anew begins from nothing, and one that loses its turn closes its record.
+// A retry starts from scratch, and a run that loses its turn closes its record.
 
 #include "cli/scene.hpp"
 #include "pgbouncer.hpp"
@@ -16,8 +16,8 @@ struct Attempts {
     REQUIRE(fixture.run({"init"}).status == 0);
   }
 
-  /// Every write of an entry waits for this lock and then fails as another transaction that was in
-  /// the way would make it fail, so that the run begins anew.
+  /// Makes every write of an entry wait for this lock and then fail as it would because of a
+  /// conflicting transaction, so that the run tries again.
   void hold_up_and_fail(Session& holder) {
     fixture.database().execute(R"(
       CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -49,7 +49,7 @@ TEST_CASE("a run that loses the lock to another closes its record, and says noth
   Process run = scene.fixture.start(
       {"sync", "--as-of", market_day, "--run-id", "loser", "--format", "json", "--timeout", "3"});
   scene.wait_for_write();
-  // The other one stands in line for the moment in which the first attempt rolls back.
+  // The other run waits for the moment when the first attempt rolls back.
   Process thief([&] {
     return Process({"psql", "-X", "-q", scene.fixture.database().url(), "-c",
                     "SET application_name = 'thief'; SELECT pg_advisory_lock(" + run_lock_sql +
@@ -152,7 +152,7 @@ TEST_CASE("what is no sync, shows only, or may not speak says nothing of the pha
     scene.fixture.run(arguments);
     CHECK(scene.subscriber.drain().empty());
   }
-  // Whoever named another Redis, even in vain, did not mean this one.
+  // A user who named another Redis, even an unusable one, did not mean this one.
   const Environment unset{{"REDIS_URL", std::nullopt}};
   CHECK(scene.fixture.run({"sync", "--config", "/no/such/file"}, unset).status == 78);
   CHECK(scene.fixture.run({"sync", "--redis-url", redis_down().at("REDIS_URL").value(), "--oops"})
@@ -277,6 +277,6 @@ TEST_CASE("a symbol that was listed again after its delisting trades") {
   CHECK(fixture.members("large_cap") == Names{"AGAIN"});
   CHECK(fixture.members("recent_ipos") == Names{"AGAIN"});
   CHECK(fixture.members("tech") == Names{"AGAIN"});
-  // No night takes it out and puts it back.
+  // No night removes and restores it.
   CHECK(run_json(fixture, {"sync"}).at("total_changes").integer() == 0);
 }

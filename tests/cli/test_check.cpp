@@ -1,4 +1,4 @@
-// check: everything that a run needs is looked at, nothing is written, and every finding is told.
+// check: it checks everything that a run needs, writes nothing, and reports every finding.
 
 #include "cli/scene.hpp"
 
@@ -17,7 +17,7 @@ struct Checked {
         "VALUES ('LARGE', '2020-01-02', 1), ('MEGA', now()::date, 1), ('MID', '2020-01-03', 1)");
   }
 
-  /// The findings of one level, with this exit status.
+  /// Returns the findings of one level, with this exit status.
   Names findings(const std::string& level, int status, const Environment& extra = {}) {
     const Names before = fixture.entries_dump();
     const ProcessResult result = fixture.run({"check", "--format", "json"}, extra);
@@ -141,7 +141,7 @@ TEST_CASE("check predicts a column of the entries that nobody fills") {
   const std::string part = "column owner of public.cache_entries takes no NULL";
   CHECK_THAT(scene.findings("failed", 1).front(), contains(part));
   check_failure(run_task(scene.fixture, {"ipo"}), 3, "\"owner\"");
-  // A trigger could.
+  // A trigger could fill it.
   database.execute(
       "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS "
       "$$ BEGIN NEW.owner = 'desk'; RETURN NEW; END $$;"
@@ -268,12 +268,12 @@ TEST_CASE("days that are stored as midnights of UTC are warned of, with a view a
   CHECK(warnings("Asia/Tokyo").empty());
   const std::string check = fixture.run({"check"}).out;
   CHECK_THAT(check, contains("warning  every value in listing_date of public.symbols"));
-  // Prices count where they are asked.
+  // Prices matter only if market caps come from them.
   const TemporaryDirectory directory;
   const std::string config = directory.write("c.toml", "[guards]\nmax_data_age_days = 3\n");
   CHECK_THAT(fixture.run({"check", "--config", config}).out,
              contains("every value in date of public.ohlcv_daily"));
-  // One real time of the day tells that times are meant.
+  // A single time other than midnight shows that times are meant.
   database.execute("UPDATE symbols SET listing_date = '2024-06-20 13:30+00' WHERE symbol = 'MID'");
   CHECK(warnings("America/New_York").empty());
 }

@@ -42,7 +42,7 @@ TEST_CASE("events whose delivery could not be marked are sent once more, with th
   check_failure(fixture.run({"deliver"}), 5,
                 "still pending: the connection was lost during COMMIT");
   Names first = event_ids(subscriber.drain());
-  // It tries once more itself, on another connection.
+  // The run retries by itself, on another connection.
   const auto half = first.begin() + static_cast<std::ptrdiff_t>(first.size() / 2);
   CHECK(std::equal(first.begin(), half, half, first.end()));
   first.erase(half, first.end());

@@ -1,5 +1,5 @@
-// A second connection for reading costs or saves time, and changes nothing else, whatever becomes
-// of it.
+// A second connection for reading costs or saves time, and changes nothing else, whatever happens
+// to it.
 
 #include <csignal>
 #include <filesystem>
@@ -16,7 +16,7 @@ namespace {
 using How = SecondProxy::How;
 namespace fs = std::filesystem;
 
-/// What nights said and left.
+/// The output of nights, and what they left.
 struct Outcome {
   Names said;
   Names rows;
@@ -29,7 +29,7 @@ void check_same(const Outcome& outcome, const Outcome& expected) {
   CHECK(outcome.events == expected.events);
 }
 
-/// The processes of a server that were asked for the rows of a table, in order.
+/// Returns the server processes that were asked for the rows of a table, in order.
 Names readers_in(const std::string& log, const std::string& first_column) {
   Names found;
   std::string process;
@@ -72,7 +72,7 @@ class Market {
     return fixture.database().tcp_url(role, port) + "?sslmode=disable";
   }
 
-  /// A dry run and a run, each through what `way` leads to.
+  /// Runs a dry run and a run, each through what `way` leads to.
   template <typename Way>
   Outcome live(Way way) {
     Outcome outcome;
@@ -97,7 +97,7 @@ class Market {
         fixture.options({{"DATABASE_URL", url}, {"TICKSTOCK_CACHE_CONFIG", config_}}));
   }
 
-  /// The processes of the server that work for the role, and what `also` says is true for.
+  /// Returns the server processes that work for the role and for which `also` is true.
   Names backends(const std::string& also = "true") {
     return fixture.database().column(
         "SELECT pid FROM pg_stat_activity WHERE usename = $1 AND " + also, {role});
@@ -119,7 +119,7 @@ class Market {
   std::unique_ptr<Subscriber> subscriber_;
 };
 
-/// What everything must be as.
+/// Returns the outcome that all others must equal.
 const Outcome& of_one_connection() {
   static const Outcome outcome = [] {
     Market market(Postgres::shared(), 1);
@@ -130,8 +130,8 @@ const Outcome& of_one_connection() {
   return outcome;
 }
 
-/// On a busy machine the second connection may be given up before it meets what a test wants it
-/// to meet. So that is tried again.
+/// On a busy machine the second connection may be given up before the fault that a test has
+/// prepared. Then the test tries again.
 template <typename Attempt>
 void until_met(Attempt attempt) {
   for (int i = 0; i < 20; ++i) {
@@ -140,7 +140,7 @@ void until_met(Attempt attempt) {
   FAIL("the second connection was given up, whenever it was tried");
 }
 
-/// A run that waits for tables that a stranger holds.
+/// A run that waits for tables locked by another session.
 class Held {
  public:
   Held(Market& market, const std::string& tables, const Names& arguments = {}) : market_(market) {
@@ -150,11 +150,11 @@ class Held {
     wait_until("the run to be held", [&] { return !waiting("true").empty(); });
   }
 
-  /// Those who wait, and for whom `also` is true.
+  /// Returns the waiting processes for which `also` is true.
   Names waiting(const std::string& also) {
     return market_.backends("wait_event_type = 'Lock' AND " + also);
   }
-  /// Whether both connections wait, now or in a while.
+  /// Returns whether both connections wait, now or within a moment.
   bool both() {
     for (int i = 0; i < 50 && waiting("true").size() < 2; ++i) pause_briefly();
     return waiting("true").size() == 2;
@@ -188,8 +188,8 @@ TEST_CASE("two connections read, and what comes of it is the same as with one") 
 
 TEST_CASE("whatever the second connection meets, a run is that of one") {
   const Outcome& expected = of_one_connection();
-  // The messages of the server: R its word on the login, 1 to a statement, H and c around the rows
-  // d, C after a statement, Z when it waits for the next.
+  // The messages of the server: R about the login, 1 to a statement, H and c around the rows d, C
+  // after a statement, Z when it is ready for the next.
   const std::vector<std::pair<std::string, SecondProxy::Spoil>> faults{
       {"is taken and never answered", {How::hang, 0, 0}},
       {"is ended at once", {How::cut, 0, 0}},
@@ -297,7 +297,7 @@ TEST_CASE("another server behind the address is not read, whatever snapshots it 
     session.execute("UPDATE symbols SET market_cap = 1; DELETE FROM cache_entries");
   }
   live(*markets[1], {});
-  // PostgreSQL's words before version 17, and since.
+  // PostgreSQL's messages before version 17, and since.
   CHECK_THAT(log(), contains("invalid snapshot identifier") || contains("ERROR:  snapshot \""));
   CHECK_THAT(log(), !contains("pg_current_snapshot()::text = $2"));
 
@@ -337,7 +337,7 @@ TEST_CASE("the second connection is ended, or left waiting alone, in the middle 
   until_met([&] {
     Market market;
     Held held(market, "cache_entries");
-    // Once the first connection waits too, nobody waits for it any more.
+    // Once the first connection waits too, the second one is not waited for any more.
     const Names readers = market.readers("symbol");
     REQUIRE(readers.size() == 1);
     wait_until("the first connection to wait",
@@ -372,7 +372,7 @@ TEST_CASE("what ends a run in the middle of both COPYs ends both of them on the 
       const bool met = connections == 1 || held.both();
       end.come(market, held);
       CHECK(held.run->wait().status == end.status);
-      // While what they wait for is still held.
+      // While the tables are still locked.
       market.wait_until_gone();
       held.release();
       rows = stored_rows(market.fixture.database());

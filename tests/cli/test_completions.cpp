@@ -1,4 +1,4 @@
-// The completions of the shells offer what the program knows. Each shell does the completing.
+// Shell completions offer what the program accepts. Each shell does its own completing.
 
 #include <cstdlib>
 
@@ -11,7 +11,7 @@ namespace {
 
 const std::string folder = TICKSTOCK_CACHE_BUILD_DIR "/completions";
 
-/// Calls the function as bash does, with the words of a line that bash has taken apart.
+/// Calls the function as bash does, with the words of a line as bash splits it.
 constexpr const char* ask_bash = R"(
 source "$1/tickstock-cache"
 COMP_WORDS=()
@@ -23,7 +23,7 @@ _tickstock_cache tickstock-cache "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_
 printf '%s\n' "${COMPREPLY[@]}"
 )";
 
-/// Types the line and the tabulator at a shell of its own, which notes what it would offer.
+/// Types the line and a tab in a shell of its own, which records what it would offer.
 constexpr const char* ask_zsh = R"(
 zmodload zsh/zpty
 cat > setup <<'END'
@@ -50,8 +50,8 @@ until [[ -e done ]]; do zpty -r -t shell >/dev/null; sleep 0.01; done
 [[ ! -e offered ]] || cat offered
 )";
 
-/// What fish inserts. Since version 4 it also lists what holds the word further behind, which
-/// counts only where nothing begins with it.
+/// What fish inserts. Since version 4 it also lists candidates that contain the word elsewhere,
+/// which it uses only if none begins with it.
 constexpr const char* ask_fish = R"(
 source $argv[1]/tickstock-cache.fish
 set word (string match -r '[^ ]*$' -- $argv[2])
@@ -59,13 +59,13 @@ set found (complete -C $argv[2] | string replace -r '\t.*' '')
 string match -r '^'(string escape --style=regex -- $word)'.*' -- $found || string join \n -- $found || true
 )";
 
-/// A shell, and how it is asked for what it offers at the end of a line.
+/// A shell, and how to ask it what it offers at the end of a line.
 struct Shell {
   std::string name;
   Names command;
 };
 
-/// The shells that are installed; all of them where continuous integration runs.
+/// Returns the installed shells; all of them in continuous integration.
 std::vector<Shell> shells() {
   std::vector<Shell> found;
   for (const Shell& shell : {Shell{"bash", {"bash", "--norc", "-c", ask_bash, "bash"}},
@@ -81,7 +81,7 @@ std::vector<Shell> shells() {
   return found;
 }
 
-/// What a shell offers at the end of this line, in a folder with the file note.toml.
+/// Returns what a shell offers at the end of this line, in a folder with the file note.toml.
 Strings offered(const Shell& shell, const std::string& line) {
   const TemporaryDirectory directory;
   directory.write("note.toml", "");
@@ -101,7 +101,7 @@ Strings offered(const Shell& shell, const std::string& line) {
   return words;
 }
 
-/// The long options that the help of a command lists.
+/// Returns the long options that the help of a command lists.
 Strings long_options(const std::string& command) {
   return set_of(matches(help_of(command), "\n  (?:-.,)?(--[a-z-]+)"));
 }

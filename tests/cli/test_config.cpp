@@ -1,4 +1,4 @@
-// `config`: which settings hold, and where each comes from.
+// `config`: the effective settings, and their origins.
 
 #include <map>
 #include <regex>
@@ -9,13 +9,13 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Runs `config`, which needs no service, with nothing else in the environment than this.
+/// Runs `config`, which needs no service, with nothing but this in the environment.
 ProcessResult config(const Names& arguments, const Environment& environment = {}) {
   return run_process(with({TICKSTOCK_CACHE_PROGRAM, "config"}, arguments),
                      {.environment = environment});
 }
 
-/// The settings that are not left at their default: value, and where it comes from.
+/// Returns the settings that don't have their default: value and origin.
 std::map<std::string, std::string> given(const Names& arguments, const Environment& environment) {
   const ProcessResult result = config(with({"--format", "json"}, arguments), environment);
   INFO(result.err);
@@ -33,7 +33,7 @@ std::map<std::string, std::string> given(const Names& arguments, const Environme
   return found;
 }
 
-/// A configuration with nothing commented out.
+/// Returns a configuration with nothing commented out.
 std::string uncommented(const std::string& example) {
   return std::regex_replace(example, std::regex("\n#(\\w+ = |\\[\\[)"), "\n$1");
 }

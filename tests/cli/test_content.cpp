@@ -1,4 +1,4 @@
-// What stands in the entries after a run, and what must not have changed in them.
+// The content of the entries after a run, and what must not have changed in it.
 
 #include "cli/scene.hpp"
 
@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// What an entry holds besides the keys that a cleanup replaces, as the server prints it.
+/// Returns an entry's content without the keys that a cleanup replaces, as the server prints it.
 std::string other_keys(Fixture& fixture, const std::string& universe) {
   return fixture.database().value(
       "SELECT content - 'symbols' - 'count' - 'last_updated' FROM cache_entries "
@@ -205,7 +205,7 @@ TEST_CASE(
                                                            "delisted_cleanup success 0"});
     CHECK(row(fixture, "mega_cap", "cache_type, content - 'last_updated'") == good);
   }
-  // The number is the same, and so the entry is.
+  // The number is equal, so the entry is, too.
   fixture.database().execute(
       "UPDATE cache_entries SET content = content || '{\"count\": 1.0}' "
       "WHERE universe = 'mega_cap'");

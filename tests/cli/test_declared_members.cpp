@@ -1,4 +1,4 @@
-// Who the members of declared universes are.
+// The members of declared universes.
 
 #include "cli/declared.hpp"
 
@@ -152,7 +152,7 @@ cap_from = 1
   CHECK(scene.after("sync", "giants") == Names{"BIG", "MED", "LOW"});
   CHECK(scene.fixture.members("middle") == Names{"BLANK"});
   CHECK_FALSE(scene.has("rest"));
-  // From the smallest to the largest in a night, and back.
+  // From the smallest to the largest in one night, and back.
   scene.set("BLANK", "market_cap", "5");
   CHECK(scene.after("sync", "rest") == Names{"BLANK"});
   scene.set("BLANK", "market_cap", "50e9");

@@ -1,4 +1,4 @@
-// What declarations may say, what is refused of them, and what check and config show.
+// What declarations may contain, what is rejected, and what check and config show.
 
 #include "cli/declared.hpp"
 #include "cli/man_pages.hpp"

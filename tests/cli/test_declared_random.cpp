@@ -1,5 +1,5 @@
-// Random declarations over random markets, night after night. What should come out of them is said
-// here once more, as plainly as the manual says it and without any of the program's code.
+// Random declarations over random markets, night after night. The expected result is computed here
+// again, as plainly as the manual describes it and without any of the program's code.
 
 #include <algorithm>
 #include <map>
@@ -80,7 +80,7 @@ std::string slug(const std::string& label) {
   return result;
 }
 
-/// One universe, after families have been made into theirs.
+/// One universe, after families have been expanded.
 struct One {
   const Declaration* of = nullptr;
   std::string name;
@@ -99,7 +99,8 @@ class Model {
     seat_all();
   }
 
-  /// What stands in the entries after the task of declared universes, and then the cleanup.
+  /// Returns the contents of the entries after the task of declared universes, and then the
+  /// cleanup.
   [[nodiscard]] Lists after(bool cleans) const {
     Lists after = before_;
     for (std::size_t i = 0; i < all_.size(); ++i) {
@@ -489,7 +490,7 @@ TEST_CASE("random declarations over random markets make the lists that the manua
       REQUIRE(world.fixture.entries_dump() == unchanged);
       const ProcessResult done = world.fixture.run(command);
       INFO("night " << night << ", standard error: " << done.err);
-      // A full run over a market of which nobody is eligible is refused.
+      // A full run over a market without eligible symbols is refused.
       REQUIRE(done.status == 0);
       CHECK(dry.status == 0);
       REQUIRE_THAT(shown(world.lists()), Catch::Matchers::Equals(shown(expected)));

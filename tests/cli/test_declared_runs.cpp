@@ -1,4 +1,5 @@
-// What a run makes of declared universes: tasks, events, guards, warnings, and the ten beside them.
+// What a run does with declared universes: tasks, events, guards, warnings, and the ten built-in
+// ones besides.
 
 #include "cli/declared.hpp"
 

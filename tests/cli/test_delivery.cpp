@@ -1,4 +1,4 @@
-// Exit status 6, and how events that were not delivered find their way later.
+// Exit status 6, and how undelivered events get delivered later.
 
 #include <algorithm>
 
@@ -14,7 +14,7 @@ Names stored_ids(Fixture& fixture) {
   return fixture.database().column("SELECT event_id FROM cache_sync_outbox ORDER BY id");
 }
 
-/// The ids of the events that are kept, so without those of best effort.
+/// Returns the ids of the stored events, without best-effort ones.
 Names kept_ids(const std::vector<Event>& events) {
   Names ids;
   for (const Event& event : events) {
@@ -46,7 +46,7 @@ TEST_CASE("without Redis a run commits, ends with 6, and its events are pending"
   CHECK(status.at("events.pending").integer() == 14);
   CHECK(status.at("events.published").integer() == 0);
 
-  // What is pending is looked at without being touched, and delivered once.
+  // Pending events are looked at without being changed, and delivered once.
   check_failure(fixture.run({"deliver"}, redis_down()), 6, "14 events are still pending");
   const ProcessResult delivered = fixture.run({"deliver"});
   CHECK(delivered.status == 0);
@@ -91,7 +91,7 @@ TEST_CASE("a later run sends older events first and its own last") {
   CHECK(ids == stored_ids(fixture));
   CHECK(ids.size() > older.size());
   CHECK(fixture.database().value(pending_sql) == "0");
-  // The run counts its own events only.
+  // The run counts only its own events.
   CHECK(done.at("events.published").integer() ==
         static_cast<std::int64_t>(ids.size() - older.size()));
 }

@@ -1,4 +1,4 @@
-// `--wait-for-eod`: what ends the wait for a complete day, and what happens when nothing does.
+// `--wait-for-eod`: what ends the wait for a complete day, and what happens if nothing does.
 
 #include <csignal>
 
@@ -79,7 +79,7 @@ TEST_CASE("prices of the day end the wait, and where they are there is none") {
   CHECK(result.status == 0);
   CHECK_THAT(result.err, contains("is complete: public.ohlcv_daily holds it"));
 
-  // What came later is not left for another day.
+  // A late signal is not left for another day.
   scene.push("eod_complete", "done");
   const ProcessResult next = scene.start({}).wait();
   CHECK(next.status == 0);

@@ -1,4 +1,4 @@
-// What a subscriber hears of a run.
+// The events that a subscriber receives from a run.
 
 #include <set>
 
@@ -17,7 +17,7 @@ struct Heard {
     if (init) REQUIRE(fixture.run({"init"}).status == 0);
   }
 
-  /// Runs a task that has to end with this status, and returns what was heard of it.
+  /// Runs a task that must exit with this status, and returns its events.
   std::vector<Event> of(const Names& arguments, int status = 0) {
     subscriber.drain();
     const ProcessResult result = run_task(fixture, arguments);
@@ -35,7 +35,7 @@ Names universe_lines() {
   return lines;
 }
 
-/// What a run of the small market says, in order.
+/// Returns the events of a run of the small market, in order.
 Names first_run_lines(bool full) {
   Names lines = universe_lines();
   lines.insert(lines.begin(), "cache_sync_triggered");

@@ -1,5 +1,5 @@
-// Exit status 1: a person must act. Each failure is one line that names the thing and the remedy,
-// and nothing is changed.
+// Exit status 1: a person must act. Each failure is one line with the object and the remedy, and
+// nothing is changed.
 
 #include "cli/scene.hpp"
 
@@ -7,7 +7,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A sync and a dry run of the small market, after this was done to the database, fail.
+/// Checks that a sync and a dry run of the small market fail after this was done to the database.
 void check_both_fail(const std::string& sql, const std::string& part,
                      const FixtureOptions& options = {}) {
   Fixture fixture(options);

@@ -1,4 +1,4 @@
-// Exit status 5: PostgreSQL does not serve this run, which is worth a retry.
+// Exit status 5: PostgreSQL does not serve this run, and a retry may help.
 
 #include "cli/scene.hpp"
 #include "network.hpp"
@@ -7,8 +7,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Breaks the writes of one universe and runs a sync, which has to end with 5 and to leave entries,
-/// journal and outbox as they were.
+/// Breaks the writes of one universe and runs a sync, which must exit with 5 and leave entries,
+/// journal and outbox unchanged.
 void check_write_ends_with_5(const std::string& sqlstate) {
   Fixture fixture;
   add_small_market(fixture);

@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The program refuses this command line with 64, with nothing on standard output.
+/// Checks that the program rejects this command line with 64 and nothing on standard output.
 void check_usage(const Fixture& fixture, const Names& arguments, const std::string& part) {
   INFO(fmt::format("arguments: {}", fmt::join(arguments, " ")));
   const ProcessResult result = fixture.run(arguments);
@@ -14,7 +14,7 @@ void check_usage(const Fixture& fixture, const Names& arguments, const std::stri
   CHECK(result.out.empty());
 }
 
-/// A configuration file with this text makes a run end with 78.
+/// Checks that a configuration file with this text makes a run exit with 78.
 void check_config(Fixture& fixture, const std::string& text, const std::string& part) {
   const TemporaryDirectory directory;
   const std::string path = directory.write("c.toml", text);

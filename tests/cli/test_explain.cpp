@@ -1,4 +1,4 @@
-// `explain`: what it prints, since when it knows, and that it is right about a real database.
+// `explain`: what it prints, how it knows since when, and that it is right about a real database.
 
 #include <cmath>
 #include <map>
@@ -18,8 +18,8 @@ Json explain(const Fixture& fixture, const Names& arguments, const Environment& 
   return Json::parse(result.out);
 }
 
-/// `mid_cap yes 2024-06-28 night-1`, a line for each universe: whether it is a member, since when
-/// and by which run.
+/// Returns `mid_cap yes 2024-06-28 night-1`, a line per universe: whether it is a member, since
+/// when and by which run.
 Names memberships(const Json& document) {
   Names lines;
   for (const Json& each : document.at("universes").items()) {

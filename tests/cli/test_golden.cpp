@@ -1,5 +1,5 @@
-// The exact output for a small fixed market. Where it changes on purpose, run this test with
-// TICKSTOCK_UPDATE_GOLDEN=1 and read the difference of golden/.
+// The exact output for a small fixed market. After an intended change, run this test with
+// TICKSTOCK_UPDATE_GOLDEN=1 and review the diff of golden/.
 
 #include <cstdlib>
 #include <fstream>
@@ -11,12 +11,13 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Digits that differ from run to run give way to words; a document gets a line per change.
+/// Replaces digits that differ from run to run by words, and splits a document into a line per
+/// change.
 std::string normalised(std::string text) {
   const std::vector<std::pair<std::regex, std::string>> replacements{
       {std::regex(R"(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d\d\d)?Z)"), "TIME"},
       {std::regex(R"([0-9a-f]{64})"), "DIGEST"},
-      // Those of the market lie in 2024.
+      // The market's own dates are in 2024.
       {std::regex(R"(20(2[5-9]|[3-9]\d)-\d\d-\d\d)"), "TODAY"},
       {std::regex(R"(\d+\.\d\d\d s)"), "SECONDS s"},
       {std::regex(R"("duration_seconds":[0-9.e-]+)"), R"("duration_seconds":SECONDS)"},
@@ -40,7 +41,7 @@ void check_golden(const std::string& name, const ProcessResult& result, int stat
   CHECK(lines_of(text) == lines_of(golden));
 }
 
-/// A market with somebody of everything that a second night can do.
+/// Adds a market with a symbol for everything that a second night can do.
 void add_first_night(Fixture& fixture) {
   const auto add = [&fixture](const std::string& symbol, const std::string& cap) {
     fixture.add_symbol({.symbol = symbol, .market_cap = cap, .listing_date = "2001-02-03"});
@@ -69,8 +70,8 @@ void add_first_night(Fixture& fixture) {
                     R"({"symbols": ["CHI", "ALPHA", "STRANGER"], "count": 3})");
 }
 
-/// GAMMA and EPSILON cross 10 B, CHI leaves, NEW comes, FALLER loses its cap, twelve symbols change
-/// their order, and somebody has spoilt an entry.
+/// Makes GAMMA and EPSILON cross 10 B, removes CHI, lists NEW, takes FALLER's cap away, reorders
+/// twelve symbols, and breaks an entry.
 void move_market(Fixture& fixture) {
   fixture.database().execute(R"(
     UPDATE symbols SET market_cap = 10200000000 WHERE symbol = 'GAMMA';

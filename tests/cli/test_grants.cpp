@@ -1,4 +1,4 @@
-// The printed scripts for a role of PostgreSQL and a user of Redis: all of it is needed, and
+// The printed scripts for a PostgreSQL role and a Redis user: everything in them is needed, and
 // nothing more is allowed.
 
 #include <set>
@@ -9,7 +9,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The small market in own tables, and a role that has what the program prints and nothing else.
+/// The small market in its own tables, and a role with exactly what the program prints.
 struct Granted {
   Fixture fixture;
   TemporaryDirectory directory;
@@ -42,8 +42,8 @@ struct Granted {
     REQUIRE(psql.status == 0);
   }
 
-  /// Runs every command as the role, over entries to create and to change, an event to deliver, one
-  /// to give up, and a record to delete. \return what the first that is not content says.
+  /// Runs every command as the role, with entries to create and to change, an event to deliver, one
+  /// to give up, and a record to delete. \return the message of the first command that fails.
   std::string complaint() {
     fixture.database().execute(R"(
       TRUNCATE cache_entries, cache_sync_runs, cache_sync_changes, cache_sync_outbox,
@@ -88,7 +88,7 @@ struct Granted {
   }
 };
 
-/// Everything that the role was granted, a privilege and a column at a time.
+/// Returns everything that the role was granted, one privilege and column at a time.
 Names grants_of(Fixture& fixture, const std::string& role) {
   return fixture.database().column(R"(
     SELECT format('%s ON SCHEMA %I', privilege_type, nspname)
@@ -159,7 +159,7 @@ TEST_CASE("a role with the printed grants can do nothing more") {
            "SELECT pg_read_file('PG_VERSION')",
        }) {
     INFO(sql);
-    // Only 42501 is caught, so that an allowed statement and another error throw.
+    // Only 42501 is caught, so that an allowed statement or another error throws.
     CHECK_NOTHROW(session.execute(fmt::format(
         "DO $test$ BEGIN BEGIN EXECUTE $sql${}$sql$; EXCEPTION WHEN insufficient_privilege THEN "
         "RETURN; END; RAISE EXCEPTION 'it is allowed'; END $test$",
@@ -217,7 +217,7 @@ TEST_CASE("grants are printed without a server, and a name that can't be a role 
 
 namespace {
 
-/// A Redis with a user that has what the program prints, and a password.
+/// A Redis with a user that has exactly what the program prints, and a password.
 struct RedisUser {
   Redis redis;
   Fixture fixture{{}, Postgres::shared(), redis};
@@ -240,8 +240,8 @@ struct RedisUser {
     REQUIRE(redis.command({"ACL", "SETUSER", "job", ">word"}) == "OK");
   }
 
-  /// Runs what publishes, in database 1. \return what the first that is not content says, or which
-  /// channels were not heard of.
+  /// Runs what publishes, in database 1. \return the message of the first command that fails, or
+  /// the channels without events.
   std::string complaint() {
     fixture.database().execute(
         "TRUNCATE cache_entries, cache_sync_runs, cache_sync_changes, cache_sync_outbox;"

@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A market of `size` symbols of one category, S0001 the largest, that the entries agree with.
+/// A market of `size` symbols of one category, S0001 the largest, with entries that match it.
 struct Scene {
   Fixture fixture;
   TemporaryDirectory directory;
@@ -22,8 +22,9 @@ struct Scene {
 
   void execute(const std::string& sql) { fixture.database().execute(sql); }
 
-  /// The run is refused by this guard and writes nothing but its record; the dry run shows the
-  /// whole diff and ends alike; an approval of exactly this plan lets it pass.
+  /// Checks that the run is refused by this guard and writes nothing but its record, that the dry
+  /// run shows the whole diff and exits the same way, and that approving exactly this plan lets it
+  /// pass.
   void check_refused(const std::string& guard, const std::string& sentence,
                      const Names& arguments = {"sync"}) {
     INFO("guard " << guard);
@@ -64,14 +65,14 @@ struct Scene {
               .integer() == 0);
   }
 
-  /// The status of another run of the same data: some guards still fire when all is done.
+  /// The status of another run of the same data: some guards still fire when everything is done.
   int after_approval = 0;
 
   std::string count(const std::string& table) {
     return fixture.database().value("SELECT count(*) FROM " + table);
   }
 
-  /// Everything that a refused run must not touch.
+  /// Returns everything that a refused run must not touch.
   std::string dump() {
     return fmt::format("{} {} {}", fmt::join(fixture.entries_dump(), "\n"),
                        count("cache_sync_changes"), count("cache_sync_outbox"));

@@ -1,4 +1,4 @@
-// init: the program's own tables, and life without them.
+// init: the program's own tables, and running without them.
 
 #include "cli/scene.hpp"
 
@@ -16,7 +16,7 @@ Names tables_in(Fixture& fixture, const std::string& schema = "public") {
       {schema});
 }
 
-/// Everything that the catalog says about the tables of the program.
+/// Returns everything that the catalog says about the tables of the program.
 Rows shape(Fixture& fixture) {
   return fixture.database().rows(R"(
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,

@@ -1,4 +1,4 @@
-// Signals before COMMIT: the run is rolled back and ends with 128 and the signal's number.
+// Signals before COMMIT: the run is rolled back and exits with 128 plus the signal's number.
 
 #include <csignal>
 
@@ -8,7 +8,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Whether a session of the program waits for a lock of a table.
+/// Returns whether a session of the program waits for a table lock.
 bool waits_for_table(Fixture& fixture) {
   return fixture.database().value(
              "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "

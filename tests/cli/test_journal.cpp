@@ -1,4 +1,4 @@
-// The journal: why members came and went, and how it is asked later.
+// The journal: why members were added and removed, and how to query it later.
 
 #include <regex>
 
@@ -8,8 +8,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// `top_100 + AAPL rose to rank 97`, a line for each member that came or went, as the journal has
-/// it.
+/// Returns `top_100 + AAPL rose to rank 97`, a line for each member added or removed, as the
+/// journal has it.
 Names journalled(Fixture& fixture, const std::string& run_id) {
   return fixture.database().column(R"(
     SELECT universe || ' ' || m.sign || ' ' || m.symbol || ' ' || coalesce(m.why, '')
@@ -22,7 +22,7 @@ Names journalled(Fixture& fixture, const std::string& run_id) {
                                    {run_id});
 }
 
-/// The same of a text report with --full.
+/// Returns the same from a text report with --full.
 Names reported(const std::string& text) {
   Names lines;
   std::string universe;
@@ -48,7 +48,7 @@ Names reported(const std::string& text) {
   return lines;
 }
 
-/// Two nights: the first makes the universes, the second moves one symbol of each kind.
+/// Two nights: the first creates the universes, the second moves one symbol of each kind.
 struct TwoNights {
   Fixture fixture;
   std::string second;  ///< the text report of the second night
@@ -95,7 +95,7 @@ TEST_CASE("where no member has a reason of its own the journal keeps none") {
     return scene.fixture.database().value("SELECT count(*) FROM cache_sync_changes WHERE " +
                                           condition);
   };
-  // Whole new universes; only the clean-up and the listings of the first night have reasons.
+  // In new universes, only the clean-up and the listings of the first night have reasons.
   CHECK(count("run_id = 'night-1' AND task = 'market_cap_recalculation' AND added_why IS NULL") ==
         "9");
   CHECK(count("run_id = 'night-1' AND universe = 'tech' AND removed_why = '{delisted 2024-06-27}' "
@@ -145,7 +145,7 @@ TEST_CASE("a run is named by the beginning of its id, as long as no other begins
   CHECK_THAT(fixture.run({"history", "--of-run", "night-1", "--limit", "1"}).out,
              contains("1 of 11 changes\n"));
   REQUIRE(run_task(fixture, {"sync", "--run-id", "night-22"}).status == 0);
-  // A whole id is one, though another begins with it.
+  // A complete id names one run, even if another id begins with it.
   CHECK(
       Json::parse(fixture.run({"status", "night-2", "--format", "json"}).out).at("run_id").str() ==
       "night-2");
@@ -166,7 +166,7 @@ TEST_CASE("the history of changes can be that of some days") {
 
 TEST_CASE("the history of a symbol has a line for each universe and run, and tells why") {
   TwoNights scene;
-  // Without the heading, and the columns with one blank between them.
+  // Without the heading, and with single spaces between the columns.
   const auto history = [&scene](const Names& more) {
     const std::string out = scene.fixture.run(with({"history", "--symbol"}, more)).out;
     Names lines = lines_of(std::regex_replace(out, std::regex("  +"), " "));

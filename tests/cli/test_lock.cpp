@@ -1,4 +1,4 @@
-// One run at a time: the lock, and runs that are started together.
+// One run at a time: the lock, and runs that are started simultaneously.
 
 #include <set>
 
@@ -59,7 +59,7 @@ TEST_CASE("--lock-wait goes on when the lock is released") {
                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
                "AND application_name = 'tickstock-cache patient'") == "1";
   });
-  // What the holder commits must be seen by the run that waited.
+  // The run that waited must see what the holder commits.
   holder.execute("UPDATE symbols SET market_cap = 250000000000 WHERE symbol = 'LARGE'");
   CHECK(waiting.running());
   holder.execute("COMMIT");

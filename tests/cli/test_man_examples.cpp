@@ -1,6 +1,6 @@
-// What stands under EXAMPLES works: each block is run by a shell, in order, beside real servers.
-// Where a block has lines that begin with "$ ", the others are what these commands print, and are
-// compared; a line that ends with "..." only as far as it goes.
+// Everything under EXAMPLES works: a shell runs each block, in order, with real servers. If a block
+// has lines that begin with "$ ", the other lines are the output of these commands and are
+// compared; a line that ends with "..." is compared only up to there.
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,7 +13,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A small market on the day of its first night.
+/// Adds a small market on the day of its first night.
 void add_market(Fixture& fixture) {
   const auto add = [&fixture](const std::string& symbol, const std::string& cap) {
     fixture.add_symbol({.symbol = symbol,
@@ -31,7 +31,7 @@ void add_market(Fixture& fixture) {
   add("CBK", "52000000");
 }
 
-/// Its first night, that of 2026-08-20, and what has happened since.
+/// Runs its first night, that of 2026-08-20, and then changes some things.
 void pass_first_night(Fixture& fixture) {
   fixture.set_entry("theme_space", "theme", R"({"symbols": ["RWH", "IVO"], "count": 2})");
   REQUIRE(fixture.run({"init"}).status == 0);
@@ -50,7 +50,7 @@ void pass_first_night(Fixture& fixture) {
                       .sector = "Industrials"});
 }
 
-/// What the examples of a page presume.
+/// Prepares what the examples of a page presume.
 void prepare(Fixture& fixture, const std::string& page) {
   add_market(fixture);
   if (page == "tickstock-cache-init.1") {
@@ -81,7 +81,7 @@ void prepare(Fixture& fixture, const std::string& page) {
   }
 }
 
-/// A block of an example: what a shell is to run, and what that prints, if it is shown.
+/// A block of an example: what a shell runs, and what that prints, if it is shown.
 struct Example {
   std::string script;
   std::optional<Names> shown;
@@ -103,7 +103,7 @@ Example read_example(const std::string& block) {
   return {script, shown};
 }
 
-/// Times differ from run to run.
+/// Replaces times, which differ from run to run.
 std::string steady(const std::string& line) {
   static const std::vector<std::pair<std::regex, std::string>> replacements{
       {std::regex(R"(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d\d\d)?Z)"), "TIME"},
@@ -128,7 +128,8 @@ void check_output(const Names& shown, const std::string& printed) {
   }
 }
 
-/// The environment of whoever follows the examples: the program by its name, and servers.
+/// Returns the environment of someone who follows the examples: the program by its name, and
+/// servers.
 RunOptions shell_options(const Fixture& fixture, const TemporaryDirectory& directory) {
   RunOptions options = fixture.options();
   options.environment["PATH"] =
@@ -142,7 +143,8 @@ RunOptions shell_options(const Fixture& fixture, const TemporaryDirectory& direc
 
 TEST_CASE("the examples of the man pages can be run, and print what they show") {
   for (const std::string& page : all_pages()) {
-    // Those of section 7 are run beside what they are about, those of section 8 with the package.
+    // Those of section 7 are run with the command they are about, those of section 8 with the
+    // package.
     if (page.ends_with(".7") || page.ends_with(".8")) continue;
     Fixture fixture({.entries = page != "tickstock-cache-init.1"});
     prepare(fixture, page);
@@ -152,7 +154,7 @@ TEST_CASE("the examples of the man pages can be run, and print what they show") 
     CHECK_FALSE(blocks.empty());
     for (const std::string& block : blocks) {
       const Example example = read_example(block);
-      // The servers that an example names are those of the scene.
+      // The servers named in an example are those of the scene.
       const std::string script =
           std::regex_replace(example.script, std::regex("export (DATABASE|REDIS)_URL=.*"), ":");
       const ProcessResult result = run_process({"sh", "-e", "-c", script}, options);

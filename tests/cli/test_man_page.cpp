@@ -1,4 +1,4 @@
-// The man pages and the program say the same.
+// The man pages and the program agree.
 
 #include <fmt/format.h>
 
@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The options that `--help` prints: all names, the value, and what stands in parentheses at the
-/// end, a default or the variable that it stands for.
+/// Returns the options that `--help` prints: all names, the value, and what is in parentheses at
+/// the end, which is a default or a variable.
 Strings help_options(const std::string& command) {
   static const std::regex form("^  (-\\S+)(?: (\\S+))?(?:  +(\\S.*))?$");
   Strings options;
@@ -37,7 +37,7 @@ Strings help_options(const std::string& command) {
   return options;
 }
 
-/// The same of an item such as `Fl -format Cm text Ns | Ns Cm json`.
+/// Returns the same for an item such as `Fl -format Cm text Ns | Ns Cm json`.
 std::string page_option(const Item& item) {
   std::string names;
   std::string value;
@@ -50,13 +50,13 @@ std::string page_option(const Item& item) {
     }
   }
   auto standard = matches(item.body, "The default is (\\S+?)[.,]? ");
-  // Where there is no default, a variable counts.
+  // Without a default, use the variable.
   if (standard.empty())
     standard = matches(item.body, "Without it,.*?\\.Ev ((?:DATABASE|REDIS|TICKSTOCK)_\\w+)");
   return names + " " + value + " " + (standard.empty() ? "" : "(" + standard[0] + ")");
 }
 
-/// The options in a list of a page; a command's page has no other.
+/// Returns the options in a list of a page; a command's page has no others.
 Strings page_options(const ManPage& page, const std::string& heading = "") {
   Strings options;
   for (const Part& part : page.section("OPTIONS")) {
@@ -69,7 +69,7 @@ Strings page_options(const ManPage& page, const std::string& heading = "") {
   return options;
 }
 
-/// All that a program says about a page; nothing where it is not installed.
+/// Returns everything that a program says about a page; nothing if it is not installed.
 std::string words_about(const std::string& page, std::vector<std::string> command) {
   if (run_process({"sh", "-c", "command -v " + command.front()}).status != 0) {
     WARN(command.front() + " is not installed");

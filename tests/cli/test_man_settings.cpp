@@ -1,4 +1,4 @@
-// The page of the configuration file and the program say the same.
+// The page of the configuration file and the program agree.
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// What the program demands of a setting when it meets a value that it refuses.
+/// Returns what the program requires of a setting, as it says when it rejects a value.
 std::string demand(const std::string& section, const std::string& key, const std::string& value) {
   const TemporaryDirectory directory;
   const std::string file =
@@ -38,7 +38,7 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
     defaults["[" + each.at("section").str() + "] " + each.at("key").str()] =
         text.empty() ? "none" : text;
   }
-  // What libpq makes of an empty environment is its own.
+  // What libpq makes of an empty environment is up to libpq.
   defaults["[database] url"] = "none";
   defaults["[output] format"] = "text";
 
@@ -51,7 +51,7 @@ TEST_CASE("the man page documents exactly the keys of the configuration file") {
       const auto found = defaults.extract(part.heading + " " + head[1].str());
       REQUIRE_FALSE(found.empty());
       CHECK(found.mapped() == head[3]);
-      // A day is of no type that a setting has, and no whole number may be negative.
+      // No setting has the type of a day, and no whole number may be negative.
       std::string type = demand(part.heading, head[1], "1999-12-31");
       if (type == "whole number") type += " " + demand(part.heading, head[1], "-1");
       CHECK(type == head[2]);

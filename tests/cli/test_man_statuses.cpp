@@ -1,4 +1,4 @@
-// The pages list exactly the statuses that a command ends with.
+// The pages list exactly the statuses that a command exits with.
 
 #include <atomic>
 #include <csignal>
@@ -11,7 +11,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The last run that changed an entry; some word where there is none.
+/// Returns the last run that changed an entry; some word if there is none.
 std::string last_run(Fixture& fixture) {
   Database& database = fixture.database();
   if (database.value("SELECT to_regclass('cache_sync_runs')").empty()) return "none";
@@ -20,10 +20,10 @@ std::string last_run(Fixture& fixture) {
       "ORDER BY position DESC LIMIT 1), 'none')");
 }
 
-/// So that themes has something to do, and nothing waits for long.
+/// Gives the task themes something to do, and lets nothing wait for long.
 const std::string declared = "[timeouts]\ncommit = 2\n[[universe]]\nname = 'all'\ncap_from = 1\n";
 
-/// A command with its options, and what it ended with.
+/// A command with its options, and the statuses it exited with.
 class Trial {
  public:
   explicit Trial(std::string command) : command_(std::move(command)), help_(help_of(command_)) {}
@@ -32,7 +32,8 @@ class Trial {
 
   bool undoes() const { return command_ == "undo"; }
 
-  /// The command line; an option that the command does not have is left out with its value.
+  /// Returns the command line, leaving out options that the command does not have, with their
+  /// values.
   Names arguments(const Names& options = {}, const std::string& run_id = "first") const {
     Names all{command_};
     if (undoes()) all.push_back(run_id);
@@ -65,7 +66,7 @@ class Trial {
   Strings seen_;
 };
 
-/// Something for each task to do.
+/// Gives each task something to do.
 void move_market(Fixture& fixture) {
   fixture.database().execute(R"(
     UPDATE symbols SET market_cap = 500000000000 WHERE symbol = 'MID';
@@ -77,11 +78,11 @@ void sync(Fixture& fixture, const Environment& extra = {}, int status = 0) {
   REQUIRE(run_task(fixture, {"sync"}, extra).status == status);
 }
 
-/// What asks for nothing special of the servers, down to what makes them useless.
+/// Runs through what needs no special servers, up to changes that make the database unusable.
 void run_through(Trial& trial) {
   Fixture fixture;
   add_small_market(fixture);
-  // Too old for a guard, and for a replay as good as any.
+  // Too old for a guard, but fine for a replay.
   fixture.database().execute(
       "INSERT INTO ohlcv_daily (symbol, date, close) VALUES ('MID', '2024-01-02', 1)");
   REQUIRE(fixture.run({"init"}).status == 0);
@@ -117,7 +118,7 @@ void run_through(Trial& trial) {
   trial.run(fixture);
 }
 
-/// PostgreSQL refuses an entry, then loses a COMMIT.
+/// Makes PostgreSQL reject an entry, and then lose a COMMIT.
 void run_into_triggers(Trial& trial) {
   Fixture fixture;
   add_small_market(fixture);
@@ -136,7 +137,7 @@ void run_into_triggers(Trial& trial) {
   trial.run(fixture);
   fixture.database().execute("DROP TRIGGER refuse ON cache_entries");
   if (trial.undoes()) {
-    // It has a record, which tells the outcome to whoever can still ask.
+    // It has a record, which tells the outcome if the server can still be asked.
     const CommitProxy proxy(fixture.database().postgres().port(), CommitProxy::Mode::vanish_after,
                             2);
     trial.run(fixture, {},
@@ -148,7 +149,7 @@ void run_into_triggers(Trial& trial) {
   trial.run(fixture);
 }
 
-/// A server that takes the connection and says nothing, and SIGTERM.
+/// Uses a server that accepts the connection and says nothing, and SIGTERM.
 void run_into_signal(Trial& trial) {
   std::atomic<bool> reached = false;
   TcpServer silent([&reached](int, const TcpServer& server) {
@@ -177,7 +178,7 @@ TEST_CASE("the page of a command lists exactly the exit statuses that it ends wi
     INFO(command << ": " << text);
     REQUIRE(list.size() == 1);
     Strings listed = set_of(matches(list.front(), "(\\d+)"));
-    // 128+N, of a command that may have to wait.
+    // 128+N, for a command that may have to wait.
     if (listed.erase("128") == 1) listed.insert("143");
     CHECK(trial.seen() == listed);
   }

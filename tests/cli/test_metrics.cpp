@@ -1,4 +1,4 @@
-// `--metrics-file`: what every outcome of a run leaves for Prometheus.
+// `--metrics-file`: what each outcome of a run leaves for Prometheus.
 
 #include <sys/stat.h>
 
@@ -28,7 +28,7 @@ struct Scene {
 
   Names flags(const Names& arguments) const { return with(arguments, {"--metrics-file", path}); }
 
-  /// The samples after a run that ended with this status, without the prefix that all share.
+  /// Returns the samples after a run that exited with this status, without their common prefix.
   Samples after(const Names& arguments, int status, const Environment& extra = {}) {
     const ProcessResult result = run_task(fixture, flags(arguments), extra);
     INFO(result.err);
@@ -89,7 +89,7 @@ TEST_CASE("a run leaves when and how it ended, what it found, and what it change
   CHECK(checked.out + checked.err == "");
   CHECK(checked.status == 0);
 
-  // A quiet night: the universes that it owns, and no change.
+  // A quiet night: its own universes, and no change.
   found = scene.after({"sync"}, 0);
   CHECK(found.at(R"(universe_members{universe="mid_cap"})") == 2);
   CHECK(found.at(R"(universe_members_added{universe="mid_cap"})") == 0);

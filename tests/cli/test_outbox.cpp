@@ -1,4 +1,4 @@
-// Events that can't be delivered, or not any more: caps, refusals, and giving up.
+// Events that can't be delivered yet, or ever: limits, refusals, and giving up.
 
 #include <algorithm>
 
@@ -12,7 +12,8 @@ const std::string channel = "tickstock:universe:updated";
 
 std::string event_id(int number) { return fmt::format("00000000-0000-8000-8000-{:012}", number); }
 
-/// A database with own tables and a run `night` of the small market whose events are published.
+/// A database with the program's tables and a run `night` of the small market whose events are
+/// published.
 struct Outbox {
   Fixture fixture;
 
@@ -32,7 +33,7 @@ struct Outbox {
         {event_id(number), run_id, on, age});
   }
 
-  /// The numbers of those stored here that are pending, in order.
+  /// Returns the numbers of the stored events that are pending, in order.
   Names pending() {
     return fixture.database().column(
         "SELECT right(event_id::text, 12)::int FROM cache_sync_outbox "
@@ -119,7 +120,7 @@ TEST_CASE("an event on a denied channel stops the delivery, and --discard goes p
   CHECK_THAT(result.err, contains("event " + event_id(2) +
                                   " on channel tickstock:cache:ipo_assignment is refused: NOPERM"));
   CHECK(result.out == "1 event published, 2 pending\n");
-  // Order is kept: what stands behind it waits, also behind a run.
+  // Order is preserved: what comes after it waits, including later runs.
   const ProcessResult run = run_task(scene.fixture, {"delisted"}, job);
   check_failure(run, 6, "1 event of this run is pending");
   CHECK_THAT(run.err, contains("deliver --discard " + event_id(2)));
@@ -242,7 +243,7 @@ TEST_CASE("a delivery is made in batches of a few megabytes") {
   for (int i = 1; i <= 12; ++i) scene.store(i, "repeat('x', 1000000)");
   Subscriber subscriber(scene.fixture.redis());
   CHECK(scene.fixture.run({"deliver"}).out == "12 events published, 0 pending\n");
-  // Each batch is one UPDATE, and so one xmin.
+  // Each batch is one UPDATE, and so has one xmin.
   CHECK(scene.fixture.database().column(
             "SELECT count(*) FROM cache_sync_outbox WHERE length(message) = 1000000 "
             "GROUP BY xmin::text ORDER BY min(id)") == Names{"4", "4", "4"});

@@ -1,5 +1,5 @@
-// The journal tells what stood in every entry on every day of a real market, whatever came in
-// between: a second run, an undo, the undo of the undo, edits by others, old records that went.
+// The journal knows the content of every entry on every day of a real market, whatever happened in
+// between: a second run, an undo, an undo of the undo, edits by others, deleted old records.
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The lists of all entries that the program looks after; of a content that is none nothing.
+/// The lists of all entries that the program maintains; nothing for unreadable content.
 using Lists = std::map<std::string, Names>;
 
 Lists lists_of(Fixture& fixture) {
@@ -26,7 +26,7 @@ Lists lists_of(Fixture& fixture) {
   return lists;
 }
 
-/// Everything in the entries but when they were written.
+/// Returns everything in the entries except when they were written.
 Names contents_of(Fixture& fixture) {
   return fixture.database().column(
       "SELECT concat_ws(' ', universe, cache_type, CASE WHEN jsonb_typeof(content) = 'object' "
@@ -63,7 +63,8 @@ struct Past {
     return fixture.run({"members", universe, "--as-of", day, "--format", "json"});
   }
 
-  /// Every list of every day from `first` on is told as it stood, and of days before none is.
+  /// Checks that every list of every day from `first` on is reported as it was, and that earlier
+  /// days are not.
   void check(const std::string& first) {
     if (is_quick) {
       std::erase_if(days, [n = 0](const auto&) mutable { return n++ % 3 == 1; });
@@ -98,7 +99,8 @@ struct Past {
     }
   }
 
-  /// Of some symbols, what is explained of today agrees with the entries, conditions included.
+  /// Checks for some symbols that what is explained about today agrees with the entries, including
+  /// conditions.
   void check_today() {
     run({"sync"});
     const Lists lists = lists_of(fixture);
@@ -111,7 +113,7 @@ struct Past {
       std::size_t told = 0;
       for (const Json& each : Json::parse(result.out).at("universes").items()) {
         const auto stands = lists.find(each.at("universe").str());
-        // What can't be read is in no one's list.
+        // A symbol is in no list that can't be read.
         if (stands == lists.end()) continue;
         ++told;
         INFO(each.text());
@@ -126,7 +128,7 @@ struct Past {
     }
   }
 
-  /// Of some symbols, each universe of a day is told.
+  /// Checks for some symbols that each universe of a day is reported.
   void check_symbols(const std::string& day, const Lists& lists) {
     for (const std::string& symbol :
          {lists.at("mid_cap").front(), lists.at("micro_cap").back(), lists.at("top_100").back()}) {
@@ -209,7 +211,7 @@ void check_days(Over over, bool is_quick = false) {
   past.run({"sync", "--as-of", last, "--run-id", "last"});
   REQUIRE(first_kept() > past.days.begin()->first);
   past.check(first_kept());
-  // An edit is found all the same.
+  // An edit is found nevertheless.
   fixture.set_entry("theme_nothing_delisted", "theme", R"({"symbols": ["A"]})");
   past.run({"sync", "--as-of", last});
   CHECK(database.value("SELECT content_before -> 'symbols' FROM cache_sync_changes "

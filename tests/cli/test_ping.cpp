@@ -1,4 +1,4 @@
-// A dead-man switch is told how a run ended.
+// A dead man's switch is told how a run ended.
 
 #include <sys/socket.h>
 
@@ -12,7 +12,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A web server that keeps each request, and answers all with one status.
+/// A web server that records each request, and answers all of them with one status.
 class Switch {
  public:
   explicit Switch(const std::string& status = "200 OK")

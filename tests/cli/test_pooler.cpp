@@ -1,5 +1,4 @@
-// Nights through PgBouncer, which gives out its server connections a transaction at a time, are the
-// same as without.
+// Nights through PgBouncer in transaction pooling mode are the same as without it.
 
 #include <algorithm>
 #include <iterator>
@@ -21,7 +20,7 @@ class Market {
                                  fmt::format("[database]\nconnections = {}\n", connections))) {
     if (pool_size > 0) pooler_ = std::make_unique<PgBouncer>(Postgres::shared(), pool_size);
     add_small_market(fixture);
-    // On PostgreSQL's clock, so that the check has nothing to warn of.
+    // By PostgreSQL's clock, so that the check has nothing to warn about.
     fixture.database().execute("INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', now())");
     subscriber_ = std::make_unique<Subscriber>(fixture.redis());
   }
@@ -30,7 +29,7 @@ class Market {
     return pooler_ ? pooler_->url(fixture_name()) : Postgres::shared().url(fixture_name());
   }
 
-  /// Runs every command of two nights and a quiet one, and remembers what each said.
+  /// Runs every command of two nights and a quiet one, and records the output of each.
   void live() {
     run({"init"}, 0);
     run({"init"}, 0);
@@ -71,7 +70,7 @@ class Market {
     change("MID", "5000000000");
     run(with({"market-cap", "--run-id", "deaf"}, json), 6, redis_down());
     run({"deliver"}, 0);
-    // A task that fails is rolled back alone.
+    // A task that fails is rolled back on its own.
     break_universe(fixture, "top_500", "22000");
     change("MID", "400000000");
     fixture.add_symbol({.symbol = "NEXT", .listing_date = "2024-06-27"});
@@ -100,7 +99,7 @@ class Market {
   std::unique_ptr<Subscriber> subscriber_;
 };
 
-/// All that a client can leave in a session.
+/// Returns everything that a client can leave in a session.
 Names session_state(Session& session) {
   Names state = session.column(
       "SELECT name || ' ' || setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%' "
@@ -138,7 +137,7 @@ TEST_CASE(
 
 TEST_CASE("nothing of a run is left in the session that a pooler gives to the next client") {
   Market market(1);
-  // The pooler itself tells the server the name of a client, where it has one.
+  // The pooler itself tells the server the name of a client, if it has one.
   const std::string named = market.url() + "?application_name=next";
   Names before;
   {
@@ -146,8 +145,8 @@ TEST_CASE("nothing of a run is left in the session that a pooler gives to the ne
     before = session_state(client);
   }
   market.live();
-  // A client without a name has none, or before PgBouncer 1.22 that of the last client, but never
-  // with a step of a run.
+  // A client without a name gets none or, before PgBouncer 1.22, that of the last client, but never
+  // one with a step of a run.
   const std::string left = Session(market.url()).value("SHOW application_name");
   CHECK((left == "" || left == "tickstock-cache"));
   Session client(named);
@@ -174,7 +173,7 @@ TEST_CASE("of several runs behind one pooler one works, and the others end with 
     };
     Session holder = fixture.database().connect();
     holder.execute("BEGIN");
-    // The last universe that is written.
+    // The universe that is written last.
     holder.execute("SELECT FROM cache_entries WHERE universe = 'tech' FOR UPDATE");
     const auto first = start("first", "0");
     wait_until("the first run to be held", [&] {
@@ -184,7 +183,7 @@ TEST_CASE("of several runs behind one pooler one works, and the others end with 
     });
     const auto second = start("second", "0");
     const auto patient = start("patient", "60");
-    // In a pool of one the others do not even get a connection, and so never meet the lock.
+    // In a pool of one, the others don't even get a connection, and so never reach the lock.
     if (pool_size > 1) check_failure(second->wait(), 11, "another run holds the lock");
     holder.execute("ROLLBACK");
     CHECK(first->wait().status == 0);

@@ -1,5 +1,5 @@
-// `--market-cap-from prices`: which close counts, what it is multiplied with, and what holds where
-// there is none.
+// `--market-cap-from prices`: which close counts, what it is multiplied by, and what happens
+// without one.
 
 #include "cli/scene.hpp"
 
@@ -9,7 +9,7 @@ namespace {
 
 const Names from_prices{"--market-cap-from", "prices"};
 
-/// A symbol with a cap in the column, and shares outstanding.
+/// Adds a symbol with a cap in the column, and shares outstanding.
 void add_shares(Fixture& fixture, const std::string& symbol, const std::string& cap,
                 const std::optional<std::string>& shares) {
   fixture.add_symbol({.symbol = symbol, .market_cap = cap});
@@ -23,7 +23,7 @@ void add_close(Fixture& fixture, const std::string& symbol, const std::string& d
                              {symbol, day, close});
 }
 
-/// How many caps came from prices and from the column.
+/// Returns how many caps came from prices and from the column.
 std::pair<std::int64_t, std::int64_t> sources(const Json& done) {
   return {done.at("market_caps.from_prices").integer(),
           done.at("market_caps.from_column").integer()};
@@ -35,7 +35,7 @@ TEST_CASE("the latest close on or before the as-of day, at most seven days old, 
   for (const std::string type : {"date", "timestamptz"}) {
     INFO(type);
     Fixture fixture({.date_type = type});
-    // A timestamptz is the day that it shows in New York: here the last minute of it.
+    // A timestamptz counts for its day in New York: here the last minute of it.
     const auto day = [&type](const std::string& text) {
       return type == "date" ? text : text + " 23:59:00 America/New_York";
     };

@@ -1,4 +1,4 @@
-// Printing never decides the outcome: odd bytes, closed descriptors, readers that leave.
+// Printing never changes the outcome: odd bytes, closed descriptors, readers that leave.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -167,7 +167,7 @@ TEST_CASE("a password file that others can read is named in the error, not past 
   CHECK(result.status == 5);
   REQUIRE(lines_of(result.err).size() == 1);
   CHECK_THAT(Json::parse(result.err).at("message").str(), contains("chmod 600 " + file));
-  // Where no password is needed, nobody misses it.
+  // If no password is needed, none is missed.
   CHECK(run_task(scene.fixture, {"sync", "-q"}, {{"PGPASSFILE", file}}).err.empty());
   check_failure(run_task(scene.fixture, {"sync"}, {{"PGPASSFILE", "/no/such/file"}}), 78,
                 "passfile is /no/such/file");
@@ -243,7 +243,7 @@ TEST_CASE("the format of the configuration file counts for every failure after i
   }
   document({"status", "no-such-run"}, 1, "no-such-run");
   document({"sync"}, 78, "REDIS_URL can't be used", {{"REDIS_URL", "http://h"}});
-  // A flag counts more, and a file that is no good says at least how to say so.
+  // A flag takes precedence, but an invalid file still determines the output format.
   CHECK(scene.fixture.run({"sync", "--config", json, "--format", "text"}, unusable).out.empty());
   const std::string wrong =
       directory.write("w.toml", "[output]\nformat = 'json'\n[run]\nno_such_key = 1\n");

@@ -1,4 +1,4 @@
-// What a role must be allowed to do, and what the program says where it isn't.
+// What a role must be allowed to do, and what the program says if it isn't.
 
 #include "cli/scene.hpp"
 

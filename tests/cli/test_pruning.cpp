@@ -1,4 +1,4 @@
-// What runs delete of the journal and of the outbox, and what they never delete.
+// What runs delete from the journal and the outbox, and what they never delete.
 
 #include "cli/scene.hpp"
 
@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Own tables with records of earlier runs, and a configuration.
+/// The program's tables with records of earlier runs, and a configuration.
 struct Journal {
   Fixture fixture;
   TemporaryDirectory directory;
@@ -16,7 +16,7 @@ struct Journal {
     REQUIRE(fixture.run({"init"}).status == 0);
   }
 
-  /// A record of a run of so many days ago with one change.
+  /// Adds a record of a run this many days ago, with one change.
   void add_run(const std::string& id, int days, const std::string& status = "completed",
                const std::string& entries = "public.cache_entries") {
     fixture.database().execute(
@@ -31,7 +31,7 @@ struct Journal {
         {id});
   }
 
-  /// An event of so many days ago in which one of these columns is set.
+  /// Adds an event from this many days ago in which one of these columns is set.
   void add_event(const std::string& run_id, int days, const std::string& column) {
     fixture.database().execute(
         "INSERT INTO cache_sync_outbox (event_id, run_id, channel, event, message, created_at" +
@@ -98,7 +98,7 @@ TEST_CASE("some records are never deleted") {
   scene.add_run("b-pending", 900);
   scene.add_event("b-pending", 1, "");
   scene.add_run("c-elsewhere", 900, "completed", "trial.cache_entries");
-  // Its events are in nobody's way any more.
+  // Its events no longer prevent deletion.
   scene.add_run("d-delivered", 900);
   scene.add_event("d-delivered", 1, "given_up_at");
   REQUIRE(scene.run("", {"--no-events"}).status == 0);

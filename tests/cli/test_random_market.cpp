@@ -1,4 +1,4 @@
-// Small random markets full of what real ones hold one day: odd symbols, caps at and beside the
+// Small random markets full of what real ones contain one day: odd symbols, caps at and near the
 // bounds, dates at the edges, entries of any shape under any name.
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ const std::vector<std::string> malformed{R"("text")",
                                          R"({"symbols": "A"})",
                                          "null"};
 
-/// Fills the tables of a fixture anew, each round differently but always the same.
+/// Fills the tables of a fixture, differently in each round but the same in each execution.
 class RandomMarket {
  public:
   RandomMarket(Fixture& fixture, const std::string& cap_type, unsigned round)
@@ -64,7 +64,7 @@ class RandomMarket {
     for (const std::string& symbol : odd_symbols) {
       if (!one_in(5)) add(symbol);
     }
-    // One that is eligible for certain, or the guards would rightly refuse.
+    // One certainly eligible symbol, or the guards would rightly refuse.
     fixture_.add_symbol({.symbol = "SURE", .market_cap = "60000000"});
     for (const std::string& universe : universes) {
       if (one_in(3))

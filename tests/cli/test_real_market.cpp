@@ -1,5 +1,5 @@
 // Some weeks of a real market, day after day, through the built program: each day a dry run, the
-// run, and the run again. What should come out of it is computed in SQL (expectation.hpp).
+// run, and the run again. The expected result is computed in SQL (expectation.hpp).
 
 #include <fmt/format.h>
 
@@ -48,7 +48,8 @@ listed_within = 30
 maintain = "additions"
 )";
 
-/// What the declarations make of today's symbols and the entries of before, one row a universe.
+/// Creates what the declarations yield for today's symbols and the previous entries, one row per
+/// universe.
 void expect_declared(Database& database, const std::string& day) {
   database.execute(
       "DROP TABLE IF EXISTS expected; CREATE TABLE expected (universe text, symbols text[])");
@@ -139,7 +140,7 @@ type = "sector"
 nights = 5
 )";
 
-/// The active symbols of a day.
+/// Returns the active symbols of a day.
 Facts facts_of(Database& database, const std::string& day) {
   Facts facts;
   for (const auto& row :
@@ -152,7 +153,7 @@ Facts facts_of(Database& database, const std::string& day) {
   return facts;
 }
 
-/// What the manual says of all groups, night after night.
+/// What the manual says about all groups, night after night.
 struct Statements {
   CategoryStatement categories{10, 2};
   LabelStatement sectors{5};
@@ -222,7 +223,7 @@ TEST_CASE("universes of a real market hold still as the manual says, whatever ni
   };
   over_market_days(fixture, [&](const std::string& day, bool /*is_first*/) {
     numbers[day] = ++number;
-    // One day is skipped, one done twice, after one comes the one before it, and one is approved.
+    // One day is skipped, one repeated, one followed by the previous day, and one approved.
     if (number == 7) return;
     if (number == 17) {
       const ProcessResult dry =

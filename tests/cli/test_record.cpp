@@ -1,4 +1,4 @@
-// What stands in cache_sync_runs and cache_sync_changes, and what status and history show of it.
+// The contents of cache_sync_runs and cache_sync_changes, and what status and history show of them.
 
 #include "cli/scene.hpp"
 
@@ -14,7 +14,7 @@ struct Recorded {
     REQUIRE(fixture.run({"init"}).status == 0);
   }
 
-  /// The columns of a record as one line.
+  /// Returns the columns of a record as one line.
   std::string record(const std::string& run_id, const std::string& columns) {
     return fixture.database().value(
         "SELECT concat_ws(' ', " + columns + ") FROM cache_sync_runs WHERE run_id = $1", {run_id});
@@ -24,7 +24,7 @@ struct Recorded {
     return Json::parse(fixture.run({"status", run_id, "--format", "json"}).out);
   }
 
-  /// Leaves a record behind as a run does that was killed.
+  /// Leaves a record behind as a killed run does.
   void leave_running(const std::string& run_id) {
     REQUIRE(run_task(fixture, {"sync", "--run-id", run_id}).status == 0);
     fixture.database().execute(
@@ -63,7 +63,7 @@ TEST_CASE("the record of a completed run holds what it did") {
           0);
   CHECK(scene.record("night-2", "mode, triggered_by, status, events_enabled") ==
         "market_cap manual completed f");
-  // SMALL comes to mega_cap and leaves small_cap; it moves to the front of four lists.
+  // SMALL joins mega_cap and leaves small_cap; it moves to the front of four lists.
   CHECK(scene.record("night-2", counts) == "6 6 1 1 4 0");
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("the id of a run that was killed stays used") {
 TEST_CASE("the journal has a row per changed universe with the content before") {
   Recorded scene;
   Fixture& fixture = scene.fixture;
-  // Numbers, order and repeated members must come back exactly as they stood.
+  // Numbers, order and repeated members must be restored exactly.
   fixture.set_entry("small_cap", "market_cap",
                     R"({"symbols": ["SMALL", "MEGA", "SMALL"], "big": 1e400, "count": 1.0})");
   const std::string old_content =
@@ -165,7 +165,8 @@ TEST_CASE("the journal has a row per changed universe with the content before") 
 TEST_CASE("where two tasks change one universe the journal holds what each began with") {
   Recorded scene;
   Fixture& fixture = scene.fixture;
-  // The delisted task alone would clean it; market-cap writes it first, and it is clean by then.
+  // The delisted task alone would clean it; but the market-cap task writes it first, and leaves it
+  // clean.
   fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["GONE", "LARGE"], "count": 2})");
   REQUIRE(run_task(fixture, {"sync"}).status == 0);
   CHECK(fixture.database().column("SELECT task FROM cache_sync_changes "

@@ -1,4 +1,4 @@
-// Where Redis is and how to log in, and what happens when it refuses.
+// Where Redis is and how to log in, and what happens if it refuses.
 
 #include "cli/scene.hpp"
 #include "mounts.hpp"
@@ -8,7 +8,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Runs a sync that publishes to this Redis, and counts the universes that its subscriber heard of.
+/// Runs a sync that publishes to this Redis, and returns how many universes its subscriber
+/// received.
 std::size_t heard(Fixture& fixture, Subscriber& subscriber, const Environment& environment) {
   fixture.database().execute("DELETE FROM cache_entries WHERE cache_type = 'market_cap'");
   const ProcessResult result = run_task(fixture, {"market-cap"}, environment);
@@ -80,7 +81,7 @@ TEST_CASE("a user of Redis needs no more than publish, and a wrong login leaves 
   check_failure(mute, 6, "is refused: NOPERM");
   CHECK_THAT(mute.err, contains("tickstock:universe:updated"));
 
-  // Without the right to ask for the role it publishes, and says what it took for granted.
+  // Without permission to ask for the role it publishes, and says what it assumed.
   const ProcessResult plain = run_task(fixture, {"ipo"}, url("plain:word"));
   CHECK(plain.status == 0);
   const Names warnings = log_lines(plain, "warning");

@@ -1,4 +1,5 @@
-// The Redis Stream that keeps the events for who was away, and the cursor over the outbox.
+// The Redis Stream that keeps events for subscribers that were away, and the cursor over the
+// outbox.
 
 #include <algorithm>
 #include <csignal>
@@ -11,7 +12,7 @@ namespace {
 
 const std::string key = "tickstock:cache:events";
 
-/// A small market whose runs put their events into a stream.
+/// A small market whose runs add their events to a stream.
 struct Streamed {
   Fixture fixture;
   TemporaryDirectory directory;
@@ -32,7 +33,7 @@ struct Streamed {
 
   std::string redis(const Names& words) { return fixture.redis().command(words); }
 
-  /// The entries as `ID-0 EVENT_ID CHANNEL MESSAGE`.
+  /// Returns the entries as `ID-0 EVENT_ID CHANNEL MESSAGE`.
   Names entries() {
     Names entries;
     const Names lines = lines_of(redis({"XRANGE", key, "-", "+"}));
@@ -44,7 +45,7 @@ struct Streamed {
     }
     return entries;
   }
-  /// The same of the outbox.
+  /// Returns the same from the outbox.
   Names stored(const std::string& which = "true") {
     return fixture.database().column(
         "SELECT format('%s-0 %s %s %s', id, event_id, channel, message) FROM cache_sync_outbox "
@@ -74,7 +75,7 @@ TEST_CASE("every stored event stands in the stream once, in order, as it is publ
             return entry.ends_with(" " + each.channel + " " + each.message);
           }) == 1);
   }
-  // What is best effort is told to who listens, and not kept.
+  // Best-effort events go to those who are listening, and are not stored.
   CHECK(events.size() > 14);
   scene.fixture.add_symbol({.symbol = "MORE", .market_cap = "5000000000"});
   scene.sync({"--run-id", "second"});
@@ -83,7 +84,7 @@ TEST_CASE("every stored event stands in the stream once, in order, as it is publ
   scene.sync({"--run-id", "idle"});
   CHECK(scene.entries() == scene.stored());
 
-  // Without the setting nothing is put there.
+  // Without the setting nothing is added.
   scene.fixture.add_symbol({.symbol = "LAST", .market_cap = "6000000000"});
   const std::size_t before = scene.entries().size();
   run_json(scene.fixture, {"sync"});
@@ -95,7 +96,7 @@ TEST_CASE("an event that is sent again is not put into the stream again") {
   scene.sync();
   const Names entries = scene.entries();
   scene.mark_pending("id > 3");
-  // Half of what is pending is there, as after a kill in between.
+  // Half of the pending events are there, as after a kill in between.
   scene.redis({"DEL", key});
   for (int id = 1; id <= 8; ++id) {
     scene.redis({"XADD", key, fmt::format("{}-0", id), "event_id",
@@ -133,7 +134,7 @@ TEST_CASE("a stream that is ahead of a restored database is said, and renumberin
   scene.sync();
   Subscriber subscriber(scene.fixture.redis());
   const Names old = scene.entries();
-  // The outbox was restored from before these events, and other ones got their ids.
+  // The outbox was restored to a state before these events, and other ones got their ids.
   scene.mark_pending("id > 10");
   scene.fixture.database().execute(
       "UPDATE cache_sync_outbox SET event_id = gen_random_uuid() WHERE id > 10");
@@ -156,7 +157,7 @@ TEST_CASE("a stream that is ahead of a restored database is said, and renumberin
   scene.sync();
   CHECK(scene.entries() == with(old, scene.stored("id > 14")));
 
-  // Before the first event of a restored outbox, check sees it.
+  // check notices it before the first event of a restored outbox.
   scene.redis({"XADD", key, "5000-0", "event_id", "another"});
   const ProcessResult check = scene.run({"check"});
   CHECK(check.status == 6);
@@ -203,7 +204,7 @@ TEST_CASE("the stream is trimmed to about its length") {
   const int length = std::stoi(scene.redis({"XLEN", key}));
   CHECK(length >= 1000);
   CHECK(length < 1500);
-  // What is kept are the last ones.
+  // The last ones are kept.
   const Names entries = scene.entries();
   const Names stored = scene.stored();
   CHECK(Names(stored.end() - length, stored.end()) == entries);
@@ -254,7 +255,7 @@ TEST_CASE("a run counts who listened, and says where nobody did") {
             "SELECT string_agg(DISTINCT receivers::text, ',') FROM cache_sync_outbox "
             "WHERE run_id = 'heard'") == "1");
 
-  // Known only once the end is published.
+  // Known only once the final event is published.
   run_task(scene.fixture, {"sync", "--run-id", "later"}, redis_down());
   CHECK(Json::parse(scene.run({"status", "later", "--format", "json"}).out)
             .at("events.listeners")

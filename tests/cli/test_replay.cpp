@@ -1,4 +1,4 @@
-// `replay`: the policy over days of prices, against a statement of what it should come to.
+// `replay`: the policy over days of prices, compared with an independent calculation.
 
 #include <cmath>
 #include <cstdlib>
@@ -15,7 +15,7 @@ namespace {
 
 const std::string from_prices = "[market_cap]\nmax_price_age_days = ";
 
-/// Nights of one universe, counted by the statement.
+/// Nights of one universe, as counted by the independent calculation.
 struct Counts {
   std::vector<long> changes;
   std::map<std::string, std::size_t> last;
@@ -104,7 +104,7 @@ struct Scene {
     fixture.database().execute("UPDATE symbols SET shares_outstanding = $2 WHERE symbol = $1",
                                {row.symbol, shares});
   }
-  /// What a universe has on the last day.
+  /// Returns the size of a universe on the last day.
   static long members(const Json& report, const std::string& universe) {
     for (std::size_t i = 0; i < report.at("policies.0.universes").size(); ++i) {
       const Json each = report.at(fmt::format("policies.0.universes.{}", i));

@@ -6,7 +6,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A night of the small market by Sentinels: the check, the run, and a run that waits for a list.
+/// Checks a night of the small market with Sentinels: the check, the run, and a run that waits for
+/// a list.
 void check_night(Sentinels& sentinels, const std::string& login, const std::string& password) {
   Redis& primary = sentinels.primary();
   Fixture fixture({}, Postgres::shared(), primary);
@@ -97,7 +98,7 @@ TEST_CASE("every node of a Cluster publishes, a replica too") {
     const ProcessResult result = run_task(fixture, {"sync"}, there);
     INFO(result.err);
     CHECK(result.status == 0);
-    // The bus takes its time.
+    // The Cluster bus takes its time.
     CHECK(announced_universes(subscriber.wait_for("tickstock:cache:sync_complete")) ==
           small_market_writes);
   }

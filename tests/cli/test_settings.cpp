@@ -1,4 +1,4 @@
-// Where settings come from, and what holds where none is given.
+// The origins of settings, and their defaults.
 
 #include <regex>
 
@@ -10,7 +10,7 @@ namespace {
 
 const Environment no_url{{"DATABASE_URL", std::nullopt}};
 
-/// An environment without a database URL and with these variables.
+/// Returns an environment without a database URL and with these variables.
 Environment instead(const Environment& variables) {
   Environment environment = no_url;
   for (const auto& [name, value] : variables) environment[name] = value;
@@ -107,7 +107,7 @@ TEST_CASE("a run without an id of its own gets one, and each task has its mode")
     ids.push_back(done.at("run_id").str());
     CHECK(std::regex_match(ids.back(), std::regex("manual-cache-sync-[0-9a-f]{8}")));
   }
-  // What starts by itself gets one that sorts, and tells its day.
+  // Scheduled runs get an id that sorts and shows its day.
   const std::regex scheduled("(timer|cron)-2024-06-28-[0-9a-f]{8}");
   for (const std::string word : {"timer", "cron"}) {
     ids.push_back(run_json(fixture, {"sync", "--triggered-by", word}).at("run_id").str());
@@ -137,7 +137,7 @@ TEST_CASE("the day is that of PostgreSQL's clock in the time zone") {
     CHECK(log_lines(result, "warning").size() == 1);
     return Json::parse(result.out).at("as_of").str();
   };
-  // 26 hours lie between the two, so that their days never agree.
+  // The two are 26 hours apart, so their days never agree.
   for (const std::string zone : {"Pacific/Kiritimati", "Etc/GMT+12", "America/New_York"}) {
     const std::string before = today(zone);
     const std::string day = as_of(zone == "America/New_York" ? Names{} : Names{"--timezone", zone});

@@ -1,4 +1,4 @@
-// What `symbols` may look like: types of columns, views, schemas, odd rows, other search paths.
+// Possible forms of `symbols`: types of columns, views, schemas, odd rows, other search paths.
 
 #include "cli/scene.hpp"
 

@@ -1,5 +1,5 @@
-// `[stability]` night after night through the built program: who waits, where it is shown, and what
-// keeps a count as it is.
+// `[stability]` night after night through the built program: who waits, where that is shown, and
+// what leaves a count unchanged.
 
 #include <csignal>
 
@@ -11,7 +11,7 @@ namespace {
 
 const std::string stable = "[stability]\nband = 10\nnights = 2\nbuffer = 10\n";
 
-/// A market with one symbol that falls out of large_cap.
+/// A market with one symbol that drops out of large_cap.
 struct Scene : Declared {
   explicit Scene(const std::string& toml = stable, bool init = true) : Declared(toml) {
     add({.symbol = "AIMA", .market_cap = "12e9"});
@@ -64,7 +64,7 @@ TEST_CASE("a member waits, is shown, and leaves on its last night") {
   const std::string metrics = directory.file("cache.prom");
   const ProcessResult first = scene.night(
       "2024-06-26", {"sync", "--detailed-exitcode", "--metrics-file", metrics, "--format", "json"});
-  // Who waits is no change.
+  // A waiting member is not a change.
   CHECK(first.status == 0);
   const Json done = Json::parse(first.out);
   CHECK(done.at("total_changes").integer() == 0);
@@ -144,7 +144,7 @@ TEST_CASE("a repeated day, one that goes back, other tasks and a refused run cou
   CHECK(scene.night("2024-06-27").status == 4);
   CHECK(scene.waiting() == one);
   scene.fixture.database().execute("UPDATE symbols SET is_active = true");
-  // A day that was skipped is none of the nights.
+  // A skipped day is not one of the nights.
   scene.sync("2024-06-28");
   CHECK(scene.waiting() == waits("2", "2024-06-28"));
   scene.sync("2024-06-29", {"market-cap"});
@@ -169,7 +169,7 @@ TEST_CASE("an approved plan is the one whose nights were shown") {
   CHECK(scene.night("2024-06-26", {"sync", "--approve-plan", shown}).status == 0);
   CHECK(scene.waiting().empty());
 
-  // The day of a row is no part of it, so that a plan can be approved after midnight.
+  // The day of a row is not part of the digest, so that a plan can be approved after midnight.
   scene.cap("12e9");
   scene.sync("2024-06-26");
   scene.sync("2024-06-27");

@@ -1,4 +1,4 @@
-// Dry runs and the other commands that only read, on a hot standby that follows by streaming.
+// Dry runs and the other read-only commands, on a hot standby that follows by streaming.
 
 #include <algorithm>
 #include <memory>
@@ -12,7 +12,7 @@ namespace {
 
 const std::set<std::string> times{"sync_start", "sync_end", "timestamp", "duration_seconds"};
 
-/// The small market after a first night, on a primary and on a standby that follows it.
+/// The small market after a first night, on a primary and on its standby.
 class Replica {
  public:
   explicit Replica(const std::vector<std::string>& settings = {}) : fixture({}, primary) {
@@ -27,7 +27,7 @@ class Replica {
 
   Session there_session() const { return Session(standby->url(name())); }
 
-  /// The hosts in this order, and what libpq is to look for.
+  /// Returns the environment with the hosts in this order, and what libpq should look for.
   Environment either(const std::vector<const Postgres*>& hosts, const std::string& wanted) const {
     Names addresses;
     for (const Postgres* host : hosts)
@@ -36,7 +36,7 @@ class Replica {
                                          fmt::join(addresses, ","), name(), wanted)}};
   }
 
-  /// Waits until the standby has all that the primary has.
+  /// Waits until the standby has everything that the primary has.
   void catch_up() {
     const std::string end = fixture.database().value("SELECT pg_current_wal_lsn()");
     Session session(standby->url(name()));
@@ -58,11 +58,11 @@ class Replica {
   std::string name() const { return const_cast<Replica*>(this)->fixture.database().name(); }
 };
 
-/// A standby that does not wait for its readers, and a market that is read while a lock of the
+/// A standby that does not wait for its readers, and a market that can be read while a lock of the
 /// standby is free.
 class Impatient {
  public:
-  /// \param sql what is done to the market first
+  /// \param sql changes the market first
   explicit Impatient(const std::string& sql = "")
       : scene({"max_standby_streaming_delay = 0"}), gate_(scene.there_session()) {
     if (!sql.empty()) scene.fixture.database().execute(sql);
@@ -85,7 +85,7 @@ class Impatient {
 
   void open_gate() { gate_.execute("SELECT pg_advisory_unlock(7)"); }
 
-  /// Waits until the dry run's session is so.
+  /// Waits until the dry run's session meets this condition.
   void wait_for(const std::string& condition) {
     wait_until("the dry run to get there", [&] { return sessions(gate_, condition) == "1"; });
   }
@@ -98,7 +98,7 @@ class Impatient {
     });
   }
 
-  /// Waits until the dry run has begun so often, and stands at the gate.
+  /// Waits until the dry run has made this many attempts and waits at the lock.
   void wait_for_attempt(int number) {
     wait_until("the dry run to begin anew", [&] {
       const Names notes = lines_of(run->err());
@@ -109,7 +109,7 @@ class Impatient {
     wait_for("wait_event_type = 'Lock'");
   }
 
-  /// The primary removes rows that a snapshot on the standby may still need.
+  /// Makes the primary remove rows that a snapshot on the standby may still need.
   void clean_up() {
     scene.fixture.database().execute("INSERT INTO litter VALUES (1)");
     scene.fixture.database().execute("DELETE FROM litter");
@@ -120,7 +120,8 @@ class Impatient {
   std::unique_ptr<Process> run;
 
  private:
-  /// How many sessions of the dry run are so; nothing where the question itself met a clean-up.
+  /// Returns how many sessions of the dry run meet this condition; nothing if the query itself was
+  /// hit by a clean-up.
   static std::string sessions(Session& session, const std::string& condition) {
     try {
       return session.value(
@@ -163,7 +164,7 @@ TEST_CASE("on a replica that has caught up a dry run says what it says on the pr
   const Json done = run_json(scene.fixture, {"sync"});
   CHECK(done.at("plan_digest").str() == there.at("plan_digest").str());
 
-  // What a guard refuses there it refuses here.
+  // What a guard refuses there it also refuses here.
   scene.fixture.database().execute("UPDATE symbols SET is_active = false");
   scene.catch_up();
   CHECK(run_json(scene.fixture, {"dry-run"}, 4, scene.there()).text_without(times) ==
@@ -234,7 +235,7 @@ TEST_CASE("of several hosts a run finds the primary, and a dry run the replica t
   const std::vector<const Postgres*> hosts{scene.standby.get(), &scene.primary};
   const Json done = run_json(scene.fixture, {"sync"}, 0, scene.either(hosts, "primary"));
   CHECK(done.at("plan_digest").str() == changed);
-  // Without a replica the primary will do, where it is only preferred.
+  // Without a replica the primary will do, if a replica is only preferred.
   scene.standby->stop();
   run_json(scene.fixture, {"dry-run"}, 0, scene.either(hosts, "prefer-standby"));
   check_failure(run_task(scene.fixture, {"dry-run"}, scene.either(hosts, "standby")), 5,
@@ -263,7 +264,7 @@ TEST_CASE("a dry run that clean-ups always end gives up with 5, and says what he
 }
 
 TEST_CASE("a dry run whose connection the replay of a clean-up ends gives up with 5") {
-  // Whose company is asked for once the tables are read.
+  // Its company is requested after the tables are read.
   Impatient meeting(
       "INSERT INTO symbols (symbol, market_cap, is_active, listing_date) "
       "VALUES ('NEXT', 1, true, '2024-06-27')");

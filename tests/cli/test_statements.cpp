@@ -1,5 +1,5 @@
 // The page of statements lists every kind of statement that the program sends to PostgreSQL, and no
-// other.
+// others.
 
 #include <algorithm>
 #include <map>
@@ -14,7 +14,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Kinds of statements: what each does, and to which table; without one for the session.
+/// Kinds of statements: what each does, and to which table; session statements have no table.
 using Kinds = std::set<std::string>;
 
 std::string kind(const std::string& verb, const std::string& table) {
@@ -28,7 +28,7 @@ const std::regex& verb_before_table() {
   return verbs;
 }
 
-/// The kinds that a statement is of. One that nothing is known of is of a kind that no page lists.
+/// Returns the kinds of a statement. An unknown statement gets a kind that no page lists.
 Kinds kinds_of(const std::string& sql) {
   static const std::regex quoted(R"re("([a-z_0-9]+)")re");
   static const std::regex space(R"(\s+)");
@@ -80,7 +80,7 @@ Kinds kinds_of(const std::string& sql) {
   return kinds;
 }
 
-/// The kinds that the page lists, and which of them it says that a command sends that only reads.
+/// The kinds that the page lists, and those of them that it attributes to read-only commands.
 struct Page {
   Kinds all, read;
 
@@ -141,7 +141,7 @@ class Logging {
   int times_read_ = 0;
 };
 
-/// Runs every command so that it sends each statement that it knows.
+/// Runs every command so that each sends all of its statements.
 class Tour {
  public:
   explicit Tour(Postgres& postgres) : fixture_({.entries = false}, postgres) {
@@ -171,7 +171,7 @@ class Tour {
     task({"sync", "--config", config_}, 4);
   }
 
-  /// Members are added to an entry that somebody else made.
+  /// Adds members to an entry created by somebody else.
   void declared() {
     fixture_.set_entry("hand", "theme", R"({"symbols": [], "count": 0})");
     const std::string config = directory_.write(
@@ -180,7 +180,7 @@ class Tour {
     task({"themes", "--config", config}, 0);
   }
 
-  /// What stood, what somebody else did to it, and what is put back.
+  /// Queries the past, edits by somebody else, and an undo.
   void past() {
     const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
     expect({"members", "mid_cap"}, 0, reader);
@@ -197,7 +197,7 @@ class Tour {
     expect({"undo", "back", "--approve-plan", plan.at("plan_digest").str()}, 0);
   }
 
-  /// A member waits, and is back.
+  /// Makes a member wait, and come back.
   void stable() {
     const std::string config = directory_.write("still.toml", "[stability]\nnights = 3\n");
     change("MID", "3000000000");
@@ -211,7 +211,7 @@ class Tour {
     expect({"replay", "--from", "2024-06-24", "--to", "2024-06-28"}, 0, reader);
   }
 
-  /// What only reads, by a role of its own.
+  /// Runs the read-only commands, with a separate role.
   void look() {
     const Environment reader{{"DATABASE_URL", fixture_.database().url("reader")}};
     task({"dry-run", "--config", config_}, 0, reader);
@@ -226,7 +226,7 @@ class Tour {
     expect({"explain", "MID", "--as-of", market_day}, 0, reader);
     expect({"universes"}, 0, reader);
     expect({"history", "--universe", "mid_cap", "--symbol", "MID"}, 0, reader);
-    // What libpq asks a server that does not tell it.
+    // What libpq asks a server that does not report it.
     const ReticentProxy proxy(fixture_.database().postgres().port());
     const std::string url = fixture_.database().tcp_url("reader", proxy.port());
     for (const std::string wanted : {"read-write", "primary"}) {
@@ -327,7 +327,7 @@ class Tour {
   std::string config_ = directory_.write("c.toml", "[guards]\nmax_data_age_days = 3\n");
 };
 
-/// What is in the first and not in the second.
+/// Returns what is in the first and not in the second.
 Kinds beyond(const Kinds& first, const Kinds& second) {
   Kinds more;
   std::set_difference(first.begin(), first.end(), second.begin(), second.end(),

@@ -1,4 +1,4 @@
-// Standard output carries the result and nothing else; standard error the log.
+// Standard output carries the result and nothing else; standard error carries the log.
 
 #include "cli/scene.hpp"
 
@@ -6,7 +6,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Every line of standard error is a document with a level and a message; the levels are returned.
+/// Checks that every line of standard error is a document with a level and a message, and returns
+/// the levels.
 Names json_levels(const ProcessResult& result, const std::string& run_id) {
   Names levels;
   for (const std::string& line : lines_of(result.err)) {
@@ -28,7 +29,7 @@ Names json_levels(const ProcessResult& result, const std::string& run_id) {
 TEST_CASE("with -q a run that succeeds prints nothing at all") {
   Fixture fixture;
   add_small_market(fixture);
-  // No own tables: there would be a warning otherwise.
+  // The program's own tables are missing: without -q there would be a warning.
   for (const Names& arguments :
        {Names{"dry-run"}, Names{"sync"}, Names{"sync"}, Names{"market-cap"}, Names{"init"},
         Names{"deliver"}, Names{"sync", "--as-of", "2024-06-29"}}) {
@@ -170,7 +171,7 @@ TEST_CASE("lines for systemd's journal begin with their priority, and no others 
   add_small_market(fixture);
   const TemporaryDirectory directory;
   const std::string log = directory.write("log", "");
-  // A stream by its device and inode, as systemd names that of its journal.
+  // A stream by its device and inode, which is how systemd names that of its journal.
   const auto logged = [&](const std::string& stream, const Names& arguments) {
     std::string command = "export JOURNAL_STREAM=$(stat -c " + stream + " log); exec";
     for (const std::string& word : Fixture::command(with(arguments, {"--as-of", market_day})))
@@ -187,6 +188,6 @@ TEST_CASE("lines for systemd's journal begin with their priority, and no others 
   CHECK_THAT(mine[2], starts_with("<4>tickstock-cache: warning: "));
   CHECK_THAT(mine[3], starts_with("<3>tickstock-cache: error: "));
   CHECK_THAT(logged("%d:%i", {"sync", "--log-format", "json"}).front(), starts_with("<6>{"));
-  // A stream of the journal that somebody put a file in the place of.
+  // A journal stream that somebody replaced with a file.
   for (const std::string& line : logged("1:1", {"sync"})) CHECK_THAT(line, !starts_with("<"));
 }

@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The small market with own tables, where writing this universe fails.
+/// The small market with the program's tables, where writing this universe fails.
 struct Broken {
   Fixture fixture;
   Subscriber subscriber{fixture.redis()};
@@ -79,8 +79,7 @@ TEST_CASE("the document, the record and the events of such a run tell of the fai
 
 TEST_CASE("what the others planned is applied as planned") {
   Broken broken("mega_cap");
-  // The plan takes GONE out of large_cap by the first task, so the last one has nothing to do
-  // there.
+  // The first task removes GONE from large_cap, so the last one has nothing to do there.
   broken.fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["GONE"], "count": 1})");
   const Json done = run_json(broken.fixture, {"sync"}, 3);
   CHECK(task_lines(done) == Names{"market_cap_recalculation failed 0", "ipo_assignment success 1",

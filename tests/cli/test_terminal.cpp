@@ -1,4 +1,4 @@
-// What a person at a terminal sees: the line of progress, colours, tables of the right width.
+// What a person at a terminal sees: the progress line, colors, tables of the right width.
 
 #include <algorithm>
 #include <cctype>
@@ -13,7 +13,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A command line as a shell on a terminal of so many columns runs it.
+/// Runs a command line as a shell on a terminal of this width does.
 Names on_terminal(const Names& arguments, int columns) {
   std::string line = fmt::format("stty cols {} rows 24; exec", columns);
   for (const std::string& word : Fixture::command(arguments)) line += " '" + word + "'";
@@ -38,7 +38,7 @@ std::string without_color(const std::string& text) {
   return std::regex_replace(text, std::regex("\x1b\\[[0-9;]*m"), "");
 }
 
-/// What stands on the screen in the end: a carriage return and what is written over count.
+/// Returns the final screen, taking carriage returns and overwriting into account.
 Names screen_after(const std::string& text) {
   Names lines;
   std::string line;
@@ -64,7 +64,7 @@ Names screen_after(const std::string& text) {
   return lines;
 }
 
-/// A run that reads until it is let go.
+/// A run that keeps reading until it is released.
 struct HeldRun {
   Fixture fixture;
   Session holder;
@@ -78,7 +78,7 @@ struct HeldRun {
   void let_go() { holder.execute("ROLLBACK"); }
 };
 
-/// Digits that differ from run to run become zeros, so that every column stays where it was.
+/// Replaces digits that differ from run to run by zeros, so that every column stays in place.
 std::string with_zeros(std::string text) {
   static const std::vector<std::regex> changing{std::regex("20(?:2[5-9]|[3-9][0-9])-[0-9:T.-]*"),
                                                 std::regex("[0-9a-f]{64}"),
@@ -113,7 +113,7 @@ TEST_CASE("a line says what a run is at, and is gone when it is done") {
   CHECK(result.status == 0);
   const Names screen = screen_after(result.out);
   for (const std::string& line : screen) CHECK_THAT(line, !contains("step"));
-  // The warning stands on a line of its own.
+  // The warning is on a line of its own.
   CHECK_THAT(screen.front(), contains("tickstock-cache: warning: the tables cache_sync_*"));
   CHECK_THAT(screen.back(), contains("11 universes changed"));
 }
@@ -147,7 +147,7 @@ TEST_CASE("Ctrl-C leaves a clean line and says that nothing was changed") {
   const std::string pid = held.fixture.database().value(
       "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tickstock-cache%'");
   REQUIRE_FALSE(pid.empty());
-  // As the terminal does, to all that run in its foreground.
+  // As the terminal does, to all processes in its foreground.
   const std::string child = run_process({"pgrep", "-P", std::to_string(run.pid())}).out;
   REQUIRE_FALSE(child.empty());
   ::kill(std::stoi(child), SIGINT);
@@ -204,7 +204,7 @@ TEST_CASE("tables fit 80 columns, use 200, and are whole in a pipe") {
     for (const auto& [columns, bytes] : {std::pair(80, 80U), std::pair(200, 200U)}) {
       std::size_t wide = 0;
       for (const std::string& line : screen_after(shown_on(fixture, command, columns))) {
-        // The log and the sum are prose, and turn where the terminal does.
+        // The log and the totals are prose, and wrap at the width of the terminal.
         if (line.starts_with("tickstock-cache:") || line.starts_with("as of ") ||
             line.starts_with("dry run: ") || line.starts_with("to run exactly this: ") ||
             line.find(" member of ") != std::string::npos ||
@@ -216,7 +216,7 @@ TEST_CASE("tables fit 80 columns, use 200, and are whole in a pipe") {
         // Each of these letters takes two columns.
         if (line.find("市場の主題") != std::string::npos) width += 5;
         wide = std::max(wide, width);
-        // An id is never cut, and may be longer than what is left.
+        // An id is never cut, and may be longer than the remaining space.
         CHECK((width <= bytes || command[0] == "history"));
       }
       CHECK((wide >= longest || command[0] == "history"));
@@ -260,8 +260,8 @@ TEST_CASE("two policies side by side fit 80 columns, and tell more on 100") {
   CHECK_THAT(shown_on(fixture, command, 100), contains("95 %"));
 }
 
-// Where a screen changes on purpose, run this test with TICKSTOCK_UPDATE_GOLDEN=1 and read the
-// difference of golden/.
+// After an intended change of a screen, run this test with TICKSTOCK_UPDATE_GOLDEN=1 and review the
+// diff of golden/.
 TEST_CASE("the screens of all commands at 80 and 200 columns are as they were") {
   for (const int columns : {80, 200}) {
     Fixture fixture;

@@ -1,4 +1,4 @@
-// `undo`: what a run changed is put back, byte for byte, and nothing else.
+// `undo`: it restores what a run changed, byte for byte, and nothing else.
 
 #include "cli/declared.hpp"
 
@@ -35,7 +35,7 @@ struct Undo {
     REQUIRE(run_task(fixture, {"sync", "--run-id", id}).status == 0);
   }
 
-  /// All of the entries but the times at which they were written.
+  /// Returns everything in the entries except when they were written.
   Names contents() {
     return fixture.database().column(
         "SELECT concat_ws(' ', universe, cache_type, CASE WHEN jsonb_typeof(content) = 'object' "
@@ -49,7 +49,7 @@ struct Undo {
     return Json::parse(result.out);
   }
 
-  /// An undo is refused, and says why in this sentence; exactly its plan may be approved.
+  /// Checks that an undo is refused with this sentence, and that approving exactly its plan works.
   void check_refused(const std::string& id, const std::string& sentence) {
     const Names now = fixture.entries_dump();
     check_failure(fixture.run({"undo", id}), 4, sentence);
@@ -121,10 +121,10 @@ TEST_CASE("the run that took entries over, replaced and created them is undone b
   const std::string restored = scene.fixture.database().value(
       "SELECT string_agg(run_id, ',') FROM cache_sync_changes WHERE action = 'restored'");
   INFO(restored);
-  // The second night and its undo came since, and left all as the first night did.
+  // The second night and its undo came later, and left everything as the first night did.
   scene.undo("first", {"--run-id", "to-the-start"});
   Names expected = scene.start;
-  // What the run created is an empty list.
+  // What the run created is now an empty list.
   Names left;
   for (const std::string& line : scene.contents()) {
     if (std::count(expected.begin(), expected.end(), line) > 0) continue;
@@ -165,7 +165,7 @@ TEST_CASE("an undo is refused where the universe is not as the run left it") {
         "WHERE universe = 'small_cap' OR universe = 'micro_cap'");
     scene.check_refused("second", "universe 'micro_cap' was changed since, by another writer");
     CHECK(scene.fixture.members("micro_cap") == Names{"MICRO"});
-    // No change of that run, so it is as it was left.
+    // This run did not change it, so it stays as it is.
     CHECK(scene.fixture.members("small_cap") == Names{"OTHER"});
   }
   SECTION("another writer changed it, and a run has found that") {
@@ -244,7 +244,7 @@ TEST_CASE("who waited waits again, and an undo of that is undone too") {
   REQUIRE(waiting() == one);
   REQUIRE(fixture.members("mid_cap") == Names{"AIMA"});
 
-  // What can't be put back leaves who waits as it is, too.
+  // What can't be restored leaves the waiting members unchanged, too.
   break_universe(fixture, "mid_cap", "23514");
   REQUIRE(fixture.run({"undo", "d", "--config", scene.path()}).status == 3);
   CHECK(waiting() == one);

@@ -1,5 +1,5 @@
-// What the commands universes and members list: every entry, of whatever type and content, and who
-// is in one.
+// What the commands universes and members list: every entry, whatever its type and content, and the
+// members of one.
 
 #include "cli/scene.hpp"
 
@@ -7,7 +7,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// `tech theme 3 2024-06-28T20:00:00.000Z`, a line per entry of the document; `null` for what is
+/// Returns `tech theme 3 2024-06-28T20:00:00.000Z`, a line per entry of the document; `null` for
 /// null.
 Names listed(const ProcessResult& result) {
   INFO(result.err);
@@ -153,7 +153,7 @@ TEST_CASE("members of a day are what the run left, and members says where nobody
     return fixture.run({"members", universe, "--as-of", day, "--format", "csv"});
   };
   check_failure(on("tech", market_day), 1, "no run is on record yet");
-  // On that day nobody had been listed lately.
+  // On that day there were no recent listings.
   REQUIRE(fixture.run({"sync", "--as-of", "2024-06-10"}).status == 0);
   fixture.set_entry("late", "theme", R"({"symbols": ["MID"], "count": 1})");
   REQUIRE(run_task(fixture, {"sync"}).status == 0);

@@ -1,4 +1,4 @@
-// init over the program's own tables as version 1 made them.
+// init over the program's own tables as version 1 created them.
 
 #include "cli/scene.hpp"
 
@@ -71,7 +71,7 @@ struct Old {
     fixture.database().execute(rows_of_version_1);
   }
 
-  /// What version 1 knew of every row.
+  /// Returns the columns of version 1 of every row.
   Rows rows() {
     Rows all = fixture.database().rows(
         "SELECT run_id, entries, mode, status, as_of, events, started_at, finished_at, "
@@ -88,7 +88,8 @@ struct Old {
   }
 };
 
-/// All that the catalog says of the program's own tables, whatever the order of the columns.
+/// Returns everything that the catalog says about the program's own tables, whatever the order of
+/// the columns.
 Rows shape(Fixture& fixture) {
   Rows all = fixture.database().rows(R"(
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -129,7 +130,7 @@ TEST_CASE("init upgrades version 1 in place, and nothing is lost") {
   REQUIRE(fresh.run({"init"}).status == 0);
   CHECK(shape(scene.fixture) == shape(fresh));
 
-  // What was pending is still delivered, and the run of then can be looked at.
+  // Pending events are still delivered, and the old run can be looked up.
   Subscriber subscriber(scene.fixture.redis());
   CHECK(scene.fixture.run({"deliver"}).out == "2 events published, 0 pending\n");
   CHECK(subscriber.drain() == std::vector<Event>{{"tickstock:universe:updated", "two"},
@@ -197,7 +198,7 @@ TEST_CASE("a journal of version 3 tells the days of then, and those that follow"
       "COMMENT ON TABLE cache_sync_waiting IS 'tickstock-cache schema 3'");
   REQUIRE(fixture.run({"init"}).status == 0);
   check();
-  // The first run of this version finds all as it was, the second one another writer's hand.
+  // The first run of this version finds everything unchanged, the second one an edit.
   night("2024-06-29", "15e9");
   check();
   fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["OTHER"], "count": 1})");

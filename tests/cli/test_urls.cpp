@@ -22,7 +22,8 @@ struct Urls {
     REQUIRE(fixture.run({"init"}).status == 0);
   }
 
-  /// Nothing is done, the status is this one, one line says why, and no secret is in it.
+  /// Checks that nothing is done, the status is this one, one line says why, and it contains no
+  /// secret.
   void refuses(const Environment& environment, int status, const std::string& part,
                const Names& more = {}) {
     const Names before = fixture.entries_dump();
@@ -36,7 +37,7 @@ struct Urls {
     }
     CHECK(fixture.entries_dump() == before);
   }
-  /// A run ends well.
+  /// Checks that a run succeeds.
   void takes(const Environment& environment, const Names& more = {}) {
     const ProcessResult result = run_task(fixture, with({"sync"}, more), environment);
     INFO(result.err);
@@ -134,7 +135,7 @@ TEST_CASE("an unknown service and a certificate file that is not there are 78, n
   scene.refuses({{"REDIS_URL", "rediss+sentinel://127.0.0.1:1/desk"}}, 78, "no.crt can't be used",
                 shows(scene.directory.write("no.crt", "CANARY"), key));
   check_failure(run_task(scene.fixture, with({"ipo"}, shows(cert, key)), tls), 6, "refused");
-  // What no TLS looks at is no obstacle, nor a service that is there.
+  // A file that TLS doesn't use is no obstacle, nor is an existing service.
   scene.takes({{"DATABASE_URL", url + "?sslmode=disable&sslrootcert=/no/such.crt"}});
   const std::string services = scene.directory.write(
       "services", fmt::format("[here]\nhost=127.0.0.1\nport={}\ndbname={}\nuser=postgres\n",
@@ -172,7 +173,7 @@ TEST_CASE("a password with a line feed behind it logs in") {
   Session(secured.url("postgres")).execute("CREATE ROLE job LOGIN PASSWORD 'word'");
   const Environment there{{"DATABASE_URL", secured.tcp_url("postgres", "job")},
                           {"PGPASSWORD", "word\n"}};
-  // It gets as far as to miss the tables.
+  // It gets as far as noticing the missing tables.
   CHECK(scene.fixture.run({"universes"}, there).status == 1);
 }
 

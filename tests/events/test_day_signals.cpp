@@ -1,4 +1,4 @@
-// The lists on which an import tells that a day is complete, on a real Redis.
+// The lists on which an import signals that a day is complete, on a real Redis.
 
 #include <csignal>
 
@@ -25,7 +25,7 @@ TEST_CASE("the lists of a primary behind a Sentinel are looked at, and its loss 
   CHECK_FALSE(signals.take(day, later(), patience));
   redis.command({"RPUSH", "done", "2024-06-28"});
   CHECK(signals.take(day, later(), patience));
-  // Another one may have taken over, so it is not waited for any longer.
+  // Another server may have taken over, so don't wait for this one any longer.
   redis.send_signal(SIGSTOP);
   CHECK_THROWS_AS(signals.take(day, later(), patience), Error);
   CHECK(signals.failed());
@@ -50,7 +50,7 @@ TEST_CASE("a Redis that answers late is asked no second time, and its signal cou
   redis.send_signal(SIGCONT);
   redis.command({"RPUSH", "done", "2024-06-27"});
   redis.command({"RPUSH", "done", "2024-06-28"});
-  // The late answers come first, and are of an empty list.
+  // The late answers arrive first, and are about an empty list.
   CHECK_FALSE(signals.take(day, later(), patience));
   CHECK(redis.command({"LLEN", "done"}) == "2");
   CHECK(signals.take(day, later(), patience));

@@ -248,7 +248,7 @@ TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {
     CHECK_THAT(failure_of(tls.url("localhost")), contains("certificate is refused"));
     CHECK_THAT(failure_of(tls.url("localhost"), "/no/such/file"),
                contains("certificates to trust"));
-    // Plain words to a TLS port, and TLS to a plain one.
+    // Plain text to a TLS port, and TLS to a plain one.
     CHECK(failure_of("redis://127.0.0.1:" + tls.url("").substr(10, 5)) != "published");
     CHECK(failure_of("rediss://127.0.0.1:" + std::to_string(redis.port())) != "published");
   }
@@ -290,7 +290,7 @@ TEST_CASE("a server that asks for a certificate gets it, and is named where ther
 
 namespace {
 
-/// Answers every question at once with the same.
+/// Answers every question at once in the same way.
 TcpServer::Serve answering(const std::string& words) {
   return [words](int fd, const TcpServer& server) {
     std::array<char, 4096> bytes{};
@@ -394,7 +394,7 @@ TEST_CASE("a primary that is lost, silent or a replica may recover, one that ref
 TEST_CASE("who begins anew asks another Sentinel first") {
   Redis redis;
   Subscriber subscriber(redis);
-  // Cut off from the others, it would name the old primary for ever.
+  // Cut off from the others, it would name the old primary forever.
   const TcpServer stale(answering(naming(free_port())));
   const TcpServer good(answering(naming(redis.port())));
   Publisher publisher(parse_redis_url(watched_by({stale.port(), good.port()})));
@@ -418,7 +418,7 @@ TEST_CASE("with require_tls a primary on another machine is refused before anyth
 
 TEST_CASE("with require_tls no other machine of a Cluster is told a login either") {
   const TcpServer node([](int fd, const TcpServer& server) {
-    // First its role, then where the stream is.
+    // First its role, then the location of the stream.
     for (const char* words :
          {"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", "-MOVED 3999 192.0.2.1:6379\r\n"}) {
       while (!server.stopping() && !TcpServer::readable(fd)) continue;

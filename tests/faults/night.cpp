@@ -4,18 +4,18 @@ namespace tickstock::test {
 
 namespace {
 
-// Each letter that a URL must escape is in it, and a word that nothing else says.
+// Contains each character that a URL must escape, and a word that occurs nowhere else.
 const std::string postgres_password = "CANARY-pg/@%:x";
 const std::string postgres_password_in_url = "CANARY-pg%2F%40%25%3Ax";
 
-/// An entry as it should be, but for the time of its writing.
+/// Returns an entry without the time it was written.
 Names rows_of(Fixture& fixture) {
   return fixture.database().column(
       "SELECT universe || ' ' || coalesce(cache_type, '') || ' ' || (content - 'last_updated')"
       "::text FROM cache_entries ORDER BY universe COLLATE \"C\"");
 }
 
-/// What the entries of the small market are after a night without a fault.
+/// Returns the entries of the small market after a night without a fault.
 const Names& fresh_rows() {
   static const Names rows = [] {
     Fixture fixture({}, guarded_postgres(), guarded_redis());
@@ -71,7 +71,7 @@ Night::Night(Postgres& postgres, Redis& redis) : Night(postgres, redis, redis) {
 
 Night::Night(Postgres& postgres, Redis& redis, Redis& heard)
     : fixture({}, postgres, redis), redis_(heard) {
-  // Made before anything is published, since that empties the Redis.
+  // Create it before anything is published, since that empties the Redis.
   fresh_rows();
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
@@ -152,7 +152,7 @@ ProcessResult Night::finish(Process& process) {
 std::unique_ptr<Session> Night::hold() {
   auto holder = std::make_unique<Session>(database().url());
   holder->execute("BEGIN");
-  // The last universe that is written.
+  // The universe that is written last.
   holder->execute("SELECT FROM cache_entries WHERE universe = 'tech' FOR UPDATE");
   return holder;
 }

@@ -29,7 +29,7 @@ struct Spoilt {
   CommitProxy proxy;
 };
 
-/// A server whose commits of entries, and no others, wait for a standby that is not there.
+/// A server whose commits of entries, and no others, wait for a standby that does not exist.
 struct WaitingForStandby {
   WaitingForStandby() {
     night.database().execute(
@@ -93,7 +93,7 @@ TEST_CASE("fault 13: COMMIT is in limbo, since the old connection is still open"
                      "outcome unknown: the connection was lost during COMMIT");
   CHECK_THAT(result.err, contains("tickstock-cache status night"));
   CHECK(spoilt.record() == "running");
-  // The old backend still holds the lock; without it the record of a run that died is seen as such.
+  // The old backend still holds the lock; without it, the record shows that the run died.
   spoilt.night.database().execute(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
       "WHERE application_name LIKE 'tickstock-cache night%'");

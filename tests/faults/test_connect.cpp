@@ -1,4 +1,4 @@
-// Faults 1 to 7: PostgreSQL can't be reached, or is not the one to write to.
+// Faults 1 to 7: PostgreSQL can't be reached, or is not writable.
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
@@ -23,8 +23,8 @@ std::string job_at(const std::string& hosts, const std::string& rest) {
   return "postgresql://job:CANARY-pg%2F%40%25%3Ax@" + hosts + "/" + rest;
 }
 
-/// A port for name servers that takes questions and never answers, and a file that makes it the
-/// name server. Its address is this process's own, for others may run these tests as well.
+/// A name server that accepts questions and never answers, and a file that configures it. Its
+/// address is unique to this process, since others may run these tests too.
 class SilentNameServer {
  public:
   SilentNameServer() : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -91,7 +91,7 @@ TEST_CASE("fault 3: a name server is silent (by root; anyone else: a name that d
               "db.example.com: its address could not be looked up in time");
   night.check(night.sync({"--config", config}, {{"REDIS_URL", redis}}), 6, Entries::fresh,
               Sent::none, "no answer in time");
-  // A signal need not wait for the name server, nor for the limit of ten seconds.
+  // A signal waits neither for the name server nor for the limit of ten seconds.
   const auto process = night.start({"--timeout", "600"}, at(url));
   wait_until("the look-up to begin", [&] {
     std::ifstream threads(fmt::format("/proc/{}/status", process->pid()));
@@ -115,7 +115,7 @@ TEST_CASE("fault 4: PostgreSQL is starting, or has no connection left") {
 
   night.database().disconnect();
   postgres.stop();
-  // A standby without hot standby says for ever what a server says that is starting.
+  // A standby without hot standby forever gives the answer of a server that is starting.
   const std::string signal_file = postgres.data_directory() + "/standby.signal";
   std::ofstream(signal_file) << "";
   std::ofstream(postgres.data_directory() + "/postgresql.conf", std::ios::app)
@@ -139,7 +139,7 @@ TEST_CASE("fault 5: the password is wrong, or there is none") {
   night.check(night.sync({"-v"}, url("job:CANARY-wrong")), 5, Entries::same, Sent::none,
               "password authentication failed");
   night.check(night.sync({}, url("job")), 5, Entries::same, Sent::none, "no password supplied");
-  // One try a host: the server counts them, and may lock the role.
+  // One attempt per host: the server counts them, and may lock the role.
   const std::string log = guarded_postgres().log();
   const std::string words = "password authentication failed for user \"job\"";
   const std::size_t first = log.find(words);
@@ -197,7 +197,7 @@ TEST_CASE("fault 7: of several hosts only the second is the primary") {
         job_at(hosts, night.database().name() + "?target_session_attrs=" + attributes);
     night.check(night.sync({}, at(url)), 0, Entries::fresh, Sent::all, "");
   }
-  // Whoever asks for a standby first gets it, wherever it stands in the list.
+  // A client that asks for a standby first gets it, wherever it is in the list.
   const std::string reader =
       job_at(fmt::format("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port()),
              night.database().name() + "?target_session_attrs=prefer-standby");

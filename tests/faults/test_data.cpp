@@ -1,4 +1,4 @@
-// Faults 23 and 42 to 49: what stands in the tables is wrong, odd or huge.
+// Faults 23 and 42 to 49: the tables contain something wrong, odd or huge.
 
 #include "faults/night.hpp"
 
@@ -6,7 +6,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A document with the number of an entry, in which nothing but `change` is another.
+/// Writes a document with the number of an entry that differs only in `change`.
 void change_content(Night& night, const std::string& universe, const std::string& change) {
   night.database().execute(
       "UPDATE cache_entries SET content = content || (" + change + ")::jsonb WHERE universe = $1",
@@ -26,13 +26,13 @@ ProcessResult sync_in_little_memory(Night& night) {
                      options);
 }
 
-/// Runs the night on a database that is not encoded in UTF8.
+/// Runs the night on a database with another encoding than UTF8.
 ProcessResult sync_encoded_as(const std::string& encoding) {
   const Database database(guarded_postgres(), "TEMPLATE template0 ENCODING '" + encoding +
                                                   "' LC_COLLATE 'C' LC_CTYPE 'C'");
   Session session(database.url());
   session.execute("CREATE TABLE symbols (symbol text, market_cap numeric)");
-  // A byte that no UTF-8 text holds; the server takes it where it checks nothing.
+  // A byte that is never part of UTF-8; the server accepts it if it checks nothing.
   if (encoding == "SQL_ASCII") {
     session.execute("INSERT INTO symbols VALUES (E'BAD\\xFF', 1e9)");
   }
@@ -82,7 +82,7 @@ TEST_CASE("fault 43: contents of every shape that jsonb holds but for the right 
 
 TEST_CASE("fault 44: a content that is small where it is stored, and huge as text") {
   Night night;
-  // 80 MB of digits out of some 20 kB.
+  // 80 MB of digits from some 20 kB.
   night.fixture.set_entry(
       "bomb", "theme",
       R"({"symbols": ["GONE"], "count": 1e131071, "metadata": [1e131071, 1e131071]})");

@@ -1,4 +1,4 @@
-// Faults 8, 9 and 17 to 25: PostgreSQL stops serving a run, or somebody is in its way.
+// Faults 8, 9 and 17 to 25: PostgreSQL stops serving a run, or somebody blocks it.
 
 #include <unistd.h>
 
@@ -117,7 +117,7 @@ TEST_CASE("fault 17: the disk of the entries is full (by root; anyone else: Post
     return;
   }
   const SmallDisk disk("4m");
-  // A server that is started now sees the disk.
+  // Only a server that is started now sees the disk.
   const auto postgres = own_postgres();
   Night full(*postgres);
   const std::string space = disk.directory.file("space");
@@ -154,7 +154,7 @@ TEST_CASE("fault 18: the disk of the write-ahead log is full (by root; anyone el
   Postgres postgres(options);
   admit_job(postgres);
   Night night(postgres);
-  // Nothing of the log may be used again, so 40 MB of it don't fit.
+  // No part of the log may be reused, so 40 MB of it don't fit.
   night.database().execute("SELECT pg_create_physical_replication_slot('keep', true)");
   night.database().execute("CREATE TABLE ballast (text text)");
   night.database().execute("GRANT INSERT ON ballast TO job");
@@ -165,7 +165,7 @@ TEST_CASE("fault 18: the disk of the write-ahead log is full (by root; anyone el
   CHECK(result.status == 5);
   CHECK_THAT(result.err, contains("failed: "));
 
-  // It can't even recover before it has space.
+  // It can't even recover until it has space.
   night.database().disconnect();
   postgres.kill();
   const SmallDisk larger("256m");
@@ -189,7 +189,7 @@ TEST_CASE("fault 19: another run holds the lock") {
       "another run holds the lock: process {} ('tickstock-cache other 2/5')", holder.backend_pid());
   night.check(night.sync(), 11, Entries::same, Sent::none, words);
   night.check(night.sync({"--lock-wait", "1"}), 11, Entries::same, Sent::none, words);
-  // The limit for everything counts for this wait too.
+  // The limit for the whole command applies to this wait too.
   night.check(night.sync({"--lock-wait", "600", "--timeout", "4"}), 11, Entries::same, Sent::none,
               words);
   CHECK(night.database().value("SELECT count(*) FROM cache_sync_runs") == "0");
@@ -252,7 +252,7 @@ TEST_CASE("fault 25: a role's time limit for idle transactions is not ours, and 
   night.database().execute("ALTER ROLE job RESET idle_in_transaction_session_timeout");
 
   Night other;
-  // The program stops within its transaction, for longer than a statement may take.
+  // The program stops inside its transaction, for longer than a statement may take.
   auto holder = other.hold();
   const TemporaryDirectory directory;
   const std::string config = directory.write("idle.toml", "[timeouts]\nstatement = 5\nlock = 60\n");

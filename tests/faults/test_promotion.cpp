@@ -13,10 +13,10 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Far more than a run makes of any.
+/// Far more than a run makes of any call.
 constexpr int most_calls = 400;
 
-/// The servers of this process. Each time the standby has taken over, there is a new one.
+/// Returns the servers of this process. Each time the standby has taken over, there is a new one.
 FailoverPair& pair() {
   static const std::unique_ptr<FailoverPair> made = [] {
     auto servers = std::make_unique<FailoverPair>(guarded());
@@ -26,7 +26,7 @@ FailoverPair& pair() {
   return *made;
 }
 
-/// A night whose servers are the two.
+/// A night whose servers are these two.
 struct Scene {
   Scene() { night.know_servers(pair().ports()); }
   ~Scene() {
@@ -37,7 +37,7 @@ struct Scene {
     pair().lose_primary(death);
     take_over();
   }
-  /// The standby takes over from a primary that is gone.
+  /// Promotes the standby after the primary is gone.
   void take_over() {
     pair().promote();
     night.database().follow(pair().primary());
@@ -57,7 +57,7 @@ class Halted {
     Environment environment = night.job();
     environment["TICKSTOCK_CACHE_CONFIG"] =
         directory_.write("c.toml", "[database]\nconnections = 2\n");
-    // A tracer is all that a process may have; the leak detector would be a second one.
+    // A process can have only one tracer, and the leak detector would be a second one.
     const char* sanitizer = std::getenv("ASAN_OPTIONS");
     environment["ASAN_OPTIONS"] =
         (sanitizer == nullptr ? "" : std::string(sanitizer) + ":") + "detect_leaks=0";
@@ -80,7 +80,7 @@ class Halted {
     return result;
   }
 
-  /// How many calls it made. \pre it has ended.
+  /// Returns how many calls it made. \pre it has ended.
   int calls() const {
     wait_until("the tracer to end", [this] { return trace().find("+++") != std::string::npos; });
     const Names lines = lines_of(trace());
@@ -103,7 +103,7 @@ class Halted {
 
 const Names whole_run{"sync", "--as-of", market_day, "--run-id", "night", "--format", "json"};
 
-/// Waits until the primary has done what it was asked, whether it was heard or not.
+/// Waits until the primary has done what it was asked, whether or not its answer was received.
 void let_primary_work() {
   Session session(pair().primary().url("postgres"));
   wait_until("the primary to have done its work", [&] {
@@ -113,8 +113,8 @@ void let_primary_work() {
   });
 }
 
-/// Sees that a run is done or not, that the entries, record, journal, outbox, document and what was
-/// announced agree on it, and that the next one puts everything right. \return whether it is done.
+/// Checks whether a run is done, that entries, record, journal, outbox, document and announcements
+/// agree on it, and that the next run puts everything right. \return whether it is done.
 bool judge(Scene& scene, const ProcessResult& result) {
   Night& night = scene.night;
   const bool done = result.status != 5;
@@ -135,7 +135,7 @@ bool judge(Scene& scene, const ProcessResult& result) {
   return done;
 }
 
-/// How often a run without a fault looks for an answer.
+/// Returns how often a run without a fault looks for an answer.
 int count_answers() {
   Scene scene;
   Halted run(scene.night, "recvfrom", most_calls, whole_run);
@@ -173,7 +173,7 @@ TEST_CASE(
       scene.night.check(run.end(), 0, Entries::fresh, Sent::all, "");
       break;
     }
-    // Where it is heard no more, it is sometimes not even done.
+    // One time in three, do not even let the primary finish what it was asked.
     if (n % 3 != 0) let_primary_work();
     scene.promote(n % 2 == 0 ? Death::crash : Death::immediate_stop);
     run.go_on();
@@ -295,7 +295,7 @@ TEST_CASE("fault 61: a run that a failover loses after its COMMIT says so, and i
   CHECK(night.fixture.universes() == Names{"tech"});
   CHECK(night.stored().empty());
   CHECK(scene.value("SELECT count(*) FROM cache_sync_runs WHERE status = 'completed'") == "0");
-  // Subscribers were told of it, and are told of the next one.
+  // Subscribers were told about it, and will be told about the next one.
   night.forget_events();
   night.heal();
 }

@@ -27,7 +27,7 @@ struct OwnRedis {
   Night night{guarded_postgres(), redis};
 };
 
-/// Publishes as many events as make the sending take a while, from the second night on.
+/// From the second night on, publishes so many events that sending takes a while.
 void list_many(Night& night, int count) {
   night.database().execute(
       "INSERT INTO symbols (symbol, market_cap, is_active, listing_date) "
@@ -43,13 +43,13 @@ std::string repeated(const std::string& text, int times) {
   return all;
 }
 
-/// What the client has sent so far does not matter.
+/// Discards what the client has sent so far.
 void swallow(int fd) {
   std::array<char, 65536> bytes{};
   while (TcpServer::readable(fd) && ::recv(fd, bytes.data(), bytes.size(), 0) > 0) continue;
 }
 
-/// Says this, in pieces of `size` bytes, again and again.
+/// Sends this repeatedly, in pieces of `size` bytes.
 TcpServer::Serve say(const std::string& words, std::size_t size) {
   return [words, size](int fd, const TcpServer& server) {
     while (!server.stopping()) {
@@ -164,7 +164,7 @@ TEST_CASE("fault 8: the server's process is ended while events are published") {
     if (comes_back) {
       night.check(result, 0, Entries::fresh, Sent::all, "");
     } else {
-      // How many are pending can't be asked, so all of them are told to be.
+      // The number of pending events can't be queried, so all of them are reported as pending.
       night.check(result, 6, Entries::fresh, Sent::prefix_or_all,
                   "14 events of this run are pending");
       CHECK_THAT(result.out, contains("0 events published, 14 pending"));
@@ -192,7 +192,7 @@ TEST_CASE("fault 39: Redis is a replica") {
 TEST_CASE("fault 40: a subscriber that doesn't read is cut off, which is its own affair") {
   OwnRedis own({"client-output-buffer-limit pubsub 100kb 0 0"});
   Night& night = own.night;
-  // More than the kernel and Redis keep for somebody who doesn't read.
+  // More than the kernel and Redis buffer for a client that doesn't read.
   list_many(night, 20'000);
   const RedisConnection sleeper = [&] {
     RedisConnection connection(own.redis, redis_password);

@@ -1,4 +1,4 @@
-// Faults 54 to 56: Sentinels that are not there, and primaries that are lost on the way.
+// Faults 54 to 56: Sentinels that are down, and primaries that are lost on the way.
 
 #include <csignal>
 
@@ -11,7 +11,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A night by Sentinels, which hears what any primary publishes.
+/// A night with Sentinels that receives what any primary publishes.
 struct Watched {
   Sentinels sentinels{Sentinels::Options{.password = redis_password}};
   Night night{guarded_postgres(), sentinels.node(0), sentinels.ear()};
@@ -21,7 +21,7 @@ struct Watched {
     return night.database().value(
         "SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL");
   }
-  /// A run or a delivery that ended like this has sent everything.
+  /// Checks that a run or a delivery that ended like this has sent everything.
   void check_sent(const ProcessResult& result) {
     sentinels.settle();
     night.check(result, 0, Entries::fresh, Sent::all, "");
@@ -81,7 +81,7 @@ TEST_CASE(
     watched.sentinels.wait_for_promotion(old);
     watched.check_sent(result);
     CHECK(watched.night.repeated() == 0);
-    // It begins as what it was before.
+    // It restarts in its previous role.
     old.stop();
     old.start();
     watched.check_sent(watched.night.sync({}, watched.environment));
@@ -104,12 +104,12 @@ TEST_CASE("fault 55: where no other primary is elected in time, events stay pend
 TEST_CASE("fault 56: the primary is lost before it answers, and the new one gets every event") {
   Watched watched;
   Redis& old = watched.sentinels.node(0);
-  // It tells its role and takes no event.
+  // It reports its role and accepts no event.
   old.command({"CLIENT", "PAUSE", "600000", "WRITE"});
   const auto process = watched.start();
   wait_until("an event to be sent", [&] {
     const Names clients = lines_of(old.command({"CLIENT", "LIST", "TYPE", "normal"}));
-    // The Sentinels publish, too, under names.
+    // The Sentinels publish, too, but have client names.
     return std::any_of(clients.begin(), clients.end(), [](const std::string& client) {
       return client.find(" name= ") != std::string::npos &&
              client.find(" cmd=publish ") != std::string::npos;
@@ -141,7 +141,7 @@ TEST_CASE("fault 56: a failover between PUBLISH and the mark sends the same even
   old.stop();
   night.database().execute("SELECT pg_terminate_backend($1::int)", {night.backend()});
   holder.execute("SELECT pg_advisory_unlock(56)");
-  // The run goes on by itself: over another connection, and with the new primary.
+  // The run continues by itself: over another connection, and with the new primary.
   watched.sentinels.allow_failover(true);
   const ProcessResult result = night.finish(*process);
   watched.sentinels.wait_for_promotion(old);

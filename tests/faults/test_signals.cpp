@@ -13,7 +13,7 @@ namespace {
 
 const std::string committed_sql = "SELECT count(*) FROM cache_sync_runs WHERE status = 'completed'";
 
-/// Holds the run when it marks events as published.
+/// Blocks the run when it marks events as published.
 class HeldMark {
  public:
   explicit HeldMark(Night& night) : holder_(night.database().connect()) {
@@ -67,7 +67,8 @@ TEST_CASE("fault 28: the run is killed after it has published, while it marks so
     night.check(result, 137, Entries::fresh, Sent::all, "");
     const std::size_t sent = night.arrived().size();
     night.heal();
-    // Marks that the server has got stay. Without them each is sent once more, with its id.
+    // Marks that the server received remain. Without them each event is sent once more, with its
+    // id.
     CHECK(night.repeated() == (loses_marks ? static_cast<int>(sent) : 0));
   }
 }
@@ -96,7 +97,7 @@ TEST_CASE("fault 30: a signal while COMMIT is under way") {
   process->send_signal(SIGTERM);
   const ProcessResult result = night.finish(*process);
   INFO(result.err);
-  // The outcome is asked for in the time that is left; then there may be none to publish in.
+  // It finds out the outcome in the time that is left; then there may be none left for publishing.
   CHECK((result.status == 0 || result.status == 6));
   night.check(result, result.status, Entries::fresh, result.status == 0 ? Sent::all : Sent::none,
               "asking for the outcome");

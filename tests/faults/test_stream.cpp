@@ -1,4 +1,5 @@
-// Faults 57 to 60 and 62: the stream is elsewhere, something else, full, ahead, or stale.
+// Faults 57 to 60 and 62: the stream is on another node, has another type, or is full, ahead, or
+// stale.
 
 #include "faults/night.hpp"
 
@@ -18,7 +19,7 @@ struct Streamed {
 
   ProcessResult sync() { return night.sync({"--config", night.config()}); }
   ProcessResult check() { return night.run({"check"}); }
-  /// That the last run committed, and put nothing in and published nothing.
+  /// Checks that the last run committed, and neither added nor published anything.
   void check_refused(const ProcessResult& result, const std::string& says) {
     night.check(result, 6, Entries::fresh, Sent::none, says);
     CHECK_THAT(result.err, contains("14 events of this run are pending"));
@@ -109,7 +110,7 @@ TEST_CASE("fault 62: the stream has lost its end, as where a stale replica becam
   Streamed scene;
   scene.night.check(scene.sync(), 0, Entries::fresh, Sent::all, "");
   const std::string stale = guarded_redis().command({"DUMP", key});
-  // Each has one event, of its end.
+  // Each has one event, about its end.
   for (int run = 0; run < 3; ++run) CHECK(scene.sync().status == 0);
   CHECK(scene.night.streamed().size() == 17);
   guarded_redis().command({"RESTORE", key, "0", stale, "REPLACE"});
@@ -117,7 +118,7 @@ TEST_CASE("fault 62: the stream has lost its end, as where a stale replica becam
       "UPDATE cache_sync_outbox SET published_at = NULL, given_up_at = now() "
       "WHERE id = (SELECT max(id) - 1 FROM cache_sync_outbox)");
   CHECK(scene.sync().status == 0);
-  // One that was never published is in no stream.
+  // An event that was never published is in no stream.
   const std::string published =
       "SELECT string_agg(event_id::text, E'\\n' ORDER BY id) FROM cache_sync_outbox "
       "WHERE published_at IS NOT NULL";

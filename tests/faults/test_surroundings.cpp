@@ -1,4 +1,4 @@
-// Faults 50 to 53: poolers, clocks and zones, and a poor environment.
+// Faults 50 to 53: poolers, clocks and time zones, and a poor environment.
 
 #include <hiredis/hiredis.h>
 
@@ -35,7 +35,7 @@ TEST_CASE("fault 50: a pooler stands between, with one connection, which others 
         "SET search_path = pg_temp, public; SET lock_timeout = 7777; SET extra_float_digits = -15");
   }
   night.check(night.sync({}, pooled), 0, Entries::fresh, Sent::all, "");
-  // Nothing of the run is left to the next client.
+  // Nothing of the run is left for the next client.
   Session next(url);
   CHECK(next.value("SHOW lock_timeout") == "7777ms");
   CHECK(next.value("SHOW statement_timeout") == "0");
@@ -88,13 +88,13 @@ TEST_CASE(
   const auto day_in = [&night](const std::string& zone) {
     return night.database().value("SELECT (now() AT TIME ZONE $1)::date", {zone});
   };
-  // Between the two it is another day at every moment.
+  // The two always have different dates.
   for (const std::string zone : {"Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"}) {
     for (const Environment& environment :
          {Environment{}, {{"TZ", "Asia/Tokyo"}}, {{"PGTZ", "Asia/Tokyo"}}, {{"TZ", "no zone"}}}) {
       std::string before;
       std::string day;
-      // Midnight may lie between the questions.
+      // Midnight may be between the two questions.
       do {
         before = day_in(zone);
         const ProcessResult result =
@@ -107,7 +107,7 @@ TEST_CASE(
   CHECK(day_in("Pacific/Kiritimati") != day_in("Pacific/Pago_Pago"));
   night.check(night.sync({"--timezone", "America/Nowhere"}), 64, Entries::same, Sent::none,
               "PostgreSQL knows no time zone 'America/Nowhere'");
-  // A year's end, and the days on which the clock jumps.
+  // The end of a year, and the days on which the clock changes.
   for (const std::string day : {"2024-12-31", "2025-01-01", "2026-03-08", "2026-11-01"}) {
     const ProcessResult result = night.run({"dry-run", "--as-of", day, "--format", "json"});
     CHECK(Json::parse(result.out).at("as_of").str() == day);
@@ -144,7 +144,7 @@ TEST_CASE("fault 53: no standard input, few descriptors, a small stack, and noth
     night.heal();
   }
   {
-    // Without a descriptor for the socket there is no connection, and that is said.
+    // Without a descriptor for the socket there is no connection, which is reported.
     Night night;
     night.check(limited(night, "ulimit -n 5"), 5, Entries::same, Sent::none, "error: ");
     night.heal();

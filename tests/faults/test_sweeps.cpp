@@ -1,5 +1,5 @@
 // Faults 20 and 26, and every point in between: a run is killed, interrupted or cut off at each of
-// its system calls that reach outside, and many are started at once. Label: sweep.
+// its externally visible system calls, and many are started at once. Label: sweep.
 
 #include <fstream>
 #include <memory>
@@ -10,15 +10,15 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Calls that send, receive, wait or write; a run makes no other that anybody could notice.
+/// Calls that send, receive, wait or write; a run makes no others that anybody could notice.
 const Names outside_calls{"sendto", "recvfrom", "poll", "write", "connect"};
 
 const std::string running_sql = "SELECT count(*) FROM cache_sync_runs WHERE status = 'running'";
 
-/// Far more than a run makes of any.
+/// Far more than a run makes of any call.
 constexpr int most_calls = 400;
 
-/// Runs a night whose n-th `call` meets `injection`. \return nothing once it has fewer.
+/// Runs a night whose n-th `call` meets `injection`.
 struct Sweep {
   std::string call;
   std::string injection;
@@ -29,7 +29,7 @@ struct Sweep {
   /// \param met whether the run made so many calls that one was tampered with
   ProcessResult run(Night& night, int n, bool& met) const {
     RunOptions options = night.fixture.options(night.job());
-    // A tracer is all that a process may have; the leak detector would be a second one.
+    // A process can have only one tracer, and the leak detector would be a second one.
     const char* sanitizer = std::getenv("ASAN_OPTIONS");
     options.environment["ASAN_OPTIONS"] =
         (sanitizer == nullptr ? "" : std::string(sanitizer) + ":") + "detect_leaks=0";
@@ -55,13 +55,13 @@ struct Sweep {
   }
 };
 
-/// Whether the entries are as they were before, and nothing of the run is stored.
+/// Returns whether the entries are as they were before, and nothing of the run is stored.
 bool untouched(Night& night) {
   return night.stored().empty() && night.fixture.universes() == Names{"tech"};
 }
 
-/// Sweeps over one call until a run ends without having met the injection, and sees after each that
-/// nothing is half done and that the next run puts everything right.
+/// Sweeps over one call until a run ends without having met the injection. After each run, checks
+/// that nothing is half done and that the next run puts everything right.
 template <typename Judge>
 void sweep(const Sweep& sweep, Judge judge) {
   for (int n = 1; n < most_calls; ++n) {
@@ -82,7 +82,7 @@ void sweep(const Sweep& sweep, Judge judge) {
   FAIL("a run makes more than " << most_calls << " calls of " << sweep.call);
 }
 
-/// A night that a run has changed, to be undone.
+/// A night changed by a run that is to be undone.
 struct Changed {
   Night night;
   Names before = contents();
@@ -94,7 +94,7 @@ struct Changed {
     night.arrived();
   }
 
-  /// All of the entries but the times at which they were written.
+  /// Returns everything in the entries except when they were written.
   Names contents() {
     return night.database().column(
         "SELECT concat_ws(' ', universe, cache_type, content - 'last_updated') FROM cache_entries "
@@ -111,7 +111,7 @@ TEST_CASE("fault 26: killed at each call, a run leaves all or nothing, and the n
             CHECK(result.status == 137);
             if (untouched(night)) return;
             night.check(result, 137, Entries::fresh, Sent::prefix_or_all, "");
-            // What was published stands in the stream, which is a prefix of what is stored.
+            // The published events are in the stream, which is a prefix of the stored ones.
             const Names streamed = night.streamed();
             const Names all = night.stored();
             REQUIRE(streamed.size() <= all.size());
@@ -143,7 +143,7 @@ TEST_CASE("an undo that is killed at each call leaves what was or what is wanted
       CHECK((night.database().value("SELECT count(*) FROM cache_sync_runs WHERE run_id = 'back' "
                                     "AND status = 'completed'") == "1") == is_done);
       CHECK((night.stored().size() > events) == is_done);
-      // Another one does what was not done, and refuses to do it twice.
+      // Another undo does what was not done, and refuses to do it twice.
       CHECK(night.run({"undo", "first", "--lock-wait", "30"}).status == (is_done ? 4 : 0));
       CHECK(scene.contents() == wanted);
       CHECK(night.run({"deliver"}).status == 0);
@@ -166,7 +166,7 @@ TEST_CASE("fault 29: interrupted at each call, a run ends before COMMIT or after
           CHECK(night.database().value(running_sql) == "0");
           break;
         case 6: night.check(result, 6, Entries::fresh, Sent::prefix_or_all, "pending"); break;
-        // It came with the last words.
+        // It came during the final steps.
         default: night.check(result, 0, Entries::fresh, Sent::all, "");
       }
     });
@@ -178,7 +178,7 @@ TEST_CASE("fault 8: cut off at each answer, a run knows what became of it") {
     switch (result.status) {
       case 5: night.check(result, 5, Entries::same, Sent::none, "error: "); break;
       case 6: night.check(result, 6, Entries::fresh, Sent::prefix_or_all, "pending"); break;
-      // The answer to COMMIT, and those of Redis to what is best effort.
+      // The answer to COMMIT, and those of Redis to best-effort events.
       default: night.check(result, 0, Entries::fresh, Sent::all, "");
     }
   });

@@ -10,11 +10,11 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A server that takes the job over TLS only, with one of the test's certificates.
+/// A server that accepts the job only over TLS, with one of the test's certificates.
 class TlsPostgres {
  public:
   explicit TlsPostgres(const std::string& certificate) {
-    // The server refuses a key that others could read.
+    // The server rejects a key that others could read.
     const std::string key = directory_.file("server.key");
     const std::string owner = ::geteuid() == 0 ? "postgres" : std::to_string(::geteuid());
     REQUIRE(run_process({"install", "-m", "0600", "-o", owner,
@@ -31,7 +31,7 @@ class TlsPostgres {
     night = std::make_unique<Night>(*postgres_);
   }
 
-  /// Runs the night against a host name, with what libpq is told of certificates.
+  /// Runs the night against a host name, with what libpq is told about certificates.
   ProcessResult sync(const std::string& host, const std::string& mode,
                      const std::string& authority) {
     const std::string url = fmt::format(
@@ -92,7 +92,7 @@ TEST_CASE("require_tls refuses unverified servers on other machines before anyth
   Night night;
   const TemporaryDirectory directory;
   const std::string config = directory.write("tls.toml", "[security]\nrequire_tls = true\n");
-  // Addresses of documentation: whoever tried them would wait.
+  // Addresses reserved for documentation: connecting to them would hang.
   for (const std::string parameters : {"", "?sslmode=require", "?sslmode=verify-ca"}) {
     const std::string url = "postgresql://job:CANARY@192.0.2.1/x" + parameters;
     night.check(night.sync({"--config", config}, {{"DATABASE_URL", url}}), 78, Entries::same,
@@ -101,7 +101,7 @@ TEST_CASE("require_tls refuses unverified servers on other machines before anyth
   night.check(night.sync({"--config", config}, {{"REDIS_URL", "redis://:CANARY@192.0.2.1:6379/0"}}),
               78, Entries::same, Sent::none,
               "[security] require_tls: the connection to Redis at redis://192.0.2.1:6379/0");
-  // On this machine nobody listens in between.
+  // On this machine nobody can eavesdrop in between.
   night.check(night.sync({"--config", config}), 0, Entries::fresh, Sent::all, "");
   night.heal();
 }

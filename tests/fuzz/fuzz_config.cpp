@@ -17,8 +17,8 @@ void check(const std::vector<cli::Given>& config) {
 
 }  // namespace
 
-/// The text of a configuration file: it sets what is in bounds, or is refused with the name of the
-/// file. What a value holds is never repeated.
+/// Tests the text of a configuration file: it sets values within bounds, or is rejected with the
+/// name of the file. Values are never repeated.
 void fuzz_config(std::string_view input) {
   const cli::Config config = cli::parse_config(expanded(input), "FILE");
   check(config.given);
@@ -28,7 +28,7 @@ void fuzz_config(std::string_view input) {
   require(config.problem->kind() == ErrorKind::config, "an error of another kind");
   require(words.starts_with("the configuration file FILE: "),
           "the error doesn't say what it is about");
-  // A key is named by its words; only a value can be a secret.
+  // Unknown keys are named in the message; only a value can be a secret.
   const bool names_key = words.find("there is no setting") != std::string_view::npos ||
                          words.find("is outside a section") != std::string_view::npos;
   require(names_key || words.find(secret) == std::string_view::npos,

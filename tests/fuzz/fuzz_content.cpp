@@ -17,8 +17,8 @@ Elements read(std::string_view json) {
 
 }  // namespace
 
-/// The members of an entry: read as the plainest reader reads them, and the same again once
-/// written.
+/// Tests the members of an entry: they are read as the plainest reader reads them, and again the
+/// same after writing.
 void fuzz_content(std::string_view input) {
   const std::string text = expanded(input);
   const Elements elements = read(text);

@@ -18,7 +18,7 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-/// Looks at a field as each column that may be read from it.
+/// Reads a field as each type of column it may belong to.
 void look(const postgres::CopyField& field) {
   const auto read = [&field](auto reader, std::size_t size) {
     try {
@@ -67,7 +67,7 @@ std::string number(std::size_t value, int bytes) {
   return text;
 }
 
-/// The bytes that the rows had, without header and trailer.
+/// Returns the bytes of the rows, without header and trailer.
 std::string written(const std::vector<Row>& rows) {
   std::string text;
   for (const Row& row : rows) {
@@ -81,9 +81,9 @@ std::string written(const std::vector<Row>& rows) {
 
 }  // namespace
 
-/// Rows in PostgreSQL's binary format. The first line of an input is the width of the rows, the
-/// second the sizes of the pieces, the rest the rows, with a header in front where the width has no
-/// `!` behind it.
+/// Tests rows in PostgreSQL's binary format. The first line of an input is the width of the rows,
+/// the second the sizes of the pieces, the rest the rows. A header is prepended unless the width is
+/// followed by `!`.
 void fuzz_copy(std::string_view input) {
   const std::string_view first = take_line(input);
   const std::string_view sizes = take_line(input);

@@ -18,7 +18,7 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-/// Holds the conversation that the letters of `plan` ask for against the answers in these pieces.
+/// Has the conversation that the letters of `plan` describe, with the answers in these pieces.
 Outcome converse(std::string_view plan, const std::vector<std::string_view>& answers) {
   const auto has = [plan](char letter) { return plan.find(letter) != std::string_view::npos; };
   redis::RedisSettings settings;
@@ -63,8 +63,8 @@ void check_line(std::string_view line, bool secret_said) {
 
 }  // namespace
 
-/// What Redis answers. The first line of an input is the conversation, the second the sizes of the
-/// pieces, the rest the answers; what comes of them doesn't depend on the pieces.
+/// Tests Redis' answers. The first line of an input is the conversation, the second the sizes of
+/// the pieces, the rest the answers; the result must not depend on the pieces.
 void fuzz_replies(std::string_view input) {
   const std::string_view plan = take_line(input);
   const std::string_view sizes = take_line(input);

@@ -13,8 +13,8 @@ namespace tickstock::fuzz {
 
 namespace {
 
-// The ends of the secret; what stands between them is the fuzzer's. Nothing else in an input has
-// them, so that either of them tells a leak.
+// The ends of the secret; the fuzzer chooses what is between them. Nothing else in an input
+// contains them, so either of them reveals a leak.
 constexpr std::string_view head = "CAN";
 constexpr std::string_view tail = "ARY";
 
@@ -26,7 +26,8 @@ struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
 
-/// What libpq makes of it: the secret is the password, and in no option that a message may show.
+/// Checks what libpq makes of it: the secret is the password, and in no option that a message may
+/// show.
 void check_conninfo(const std::string& conninfo, bool must_be_seen) {
   const std::string problem = postgres::conninfo_problem(conninfo);
   require(!leaks(problem), "the problem of a conninfo repeats the password");
@@ -43,8 +44,8 @@ void check_conninfo(const std::string& conninfo, bool must_be_seen) {
           "the password of a conninfo is not seen");
 }
 
-/// Whether nothing around the password takes its place or its keyword: a second one, or a value
-/// that doesn't end before it.
+/// Returns whether nothing around the password replaces it or its keyword, such as a second
+/// password or a value that doesn't end before it.
 bool stands_alone(std::string_view before, std::string_view after) {
   return after.find_first_of("%\\'") == std::string_view::npos &&
          after.find("password") == std::string_view::npos &&
@@ -59,7 +60,7 @@ void check_redis(const std::string& url) {
     require(!leaks(url) || leaks(settings.password), "the password of a Redis URL is lost");
     require(settings.host.empty() != settings.sentinels.empty() && settings.path.size() <= 107,
             "an address that can't be used");
-    // A path is shown as it is, not as it would have to be written.
+    // A path is shown literally, not percent-encoded.
     if (settings.transport != redis::RedisSettings::Transport::unix_socket) {
       const redis::RedisSettings again = redis::parse_redis_url(settings.shown());
       require(again.shown() == settings.shown(), "the address that is shown is another one");
@@ -88,7 +89,7 @@ void check_table(std::string_view text) {
   }
 }
 
-/// The text in a list of keywords: within quotes, with what would end them escaped.
+/// Returns the text quoted for a list of keywords.
 std::string keyword_quoted(std::string_view text) {
   std::string all = "'";
   for (const char c : text) {
@@ -100,8 +101,8 @@ std::string keyword_quoted(std::string_view text) {
 
 }  // namespace
 
-/// Addresses of servers and tables. The lines of an input are a form, what stands between the ends
-/// of the password, what stands before the password, and what after it.
+/// Tests addresses of servers and tables. The lines of an input are a form, the text between the
+/// ends of the password, the text before the password, and the text after it.
 void fuzz_urls(std::string_view input) {
   const std::string text = expanded(input);
   std::string_view rest = text;

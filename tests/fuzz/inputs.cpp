@@ -9,7 +9,7 @@ namespace tickstock::fuzz {
 namespace {
 
 constexpr std::size_t most_bytes = 2 << 20;
-// A reader may look at all it holds whenever something arrives, so a long input needs large pieces.
+// A reader may look at all it has whenever something arrives, so a long input needs large pieces.
 constexpr std::size_t small_pieces = 256;
 constexpr std::size_t large_piece = 16'384;
 

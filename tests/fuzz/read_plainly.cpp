@@ -7,8 +7,8 @@ namespace tickstock::fuzz {
 
 namespace {
 
-/// Reads from the front of a text by code points, decoding UTF-8 by the book: a value is built from
-/// its bits, and refused where it has a shorter form or is no character.
+/// Reads the front of a text by code points, decoding UTF-8 by the book: assembles a value from its
+/// bits, and rejects it if it has a shorter form or is not a character.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : rest_(text) {}

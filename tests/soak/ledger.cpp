@@ -10,8 +10,8 @@ namespace tickstock::soak {
 
 namespace {
 
-// A line for each change of the entries that must have been announced: a universe once a task, and
-// besides each symbol that came into the recent listings.
+// A line for each change of the entries that must have been announced: one per universe and task,
+// and one for each symbol that joined the recent listings.
 constexpr const char* wanted_sql = R"(
 SELECT max(id), run_id, universe, count(*) FROM cache_sync_changes WHERE id > $1
  GROUP BY run_id, universe
@@ -26,7 +26,7 @@ void Ledger::enter(bool may_be_cut_off) {
   for (const test::Event& event : recorder_.drain()) {
     const test::Json message = test::Json::parse(event.message);
     const std::string name = message.at("event").str();
-    // A run that begins anew, since another program was in its way, shows its steps again.
+    // A retry, after a conflict with another program, shows its steps again.
     if (name == "job_progress_update") continue;
     const std::string id = message.at("event_id").str();
     const auto [known, is_new] = seen_.try_emplace(id, may_be_cut_off);

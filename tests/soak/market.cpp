@@ -13,8 +13,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* first_day = "2020-01-02";
 
-// What the sample's days do not have, once every few nights, drawn from the day itself: a symbol
-// that comes back, caps that become unknown and known again, a symbol that is renamed.
+// What the sample's days lack, once every few nights, derived from the day itself: a symbol that
+// comes back, caps that become unknown and known again, a renamed symbol.
 constexpr const char* disturbances_sql = R"(
 UPDATE symbols SET is_active = true, delisted_date = NULL, listing_date = DATE '{0}'
  WHERE {1} % 3 = 0 AND symbol = (SELECT symbol FROM symbols WHERE NOT is_active
@@ -76,7 +76,7 @@ void Market::add_universes() { run_script("sample-universes.sql", {"themes=12"})
 void Market::move() {
   ++night_;
   if (!files_.empty()) {
-    // Forth and back, so that each night differs from the one before by a day.
+    // Back and forth, so that consecutive nights differ by one day.
     const std::size_t turn = std::max<std::size_t>(files_.size() - 1, 1);
     const std::size_t place = night_ % (2 * turn);
     load(files_[std::min(place <= turn ? place : 2 * turn - place, files_.size() - 1)]);

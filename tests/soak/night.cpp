@@ -20,12 +20,12 @@ using std::chrono::milliseconds;
 using test::Process;
 using test::ProcessResult;
 
-// As the program's own, but of a session.
+// Like the program's lock, but held by a session.
 constexpr const char* lock_sql =
     "SELECT pg_advisory_lock((1953063787::bigint << 32) | 'cache_entries'::regclass::oid::bigint)";
 constexpr const char* unlock_sql = "SELECT pg_advisory_unlock_all()";
 
-// New versions of rows that say the same: enough for a serialization failure, and no change.
+// New versions of rows with the same content: enough for a serialization failure, but no change.
 constexpr const char* write_sql =
     "UPDATE cache_entries SET cache_type = cache_type WHERE universe IN (SELECT universe FROM "
     "cache_entries ORDER BY md5(universe || $1) LIMIT 3)";
@@ -36,7 +36,7 @@ constexpr const char* write_symbols_sql =
 constexpr const char* dump_sql =
     "SELECT e.xmin::text || ' ' || e::text FROM cache_entries e ORDER BY universe COLLATE \"C\"";
 
-// For a night in which another program wrote the same rows: what stands in them, not who wrote
+// For a night in which another program wrote the same rows: compares their content, not who wrote
 // last.
 constexpr const char* not_complete_sql = R"(
 SELECT universe FROM cache_entries e FULL JOIN expected x USING (universe)
@@ -61,7 +61,7 @@ bool may_cut_off(Fault fault) {
   }
 }
 
-/// The statuses that a run may end with.
+/// Returns the statuses that a run may exit with.
 std::set<int> statuses_of(Fault fault) {
   switch (fault) {
     case Fault::none: return {0};
@@ -97,7 +97,7 @@ Nights::Nights(test::Postgres& postgres, test::Redis& redis, test::Database& dat
   try {
     can_trace_ = test::run_process({"strace", "-qq", "-o", "/dev/null", "true"}).status == 0;
   } catch (const std::exception&) {
-    // It isn't there.
+    // It doesn't exist.
   }
 }
 
@@ -199,7 +199,7 @@ std::vector<int> Nights::meet(Fault fault, const std::string& day) {
     command.insert(command.begin(), traced.begin(), traced.end());
   }
   test::RunOptions wishes = options();
-  // The search for leaks is a tracer itself, and two there can't be.
+  // The leak detector is a tracer, and there can't be two.
   if (fault == Fault::kill_at_call)
     wishes.environment["ASAN_OPTIONS"] = "exitcode=99:detect_leaks=0";
   const auto begin = std::chrono::steady_clock::now();
@@ -262,7 +262,7 @@ void Nights::write_along(Process& process) {
       database_.execute(write_sql, {draw});
       database_.execute(write_symbols_sql, {draw});
     } catch (const std::exception& error) {
-      // The server may end a deadlock at this side as well as at the program's.
+      // The server may resolve a deadlock on this side as well as on the program's.
       if (std::string_view(error.what()).find("deadlock") == std::string_view::npos) throw;
     }
     std::this_thread::sleep_for(milliseconds(1 + below(20)));
@@ -270,7 +270,7 @@ void Nights::write_along(Process& process) {
 }
 
 void Nights::end_backend() {
-  // Of two of them, half of the time only the second.
+  // With two of them, half of the time only the second.
   database_.execute(
       "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity "
       "WHERE application_name LIKE 'tickstock-cache%' ORDER BY backend_start DESC LIMIT $1::int) a",
@@ -288,7 +288,7 @@ int Nights::finish(Process& process) {
   return result.status;
 }
 
-/// Brings back what the fault took away.
+/// Restores what the fault took away.
 void Nights::heal() {
   stranger_.reset();
   if (redis_.running()) {
@@ -336,7 +336,7 @@ void Nights::judge(Fault fault, const std::vector<int>& statuses, test::Expectat
         said(state + " (" + fmt::format("{}", fmt::join(expectation.mismatches(), "; ")) + ")"));
   }
   if (done && !complete) throw Violation(said(state));
-  // A night without any change is both.
+  // A night without any change counts as both.
   if (!done && !open && !unchanged) throw Violation(said(state));
 }
 

@@ -62,7 +62,7 @@ bool send_all(int fd, std::string_view bytes) {
   return true;
 }
 
-/// The next complete command or answer.
+/// Returns the next complete command or answer.
 Reply next(redisReader* reader) {
   void* raw = nullptr;
   if (redisReaderGetReply(reader, &raw) != REDIS_OK) {
@@ -82,7 +82,7 @@ std::optional<Event> published(const redisReply& command) {
 
 }  // namespace
 
-/// One connection of the program, and ours to Redis for it.
+/// One connection of the program, and the one to Redis for it.
 struct Recorder::Link {
   int client = -1;
   int redis = -1;
@@ -125,7 +125,7 @@ Recorder::~Recorder() {
 std::string Recorder::url() const { return "redis://127.0.0.1:" + std::to_string(port_) + "/0"; }
 
 std::vector<Event> Recorder::drain() {
-  // Connections are taken in their order: once ours is over, every one before it has been seen.
+  // Connections are accepted in order: once ours has ended, every earlier one has been seen.
   const int last = tcp_socket();
   const timeval limit{drain_limit_seconds, 0};
   ::setsockopt(last, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -154,7 +154,7 @@ void Recorder::serve() {
     std::vector<std::unique_ptr<Link>> alive;
     for (std::size_t i = 0; i < links_.size(); ++i) {
       Link& link = *links_[i];
-      // Redis first: what it has answered was taken, even if the program is gone.
+      // Redis first: what it answered was accepted, even if the program is gone.
       const bool good = (waiting[3 + 2 * i].revents == 0 || forward_replies(link)) &&
                         (waiting[2 + 2 * i].revents == 0 || forward_requests(link));
       if (good) alive.push_back(std::move(links_[i]));
@@ -185,7 +185,7 @@ bool Recorder::forward_requests(Link& link) {
   std::array<char, 65536> bytes;
   const ssize_t size = ::recv(link.client, bytes.data(), bytes.size(), 0);
   if (size <= 0) {
-    // What it has sent is still answered.
+    // What it has sent still gets an answer.
     link.client_open = false;
     return ::shutdown(link.redis, SHUT_WR) == 0;
   }

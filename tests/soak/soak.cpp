@@ -1,5 +1,5 @@
-// Nights in a row over a market that moves, with random faults: what the program promises must hold
-// after every one of them.
+// Consecutive nights over a changing market, with random faults: the program's promises must hold
+// after each of them.
 
 #include <fmt/format.h>
 
@@ -31,7 +31,7 @@ struct Wishes {
   std::size_t symbols = 1500;
 };
 
-/// \return false for an argument that is none.
+/// \return false for an invalid argument.
 bool read_wishes(int argc, char** argv, Wishes& wishes) {
   const std::map<std::string_view, std::size_t*> names{{"--nights", &wishes.nights},
                                                        {"--minutes", &wishes.minutes},
@@ -50,7 +50,7 @@ bool read_wishes(int argc, char** argv, Wishes& wishes) {
   return true;
 }
 
-/// What is printed in the end.
+/// What to print at the end.
 struct Tally {
   std::size_t nights = 0;
   std::size_t runs = 0;
@@ -92,7 +92,7 @@ void print(const Tally& tally, const Ledger& ledger, const Wishes& wishes, doubl
   if (!violation.empty()) fmt::print("violation: {}\n", violation);
 }
 
-/// What is true after the last night: nothing is left to do, and no record is left open.
+/// Checks the state after the last night: nothing is left to do, and no record is left open.
 void check_end(Nights& nights, test::Database& database, const std::string& day) {
   const test::Expectation expectation(database, day);
   if (!expectation.writes().empty()) {

@@ -14,9 +14,9 @@ namespace {
 
 using Names = Expectation::Names;
 
-/// Makes the tables `before`, the entries as they are, and `expected`, what the tasks should leave;
+/// Creates the tables `before`, the current entries, and `expected`, what the tasks should leave;
 /// its `other_keys` are the content without symbols, count and last_updated. An entry that is not
-/// in `expected` belongs to nobody and must stand as it did.
+/// in `expected` belongs to nobody and must stay unchanged.
 constexpr const char* expectation_sql = R"(
 DROP TABLE IF EXISTS before, expected;
 CREATE TABLE before AS
@@ -118,7 +118,7 @@ Names minus(const Names& list, const Names& other) {
   return rest;
 }
 
-/// The list without the repetitions of a name.
+/// Returns the list without repetitions.
 Names once(const Names& list) {
   std::set<std::string> seen;
   Names rest;
@@ -127,8 +127,9 @@ Names once(const Names& list) {
   return rest;
 }
 
-/// How many of the members that stay must change place at least: all but a longest increasing
-/// subsequence of their old positions, whose length is the number of piles of a patience sort.
+/// Returns how many of the remaining members must change position at least: all but a longest
+/// increasing subsequence of their old positions, whose length is the number of piles of a patience
+/// sort.
 std::size_t fewest_moves(const Names& old_list, const Names& new_list) {
   std::map<std::string, std::size_t> position;
   for (std::size_t i = 0; i < old_list.size(); ++i) {
@@ -157,7 +158,7 @@ std::string sorted_text(Names names) {
   return fmt::format("[{}]", fmt::join(names, " "));
 }
 
-/// One change of a document in the words that Expectation::changes uses as well.
+/// Returns one change of a document in the words that Expectation::changes uses too.
 std::string describe(const Json& change) {
   const std::string type = change.at("change_type").str();
   const Json symbol = change.at("symbol");

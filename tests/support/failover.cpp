@@ -12,7 +12,7 @@ FailoverPair::FailoverPair(PostgresOptions options) : options_(std::move(options
   PostgresOptions first = options_;
   first.initdb_arguments.emplace_back("--wal-segsize=1");
   primary_ = std::make_unique<Postgres>(first);
-  // A copy is made for each promotion, so it is kept small.
+  // A copy is made for each promotion, so keep it small.
   Session admin(primary_->url("postgres"));
   admin.execute("ALTER DATABASE template0 IS_TEMPLATE false");
   admin.execute("DROP DATABASE template0");
@@ -55,8 +55,8 @@ void FailoverPair::promote() {
 }
 
 void FailoverPair::renew() {
-  // The copy must not wait for a standby itself, once it is promoted: it is made before this one
-  // does.
+  // Once promoted, the copy must not wait for a standby itself, so create it before the primary
+  // starts to wait.
   standby_ = std::make_unique<Postgres>(*primary_, options_);
   acknowledge("*");
 }

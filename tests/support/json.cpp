@@ -1,6 +1,6 @@
 #include "json.hpp"
 
-// First, since it configures the headers of RapidJSON, and that has to be the same all over a
+// Include this first: it configures RapidJSON's headers, and that must be the same throughout a
 // program.
 // clang-format off
 #include "json/json.hpp"

@@ -17,7 +17,7 @@ void require(int result, const std::string& what) {
   if (result != 0) throw std::runtime_error(what + ": " + std::strerror(error));
 }
 
-/// From now on what is mounted here stays here.
+/// From now on, mounts stay private to this process.
 void part_from_others() {
   static bool done = false;
   if (done) return;

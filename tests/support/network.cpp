@@ -18,7 +18,7 @@ namespace {
 
 bool can_bind(int port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  // As the services do; else a connection that is just closing would make the port look taken.
+  // As the services do; otherwise a connection that is just closing would make the port look taken.
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
@@ -34,8 +34,8 @@ constexpr int first_port = 15'000;
 constexpr int ports_of_a_block = 100;
 constexpr int blocks = 50;
 
-/// Whether this process has the block from now to its end: an abstract socket has one owner, and
-/// goes with it.
+/// Returns whether this process owns the block from now to its end: an abstract socket has one
+/// owner, and ends with it.
 bool claim(int block) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const std::string name = fmt::format("tickstock-test-ports-{}", block);
@@ -50,8 +50,8 @@ bool claim(int block) {
   return false;
 }
 
-/// The first port of a block that no other process hands ports out of: a port that one suite
-/// leaves closed must not be taken by a server of another.
+/// Returns the first port of a block from which no other process hands out ports: a port that one
+/// suite leaves closed must not be taken by a server of another.
 int claimed_block() {
   for (int block = 0; block < blocks; ++block) {
     if (claim(block)) {
@@ -65,7 +65,7 @@ int claimed_block() {
 
 int free_port() {
   static const int first = claimed_block();
-  // The oldest come round again when all were handed out.
+  // After all were handed out, the oldest are reused.
   static std::atomic<unsigned> next{0};
   for (int tries = 0; tries < ports_of_a_block; ++tries) {
     const int port = first + static_cast<int>(next++ % ports_of_a_block);

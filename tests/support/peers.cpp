@@ -51,8 +51,8 @@ int connect_to(int port, bool blocking, const std::string& digits = "127.0.0.1")
   return fd;
 }
 
-/// Hands on what either side sends, after `change` has seen it, until a side ends or `change` says
-/// false.
+/// Forwards what either side sends, after `change` has seen it, until a side ends or `change`
+/// returns false.
 template <typename Change>
 void exchange(int client, int upstream, const TcpServer& server, Change change) {
   std::array<char, 65536> buffer{};
@@ -68,7 +68,7 @@ void exchange(int client, int upstream, const TcpServer& server, Change change) 
   }
 }
 
-/// ERROR 40001, as a server says it.
+/// ERROR 40001, as a server sends it.
 const std::string error_message = [] {
   using namespace std::string_literals;
   const std::string fields = "SERROR\0VERROR\0C40001\0Mmade up\0\0"s;
@@ -79,7 +79,7 @@ const std::string error_message = [] {
 
 BlackHole::BlackHole(const std::string& address, int port) : port_(port) {
   listener_ = listen_on_loopback(0, port_, address);
-  // Once the queue of connections that nobody accepts is full, the kernel drops what comes.
+  // Once the queue of unaccepted connections is full, the kernel drops new ones.
   for (int i = 0; i < 4; ++i) fillers_.push_back(connect_to(port_, false, address));
 }
 
@@ -138,8 +138,8 @@ void CommitProxy::spoil(int upstream, const std::string& bytes, const TcpServer&
   if (forwards) TcpServer::send_all(upstream, bytes);
   spoilt_ = true;
   const bool hangs = mode_ == Mode::hang_before || mode_ == Mode::hang_after;
-  // Once the server has answered, it has done what it was asked. One that hangs keeps its side open
-  // even when the client is gone.
+  // Once the server has answered, it has done what it was asked. In a hanging mode its side stays
+  // open even if the client is gone.
   while (!server.stopping() && (hangs || (forwards && !TcpServer::readable(upstream)))) {
     std::this_thread::sleep_for(std::chrono::milliseconds(moment));
   }
@@ -281,7 +281,7 @@ bool SecondProxy::pass(int client, std::string& received) {
     }
     if (hanging_) break;
     const bool ends = message[0] == 'Z';
-    // In a transaction that has failed.
+    // Inside a failed transaction.
     if (failed_ && ends) message.back() = 'E';
     if (!failed_ || ends) passed += message;
     if (ends) failed_ = false;

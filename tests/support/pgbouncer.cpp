@@ -24,11 +24,11 @@ PgBouncer::PgBouncer(const Postgres& postgres, int pool_size, const std::string&
                   "auth_type = any\npool_mode = {}\ndefault_pool_size = {}\n"
                   "max_client_conn = 40\nlogfile =\npidfile =\n",
                   postgres.socket_directory(), postgres.port(), port_, pool_mode, pool_size));
-  // Debian keeps it off an ordinary user's PATH.
+  // Debian keeps it out of an ordinary user's PATH.
   const std::string debian = "/usr/sbin/pgbouncer";
   const std::string program = ::access(debian.c_str(), X_OK) == 0 ? debian : "pgbouncer";
   process_ = std::make_unique<Process>(std::vector<std::string>{program, config}, options);
-  // Of its own database, so that it has no connection to the server yet.
+  // Use its own database, so that it has no connection to the server yet.
   const std::string console = url("pgbouncer") + "?connect_timeout=5";
   wait_until("the pooler to answer", [&] { return PQping(console.c_str()) == PQPING_OK; });
 }

@@ -24,12 +24,13 @@ constexpr std::chrono::seconds service_limit{60};
 
 bool executable(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
 
-/// The directory of initdb and postgres: from PATH, else where Debian hides it, the newest first.
+/// Returns the directory of initdb and postgres: from PATH, or else where Debian hides it, the
+/// newest first.
 std::string program_directory() {
   const char* const variable = std::getenv("PATH");
   std::istringstream path(variable != nullptr ? variable : "");
   for (std::string entry; std::getline(path, entry, ':');) {
-    // All must stand there: PATH may hold links to some of them only.
+    // Both must be there: PATH may contain links to only some of the programs.
     if (executable(entry + "/initdb") && executable(entry + "/postgres") &&
         executable(entry + "/pg_basebackup")) {
       return entry;
@@ -49,7 +50,8 @@ std::string program_directory() {
   return fmt::format("/usr/lib/postgresql/{}/bin", newest);
 }
 
-/// PostgreSQL refuses to run as root; nullopt where the tester is somebody else anyway.
+/// Returns the user to run PostgreSQL as, which refuses to run as root; nullopt if the tester is
+/// not root.
 std::optional<User> service_user() {
   if (::geteuid() != 0) {
     return std::nullopt;
@@ -61,7 +63,7 @@ std::optional<User> service_user() {
   return User{entry->pw_uid, entry->pw_gid};
 }
 
-/// Where a cluster is kept.
+/// Returns where to put a cluster.
 std::string place_of(const PostgresOptions& options) {
   constexpr std::uintmax_t enough = std::uintmax_t{1} << 30U;
   const std::string memory = "/dev/shm";
@@ -111,7 +113,7 @@ void Postgres::prepare_directory() {
 }
 
 void Postgres::start_on_free_port(const PostgresOptions& options) {
-  // Between the search for a port and its use another process may take it.
+  // Another process may take the port between finding and using it.
   for (int tries = 0; tries < 5; ++tries) {
     port_ = free_port();
     write_configuration(options);
@@ -193,7 +195,8 @@ bool Postgres::try_start(bool refusing) {
 }
 
 void Postgres::start() {
-  // What a killed server has started takes a moment to end, and a new one refuses until it has.
+  // The children of a killed server take a moment to end, and a new server refuses to start until
+  // they have.
   wait_until(
       "what a killed PostgreSQL has left to end",
       [this] {
@@ -234,7 +237,7 @@ void Postgres::crash() {
   wait_until(
       "the postmaster to end after its children",
       [this] {
-        // It may have begun another one meanwhile.
+        // It may have started another one meanwhile.
         std::istringstream children(file_text(fmt::format("/proc/{0}/task/{0}/children", pid())));
         for (pid_t child = 0; children >> child;) {
           ::kill(child, SIGKILL);
@@ -294,7 +297,7 @@ Database::~Database() {
     Session admin(postgres_->url("postgres"));
     admin.execute(fmt::format("DROP DATABASE IF EXISTS {} WITH (FORCE)", name_));
   } catch (const std::exception&) {
-    // The cluster may have been stopped by the test; it takes the database with it.
+    // The test may have stopped the cluster; the database then goes with it.
   }
 }
 

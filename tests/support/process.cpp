@@ -50,8 +50,8 @@ class Descriptor {
   int fd_;
 };
 
-/// Moves a descriptor out of the way of the three standard ones, which the child overwrites: the
-/// tester's shell may have closed one of them.
+/// Moves a descriptor above the three standard ones, which the child overwrites: the tester's shell
+/// may have closed one of them.
 int above_standard(int fd) {
   if (fd < 0 || fd > 2) {
     return fd;
@@ -61,8 +61,8 @@ int above_standard(int fd) {
   return moved;
 }
 
-/// A file in memory. Output is caught in one rather than in a pipe: a child never waits for a
-/// reader then, and a grandchild that holds the descriptor doesn't keep anyone waiting.
+/// Creates a file in memory. It captures output better than a pipe: a child never waits for a
+/// reader, and a grandchild that holds the descriptor keeps nobody waiting.
 int memory_file(const char* name) {
   const int fd = above_standard(::memfd_create(name, MFD_CLOEXEC));
   if (fd < 0) {
@@ -104,7 +104,7 @@ int open_input(const std::optional<std::string>& input) {
   return fd;
 }
 
-/// -1 where the caller has a descriptor of its own for it.
+/// Returns -1 if the caller has its own descriptor for it.
 int open_output(const RunOptions& options) {
   if (options.stdout_path) {
     const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
@@ -144,8 +144,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   return result;
 }
 
-/// Everything that the child needs between fork and exec, made before: after fork in a process
-/// with threads only async-signal-safe calls are allowed.
+/// Everything that the child needs between fork and exec, prepared before: after fork in a process
+/// with threads, only async-signal-safe calls are allowed.
 struct Launch {
   char* const* argv;
   char* const* envp;
@@ -155,7 +155,7 @@ struct Launch {
   pid_t parent;
 };
 
-/// Turns the child into the program; what goes wrong is told to the parent as the errno.
+/// Turns the child into the program; reports a failure to the parent as its errno.
 [[noreturn]] void become(const Launch& launch) {
   const auto check = [&launch](bool good) {
     if (!good) {
@@ -189,7 +189,7 @@ struct Launch {
   for (const int fd : options.closed_fds) {
     ::close(fd);
   }
-  // Whatever whoever runs the tests has left open: a program may be tested for few descriptors.
+  // Close whatever the tester has left open: a test may limit the number of descriptors.
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   ::execvpe(launch.argv[0], launch.argv, launch.envp);
   check(false);

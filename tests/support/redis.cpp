@@ -45,7 +45,7 @@ std::string text_of(const redisReply& reply) {
 }  // namespace
 
 Redis::Redis(RedisOptions options) : options_(std::move(options)) {
-  // Between the search for a port and its use another process may take it.
+  // Another process may take the port between finding and using it.
   for (int tries = 0; tries < 5; ++tries) {
     port_ = free_port();
     directory_.write(
@@ -91,7 +91,7 @@ bool Redis::try_start() {
         try {
           return command({"PING"}) == "PONG";
         } catch (const std::exception& error) {
-          // It answers; that it wants to know who asks is the test's own wish.
+          // It answers; that it requires a login is what the test wants.
           return std::string_view(error.what()).starts_with("NOAUTH");
         }
       },
@@ -107,7 +107,7 @@ void Redis::start() {
 
 void Redis::stop() {
   if (running()) {
-    // Nothing is to be saved, and a server that a test has stopped by SIGSTOP must end as well.
+    // Nothing needs saving, and a server stopped by SIGSTOP must end as well.
     server_->send_signal(SIGKILL);
     server_->wait(service_limit);
     ::unlink(socket().c_str());
@@ -197,8 +197,8 @@ std::vector<std::string> with_password(const std::string& password,
   return settings;
 }
 
-/// How long the Sentinels miss an answer of the primary before they act, in milliseconds; with less
-/// they would give a new one up before they are connected to it.
+/// Returns how long an answer of the primary may be missing before the Sentinels act, in
+/// milliseconds; with less they would give up a new primary before they are connected to it.
 std::string patience_of_sentinel(bool acts) { return acts ? "2000" : "86400000"; }
 
 }  // namespace
@@ -297,7 +297,7 @@ Redis& Sentinels::wait_for_promotion(const Redis& old) {
 
 void RedisCluster::start_node() {
   RedisOptions options{.settings = settings_, .password = password_};
-  // Its bus, by default 10,000 above its port, could meet what the kernel serves.
+  // The bus port, by default 10,000 above the server's, could collide with the kernel's range.
   options.settings.insert(
       options.settings.begin(),
       {"cluster-enabled yes", "cluster-node-timeout 5000", "repl-diskless-sync-delay 0",
@@ -334,7 +334,7 @@ RedisCluster::RedisCluster(std::vector<std::string> settings, std::string passwo
 }
 
 void RedisCluster::wait_until_complete() {
-  // What is published goes only to nodes to which there is a connection.
+  // Events are forwarded only to nodes to which there is a connection.
   const std::string all = fmt::format("cluster_known_nodes:{}\r", nodes_.size());
   wait_until("the Cluster to be complete", [&] {
     return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {

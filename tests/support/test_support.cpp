@@ -1,4 +1,4 @@
-// What all other tests stand on works itself.
+// Tests what all other tests rely on.
 
 #include <sys/types.h>
 #include <unistd.h>

@@ -6,7 +6,7 @@ namespace tickstock::test {
 
 namespace {
 
-// What stands in strings: some of it is refused, by its bytes or for what it stands for.
+// Pieces of strings: some of them are rejected, for their bytes or for what they stand for.
 constexpr std::array sound_pieces{"A",
                                   "NVDA",
                                   "BRK/B",
@@ -121,7 +121,7 @@ std::string OddJson::list(int depth) {
   return text + blank() + "]";
 }
 
-/// One text in three is cut, repeated or sprinkled with what does not belong there.
+/// Cuts, repeats or corrupts one text in three.
 std::string OddJson::damaged(std::string text) {
   if (!once_in(3)) return text;
   for (std::size_t i = 1 + below(2); i > 0; --i) {

@@ -30,7 +30,7 @@ Connection connect(const Database& database) {
   return Connection::open(settings_of(database), unlimited());
 }
 
-/// The kind and SQLSTATE that a step fails with.
+/// Returns the kind and SQLSTATE that a step fails with.
 template <typename Step>
 Error failure_of(Step step) {
   try {
@@ -134,7 +134,7 @@ TEST_CASE("an interrupt ends a pipeline that the server has no room for") {
   Connection connection = Connection::open(settings_of(database), patience);
   std::atomic<int> made = 0;
   std::thread signal([&made, &pipe] {
-    // Once no more are made, what was made does not go out.
+    // Once no more are created, those created so far are stuck.
     for (int before = -1; made < 2 || made != before; before = made) {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
@@ -273,7 +273,7 @@ TEST_CASE("after an error at COMMIT a statement is cancelled like any other") {
     transaction.run({"filling it", "INSERT INTO public.t VALUES (1), (1)"});
     CHECK(failure_of([&] { transaction.commit(); }).sqlstate() == "23505");
   }
-  // A request to cancel that comes before the statement has begun would hit nothing.
+  // A cancel request that arrives before the statement has begun would have no effect.
   std::thread signal([&database, &pipe] {
     while (database.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
            "0") {
@@ -284,7 +284,7 @@ TEST_CASE("after an error at COMMIT a statement is cancelled like any other") {
   const Error error = failure_of([&] { connection.run({"sleeping", "SELECT pg_sleep(600)"}); });
   signal.join();
   CHECK(error.kind() == ErrorKind::interrupted);
-  // What is only left, and not cancelled, costs the connection.
+  // A statement that is merely abandoned, not cancelled, costs the connection.
   CHECK(connection.usable());
   ::close(pipe[0]);
   ::close(pipe[1]);
@@ -374,7 +374,7 @@ TEST_CASE("what is read at once only reads, and leaves no transaction behind") {
   CHECK(failure_of([&] {
           read_at_once(connection, {}, {{"writing", "INSERT INTO public.t VALUES (1)"}});
         }).sqlstate() == "25006");
-  // Outside a transaction a SAVEPOINT is refused.
+  // Outside a transaction a SAVEPOINT is rejected.
   CHECK(failure_of([&] { connection.run({"asking", "SAVEPOINT s"}); }).sqlstate() == "25P01");
 }
 

@@ -1,4 +1,4 @@
-// What the program reads of contents against what PostgreSQL itself makes of the same bytes.
+// Compares what the program reads from contents with what PostgreSQL makes of the same bytes.
 
 #include <filesystem>
 #include <fstream>
@@ -32,22 +32,22 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-/// Elements in one line that tells them apart whatever they hold.
+/// Returns elements as one line that distinguishes them whatever they contain.
 std::string line_of(const Texts& elements) {
   std::string line;
   for (const std::string& element : elements) line += hex(element) + ",";
   return line;
 }
 
-/// The line of the elements, or that it is no array of strings.
+/// Returns the line of the elements, or that it is not an array of strings.
 std::string read(const std::string& json) {
   json::StringArrayReader reader;
   if (!reader.read(json)) return "other";
   return "array " + line_of(Texts(reader.strings().begin(), reader.strings().end()));
 }
 
-/// Makes a table `given` of texts, and beside each what PostgreSQL makes of it: NULL where it takes
-/// it for no jsonb.
+/// Creates a table `given` of texts, each with what PostgreSQL makes of it: NULL if it is not valid
+/// jsonb.
 void give(Database& database, const Texts& texts) {
   database.execute(R"(
     CREATE FUNCTION as_jsonb(bytes bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -104,7 +104,7 @@ TEST_CASE("a text is read as an array of strings exactly where PostgreSQL has on
     INFO("its bytes: " << hex(text.substr(0, 300)));
     CHECK(read(text).substr(0, 300) == verdict[1].substr(0, 300));
   }
-  // Otherwise the texts would say nothing about one of the two.
+  // Otherwise the texts would prove nothing about one of the two.
   CHECK(arrays > texts.size() / 4);
   CHECK(arrays < texts.size() * 3 / 4);
 }

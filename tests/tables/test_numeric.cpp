@@ -16,12 +16,12 @@ using tickstock::test::unlimited;
 
 namespace {
 
-/// Texts of numerics: whole numbers and cents as caps have them, halves between two doubles, and
-/// what is too large, too small or too long for one.
+/// Returns texts of numerics: whole numbers and cents as caps have them, values halfway between two
+/// doubles, and some that are too large, too small or too long for a double.
 std::vector<std::string> numerics() {
   std::vector<std::string> texts{
       "0", "0.00", "1", "-1", "0.01", "0.1", "10000", "100000000", "200e9", "199999999999.99",
-      // 2^53 and its neighbours; the odd one lies between two doubles.
+      // 2^53 and its neighbors; the odd one is between two doubles.
       "9007199254740991", "9007199254740992", "9007199254740993", "90071992547409.93",
       "9007199254740993.00000000000000000001", "0.30000000000000004", "0.3", "1e22", "1e23",
       "123456789012345678901234567890.12", "1.7976931348623157e308", "1.7976931348623159e308",

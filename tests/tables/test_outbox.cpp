@@ -69,7 +69,7 @@ struct Scene {
   }
 };
 
-/// That one subscriber received each of so many.
+/// Returns that one subscriber received each of this many.
 std::vector<std::int64_t> heard(std::size_t events) { return std::vector<std::int64_t>(events, 1); }
 
 }  // namespace
@@ -101,7 +101,7 @@ TEST_CASE("a batch tells whether there is more behind it") {
   scene.store(std::vector<std::string>(501, "x"));
   CHECK(batch().more);
   CHECK_FALSE(batch().more);
-  // By the bytes: two of these are more than a batch holds.
+  // By size: two of these exceed a batch.
   scene.store(std::vector<std::string>(2, std::string(3'000'000, 'x')));
   CHECK(batch().more);
   CHECK_FALSE(batch().more);
@@ -160,7 +160,7 @@ TEST_CASE("what is pending is renumbered behind a stream, in its order, and so i
   CHECK(ids() == std::vector<std::string>{"2=2", "1001=1", "1002=3", "1003=4"});
   scene.store({"5"});
   CHECK(ids().back() == "1004=5");
-  // What stands in the stream keeps its id, and so does all where nothing is in the way.
+  // Events in the stream keep their ids, and so do all events if there is no conflict.
   const auto first = [](const std::vector<Message>& events) {
     std::vector<bool> stands(events.size(), false);
     stands.at(0) = true;

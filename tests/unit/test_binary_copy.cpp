@@ -82,7 +82,8 @@ TEST_CASE("dates and booleans are read, infinity among them") {
 }
 
 TEST_CASE("a numeric of the wrong form is refused") {
-  // How many groups of four digits, the place of the first, sign, digits shown, the groups.
+  // The number of groups of four digits, the weight of the first, sign, displayed digits, the
+  // groups.
   const auto numeric = [](std::uint32_t groups, std::uint32_t sign, const std::string& digits) {
     return number(groups, 2) + number(0, 2) + number(sign, 2) + number(0, 2) + digits;
   };

@@ -8,7 +8,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// Each change as one line.
+/// Returns each change as one line.
 std::vector<std::string> lines(const std::vector<Change>& changes, const Market& market) {
   std::vector<std::string> lines;
   for (const Change& change : changes) {

@@ -18,7 +18,7 @@ using tickstock::test::TemporaryDirectory;
 
 namespace {
 
-/// A file with this text and mode, in a folder of its own.
+/// A file with this text and mode, in its own folder.
 class File {
  public:
   explicit File(const std::string& text, mode_t mode = 0600) : path_(directory_.file("file")) {

@@ -64,7 +64,7 @@ TEST_CASE("what libpq would find wrong only while connecting is named with a rem
     CHECK_THAT(conninfo_problem(each.conninfo, &hint), contains(each.part));
     CHECK_THAT(hint, contains(each.hint));
   }
-  // Neither a login nor a word that only holds this one is a password parameter.
+  // Neither a login nor a word that merely contains it is a password parameter.
   for (const char* conninfo : {"postgresql://u:password@h/d?pgbouncer=true",
                                "postgresql://password_user@h/d?user=x&pgbouncer=true",
                                "host=h user=mypassword pgbouncer=true",

@@ -21,7 +21,7 @@ RedisSettings settings(const std::string& url = "redis://redis.example") {
   return parse_redis_url(url);
 }
 
-/// What comes of the answers, in pieces of `size` bytes: an error's words or nothing.
+/// Returns the result of answers in pieces of `size` bytes: an error's message or nothing.
 std::string outcome(const std::string& url, const std::string& answers, std::size_t size) {
   Conversation conversation(settings(url));
   conversation.publish(event);
@@ -39,7 +39,8 @@ std::string outcome(const std::string& url, const std::string& answers, std::siz
   return "";
 }
 
-/// The same, whether the answers arrive at once or byte by byte.
+/// Returns the same, and checks that it does not matter whether the answers arrive at once or byte
+/// by byte.
 std::string outcome(const std::string& url, const std::string& answers) {
   std::string at_once = outcome(url, answers, answers.size());
   CHECK(outcome(url, answers, 1) == at_once);
@@ -60,7 +61,7 @@ std::string repeated(const std::string& text, int times) {
 
 namespace {
 
-/// What a Sentinel is asked, without the login.
+/// Returns settings for asking a Sentinel.
 RedisSettings sentinel(const std::string& login = "") {
   RedisSettings settings = parse_redis_url("redis+sentinel://" + login + "h/desk");
   settings.host = "watch.example";
@@ -182,7 +183,7 @@ TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a pa
   CHECK_THAT(outcome("redis://:CANARY@redis.example",
                      "-ERR AUTH <password> called without any password configured\r\n" + primary),
              contains("the login is refused: ERR AUTH <password> called without"));
-  // Which knows no databases.
+  // A Sentinel knows no databases.
   CHECK_THAT(outcome("redis://redis.example/1",
                      "-ERR unknown command 'SELECT'\r\n*1\r\n$8\r\nsentinel\r\n"),
              contains("it is a Sentinel"));
@@ -197,7 +198,7 @@ TEST_CASE("the words of a peer that is no Redis still make one short line") {
       outcome_of(primary + "-ERR \x1b[2J\xff\t" + std::string(5'000, 'x') + "\r\n");
   CHECK_THAT(said, contains("is refused: ERR ?[2J??xxx"));
   CHECK(said.size() < 500);
-  // hiredis takes half a line end for text in version 0.14, and for no line of the protocol in 1.x.
+  // Version 0.14 of hiredis takes half a line end for text, 1.x rejects it.
   for (const char* half : {"\n", "\r"}) {
     const std::string broken = outcome_of(primary + "-ERR a" + half + "b\r\n");
     CHECK_THAT(broken,
@@ -222,7 +223,7 @@ TEST_CASE("what is taken behind a refused event does not count") {
   conversation.receive(primary + ":1\r\n-NOPERM no access\r\n:1\r\n");
   CHECK(conversation.receivers().size() == 1);
   CHECK(conversation.refusal());
-  // One answer is still to come, so this event belongs to the same ones.
+  // One answer is still outstanding, so this event belongs to the same ones.
   conversation.publish(event);
   conversation.receive(":1\r\n:1\r\n");
   CHECK(conversation.receivers().size() == 1);
@@ -244,7 +245,7 @@ TEST_CASE("a server that does not report its role is only worth a warning") {
 
 TEST_CASE("a replica of a Cluster and an active replica of KeyDB publish as primaries do") {
   CHECK(outcome_of(replica + ":0\r\n$16\r\ncluster_state:ok\r\n-ERR SELECT\r\n").empty());
-  // A user that may not ask for the Cluster is told of it by SELECT.
+  // SELECT tells a user that may not ask about the Cluster.
   CHECK(outcome_of(replica + ":0\r\n-NOPERM no access\r\n" +
                    "-ERR SELECT is not allowed in cluster mode\r\n")
             .empty());
@@ -295,7 +296,7 @@ TEST_CASE("a rehearsal tells what would be refused, and leaves nothing said") {
   conversation.receive("+QUEUED\r\n-NOPERM no channel\r\n-EXECABORT\r\n");
   CHECK(conversation.answered() == conversation.asked());
   CHECK(conversation.rehearsal().value() == "NOPERM no channel");
-  // Outside of a transaction an event would be heard.
+  // Outside of a transaction an event would be delivered.
   Conversation refused(settings());
   refused.rehearse({"a"}, "");
   refused.receive(primary + "-NOPERM no transactions\r\n");
@@ -315,8 +316,8 @@ TEST_CASE("what Redis would not say ends the conversation") {
 
 TEST_CASE("an answer that is nested too deeply is refused, and freed without deep recursion") {
   const std::string refusal = "its answer is not the Redis protocol";
-  // An array, and what the third version of the protocol has besides: maps, whose keys may nest
-  // too, sets, pushes and attributes.
+  // An array, and what version 3 of the protocol adds: maps, whose keys may nest too, sets, pushes
+  // and attributes.
   const std::vector<std::string> openings{"*1\r\n", "*2\r\n:1\r\n", "%1\r\n", "%1\r\n+key\r\n",
                                           "~1\r\n", ">1\r\n",       "|1\r\n", "|1\r\n+key\r\n"};
   for (const std::string& opening : openings) {
@@ -346,7 +347,7 @@ TEST_CASE("an answer may nest as deeply as Redis nests its own") {
 
 TEST_CASE("an answer that would take the memory is refused") {
   const std::string refusal = "its answer is not the Redis protocol";
-  // A length alone must not be believed.
+  // A length alone must not be trusted.
   CHECK_THAT(outcome_of("*2147483647\r\n"), contains(refusal));
   CHECK_THAT(outcome_of("*1001\r\n"), contains(refusal));
   CHECK_THAT(outcome("redis://redis.example", "$5000000\r\n" + std::string(4'300'000, 'x'), 16384),

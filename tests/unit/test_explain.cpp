@@ -1,5 +1,5 @@
-// Random declarations over random markets, night after night: what explain() says is what the runs
-// do, and what it names is what decides.
+// Random declarations over random markets, night after night: runs do what explain() says, and what
+// it names is decisive.
 
 #include <fmt/format.h>
 
@@ -27,7 +27,7 @@ struct Stock {
   std::string issuer = {};
 };
 
-/// What stands in the tables.
+/// The contents of the tables.
 struct World {
   Policy policy;
   Day as_of = *parse_day("2026-03-02");
@@ -106,7 +106,7 @@ std::string shown(const Explanation& explanation) {
   return text + "  " + explanation.outlook;
 }
 
-/// A random world.
+/// Generates a random world.
 class Dice {
  public:
   explicit Dice(unsigned seed) : random_(seed) {}
@@ -186,7 +186,7 @@ class Dice {
 World world_of(Dice& dice) {
   World world{dice.policy()};
   for (int i = 0; i < 24; ++i) dice.shake(world.stocks[fmt::format("S{:02}", i)], world.as_of);
-  // Lists that others wrote.
+  // Lists written by others.
   world.lists["cleaned"] = {"theme", {"S00", "S01", "S02", "GHOST"}};
   world.lists["kept"] = {"theme", {"S03", "GHOST"}};
   world.lists["low"] = {"theme", {"S04", "S05", "S05"}};
@@ -201,7 +201,7 @@ const Universe* declared(Policy& policy, const std::string& name) {
   return nullptr;
 }
 
-/// Changes the world so that a condition holds. \return false where the test knows no way
+/// Changes the world so that a condition holds. \return false if the test knows no way
 bool meet(World& world, const std::string& symbol, const Explanation& why, const Decision& met) {
   Stock& stock = world.stocks[symbol];
   const std::string& words = met.condition;
@@ -243,7 +243,7 @@ bool meet(World& world, const std::string& symbol, const Explanation& why, const
   return true;
 }
 
-/// Changes the world so that a condition does not hold any more.
+/// Changes the world so that a condition no longer holds.
 bool break_it(World& world, const std::string& symbol, const Explanation& why,
               const Decision& broken) {
   Stock& stock = world.stocks[symbol];
@@ -273,7 +273,7 @@ bool break_it(World& world, const std::string& symbol, const Explanation& why,
   return true;
 }
 
-/// Meets what does not hold, until all does. \return whether it came to that
+/// Meets the conditions that do not hold, until all do. \return whether that worked
 bool meet_all(World& world, const std::string& symbol, const std::string& universe) {
   for (int i = 0; i < 8; ++i) {
     const Explanation why = View(world).explain(symbol, universe);
@@ -328,7 +328,7 @@ TEST_CASE("with a buffer the rank that is good enough depends on who is a member
       {.name = "ten", .type = "theme", .task = Task::themes, .first = 10, .stability = {0, 1, 20}}};
   for (int i = 0; i < 20; ++i) world.stocks[fmt::format("S{:02}", i)].cap = 1e9 * (100 - i);
   sync(world);
-  // The tenth and the eleventh change their places.
+  // The tenth and the eleventh swap places.
   world.stocks["S09"].cap = 89.5e9;
   CHECK_THAT(shown(View(world).explain("S09", "ten")),
              contains("  yes rank 12 or better (10 with a buffer of 20 %): rank 11\n"
@@ -347,7 +347,7 @@ TEST_CASE("after a sync a symbol is a member exactly where all conditions hold")
       Names symbols{"GHOST"};
       for (const auto& [symbol, stock] : world.stocks) symbols.push_back(symbol);
       Names wrong;
-      // What it says of the next run is what that does, and so it is of the one after it.
+      // The next run does what it says, and so does the one after it.
       for (int run = 0; run < 2; ++run) {
         std::map<std::string, std::vector<Explanation>> said;
         View view(world);
@@ -401,7 +401,7 @@ TEST_CASE("who meets the conditions that are named comes in, and who breaks one 
         }
         const Decision decision = dice.one_of(why.decisions);
         if (!break_it(other, symbol, why, decision)) continue;
-        // Who may wait does so at most for so long.
+        // A waiting member waits at most this long.
         for (int night = 0; night < 4; ++night) {
           sync(other);
           other.as_of += std::chrono::days{1};

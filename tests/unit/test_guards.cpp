@@ -11,8 +11,8 @@ using namespace tickstock::test;
 
 namespace {
 
-/// A market of `eligible` symbols of a small cap, of which the first `old` stand in small_cap, with
-/// `vanished` that are not eligible any more.
+/// A market of `eligible` symbols with a small cap, of which the first `old` are in small_cap, with
+/// `vanished` that are no longer eligible.
 struct Scene {
   std::size_t eligible = 0;
   std::size_t old = 0;

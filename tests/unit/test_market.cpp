@@ -72,7 +72,8 @@ TEST_CASE("many caps are ranked as a sort by comparison ranks them") {
   std::mt19937_64 random(7);
   std::vector<Row> rows;
   for (int i = 0; i < 20'000; ++i) {
-    // From a cent to more than all the world's companies are worth, every fifth one shared by many.
+    // From a cent to more than the value of all companies in the world, every fifth one shared by
+    // many.
     const double cap = std::exp(std::uniform_real_distribution<>(-4.6, 36)(random));
     rows.push_back({fmt::format("S{}", random()), i % 5 == 0 ? std::floor(std::log(cap)) : cap});
   }

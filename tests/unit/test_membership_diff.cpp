@@ -13,7 +13,7 @@ namespace {
 
 using List = std::vector<SymbolId>;
 
-/// Plays a diff on the list that it was made from.
+/// Applies a diff to the list that it was made from.
 List apply(const List& before, const MembershipDiff& diff) {
   std::unordered_set<SymbolId> leaves;
   for (const Placement& member : diff.removed) leaves.insert(member.symbol);
@@ -40,7 +40,8 @@ List apply(const List& before, const MembershipDiff& diff) {
   return after;
 }
 
-/// How many must move at least, found by trying all subsets of the kept members that may stay.
+/// Returns how many must move at least, found by trying all subsets of the kept members that may
+/// stay.
 std::size_t fewest_moves(const List& before, const List& after) {
   const List old_list = distinct(before);
   List kept;
@@ -179,7 +180,7 @@ TEST_CASE("a fingerprint is of every part of a content, and stays what it is") {
   entry.cache_type = "theme";
   entry.count = "2";
   entry.metadata = R"({"type": "theme"})";
-  // It stands in databases.
+  // This number is stored in databases.
   CHECK(of(entry, {"AAPL", "BRK/B"}) == 0x747f4070aaf293ac);
   std::set<std::uint64_t> seen{of(entry, {"AAPL", "BRK/B"})};
   const auto is_new = [&seen](std::uint64_t value) { return seen.insert(value).second; };

@@ -13,7 +13,7 @@ using namespace tickstock::test;
 
 namespace {
 
-/// The record of a run that has begun.
+/// Returns the record of a run that has begun.
 RunRecord begun() {
   RunRecord run;
   run.run_id = "night-1";

@@ -19,7 +19,7 @@ std::variant<Options, Answer> parse_raw(std::vector<std::string> words) {
 
 Options parse(const std::vector<std::string>& words) { return std::get<Options>(parse_raw(words)); }
 
-/// The settings that flags gave, as they would stand in a file.
+/// Returns the settings given by flags, as they would be in a file.
 std::set<std::string> given(const Options& options) {
   std::set<std::string> lines;
   for (const Given& each : options.given) {

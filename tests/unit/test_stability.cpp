@@ -14,7 +14,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// Nights one after the other: what stands in the entries, and who waits.
+/// Consecutive nights: the contents of the entries, and who waits.
 class Nights {
  public:
   explicit Nights(Policy policy) : policy_(std::move(policy)) {}
@@ -43,7 +43,7 @@ class Nights {
   }
 
   Names in(const std::string& universe) { return lists_[universe]; }
-  /// Nights for which a symbol has waited; 0 where it does not.
+  /// Returns how many nights a symbol has waited; 0 if it does not wait.
   int waits(const std::string& symbol, const std::string& group = "categories") const {
     const auto found = rows_.find({group, symbol});
     return found == rows_.end() ? 0 : found->second.nights;
@@ -128,7 +128,7 @@ TEST_CASE("a repeated day, and one that goes back, count nothing") {
   CHECK(nights.waits("A") == 1);
   nights.to("2026-08-10", {{"A", 8e9}});
   CHECK(nights.waits("A") == 1);
-  // A day that was left out is none of them.
+  // A skipped day is not one of them.
   nights.to("2026-08-12", {{"A", 8e9}});
   CHECK(nights.waits("A") == 2);
 }
@@ -139,7 +139,7 @@ TEST_CASE("who is inactive or without a market cap leaves at once") {
   nights.to("2026-08-04", {{"GONE", 20e9, {}, "2026-08-04"}, {"NONE", 0}, {"SMALL", 1e9}});
   CHECK(nights.in("large_cap") == Names{"SMALL"});
   CHECK(nights.waiting() == 1);
-  // For a night without a cap it loses its seat, and comes back by the conditions alone.
+  // In a night without a cap it loses its seat, and returns by the conditions alone.
   nights.to("2026-08-05", {{"GONE", 20e9, {}, "2026-08-04"}, {"NONE", 9.5e9}, {"SMALL", 1e9}});
   CHECK(nights.in("mid_cap") == Names{"NONE"});
 }
@@ -257,10 +257,10 @@ TEST_CASE("the buffer lets members stay in while it holds, and always as many as
   };
   nights.to("2026-08-03", ranked({"A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"}));
   REQUIRE(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
-  // At rank 9 a new one does not get in while a member within rank 12 is there.
+  // At rank 9 a new one does not get in while there is a member within rank 12.
   nights.to("2026-08-04", ranked({"A", "B", "C", "D", "E", "F", "G", "H", "K", "L", "I", "J"}));
   CHECK(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
-  // At rank 8 it does, and the last within the buffer makes room.
+  // At rank 8 it does, and the last one within the buffer makes room.
   nights.to("2026-08-05", ranked({"A", "B", "C", "D", "E", "F", "G", "K", "H", "L", "I", "J"}));
   CHECK(nights.in("ten") == Names{"A", "B", "C", "D", "E", "F", "G", "K", "H", "I"});
   // Beyond rank 12 a member leaves, and the rest fill up by rank.
@@ -391,7 +391,7 @@ TEST_CASE("over random nights the categories and leaders are what the manual say
       day += static_cast<int>(one_of({0, 1, 1, 1, 1, 4, -2}));
       std::vector<Row> rows;
       for (auto& [symbol, cap] : caps) {
-        // Mostly small steps about a bound, sometimes a jump, a loss or an exact edge.
+        // Mostly small steps around a bound, sometimes a jump, a loss or an exact edge.
         const long bound =
             one_of({50'000'000, 300'000'000, 2'000'000'000, 10'000'000'000, 200'000'000'000});
         switch (random() % 12) {

@@ -42,7 +42,7 @@ TEST_CASE("many names at once get the numbers that they would get one by one") {
   SymbolTable at_once;
   std::vector<std::string> names;
   for (int i = 0; i < 5'000; ++i) {
-    // Some come again, some are longer than what stands in the table itself.
+    // Some are repeated, some are longer than what is stored in the table itself.
     names.push_back("S" + std::string(static_cast<std::size_t>(i % 23), 'x') +
                     std::to_string(i * i % 3'001));
   }
