@@ -3,8 +3,8 @@
 --
 --   psql -v as_of=2026-08-21 -f scripts/sample-day.sql
 --
--- Goes on from the last day that ohlcv_daily holds. Variables: as_of (the new day), seed (the market's own). A day that
--- was made already fails at the prices' primary key and changes nothing.
+-- Continues from the last day in ohlcv_daily. Variables: as_of (the new day), seed (the market's own). For an existing
+-- day it fails at the prices' primary key and changes nothing.
 
 \ir lib/sample.sql
 
@@ -34,7 +34,7 @@ SET market_cap = CASE WHEN s.market_cap > 0 THEN t.close * s.shares_outstanding 
 FROM trading AS t
 WHERE t.symbol = s.symbol;
 
--- The market's numbers go on where they ended.
+-- The market's numbers continue where they ended.
 SELECT count(*) + 1 AS first_new, count(*) + greatest(3, count(*) / 1000) AS last_new FROM symbols \gset
 
 CREATE TEMPORARY TABLE listed ON COMMIT DROP AS

@@ -1,10 +1,10 @@
--- Makes a sample market: the tables `symbols` and `ohlcv_daily`, as TickStock has them, with one day's rows.
+-- Creates a sample market: the tables `symbols` and `ohlcv_daily`, as TickStock has them, with one day's rows.
 --
 --   psql -v symbols=3000 -v as_of=2026-08-20 -f scripts/sample-market.sql
 --
 -- Variables: symbols (how many, 3000), as_of (the day, 2026-08-20), seed (any word; another gives another market),
 -- recent (the share that was listed within 30 days, 1.0 / 120). The same variables give the same rows everywhere. It
--- fails where the tables exist: sample rows have no place among real ones.
+-- fails if the tables exist: sample rows don't belong among real ones.
 
 \ir lib/sample.sql
 
@@ -22,7 +22,7 @@ CREATE TABLE ohlcv_daily (
   volume bigint
 );
 
--- Filled through one temporary table, so that each company is drawn once.
+-- Uses one temporary table, so that each company is drawn once.
 CREATE TEMPORARY TABLE sample ON COMMIT DROP AS
 SELECT * FROM pg_temp.companies(:'seed', 1, :symbols, :'as_of'::date, :recent);
 

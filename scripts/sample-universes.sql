@@ -1,5 +1,5 @@
--- Adds the universes that others keep, as they would stand before the first run: one of each sector, and themes. They
--- still hold what was delisted in the last half year.
+-- Adds the universes that others maintain, as they would be before the first run: one per sector, and themes. They still
+-- contain symbols that were delisted in the last half year.
 --
 --   psql -v themes=12 -v as_of=2026-08-20 -f scripts/sample-universes.sql
 --
@@ -29,7 +29,7 @@ WITH sectors AS (
     'online_travel', 'dividend_growth'])[k], lpad(k::text, 5, '0')) AS name
   FROM generate_series(1, :themes) AS k
 ), picked AS (
-  -- One that is drawn twice counts once.
+  -- A symbol that is drawn twice counts once.
   SELECT k, name, 1 + floor(pg_temp.uniform(md5(hash || draw), 0) * (SELECT count(*) FROM candidate))::bigint AS number,
     min(draw) AS draw
   FROM theme CROSS JOIN LATERAL generate_series(1,

@@ -60,8 +60,7 @@ void write_run(json::Writer& json, const tables::RunView& view) {
   json.put("error", run.error);
 }
 
-/// A column whose cells may be cut, and one of numbers.
-/// What must be left of a time: day, hour and minute, and a sign for the rest.
+/// The least to show of a time: day, hour and minute, and a sign for the rest.
 constexpr std::size_t width_to_the_minute = 17;
 
 Table::Column cut(const char* title) { return {title, false, true}; }

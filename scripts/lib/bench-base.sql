@@ -1,16 +1,16 @@
--- Makes a database with symbols and universes the one that every contestant gets a copy of.
+-- Prepares a database with symbols and universes, of which every contestant gets a copy.
 
 \set ON_ERROR_STOP on
 
--- No rule reads prices unless a setting says so; copies without them are quicker to make.
+-- No rule reads prices unless a setting says so; copies without them are made faster.
 DROP TABLE IF EXISTS ohlcv_daily;
 
--- Where the floor stores the rows that change.
+-- The floor stores the changed rows here.
 CREATE TABLE changed (LIKE cache_entries INCLUDING ALL);
 
 CREATE EXTENSION pg_prewarm;
 CREATE FUNCTION warm() RETURNS bigint LANGUAGE sql AS $$
-  -- Tables, what they have outgrown, and the indexes of both.
+  -- Tables, their out-of-line storage, and the indexes of both.
   WITH tables AS (
     SELECT unnest(ARRAY[oid, nullif(reltoastrelid, 0)]) AS id
     FROM pg_class

@@ -1,4 +1,4 @@
--- Makes the table `symbols` of one real day, which comes as CSV on standard input.
+-- Creates the table `symbols` for one real day, given as CSV on standard input.
 
 \set ON_ERROR_STOP on
 

@@ -1,5 +1,5 @@
--- What no program can do without, whatever it computes: it fetches the columns that the rules read and, with `changed`
--- set, stores the rows that change, which come ready on standard input. Binary is the faster format of COPY here.
+-- What every program must do, whatever it computes: it fetches the columns that the rules read and, with `changed` set,
+-- stores the changed rows, which are given on standard input. Binary is the faster COPY format here.
 
 \set ON_ERROR_STOP on
 

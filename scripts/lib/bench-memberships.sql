@@ -1,4 +1,4 @@
--- A line for each universe: name, type, how many members, and a digest of the members in their order.
+-- Prints a line per universe: name, type, number of members, and a digest of the members in order.
 
 \set ON_ERROR_STOP on
 \pset format unaligned

@@ -1,5 +1,5 @@
--- Moves 2 in 100 of the eligible symbols to other ranks: each cap by at least a tenth, up to double or half. The same
--- symbols by the same factors every time.
+-- Moves 2 in 100 of the eligible symbols to other ranks: changes each cap by at least a tenth, up to double or half. Always
+-- changes the same symbols by the same factors.
 
 \ir sample.sql
 

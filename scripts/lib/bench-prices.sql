@@ -1,5 +1,5 @@
--- Years of prices for the largest symbols: each close wanders by up to three percent a day about what makes today's
--- market cap. Prints how many.
+-- Creates years of prices for the largest symbols: each close varies by up to three percent a day around the one that gives
+-- today's market cap. Prints how many.
 --   psql -v symbols=12000 -v days=600 -f bench-prices.sql
 \set ON_ERROR_STOP on
 \pset tuples_only on

@@ -26,10 +26,10 @@ BEGIN;
 SET LOCAL work_mem = '256MB';
 SET LOCAL jit = off;
 SET LOCAL enable_nestloop = off;
--- The table of entries is small, what it holds is not.
+-- The table of entries is small, but its contents are not.
 SET LOCAL min_parallel_table_scan_size = 0;
 
--- What the ten owned universes should hold.
+-- What the ten built-in universes should contain.
 CREATE TEMPORARY TABLE wanted ON COMMIT DROP AS
 WITH market AS MATERIALIZED (
   SELECT array_agg(symbol) AS ranked,

@@ -1,4 +1,4 @@
-"""Where the plot puts things."""
+"""The layout of the plot."""
 
 import sys
 import unittest
@@ -15,7 +15,7 @@ FACTORS = {"ours": 1e-6, "sql": 3e-6, "tuned": 2.9e-6, "floor": 9e-7}
 
 
 def measured(*sizes: int) -> dict[str, Any]:
-    """Times that grow with the size; every contestant has one of its own."""
+    """Returns times that grow with the size; every contestant has its own."""
     def scenario(size: int) -> dict[str, Any]:
         return {"contestants": {name: {"seconds": [size * factor, 9e9, size * factor / 2]}
                                 for name, factor in FACTORS.items()}}
@@ -69,7 +69,7 @@ class Plot(unittest.TestCase):
         lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
         self.assertEqual(len(lines), 8)
         for line in lines:
-            # Twice the size, twice the time: on two scales that are alike, a straight line.
+            # Twice the size, twice the time: with two equal scales, a straight line.
             (x1, y1), (x2, y2), (x3, y3) = (map(float, point.split(",")) for point in line.attrib["points"].split())
             self.assertAlmostEqual((y2 - y1) / (x2 - x1), (y3 - y2) / (x3 - x2), places=2)
 

@@ -1,4 +1,4 @@
-"""Tests of scripts/plot-replay: what it makes of the CSV of a replay."""
+"""Tests of scripts/plot-replay: what it draws from the CSV of a replay."""
 
 import subprocess
 import tempfile
@@ -26,7 +26,7 @@ class Plot(unittest.TestCase):
                               check=False)
 
     def lines(self) -> list[int]:
-        """The number of points of each line."""
+        """Returns the number of points of each line."""
         found = ElementTree.parse(self.plot).getroot().findall(f"{SVG}polyline")
         return [len(line.attrib["points"].split()) for line in found]
 

@@ -1,4 +1,4 @@
-"""Ratios, sizes, and what a table may not exceed."""
+"""Ratios, sizes, and the limits of tables."""
 
 import argparse
 import io
@@ -26,13 +26,13 @@ DUEL = Duel("100 declared universes over 100,000 symbols, nothing to do", ("with
 
 
 def scenario(ours: float, sql: float, tuned: float, floor: float) -> Scenario:
-    """A scenario of three pairs; the second one met a machine that was busy."""
+    """Returns a scenario of three pairs; the machine was busy during the second one."""
     return Scenario(3, {name: Measured([value, 10 * value, value], [5_000_000_000], Costs(200_000, 12_345, 678))
                         for name, value in (("ours", ours), ("sql", sql), ("tuned", tuned), ("floor", floor))})
 
 
 def result(symbols: int) -> Result:
-    """A market of which all scenarios were measured."""
+    """Returns a market with measurements of all scenarios."""
     return Result(symbols, 10_000, 10 * symbols, "2026-08-20", False, [0.01],
                   {"first": scenario(0.2, 300.0, 100.0, 0.1), "idle": scenario(0.05, 0.1, 0.075, 0.1),
                    "night": scenario(9, 9, 9, 9)})

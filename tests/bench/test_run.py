@@ -1,4 +1,4 @@
-"""What a log of strace and a file of callgrind come to, and what a process takes."""
+"""The evaluation of a strace log and a callgrind file, and the time a process takes."""
 
 import sys
 import tempfile

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Every fault from 1 to 62 has a test whose name begins with its number.
+# Checks that every fault from 1 to 62 has a test whose name begins with its number.
 #
 #   tests/faults/check_numbers.sh TEST_PROGRAM...
 set -euo pipefail

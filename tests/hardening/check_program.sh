@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# The built program has what makes a mistake in it hard to use against its owner. Names each thing that it lacks, and then
-# ends with 1.
+# Checks that the built program is hardened against exploits of its mistakes. Names each protection that it lacks, and then
+# exits with 1.
 #
 #   tests/hardening/check_program.sh PROGRAM
 set -euo pipefail

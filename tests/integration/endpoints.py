@@ -1,4 +1,4 @@
-"""The endpoints of the blueprint over real HTTP, for the tests that ask them."""
+"""The endpoints of the blueprint over real HTTP, for the tests that use them."""
 
 import json
 import threading
@@ -20,13 +20,13 @@ KEY = "a-key-of-the-api"
 
 
 class Client:
-    """Speaks to the endpoints of a web server."""
+    """A client for the endpoints of a web server."""
 
     def __init__(self, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}/api/processing/cache-sync"
 
     def ask(self, path: str, body: Optional[bytes] = None, key: Optional[str] = KEY) -> tuple[int, dict[str, Any]]:
-        """Returns status and document of the answer: to a POST where there is a body, else to a GET."""
+        """Sends a POST if there is a body, otherwise a GET. Returns status and document of the answer."""
         request = urllib.request.Request(self.base + path, data=body, headers={"Content-Type": "application/json"})
         if key is not None:
             request.add_header("X-API-Key", key)
@@ -41,7 +41,7 @@ class Client:
         return self.ask("/trigger", json.dumps(fields).encode())
 
     def status(self, name: str) -> dict[str, Any]:
-        """Returns the status of a run that has to be known."""
+        """Returns the status of a run that must be known."""
         status, answer = self.ask("/status/" + name)
         assert status == 200, answer
         return answer
@@ -52,7 +52,7 @@ class Client:
 
 
 def serve(test: unittest.TestCase, app: Flask) -> Client:
-    """Starts a web server in this process for as long as the test lasts, and returns who speaks to it."""
+    """Starts a web server in this process for the duration of the test, and returns a client for it."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -66,7 +66,7 @@ class EndpointsTest(unittest.TestCase):
     """Serves the blueprint in this process."""
 
     def setUp(self) -> None:
-        # On a machine that is busy with other tests, too, a run begins and an answer comes.
+        # Allows enough time for a run to begin and an answer to arrive even on a busy machine.
         self.be_patient(20)
 
     def be_patient(self, seconds: int) -> None:
@@ -74,7 +74,7 @@ class EndpointsTest(unittest.TestCase):
             self.enterContext(mock.patch.object(module, name, seconds))
 
     def serve(self, scene: Scene, program: str = PROGRAM, directory: Optional[Path] = None, **more: str) -> Client:
-        """Starts a web server in this process and returns who speaks to it."""
+        """Starts a web server in this process and returns a client for it."""
         app = Flask("test")
         environment = {**scene.environment, "TICKSTOCKPL_API_KEY": KEY, **more}
         app.register_blueprint(cache_sync_blueprint(program, environment, directory or new_folder()))

@@ -1,4 +1,4 @@
-"""What the tests of the subscribers share: subscribers at work, in a thread or on a loop, and events for them."""
+"""Shared by the tests of the subscribers: running subscribers, in a thread or on a loop, and events for them."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def completed(universes: list[str], omitted: int = 0, run_id: str = "night") -> 
 
 
 class Listener:
-    """Callbacks, and what they were called for. `refuse` lets those for a universe fail so many times."""
+    """Callbacks that record their calls. `refuse` makes those for a universe fail this many times."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -90,13 +90,13 @@ class Listener:
         return [word[2:] for word in self.said if word.startswith("*")]
 
     def wait_for(self, *words: str) -> None:
-        """Waits until these calls were all, in this order."""
+        """Waits until exactly these calls were made, in this order."""
         wait_until(f"{words}, and not {self.said}", lambda: self.said[:len(words)] == list(words))
         assert self.said == list(words), self.said
 
 
 class FollowingTest(unittest.TestCase):
-    """A test that runs subscribers: those that block, or with `on_loop` those of asyncio."""
+    """A test that runs subscribers: blocking ones, or with `on_loop` those of asyncio."""
 
     on_loop = False
 
@@ -107,7 +107,7 @@ class FollowingTest(unittest.TestCase):
         self.stream = f"test:{uuid.uuid4()}"
         self.enterContext(mock.patch.object(core, "FIRST_PAUSE", 0.05))
         self.enterContext(mock.patch.object(core, "LONGEST_PAUSE", 0.5))
-        # Keeps the log out of what the tests print.
+        # Keeps the log out of the output of the tests.
         self.enterContext(mock.patch.object(core.log, "handlers", [logging.NullHandler()]))
         self.enterContext(mock.patch.object(core.log, "propagate", False))
 
@@ -171,7 +171,7 @@ def free_port() -> int:
 
 
 class OwnRedis:
-    """A Redis of a test, which it can stop and start again; or with `sentinel` one that watches another."""
+    """A Redis of a test, which can be stopped and restarted; or with `sentinel` one that watches another."""
 
     def __init__(self, test: unittest.TestCase, *options: str, config: str = "", sentinel: bool = False) -> None:
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""What the tests of the integration code share: servers of their own, a market after its first night, stand-ins."""
+"""Shared by the tests of the integration code: private servers, a market after its first night, stand-ins."""
 
 import atexit
 import functools
@@ -24,14 +24,14 @@ sys.path[:0] = [str(MODULES), str(SCRIPTS / "lib")]
 
 from bench_servers import Database, Servers  # noqa: E402
 
-# Days of the sample market. They may lie ahead of the clock, which only gives a warning.
+# Days of the sample market. They may be in the future, which only gives a warning.
 FIRST_DAY, SECOND_DAY = "2026-08-20", "2026-08-21"
 
 NOWHERE = "postgresql://127.0.0.1:1/none"
 
 LOCK_KEY = "(1953063787::bigint << 32) | 'cache_entries'::regclass::oid::bigint"
 
-# A line for each request would drown what a test says.
+# A line for each request would drown the output of a test.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 _numbers = itertools.count(1)
@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 @functools.cache
 def servers() -> Servers:
-    """Returns the servers of this process, started when they are first needed."""
+    """Returns the servers of this process, started on first use."""
     started = Servers({})
     started.__enter__()
     atexit.register(started.stop)
@@ -47,7 +47,7 @@ def servers() -> Servers:
 
 
 def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    """Waits for a condition, and fails where it does not come true."""
+    """Waits for a condition, and fails if it does not become true."""
     deadline = time.monotonic() + 30
     while not condition():
         if time.monotonic() > deadline:
@@ -87,7 +87,7 @@ class Scene:
         return self.database.query(sql)
 
     def run(self, *words: str) -> str:
-        """Runs the program, which has to succeed, and returns what it prints."""
+        """Runs the program, which must succeed, and returns what it prints."""
         done = subprocess.run([PROGRAM, *words], env=self.environment, stdin=subprocess.DEVNULL, check=False,
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -98,16 +98,16 @@ class Scene:
         self.database.script(SCRIPTS / "sample-day.sql", {"as_of": SECOND_DAY})
 
     def break_market(self) -> None:
-        """Makes every run be refused."""
+        """Makes every run get refused."""
         self.query("UPDATE symbols SET market_cap = 0")
 
     def delist_first_of(self, universe: str) -> None:
-        """Makes a run have something to write: a symbol leaves the market."""
+        """Gives a run something to write: a symbol is delisted."""
         self.query("UPDATE symbols SET delisted_date = '2026-01-01' WHERE symbol = "
                    f"(SELECT content->'symbols'->>0 FROM cache_entries WHERE universe = '{universe}')")
 
     def break_universe(self, universe: str) -> None:
-        """Makes every write of one universe fail, and the market such that it must be written."""
+        """Makes every write of one universe fail, and changes the market so that it must be written."""
         self.query(f"""
             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
               $$ BEGIN RAISE EXCEPTION 'the desk of % is closed', NEW.universe USING ERRCODE = '22000'; END $$;
@@ -116,11 +116,11 @@ class Scene:
         self.delist_first_of(universe)
 
     def hold_lock(self) -> "Session":
-        """Holds the lock of a run until the session is closed."""
+        """Holds the run lock until the session is closed."""
         return Session(self.database, f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
 
     def hold_entries(self) -> "Session":
-        """Lets a run come to the writing of the entries, and no further, until the session is closed."""
+        """Lets a run get as far as writing the entries, and no further, until the session is closed."""
         return Session(self.database, "LOCK TABLE cache_entries IN SHARE ROW EXCLUSIVE MODE")
 
 
@@ -155,12 +155,12 @@ def _scratch() -> "tempfile.TemporaryDirectory[str]":
 
 
 def new_folder() -> Path:
-    """Returns an empty folder that is gone when this process is."""
+    """Returns an empty folder that is removed with this process."""
     return Path(tempfile.mkdtemp(dir=_scratch().name))
 
 
 def stub(script: str) -> str:
-    """Returns the path of a stand-in for the program, where the real one can't be brought to something."""
+    """Returns the path of a stand-in for the program, for behavior that the real one can't be made to show."""
     path = new_folder() / "stub"
     path.write_text("#!/bin/sh\n" + script, encoding="utf-8")
     path.chmod(0o755)
@@ -168,7 +168,7 @@ def stub(script: str) -> str:
 
 
 def man_examples(page: str) -> list[str]:
-    """Returns the literal blocks of a page of the manual, without mdoc's escapes."""
+    """Returns the literal blocks of a manual page, without mdoc's escapes."""
     text = (ROOT / "man" / f"{page}.in").read_text(encoding="utf-8")
     blocks = []
     for block in text.split(".Bd -literal")[1:]:
@@ -178,13 +178,13 @@ def man_examples(page: str) -> list[str]:
 
 
 def man_lines(page: str) -> list[str]:
-    """Returns the single lines that a page of the manual shows as commands."""
+    """Returns the single lines that a manual page shows as commands."""
     text = (ROOT / "man" / f"{page}.in").read_text(encoding="utf-8")
     return [line.removeprefix(".Dl ") for line in text.splitlines() if line.startswith(".Dl ")]
 
 
 def document(text: str) -> Mapping[str, Any]:
-    """Returns a JSON document that has to be an object."""
+    """Returns a JSON document that must be an object."""
     value = json.loads(text)
     assert isinstance(value, dict)
     return value

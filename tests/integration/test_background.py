@@ -1,4 +1,4 @@
-"""The runs that the blueprint starts, as processes: what they get, what stays behind, and what is kept secret."""
+"""The runs started by the blueprint, as processes: what they get, what stays behind, and what is kept secret."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 from endpoints import KEY, Client, EndpointsTest
 from support import MODULES, PROGRAM, Scene, new_folder, stub, wait_until
 
-# A web server as a process of its own, which prints its port.
+# A web server in its own process, which prints its port.
 SERVER = """
 import sys
 from pathlib import Path

@@ -29,7 +29,7 @@ class Names(unittest.TestCase):
         self.assertEqual(run_id_of(job_id), run_id)
         self.assertEqual(run_id_of(run_id), run_id)
         self.assertNotEqual(job_id_of("manual-cache-sync-1a2b3c4e")[8:], job_id[8:])
-        # A job id that was never given out names no run.
+        # A job id that was never issued names no run.
         forged = job_id[:-1] + ("0" if job_id[-1] != "0" else "1")
         self.assertEqual(run_id_of(forged), forged)
         self.assertEqual((job_id_of("night-7"), run_id_of("night-7")), ("night-7", "night-7"))
@@ -76,7 +76,7 @@ class Refusals(EndpointsTest):
 
     def test_a_run_that_nobody_knows(self) -> None:
         client = self.serve(Scene())
-        # The beginning of the id of another run is none.
+        # The beginning of another run's id is not an id.
         for name in ("nobody", "first", "manual-cache-sync-00000000", job_id_of("manual-cache-sync-00000000"), "-h", "--help",
                      "%2e%2e", "a%20b", "x" * 200, "%C3%A9"):
             with self.subTest(name=name):
@@ -95,7 +95,7 @@ class Refusals(EndpointsTest):
         for path in ("/status/x", "/history", "/stats"):
             with self.subTest(path=path):
                 self.check_error(client.ask(path), 503, "database_unavailable", "127.0.0.1:1")
-        # What was triggered is known nevertheless.
+        # A triggered run is known nevertheless.
         for name in (answer[1]["run_id"], answer[1]["job_id"]):
             job = client.status(name)
             self.assertEqual((job["status"], job["sync_status"], job["run_id"]),
@@ -123,7 +123,8 @@ class Refusals(EndpointsTest):
 
 
 class BodyOfATrigger(EndpointsTest):
-    """Whatever the client says of the body's type: it is read whole, or refused, and never taken for an empty one."""
+    """Whatever content type the client claims, the body is read completely or rejected, and never taken for an empty
+    one."""
 
     TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain",
              "application/octet-stream", "nonsense", "")
@@ -134,7 +135,7 @@ class BodyOfATrigger(EndpointsTest):
         self.client = self.serve(self.scene)
 
     def curl(self, *words: str, path: str = "/trigger", stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
-        """Asks with curl, which must get an object in JSON. Returns its status and the object."""
+        """Sends a request with curl, which must get a JSON object. Returns its status and the object."""
         done = subprocess.run(
             ["curl", "-sS", "--max-time", "30", "-H", f"X-API-Key: {KEY}", "-w", "\n%{http_code} %{content_type}",
              *words, self.client.base + path], input=stdin, stdout=subprocess.PIPE, check=True)
@@ -213,7 +214,7 @@ class BodyOfATrigger(EndpointsTest):
 
 
 class WrongPaths(EndpointsTest):
-    """404 and 405 under the prefix are objects in JSON too, and elsewhere they stay the application's."""
+    """404 and 405 under the prefix are JSON objects too, and elsewhere they remain the application's."""
 
     def serve_beside_pages(self) -> Client:
         app = Flask("test")
@@ -320,7 +321,7 @@ class Runs(EndpointsTest):
             first = client.trigger()
             self.assertEqual(first[0], 202)
             self.check_error(client.trigger(mode="ipos"), 409, "already_running", first[1]["run_id"])
-            # And so for a web server of its own, with another directory.
+            # The same is true for another web server with another directory.
             self.check_error(self.serve(scene).trigger(), 409, "already_running", first[1]["run_id"])
             wait_until("its step to be seen", lambda: client.status(first[1]["run_id"])["progress"] is not None)
             job = client.status(first[1]["job_id"])
@@ -344,7 +345,7 @@ class Runs(EndpointsTest):
     def test_a_run_that_is_just_starting_is_running(self) -> None:
         scene = Scene()
         folder = new_folder()
-        # It begins when it may, and then is the real one.
+        # It begins once it may, and is then the real one.
         slow = stub(f"case $* in *--run-id*) while [ ! -e {folder}/go ]; do sleep 0.05; done;; esac\n"
                     f"exec {shlex.quote(PROGRAM)} \"$@\"")
         client = self.serve(scene, program=slow)

@@ -1,4 +1,4 @@
-"""The subscriber to the outbox: where it begins, what wakes it up, what fails, a log that was pruned or restored."""
+"""The subscriber to the outbox: where it starts, what wakes it up, what fails, a log that was pruned or restored."""
 
 import threading
 import unittest

@@ -1,4 +1,5 @@
-"""tickstock-cache-events(7) tells every field of every event: no more, no less, its type, whether it can be null."""
+"""tickstock-cache-events(7) describes every field of every event, and no others: its type, and whether it can be null.
+"""
 
 import json
 import re
@@ -22,7 +23,7 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 @dataclass
 class Kind:
-    """What the page says of one kind of event: its channel, the type of each field, an example."""
+    """What the page says about one kind of event: its channel, the type of each field, an example."""
 
     channel: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -30,11 +31,11 @@ class Kind:
 
 
 def read_page() -> dict[str, Kind]:
-    """Returns what the page says of each kind, with what all of them have."""
+    """Returns what the page says about each kind, including what all of them have."""
     text = (ROOT / "man" / "tickstock-cache-events.7.in").read_text(encoding="utf-8").replace("\\\n", "")
     kinds: dict[str, Kind] = {"": Kind("")}
     now, literal = kinds[""], False
-    # What follows is about the events as a whole, and about what keeps them.
+    # The rest is about the events as a whole, and about what stores them.
     for line in text.partition("\n.Sh ORDER\n")[0].split("\n"):
         if heading := re.fullmatch(r"\.Ss (\w+) on (\S+)", line):
             now = kinds.setdefault(heading[1], Kind(heading[2]))
@@ -53,7 +54,7 @@ def read_page() -> dict[str, Kind]:
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Returns every field that is no object, with its path. The name of a task is one of several."""
+    """Returns every field that is not an object, with its path. The name of a task is one of several."""
     for name, member in value.items():
         inner = f"{path}{'TASK' if path.endswith('task_results.') and name in TASKS else name}"
         if isinstance(member, dict):
@@ -63,7 +64,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def fits(value: Any, kind: str) -> bool:
-    """Whether a value that is not null is of a type of the page."""
+    """Returns whether a non-null value has a type of the page."""
     text = isinstance(value, str)
     if kind.startswith("one of "):
         return text and value in kind.removeprefix("one of ").split(", ")

@@ -1,4 +1,4 @@
-"""The mirror: groups that equal the universes, and groups of others that stay what they are."""
+"""The mirror: groups that equal the universes, and groups of others that stay unchanged."""
 
 import json
 import os
@@ -30,7 +30,7 @@ TABLES = """
       ('sp500', 'UNIVERSE', 'DEFAULT', '{"data_source": "sp500.csv"}'), ('SPY', 'ETF', 'DEFAULT', NULL);
     INSERT INTO group_memberships (group_id, symbol) SELECT id, 'OLD' FROM definition_groups"""
 
-# How a row was written last, and by whom: it changes with every write.
+# Which write of a row was the last, and by whom: changes with every write.
 VERSIONS = ("SELECT json_agg(r ORDER BY r) FROM (SELECT 'g', id, xmin::text, ctid::text FROM definition_groups "
             "UNION ALL SELECT 'm', id, xmin::text, ctid::text FROM group_memberships) r")
 
@@ -105,7 +105,7 @@ class Writing(MirrorTest):
         self.assertEqual([record.getMessage() for record in logged.records],
                          ["the group sp500 was made by somebody else and is left alone"])
         self.assertEqual(self.scene.query("SELECT count(*) FROM group_memberships WHERE symbol = 'OLD'"), "2")
-        # Another type of the same name is another group.
+        # Another type with the same name is another group.
         self.assertEqual(self.groups()["SPY"], ["NEW"])
 
     def test_the_group_of_an_entry_that_was_deleted_is_deleted(self) -> None:

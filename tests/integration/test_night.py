@@ -1,4 +1,4 @@
-"""The examples of tickstock-cache-integration(7), at work: all three over one night, and the other table of symbols."""
+"""The examples of tickstock-cache-integration(7) in use: all three over one night, and the other symbols table."""
 
 import json
 import os
@@ -74,7 +74,7 @@ class Night(unittest.TestCase):
         return universes, read
 
     def follow_with(self, text: str, function: str, *more: Any) -> list[str]:
-        """Runs the subscriber of another example, and returns what it calls for."""
+        """Runs the subscriber of another example, and returns its calls."""
         said: list[str] = []
         subscriber = run_example(text)[function](lambda universe, _: said.append(universe), lambda _: said.append("*"),
                                                  *more)
@@ -103,11 +103,11 @@ class Night(unittest.TestCase):
         # The first night is read and approved by hand.
         plan = json.loads(self.scene.run("dry-run", "--as-of", FIRST_DAY, "--format", "json"))
         self.scene.run("sync", "--as-of", FIRST_DAY, "--run-id", "first", "--approve-plan", plan["plan_digest"])
-        # More universes than a task announces one by one lead to reading all.
+        # More universes than a task announces one by one lead to reading all of them.
         wait_until("the first night to be seen", lambda: universes.symbols == self.stored())
         self.assertEqual(set(self.changed_by("first")) - set(read[1:]) != set(), read.count("*") == 2)
 
-        # The second is the coordinator's.
+        # The second night is run by the coordinator.
         self.scene.next_day()
         del read[:]
         told: list[str] = []
@@ -119,7 +119,7 @@ class Night(unittest.TestCase):
         wait_until("the second night to be seen", lambda: read == changed)
         self.assertEqual(universes.symbols, self.stored())
 
-        # Called again, the coordinator hears the same, and nothing runs.
+        # Called again, the coordinator gets the same answer, and nothing runs.
         told_before = told[5]
         self.assertTrue(cache_sync(date.fromisoformat(SECOND_DAY), told.append))
         self.assertEqual(told[6].split()[0], told_before.split()[0])
@@ -138,7 +138,7 @@ class Night(unittest.TestCase):
         counts = stats["job_statistics"]
         self.assertEqual((counts["total_jobs_7d"], counts["successful_jobs_7d"]), (2, 2))
 
-        # Broken data: the night stops, force or not, and the application goes on with what it has.
+        # Broken data: the night stops, with or without force, and the application continues with what it has.
         self.scene.break_market()
         del read[:]
         self.assertFalse(cache_sync(date.fromisoformat("2026-08-22"), told.append))
@@ -167,7 +167,7 @@ class Night(unittest.TestCase):
         stored = json.loads(self.scene.query(
             "SELECT json_agg(json_build_array(id, event_id, channel, message) ORDER BY id) FROM cache_sync_outbox "
             "WHERE run_id = 'second'"))
-        # What the program does where it writes a stream.
+        # What the program does when it writes a stream.
         for number, event_id, channel, message in stored:
             client.xadd(STREAM, {"event_id": event_id, "channel": channel, "message": message}, id=f"{number}-0")
         changed = self.changed_by("second")
@@ -200,7 +200,7 @@ class Night(unittest.TestCase):
         wait_until("the end of the run", lambda: f"cache_sync_completed {answer['run_id']}" in next_line(following))
 
     def test_the_commands_for_a_container(self) -> None:
-        """Has a stand-in for Podman look at what it would build from, and run the program as it is."""
+        """Makes a stand-in for Podman check what it would build from, and run the program as it is."""
         folder = new_folder()
         (folder / "podman").write_text("""#!/bin/sh
             case $1 in
@@ -218,7 +218,7 @@ class Night(unittest.TestCase):
         self.assertTrue((folder / "tickstock-cache.prom").exists())
 
     def with_own_servers(self, script: str, before: str) -> str:
-        """Returns a line of the shell that asks the servers of the test, on Debian's Python."""
+        """Returns a shell line that queries the servers of the test, on Debian's Python."""
         command = script.replace("redis://127.0.0.1:6379/0", "'" + self.scene.environment["REDIS_URL"] + "'")
         variable, _, program = command.partition(" ")
         return f"{variable} {before}{program.replace('python3', shlex.quote(sys.executable) + ' -B', 1)}"
@@ -230,7 +230,7 @@ def next_line(process: "subprocess.Popen[str]") -> str:
 
 
 class ComingFromTheOldJob(unittest.TestCase):
-    """What the page says is different is on it, and is so."""
+    """Checks that the page lists the differences, and that they are real."""
 
     def setUp(self) -> None:
         self.scene = Scene(servers().database(f"old_job_{self._testMethodName[-8:]}").create())
@@ -294,7 +294,7 @@ class PublicApplication(unittest.TestCase):
     """An application whose subscriber posts events to itself, and is stopped after every request."""
 
     def run_application(self, stopped_by_requests: bool) -> list[str]:
-        """Returns the events that reach it of three."""
+        """Returns which of three events reach it."""
         app = Flask("application")
         taken: list[str] = []
         subscribed = threading.Event()
@@ -336,7 +336,7 @@ class PublicApplication(unittest.TestCase):
 
 
 class OtherTables(unittest.TestCase):
-    """The application that has another table of symbols, and another one by the name cache_entries."""
+    """The application with another symbols table, and another table named cache_entries."""
 
     TABLES = """
         CREATE TABLE symbols (symbol varchar(20) PRIMARY KEY, name varchar(200), market_cap bigint, sector varchar(100),

@@ -33,7 +33,7 @@ def run_stub(script: str, **arguments: Any) -> CacheSyncResult:
 
 class PhaseTest(unittest.TestCase):
     def failure(self, scene: Scene, **arguments: Any) -> CacheSyncResult:
-        """Returns what a phase says that has to fail."""
+        """Returns the result of a phase that must fail."""
         with self.assertRaises(CacheSyncFailed) as caught:
             run(scene, **arguments)
         result = caught.exception.result
@@ -59,7 +59,7 @@ class Committed(PhaseTest):
         self.assertEqual(record, f"{result.changes}|t|daily_processing|full")
         self.assertGreater(result.changes, 5)
         self.assertGreater(result.duration_seconds, 0)
-        # Quiet the next time, under a name of its own.
+        # Quiet the next time, under its own name.
         again = run(scene)
         self.assertEqual(again.changes, 0)
         self.assertRegex(again.run_id, "^daily-cache-sync-[0-9a-f]{8}$")
@@ -132,7 +132,7 @@ class Failed(PhaseTest):
             result = self.failure(scene)
             self.assertEqual(result.exit_status, 11)
             self.assertIn("another run holds the lock", str(result.error))
-            # With patience it would have been done.
+            # With patience it would have finished.
             releasing = threading.Timer(0.3, holder.close)
             releasing.start()
             self.assertTrue(run(scene, options=["--lock-wait", "20"]).success)
@@ -287,7 +287,7 @@ class CalledAgain(PhaseTest):
 
 
 class Result(PhaseTest):
-    """What a coordinator is told besides success and error."""
+    """What a coordinator gets besides success and error."""
 
     def test_warnings_digest_guards_and_tasks(self) -> None:
         scene = Scene()
@@ -328,7 +328,7 @@ class Result(PhaseTest):
 
 
 class Ended(PhaseTest):
-    """What ends a run from outside: it rolls back, and nobody is left behind."""
+    """What ends a run from outside: it rolls back, and no process is left behind."""
 
     def setUp(self) -> None:
         self.scene = Scene()

@@ -1,4 +1,4 @@
-"""The package as such: its names, the old ones, its version, and what pip makes of it."""
+"""The package as such: its names, the old ones, its version, and how pip installs it."""
 
 import importlib
 import importlib.util
@@ -65,7 +65,7 @@ class Version(unittest.TestCase):
 class Pip(unittest.TestCase):
     def test_it_installs_a_checkout(self) -> None:
         checkout, target = new_folder() / "integration", new_folder()
-        # pip leaves a folder of its own beside the sources.
+        # pip leaves a folder of its own next to the sources.
         shutil.copytree(MODULES, checkout, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-compile",

@@ -1,4 +1,4 @@
-"""The subscriber to the stream: its group, what is pending, what failed, what was trimmed, a Redis that comes back."""
+"""The subscriber to the stream: its group, pending entries, failures, trimming, a Redis that comes back."""
 
 import threading
 import unittest
@@ -46,7 +46,7 @@ class Group(FollowingTest):
         listener = self.follow_stream(start="0")
         self.add(1, updated("a"))
         self.add(2, updated("a"))
-        # Colleagues may have had the others, so only what nobody was told is read.
+        # Other consumers may have had the others, so only entries that nobody received are read.
         self.add(3, completed(["a", "b"]))
         self.add(4, completed(["a"], omitted=1, run_id="short"))
         listener.wait_for("a", "* run short changed universes that no event has named")
@@ -119,7 +119,7 @@ class Pending(FollowingTest):
         self.wait_for_group()
         names = [f"u{number}" for number in range(40)]
         self.add_names(" ".join(names))
-        # Each has taken a part and works on its first.
+        # Each has taken a part and works on its first entry.
         wait_until("two consumers", lambda: len(self.redis.xpending(self.stream, "group")["consumers"]) == 2)
         hold.set()
         wait_until("all", lambda: len(both[0].said + both[1].said) >= 40)
@@ -134,7 +134,7 @@ class PendingOnLoop(Pending):
 
 class Gaps(FollowingTest):
     def leave(self, scene: Any = None) -> None:
-        """Lets a group read `a` and go away, and has `b c d` added."""
+        """Makes a group read `a` and go away, and adds `b c d`."""
         names = [updated(name) for name in "abcd"]
         self.ids = store(scene, *names) if scene else [1, 2, 3, 4]
         self.add(self.ids[0], names[0])
@@ -190,7 +190,7 @@ class Gaps(FollowingTest):
         first = self.follow_stream(refuse={"*": 1_000_000})
         wait_until("an attempt", lambda: len(first.failed) > 1)
         first.stop()
-        # Who comes next has the same gap.
+        # The next consumer finds the same gap.
         self.follow_stream().wait_for(TRIMMED, "d")
 
     def test_a_pending_entry_that_was_trimmed(self) -> None:
@@ -224,7 +224,7 @@ class Gaps(FollowingTest):
         self.redis.delete(self.stream)
         listener.wait_for("a", "b", DELETED)
         self.wait_for_group()
-        # A database that was restored counts from the beginning.
+        # A restored database counts from the beginning.
         self.add_names("c")
         listener.wait_for("a", "b", DELETED, "c")
 
@@ -265,7 +265,7 @@ class Restarts(FollowingTest):
             wait_until("the loss to be noticed", lambda: "trying again" in " ".join(logged.output))
             server.start()
             self.add(2, updated("b"), server.client)
-            # Whether all was in the log is not known.
+            # It is unknown whether the log had everything.
             listener.wait_for("a", RESTARTED, "b")
         self.wait_for_acknowledged(server.client)
 
@@ -322,7 +322,7 @@ class RestartsOnLoop(Restarts):
 
 
 def is_primary(client: Any) -> bool:
-    """Whether a server is one; a Sentinel cuts off the clients of the node that it promotes."""
+    """Returns whether a server is a primary; a Sentinel disconnects the clients of the node that it promotes."""
     try:
         return bool(client.info("replication")["role"] == "master")
     except redis.ConnectionError:

@@ -26,7 +26,7 @@ NEW, UNNAMED = "the subscription is new", "changed universes that no event has n
 
 
 class Listener:
-    """A subscriber that runs in a thread, and what it has called back so far."""
+    """A subscriber that runs in a thread, and the calls it has made so far."""
 
     def __init__(self, url: Optional[str] = None, on_universe: Optional[Callable[[str, Event], None]] = None,
                  on_refresh: Optional[Callable[[str], None]] = None, on_loop: bool = False) -> None:
@@ -79,7 +79,7 @@ class SubscriberTest(unittest.TestCase):
         self.addCleanup(self.redis.close)
 
     def listen(self, **arguments: Any) -> Listener:
-        """Returns a listener whose subscription stands."""
+        """Returns a listener whose subscription is active."""
         listener = Listener(**arguments, on_loop=self.on_loop)
         self.addCleanup(listener.stop)
         wait_until("the subscription", lambda: self.subscriptions() == 1)
@@ -127,7 +127,7 @@ class Caches(SubscriberTest):
 
     def test_late_events_of_an_earlier_run_are_no_gap(self) -> None:
         listener = self.listen()
-        # What was pending comes first; and a run that changed nothing, or failed, leaves nothing to read.
+        # Pending events come first; and a run that changed nothing, or failed, leaves nothing to read.
         self.publish(updated("top_100", "old"), updated("mega_cap", "old"),
                      completed(["top_100", "mega_cap"], run_id="old"), completed([], run_id="quiet"),
                      completed([], run_id="bad", status="failed"),
@@ -144,7 +144,7 @@ class Caches(SubscriberTest):
             self.publish(updated("top_100"))
             listener.wait_for(2)
         self.assertEqual(len(logged.output), 8)
-        # One that lacks what must be there may have been about anything.
+        # An event without a required field may have been about anything.
         with self.assertLogs("tickstock_cache", "ERROR"):
             self.redis.publish("tickstock:cache:sync_complete", event("cache_sync_completed", "short"))
             listener.wait_for(3)
@@ -189,7 +189,7 @@ class Caches(SubscriberTest):
             self.addCleanup(late.wait)
             self.addCleanup(late.kill)
             listener.wait_for(1)
-            # It answers pings, so its silence between events is none.
+            # It answers pings, so the silence between events doesn't count.
             with redis.Redis(unix_socket_path=socket) as client:
                 self.wait_for_pings(client)
             self.assertEqual(listener.said, [NEW])

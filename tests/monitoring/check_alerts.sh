@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
-# The rules for alerts are what Prometheus takes, fire when they should, and name only metrics that the program leaves.
+# Checks that Prometheus accepts the alert rules, that they fire when they should, and that the program leaves all metrics
+# that they name.
 #
 #   TICKSTOCK_CACHE_PROGRAM=PROGRAM tests/monitoring/check_alerts.sh PYTHON
 set -euo pipefail

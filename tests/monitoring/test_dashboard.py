@@ -15,14 +15,14 @@ from support import FIRST_DAY, PROGRAM, ROOT, SECOND_DAY, Scene, new_folder  # n
 
 FILE = ROOT / "scripts" / "integration" / "grafana-dashboard.json"
 
-# What Prometheus itself adds to what it scrapes.
+# What Prometheus itself adds to scraped metrics.
 TARGET = {"instance": "a", "job": "node"}
 
-# Metrics that no panel shows, on purpose.
+# Metrics that deliberately have no panel.
 NOT_SHOWN: frozenset[str] = frozenset()
 
 METRIC = re.compile(r"(tickstock_cache_[a-z_]+)(?:\{([^}]*)\})?")
-# Grafana's own, which knows no parentheses within those of a macro.
+# Grafana's own pattern, which does not allow parentheses within those of a macro.
 MACRO = re.compile(r"\$(__[a-zA-Z]+)\(([^)]*)\)")
 
 THIRD_DAY = "2026-08-24"
@@ -52,7 +52,7 @@ class Nights:
         self.sync(THIRD_DAY, 4)
 
     def sync(self, as_of: str, expected: int, **more: str) -> None:
-        """Runs the program, which has to end with a status."""
+        """Runs the program, which must exit with a status."""
         done = subprocess.run(
             [PROGRAM, "sync", "-q", "--as-of", as_of, "--config", str(self._configuration),
              "--metrics-file", str(self._metrics)],
@@ -82,7 +82,7 @@ class Nights:
 
 
 def macro(name: str, words: list[str]) -> str:
-    """Returns what Grafana puts in the place of a macro, for the last two days."""
+    """Returns what Grafana replaces a macro by, for the last two days."""
     begin, end = "(now() - interval '1 day')", "(now() + interval '1 day')"
     if name == "__timeFilter":
         return f"{words[0]} BETWEEN {begin} AND {end}"

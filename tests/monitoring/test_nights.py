@@ -1,4 +1,4 @@
-"""The rules for alerts on what real runs leave: quiet on ordinary nights, and each fires on the night made for it."""
+"""The alert rules on what real runs leave: quiet on ordinary nights, and each fires on the night made for it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from support import (FIRST_DAY, NOWHERE, PROGRAM, ROOT, SCRIPTS, SECOND_DAY, Sce
 RULES = ROOT / "scripts" / "integration" / "alerts.yml"
 MARKET_DAYS = Path(os.environ.get("TICKSTOCK_MARKET_DAYS", ROOT / ".." / "shared" / "market" / "days"))
 
-# Prometheus forgets a sample after five minutes, so the rules are evaluated just when there is one.
+# Prometheus forgets a sample after five minutes, so the rules are evaluated only when there is one.
 MINUTES = 10
 SAMPLES_OF_A_DAY = 24 * 60 // MINUTES
 HOURS = 60 // MINUTES
@@ -40,7 +40,7 @@ LOAD = """
 
 
 class Nights:
-    """The metrics of nights in a row, each left as it is until the next night."""
+    """The metrics of consecutive nights, each left unchanged until the next night."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -54,7 +54,7 @@ class Nights:
         done = subprocess.run(
             [PROGRAM, "sync", "-q", "--as-of", as_of, "--metrics-file", str(self._file)], check=False,
             env={**self._scene.environment, **more}, stdin=subprocess.DEVNULL, capture_output=True)
-        # All nights pass within a minute, so the times are those that they stand for.
+        # All nights pass within a minute, so use the times that they stand for.
         now = self._length * MINUTES * 60
         if done.returncode in SUCCESS:
             self._success = now
@@ -75,7 +75,7 @@ class Nights:
                 yield name, value
 
     def check(self, test: unittest.TestCase, expression: str, expected: Mapping[str, int]) -> None:
-        """Checks what an expression gives at the end."""
+        """Checks the value of an expression at the end."""
         rules = new_folder() / "test.yml"
         # JSON is YAML.
         rules.write_text(json.dumps({
@@ -100,7 +100,7 @@ class Nights:
 class NightsMadeForARule(unittest.TestCase):
     def pass_nights(self, change: Optional[Callable[[Scene], None]] = None, as_of: str = SECOND_DAY,
                     expected: int = 0, hours: int = 20, **more: str) -> Nights:
-        """Passes an ordinary night, and one of which something is different."""
+        """Runs an ordinary night, and one in which something is different."""
         scene = Scene()
         nights = Nights(scene)
         self.assertEqual(nights.pass_night(FIRST_DAY), 0)
@@ -173,7 +173,7 @@ class RealNights(unittest.TestCase):
         nights = Nights(scene)
         day, last = date.fromisoformat(min(files)), date.fromisoformat(max(files))
         count = 0
-        # The timer ticks at the weekend, too.
+        # The timer also runs at the weekend.
         while day <= last:
             if day.isoformat() in files:
                 load(scene, files[day.isoformat()])

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# tickstock-cache-as-service runs the program as the service's user, with the environment that systemd would read from the
-# file and with no other, and hands over arguments, standard streams and exit status as they are. Needs root, and ends with
-# 77 without.
+# Checks that tickstock-cache-as-service runs the program as the service's user, with only the environment that systemd would
+# read from the file, and passes on arguments, standard streams and exit status unchanged. Requires root; without it, exits
+# with 77.
 #
 #   tests/package/check_as_service.sh
 # shellcheck disable=SC2016,SC1003 # nothing in single quotes is for this shell to expand
@@ -25,7 +25,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 file=$scratch/environment
-# The service's user is one that every machine has, and the program one that says what it got.
+# Uses a service user that every machine has, and a program that says what it got.
 sed -e 's|^\(readonly user=\).*|\1daemon|' -e "s|^\(readonly program=\).*|\1$scratch/program|" \
   -e "s|^\(readonly environment=\).*|\1$file|" scripts/packaging/as-service >"$scratch/as-service"
 chmod +x "$scratch/as-service"
@@ -34,7 +34,7 @@ program() {
   chmod 755 "$scratch/program"
 }
 
-# What stands in the file, and what the program finds of it, each variable as bash would write it.
+# The file, and what the program gets from it, each variable as bash would write it.
 program 'while read -r v; do case $v in A*) printf "%s=%q\n" "$v" "${!v}";; esac; done < <(compgen -e)'
 reads() {
   local got

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# "cmake --install" brings what README.md and the man pages say it does: the program, its pages, its completions, and every
-# file for the programs around it, the rules for alerts and the dashboard among them.
+# Checks that "cmake --install" installs what README.md and the man pages say: the program, its pages, its completions, and
+# every file for the programs around it, including the alert rules and the dashboard.
 #
 #   tests/package/check_install.sh BUILD-FOLDER
 set -euo pipefail
@@ -30,7 +30,7 @@ for completion in bash-completion/completions/tickstock-cache zsh/vendor-complet
   there "$prefix/share/$completion"
 done
 diff -r --exclude=__pycache__ --exclude=build --exclude="*.egg-info" scripts/integration "$prefix/share/tickstock-cache/integration" || failed=1
-# What the pages name below the folder of shared files, on one line or as the folder and a name.
+# What the pages name below the folder of shared files, either on one line or as the folder and a name.
 while read -r path; do
   there "$scratch$path"
 done < <(grep -ohE "${prefix#"$scratch"}/share/tickstock-cache[a-z0-9/_.-]*[a-z]" "$build"/man/*.[157] | sort -u)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# The units of systemd can be loaded, shut the program in, know each of its exit statuses, and tick at the right times. The
-# template of their environment says the same to systemd and to a shell.
+# Checks that the systemd units can be loaded, sandbox the program, know each of its exit statuses, and start at the right
+# times. The template of their environment means the same to systemd and to a shell.
 #
 #   tests/package/check_units.sh FOLDER PROGRAM
 set -euo pipefail
@@ -23,7 +23,7 @@ value() { sed -n "s/^$1=//p" "$units/$2"; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cp "$units"/tickstock-cache* "$scratch"
-# A unit's command has no blanks in its path, which that of a build may have.
+# The command of a unit can't have spaces in its path, which a build folder may have.
 ln -s "$program" "$scratch/program"
 sed -i "s|^ExecStart=[^ ]*/tickstock-cache |ExecStart=$scratch/program |" "$scratch/tickstock-cache.service"
 cd "$scratch"
@@ -35,7 +35,7 @@ systemd-analyze security --offline=true --threshold=15 ./tickstock-cache.service
   failed=1
 }
 
-# 0 is always success; only after 5 it is worth trying again; all others are said to be a success or a failure.
+# 0 is always a success; only 5 is worth a retry; every other status is declared a success or a failure.
 numbers() { tr ' ' '\n' | grep '^[0-9]' | sort -n | tr '\n' ' '; }
 is 'the statuses that the service knows' \
   "$(echo 0 5 "$(value SuccessExitStatus tickstock-cache.service)" \
@@ -58,8 +58,8 @@ is 'in winter' "$(next '2026-01-14 12:00 UTC')" 'Thu 2026-01-15 01:30:00 UTC'
 is 'in summer' "$(next '2026-07-15 12:00 UTC')" 'Thu 2026-07-16 00:30:00 UTC'
 is 'at the weekend' "$(next '2026-07-18 12:00 UTC')" 'Sun 2026-07-19 00:30:00 UTC'
 
-# The template with nothing commented out: each value in quotes, so that a shell that sources it takes the whole of it; and
-# what it shows of a PostgreSQL elsewhere can check that server's certificate.
+# The template with nothing commented out: each value is quoted, so that a shell that sources it gets all of it; and its
+# example for a PostgreSQL elsewhere can verify that server's certificate.
 sed -n "s/^#\([A-Z_]*=\)/\1/p" "$root/scripts/packaging/systemd/environment" >environment
 is 'values without quotes' "$(grep -v "^[A-Z_]*='[^']*'$" environment)" ''
 # shellcheck disable=SC2016 # the inner shell expands

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# Every command of the README is run by a test: its code blocks stand in sections whose blocks are run, and the commands
-# within its text are understood by the program, as are those and the configuration in tickstock-cache-tutorial(7). The
-# files that it links are there, and CHANGELOG.md knows this version.
+# Checks that a test runs every command of the README: its code blocks are in sections whose blocks are run, and the program
+# understands the commands in its text, as well as the commands and the configuration in tickstock-cache-tutorial(7). The
+# files that it links exist, and CHANGELOG.md has this version.
 #
 #   tests/readme/check_commands.sh PROGRAM
 set -euo pipefail
@@ -21,7 +21,8 @@ fail() {
 # is WHAT GOT EXPECTED
 is() { [[ $2 == "$3" ]] || fail "$1: '$2' instead of '$3'"; }
 
-# tests/readme/check_transcript.sh runs scripts/demo; tests/setup/check_newcomer.sh and scripts/test-package the others.
+# tests/readme/check_transcript.sh runs scripts/demo; tests/setup/check_newcomer.sh and scripts/test-package run the
+# others.
 sections=('Try it' 'Point it at your database' 'Put it into production')
 is 'the sections with code' "$(awk '/^## / { heading = substr($0, 4) } /^ *```sh$/ { print heading }' README.md | uniq)" \
   "$(printf '%s\n' "${sections[@]}")"
@@ -29,7 +30,7 @@ is 'kinds of code' "$(grep -h -o '^ *```[a-z]\+' README.md | tr -d ' ' | sort -u
 is 'what is tried' "$(readme_blocks 'Try it' | sed 's/ *#.*//' | grep .)" \
   $'scripts/demo\nscripts/test\nman ./man/tickstock-cache-tutorial.7.in'
 
-# Everything that can be read ends with 5 beside servers that are not there; the program must not be asked for less.
+# With servers that are down, every valid command line ends with 5; the program must not be asked for less.
 understands() {
   local status=0
   env DATABASE_URL=postgresql://127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1 "$program" "$@" >/dev/null 2>&1 || status=$?

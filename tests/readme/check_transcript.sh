@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 #
 # Runs the demo and compares what it prints with what the documentation shows: the whole transcript in
-# tickstock-cache-tutorial(7), line by line, and the excerpts in the README. Times are left out.
+# tickstock-cache-tutorial(7), line by line, and the excerpts in the README. Ignores times.
 #
 #   tests/readme/check_transcript.sh             compares
-#   tests/readme/check_transcript.sh --update    writes what the demo prints into the tutorial; the README is for a person
+#   tests/readme/check_transcript.sh --update    writes the output of the demo into the tutorial; update the README by hand
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
@@ -18,8 +18,8 @@ fail() {
 }
 without_times() { sed -E 's/[0-9]+\.[0-9]{3} s/N s/g'; }
 
-# Encodes text as it is written in the page. Lines that do not fit are broken at a blank, not behind the name of an option if
-# that can be helped: each part but the last ends with a backslash, each part but the first begins with four blanks.
+# Encodes text as it is in the page. Lines that do not fit are broken at a space, if possible not after the name of an
+# option: each part but the last ends with a backslash, each part but the first begins with four spaces.
 as_in_page() {
   sed 's/\\/\\e/g; s/→/\\(->/g; s/−/\\(mi/g; s/…/\\[u2026]/g; s/^['\''.]/\\\&&/' |
     awk '{
@@ -35,7 +35,7 @@ as_in_page() {
     }'
 }
 
-# Prints the blocks of the page that are part of the transcript, which begin with "# ", with an empty line between them.
+# Prints the blocks of the page that are part of the transcript, which begin with "# ", separated by empty lines.
 blocks_of_page() {
   awk '/^\.Bd -literal/ { first = 1; next }
     /^\.Ed/ { inside = 0 }
@@ -43,7 +43,7 @@ blocks_of_page() {
     inside' "$page"
 }
 
-# Replaces these blocks by what the demo has printed, block for block.
+# Replaces these blocks by the output of the demo, block by block.
 update() {
   awk 'NR == FNR { if (/^# /) n++; else if (FNR == 1) exit 1
          text[n] = text[n] sprintf("%s%s", $0, "\n"); next }
@@ -69,8 +69,8 @@ fi
 diff -u --label "$page" --label scripts/demo <(blocks_of_page | without_times) <(without_times <"$scratch/wanted") ||
   fail "the transcript in $page is not what scripts/demo prints; see --update"
 
-# The lines of an excerpt follow each other in the transcript as they do here; only where a line is "..." may others stand
-# between, and only between excerpts.
+# The lines of an excerpt follow each other in the transcript as they do here. Others may be in between only at a line
+# "...", and between excerpts.
 without_times <README.md | awk '/^```text$/ { inside = 1; print "..."; next } /^```$/ { inside = 0 } inside' >"$scratch/excerpts"
 (($(grep -c -v -F -x ... "$scratch/excerpts") >= 10)) || fail 'the README has no excerpt'
 without_times <"$scratch/printed" | awk '

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# The image that scripts/packaging/Containerfile describes, without Podman or Docker: follows the file's own instructions in
+# Tests the image that scripts/packaging/Containerfile describes, without Podman or Docker: follows the file's instructions in
 # copies of a fresh Debian, then runs its entrypoint as a container does, as the first process, as its user and with a
-# read-only root, against a PostgreSQL and a Redis. This changes the machine, so it only runs in a Debian made for it:
+# read-only root, with a PostgreSQL and a Redis. This changes the machine, so it only runs in a Debian made for it:
 #
 #   scripts/in-debian trixie tests/setup/check_container.sh
 set -euo pipefail
@@ -20,12 +20,12 @@ mkdir -p "$work/context"
 say() { printf 'check_container: %3d s: %s\n' "$SECONDS" "$*"; }
 quietly() { "$@" >"$log" 2>&1 || { cat "$log" >&2; fail "failed: $*"; }; }
 
-# What FROM begins with is this Debian as it is now.
+# FROM starts with a copy of this Debian as it is now.
 tar --one-file-system --exclude=./var/tmp/\* --exclude=./var/cache/apt/archives/\* --exclude="./${PWD#/}" \
   -C / -cf "$work/base.tar" .
 base=docker.io/library/debian:$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)-slim
 
-# What the file that limits the context lets through.
+# What the file that limits the context allows.
 while IFS= read -r line; do
   case $line in
     '' | \#* | '*') ;;
@@ -84,7 +84,7 @@ run() {
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$1"
 }
 
-# follow KEYWORD REST: carries out an instruction.
+# follow KEYWORD REST: executes an instruction.
 follow() {
   local words
   read -r -a words <<<"$2"
@@ -128,17 +128,17 @@ done
 quietly scripts/lib/install-packages postgresql postgresql-client redis-server redis-tools
 services_start
 sockets=$services_dir/postgres
-# The user of the image reaches the socket, and nobody else.
+# The user of the image can reach the socket, and nobody else.
 chgrp "${user#*:}" "$sockets"
 chmod 0710 "$sockets"
 quietly psql -Xq "$DATABASE_URL" -v symbols=1000 -v as_of=2026-08-20 -f scripts/sample-market.sql
 metrics=$work/metrics
 install -d -o "${user%:*}" "$metrics"
-# Where a container has volumes, the runtime makes the folders.
+# For volumes, a container runtime creates the folders.
 mkdir -p "$tree$sockets" "$tree/metrics"
 
-# container ARGUMENT...: runs the entrypoint. All before it end in exec, so that it is the first process. SIGINT is what bash
-# ignores in its jobs.
+# container ARGUMENT...: runs the entrypoint. Everything before it ends in exec, so that it is the first process. bash
+# ignores SIGINT in its jobs.
 container() {
   # shellcheck disable=SC2016 # the inner shell expands
   timeout 60 unshare --mount --pid --fork --kill-child bash -c '
@@ -170,11 +170,11 @@ is 'the status in the metrics' 'tickstock_cache_last_exit_status{mode="full"} 0'
 is 'the recorded runs' 'completed' sql 'SELECT status FROM cache_sync_runs'
 is 'what is not published' 0 sql 'SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL'
 
-# Where it is tomorrow already.
+# Where it is already tomorrow.
 quietly container sync --triggered-by cron --timezone Pacific/Kiritimati
 is 'the day in the id' "cron-$(TZ=LINT-14 date +%F)" sql "SELECT left(run_id, 15) FROM cache_sync_runs WHERE triggered_by = 'cron'"
 
-# The first process of a PID namespace never dies of a signal without a handler.
+# The first process of a PID namespace never dies from a signal without a handler.
 psql -XAtq "$DATABASE_URL" -c BEGIN -c 'LOCK TABLE cache_entries' -c 'SELECT pg_sleep(60)' >/dev/null 2>&1 &
 holder=$!
 holds() { [[ -n $(sql "SELECT 1 FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'cache_entries'::regclass") ]]; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# scripts/demo, as the first command on a fresh machine, installs what a run needs and nothing that only tests need, and
-# starts no service. This changes the machine, so it only runs in a Debian made for it:
+# Checks that scripts/demo, as the first command on a fresh machine, installs what a run needs but nothing that only tests
+# need, and starts no service. This changes the machine, so it only runs in a Debian made for it:
 #
 #   scripts/in-debian trixie tests/setup/check_demo.sh
 set -euo pipefail

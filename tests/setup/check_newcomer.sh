@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# Somebody who has never seen the project, with README.md alone, on a fresh Debian with PostgreSQL, Redis and tables of
-# their own, gets to a dry run on these tables, and from there to a timer that is watched: runs the code blocks of "Point it
-# at your database" and "Put it into production" as they stand there, says how long that took, and looks at what they did.
+# Checks that README.md alone leads somebody who has never seen the project, on a fresh Debian with their own PostgreSQL,
+# Redis and tables, to a dry run on these tables, and from there to a monitored timer: runs the code blocks of "Point it at
+# your database" and "Put it into production" as they are, prints how long that took, and checks the results.
 # This changes the machine, so it only runs in a Debian made for it:
 #
 #   scripts/in-debian trixie tests/setup/check_newcomer.sh
@@ -17,7 +17,8 @@ say() { printf 'check_newcomer: %s\n' "$*"; }
 quietly() { "$@" >/tmp/log 2>&1 || { cat /tmp/log >&2; fail "failed: $*"; }; }
 sql() { runuser -u postgres -- env --chdir=/ psql -XAtq -d tickstock -v ON_ERROR_STOP=1 -c "$1"; }
 
-# The tables as somebody else has made them: other types than the sample market's, and columns that the program does not know.
+# The tables as somebody else has created them: with other types than the sample market's, and columns that the program
+# does not know.
 make_tables() {
   quietly runuser -u postgres -- createuser root
   quietly runuser -u postgres -- createdb --owner root tickstock
@@ -38,7 +39,7 @@ VALUES ('theme_mine', 'theme', '{"symbols": ["S1", "S2", "S50"], "count": 3}');
 END
 }
 
-# No service is started for a package, so this starts them, at the usual places: the machine's network is not the tree's own.
+# No package starts a service, so this starts them, at the usual places: the tree has its own network.
 start_services() {
   local version
   ! (: </dev/tcp/127.0.0.1/6379) 2>/dev/null || fail 'another Redis has the port 6379 of this machine'
@@ -48,7 +49,7 @@ start_services() {
     --pgoption unix_socket_directories=/run/postgresql
   quietly pg_ctlcluster "$version" main start
   quietly runuser -u redis -- redis-server --bind 127.0.0.1 --daemonize yes --save '' --dir /tmp --logfile /tmp/redis.log
-  # Stands before the real one, since no systemd runs here.
+  # Takes the place of the real one, since no systemd runs here.
   install scripts/lib/package/systemctl /usr/local/sbin/systemctl
 }
 
@@ -72,7 +73,7 @@ look_at_production() {
   is 'the runs that history lists' 3 sh -c "grep -c completed $readme_said"
 }
 
-# "man" reads the pages of the sources as they are.
+# "man" reads the pages from the sources.
 read_pages() {
   local page
   quietly scripts/lib/install-packages man-db

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# What scripts/setup installs starts no service, and those that are there are left alone, however it ends. This changes the
-# machine, so it only runs in a Debian made for it:
+# Checks that scripts/setup starts no service that it installs, and leaves existing services alone, however it ends. This
+# changes the machine, so it only runs in a Debian made for it:
 #
 #   scripts/in-debian bookworm tests/setup/check_services.sh
 set -euo pipefail
@@ -13,7 +13,7 @@ install=scripts/lib/install-packages
 
 quietly() { "$@" >/tmp/log 2>&1 || { cat /tmp/log >&2; fail "failed: $*"; }; }
 
-# begin PACKAGE FILE: begins to install a package, and waits until it is so far that there is this file.
+# begin PACKAGE FILE: begins to install a package, and waits until this file exists.
 begin() {
   "$install" "$1" >/tmp/log 2>&1 &
   until [[ -e $2 ]]; do sleep 0.05; done

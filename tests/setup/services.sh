@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# What the tests of scripts/setup look at. To be sourced by bash, in a Debian that may be changed.
+# Checks shared by the tests of scripts/setup. Source this file from bash, in a Debian that may be changed.
 
 fail() {
   printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2
@@ -10,7 +10,7 @@ fail() {
 
 policy=/usr/sbin/policy-rc.d
 
-# is WHAT EXPECTED COMMAND...: what the command prints is what is expected.
+# is WHAT EXPECTED COMMAND...: checks that the command prints what is expected.
 is() {
   local what=$1 expected=$2 got
   shift 2
@@ -18,17 +18,17 @@ is() {
   [[ $got == "$expected" ]] || fail "$what: '$got' instead of '$expected'"
 }
 
-# The services that run, and those that will after a boot.
+# Prints the services that run, and those that will after a boot.
 running() { sed -n 's/^Name:\t//p' /proc/[0-9]*/status | grep -E '^(postgres|redis|pgbouncer|prometheus)' | sort -u; }
 enabled() {
   find /etc/systemd/system/*.wants /etc/rc2.d -name '*.service' -o -name 'S*' 2>/dev/null |
     grep -o -E 'postgresql|redis-server|pgbouncer|prometheus' | sort -u
 }
-# What must not be left behind: settings of the installation, and clusters.
+# Prints what must not be left behind: settings of the installation, and clusters.
 traces() { find "$policy"* /etc/postgresql-common/createcluster.d /etc/postgresql/*/* 2>/dev/null; }
 
 nothing_started() {
-  # What was stopped, such as the demo's own servers, may take a moment to end.
+  # Something that was stopped, such as the demo's own servers, may take a moment to end.
   for _ in {1..50}; do
     [[ -n $(running) ]] || break
     sleep 0.1

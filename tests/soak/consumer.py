@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "integr
 from tickstock_cache.subscriber import CursorSubscriber, Event, FileCursor, StreamSubscriber  # noqa: E402
 
 GROUP = "soak"
-# Short, so that a soak need not wait long for what a killed colleague has left.
+# Short, so that a soak needn't wait long for what a killed consumer has left.
 CLAIM_SECONDS = 2.0
 POLL_SECONDS = 2.0
-# What an application does with an event takes a while, so a kill finds it at work.
+# An application takes a while to process an event, so a kill finds it at work.
 WORK_SECONDS = 0.02
 
 
@@ -30,7 +30,7 @@ def main() -> int:
     folder = Path(os.environ["FOLDER"])
     redis_url, database_url = os.environ["REDIS_URL"], os.environ["DATABASE_URL"]
     logging.basicConfig(format="%(asctime)s %(message)s")
-    # One write a line: a kill leaves it whole, or not there.
+    # One write per line: a kill leaves it complete, or absent.
     file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def write(line: str) -> None:

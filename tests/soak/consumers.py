@@ -52,7 +52,7 @@ UNCONFIRMED = "no replica of Redis"
 
 
 def chosen_options(words: Sequence[str]) -> argparse.Namespace:
-    """Reads the command line; ends with 64 where it cannot be used."""
+    """Parses the command line; exits with 64 if it is invalid."""
     def positive(text: str) -> int:
         number = int(text)
         if number <= 0:
@@ -83,7 +83,7 @@ class Event:
 
 @dataclass
 class Tally:
-    """What is printed in the end."""
+    """What to print at the end."""
 
     nights: int = 0
     runs: int = 0
@@ -122,7 +122,7 @@ class Tally:
 
 
 class Deck:
-    """Cards that are drawn in random order, then shuffled again."""
+    """Cards that are drawn in random order, and then reshuffled."""
 
     def __init__(self, cards: Sequence[str], chance: random.Random) -> None:
         self._cards = list(cards)
@@ -136,7 +136,7 @@ class Deck:
 
 
 class Consumer:
-    """A consumer's process, which is killed and started again, and the file of what it has processed."""
+    """A consumer's process, which is killed and restarted, and the file of what it has processed."""
 
     def __init__(self, kind: str, name: str, folder: Path, environment: dict[str, str]) -> None:
         self.name = name
@@ -145,7 +145,7 @@ class Consumer:
         self._log = folder / f"{name}.log"
         self._environment = {**environment, "FOLDER": str(folder)}
         self._child: Optional[Child] = None
-        # In which night it is started again.
+        # The night in which to restart it.
         self.due = 0
 
     def start(self) -> None:
@@ -160,7 +160,7 @@ class Consumer:
         return self._child is None
 
     def check(self) -> None:
-        """Fails where it has ended by itself, or was sent to read everything again, though it has an outbox."""
+        """Fails if it has ended by itself, or was told to read everything again although it has an outbox."""
         if self._child is not None and not self._child.running():
             raise Violation(f"the consumer {self.name} has ended with {self._child.wait()}:\n{self.log()}")
         for line in self._lines():
@@ -179,7 +179,7 @@ class Consumer:
 
 
 class Soak:
-    """The servers, the program and the consumers, and what befalls them."""
+    """The servers, the program and the consumers, and their faults."""
 
     def __init__(self, servers: Servers, watched: WatchedRedis, folder: Path, seed: int, tally: Tally) -> None:
         self.tally = tally
@@ -211,7 +211,7 @@ class Soak:
         return [*self._group, self._cursor]
 
     def begin(self) -> None:
-        """Makes the market before its first night, and starts the consumers."""
+        """Creates the market before its first night, and starts the consumers."""
         variables = {"as_of": FIRST_DAY, "seed": self._seed}
         self._database.script(SCRIPTS / "sample-market.sql", {**variables, "symbols": SYMBOLS})
         self._require_success("init")
@@ -220,26 +220,26 @@ class Soak:
             consumer.start()
 
     def end(self) -> None:
-        """Kills what runs."""
+        """Kills everything that runs."""
         for consumer in self._consumers:
             consumer.kill()
         if self._program is not None:
             self._program.kill()
 
     def spend(self, night: int) -> None:
-        """Has one night pass."""
+        """Runs one night."""
         if night > 1:
             self._day = self._database.query(f"SELECT date '{FIRST_DAY}' + {night - 1}")
             self._database.script(SCRIPTS / "sample-day.sql", {"as_of": self._day, "seed": self._seed})
         fault, consumer_kill = self._faults.draw(), self._consumer_kills.draw()
         if night == 1:
-            # Ids that a killed run used up are missing. Before the first event is stored nobody can tell that from
-            # deleted events, so the cursor would rightly read all.
+            # Ids used up by a killed run are missing. Before the first event is stored, that looks the same as deleted
+            # events, so the cursor would rightly read everything again.
             fault = QUIET
         if fault == KILL_AT_CALL and not self._can_trace:
             fault = KILL
         if fault == FAILOVER:
-            # Sentinels that have not found the replicas again after a restart elect none.
+            # After a restart, Sentinels that have not found the replicas again can't elect one.
             self._watched.settle()
         status = self._run_through(night, fault, consumer_kill)
         self.tally.nights += 1
@@ -285,7 +285,7 @@ class Soak:
         self.tally.cursor_twice = len(by_cursor) - len(wanted)
 
     def _run_through(self, night: int, fault: str, consumer_kill: str) -> int:
-        """Starts a run and does what is drawn at random moments of it. Returns the status of the run."""
+        """Starts a run and applies the drawn faults at random moments of it. Returns the status of the run."""
         deeds: list[tuple[float, Callable[[], None]]] = []
         prefix: list[str] = []
         if fault == KILL_AT_CALL:
@@ -300,7 +300,7 @@ class Soak:
             deeds.append((moment, self._watched.fail_over))
         if fault == SENTINEL:
             deeds.append((moment, lambda: self._kill_sentinel(night)))
-        # With another fault right before it: the shorter the pause, the less can have been passed on.
+        # With another fault right before it: the shorter the pause, the less can have been replicated.
         moment = moment * self._chance.random() if fault in (RESTART, FAILOVER) else self._moment()
         victims = {ONE: [self._chance.choice(self._group)], BOTH: self._group, CURSOR: [self._cursor]}
         if consumer_kill != QUIET:
@@ -334,7 +334,7 @@ class Soak:
             self._sentinel_due[number] = night + self._chance.randint(0, 2)
 
     def _bring_back(self, night: Optional[int]) -> None:
-        """Starts again what was away for long enough; without a night, all of it."""
+        """Restarts what has been down for long enough; without a night, everything."""
         for consumer in self._consumers:
             if consumer.away() and (night is None or consumer.due <= night):
                 consumer.start()
@@ -349,7 +349,7 @@ class Soak:
         (self._folder / "run.log").unlink(missing_ok=True)
         environment = dict(self._environment)
         if prefix:
-            # The search for leaks is a tracer itself, and two there can't be.
+            # The leak detector is a tracer, and there can't be two.
             environment["ASAN_OPTIONS"] = "exitcode=99:detect_leaks=0"
         self._program = Child(
             [*prefix, PROGRAM, "sync", "--as-of", self._day, "--run-id", f"run-{self._attempts}",
@@ -427,7 +427,7 @@ class Soak:
 
 
 def soak(options: argparse.Namespace, tally: Tally) -> Optional[str]:
-    """Spends the nights. Returns what is wrong, or nothing."""
+    """Runs the nights. Returns what is wrong, or nothing."""
     begun = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickstock-cache-soak.")))
@@ -456,7 +456,7 @@ def main() -> int:
     options = chosen_options(sys.argv[1:])
 
     def stop(number: int, _: Any) -> NoReturn:
-        # A second one must not leave half of it behind.
+        # A second signal must not leave anything half removed.
         for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)

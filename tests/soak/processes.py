@@ -1,4 +1,5 @@
-"""Processes that end with this one, and a Redis of several of them: a primary, two replicas and three Sentinels."""
+"""Processes that end with this one, and a Redis setup of several of them: a primary, two replicas and three Sentinels.
+"""
 
 import os
 import signal
@@ -14,18 +15,18 @@ import redis
 MASTER = "desk"
 NODES = 3
 SENTINELS = 3
-# How long the Sentinels miss an answer of the primary before they act, in milliseconds: never, unless a failover is
-# wanted. A busy machine would have others.
+# How long an answer of the primary may be missing before the Sentinels act, in milliseconds: forever, unless a failover
+# is wanted. Otherwise a busy machine would cause failovers.
 PATIENT, ACTING = 86_400_000, 1000
 LIMIT_SECONDS = 60.0
 
 
 class Violation(Exception):
-    """Something is not as it should be, in one line."""
+    """Something is not as it should be; the message is one line."""
 
 
 def wait_until(what: str, condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
-    """Waits for a condition, and fails where it does not come true."""
+    """Waits for a condition, and fails if it does not become true."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -34,7 +35,7 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float = LIMIT_
 
 
 class Child:
-    """A process in a session of its own, so that a Ctrl-C leaves it to us. The kernel kills it when we are killed."""
+    """A process in its own session, so that a Ctrl-C reaches only us. The kernel kills it when we are killed."""
 
     def __init__(self, words: Sequence[str], log: Path, environment: Optional[Mapping[str, str]] = None) -> None:
         self._words = words
@@ -47,7 +48,7 @@ class Child:
         return self._process.poll() is None
 
     def wait(self, seconds: float = LIMIT_SECONDS) -> int:
-        """Returns its status as a shell tells it."""
+        """Returns its status as a shell shows it."""
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -55,7 +56,7 @@ class Child:
         return status if status >= 0 else 128 - status
 
     def kill(self) -> None:
-        """Kills it and what it has started, and waits for its end."""
+        """Kills it and its children, and waits for its end."""
         if self.running():
             os.killpg(self._process.pid, signal.SIGKILL)
         self.wait()
@@ -68,14 +69,14 @@ def free_port() -> int:
 
 
 class Server:
-    """A Redis, or a Sentinel, that can be killed and started again."""
+    """A Redis, or a Sentinel, that can be killed and restarted."""
 
     def __init__(self, folder: Path, settings: str, sentinel: bool = False) -> None:
         folder.mkdir()
         self._folder = folder
         self._words = ["--sentinel"] if sentinel else []
         self._child: Optional[Child] = None
-        # Between the search for a port and its use another process may take it.
+        # Another process may take the port between finding and using it.
         for _ in range(5):
             self.port = free_port()
             # They write their own settings into the file, and read them again.
@@ -86,7 +87,7 @@ class Server:
         raise Violation(f"Redis does not start: {self.log()}")
 
     def start(self, *options: str) -> None:
-        """Starts it again."""
+        """Restarts it."""
         if not self.running() and not self._try_start(*options):
             raise Violation(f"Redis does not start: {self.log()}")
 
@@ -99,12 +100,12 @@ class Server:
         return self._child is not None and self._child.running()
 
     def ask(self, *words: Any) -> Any:
-        """Returns the answer to a command, on a connection of its own. Raises redis.RedisError."""
+        """Returns the answer to a command, on a new connection. Raises redis.RedisError."""
         with redis.Redis(port=self.port, socket_timeout=5.0, decode_responses=True) as client:
             return client.execute_command(*words)
 
     def log(self) -> str:
-        """Returns the end of what it has said."""
+        """Returns the end of its output."""
         return (self._folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
 
     def _try_start(self, *options: str) -> bool:
@@ -129,7 +130,7 @@ class WatchedRedis:
         self._folder = folder
 
     def start(self) -> None:
-        """Starts all of them. What has started is there to be killed, also where this fails."""
+        """Starts all of them. Even on failure, those that have started can be killed."""
         durable = "appendonly yes\nrepl-diskless-sync-delay 0\n"
         for number in range(NODES):
             replica = f"replicaof 127.0.0.1 {self.nodes[0].port}\n" if self.nodes else ""
@@ -163,17 +164,17 @@ class WatchedRedis:
         return found[0]
 
     def settle(self) -> None:
-        """Waits until each replica has all, and each Sentinel that runs could make it the primary."""
+        """Waits until each replica has caught up, and each running Sentinel could promote one."""
         wait_until("the replicas to be in sync", self._in_sync)
 
     def restart_primary(self) -> None:
-        """Kills the primary and starts it again, before any Sentinel acts."""
+        """Kills the primary and restarts it, before any Sentinel acts."""
         primary = self.primary()
         primary.kill()
         primary.start()
 
     def fail_over(self) -> None:
-        """Kills the primary, has the Sentinels name another one, and starts the old one again as its replica."""
+        """Kills the primary, makes the Sentinels name another one, and restarts the old one as its replica."""
         old = self.primary()
         old.kill()
         self._set_patience(ACTING)
@@ -226,5 +227,5 @@ class WatchedRedis:
 
 
 def _facts(said: Any) -> dict[str, str]:
-    """Returns names and values, which redis-py has paired for some questions and not for others."""
+    """Returns names and values, which redis-py has paired for some commands and not for others."""
     return said if isinstance(said, dict) else dict(zip(said[::2], said[1::2]))
