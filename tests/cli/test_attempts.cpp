@@ -41,7 +41,7 @@ struct Attempts {
 
 }  // namespace
 
-TEST_CASE("a run that loses the lock to another closes its record, and says nothing of its plan") {
+TEST_CASE("a run that loses the lock to another closes its record and does not mention its plan") {
   Attempts scene;
   Session holder = scene.fixture.database().connect();
   Session other = scene.fixture.database().connect();
@@ -139,7 +139,7 @@ TEST_CASE("every failure of sync that can reach Redis says that the phase failed
   CHECK(phase_of({"sync", id}, 1) == "failed night");
 }
 
-TEST_CASE("what is no sync, shows only, or may not speak says nothing of the phase") {
+TEST_CASE("only a sync that writes and may publish announces the phase") {
   Attempts scene;
   for (const Names& arguments :
        {Names{"market-cap", "--as-of", "soon"}, Names{"dry-run", "--as-of", "soon"},

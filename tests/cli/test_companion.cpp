@@ -186,7 +186,7 @@ TEST_CASE("two connections read, and what comes of it is the same as with one") 
   });
 }
 
-TEST_CASE("whatever the second connection meets, a run is that of one") {
+TEST_CASE("whatever happens to the second connection, a run has the same result") {
   const Outcome& expected = of_one_connection();
   // The messages of the server: R about the login, 1 to a statement, H and c around the rows d, C
   // after a statement, Z when it is ready for the next.
@@ -223,7 +223,7 @@ TEST_CASE("whatever the second connection meets, a run is that of one") {
   }
 }
 
-TEST_CASE("where the server takes no second connection, or exports no snapshot, one is enough") {
+TEST_CASE("without a second connection or an exported snapshot, one connection is enough") {
   const Outcome& expected = of_one_connection();
   std::vector<Session> others;
   struct Refusal {
@@ -349,7 +349,7 @@ TEST_CASE("the second connection is ended, or left waiting alone, in the middle 
   });
 }
 
-TEST_CASE("what ends a run in the middle of both COPYs ends both of them on the server") {
+TEST_CASE("ending a run in the middle of both COPYs ends both of them on the server") {
   struct End {
     std::string name;
     int status;

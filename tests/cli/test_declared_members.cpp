@@ -160,7 +160,7 @@ cap_from = 1
   CHECK(scene.fixture.members("rest") == Names{});
 }
 
-TEST_CASE("additions keep who stands there, and every other key") {
+TEST_CASE("additions keep existing members and every other key") {
   Declared scene(no_builtin + R"(
 [[universe]]
 name = "hand"
@@ -243,7 +243,7 @@ TEST_CASE("a universe's place in a group does not change which line of an issuer
   }
 }
 
-TEST_CASE("whoever is beyond the first of a universe keeps the place in its group") {
+TEST_CASE("a symbol beyond the first ones of a universe keeps its seat in the group") {
   Declared scene(no_builtin + R"(
 [[universe]]
 name = "top"

@@ -187,7 +187,7 @@ TEST_CASE("every event of a full run with declarations has an id of its own") {
   CHECK(listings[1].at("payload.universe").str() == "young");
 }
 
-TEST_CASE("the guards about the market look at the group categories, whatever stands in it") {
+TEST_CASE("the guards about the market check the group categories, whatever is in it") {
   const auto guards = [](const std::string& toml) {
     Declared scene(no_builtin + toml);
     add_small_market(scene.fixture);

@@ -70,7 +70,7 @@ TEST_CASE("a signal that names an earlier day is taken off and not believed") {
   CHECK(run.wait().status == 0);
 }
 
-TEST_CASE("prices of the day end the wait, and where they are there is none") {
+TEST_CASE("prices of the day end the wait, and existing ones make it unnecessary") {
   Scene scene;
   Process run = scene.start({});
   Scene::wait_for_words(run, begins_to_wait);

@@ -144,7 +144,7 @@ TEST_CASE("the payloads of a first run") {
   CHECK(steps[1].at("payload.current_step").str() == "Market cap recalculation");
 }
 
-TEST_CASE("what a company doesn't tell is null, and force is true under an approved plan") {
+TEST_CASE("unknown company data is null, and force is true for an approved plan") {
   Heard scene;
   scene.fixture.database().execute("UPDATE symbols SET company_name = NULL, sector = NULL");
   const Json foretold = run_json(scene.fixture, {"dry-run"});

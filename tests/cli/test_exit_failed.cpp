@@ -113,7 +113,7 @@ TEST_CASE("a part of the own tables ends the run with 1 and names the command to
   CHECK(run_task(fixture, {"sync"}).status == 0);
 }
 
-TEST_CASE("a failure that a run had no word in its record for stands there nevertheless") {
+TEST_CASE("a failure is recorded even if the run could not record it itself") {
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);

@@ -165,7 +165,7 @@ TEST_CASE("a secret that others can read ends with 78, and a private one is used
   CHECK(run_task(fixture, {"sync", "--no-events", "--config", config}, nothing).status == 0);
 }
 
-TEST_CASE("a time zone that is no name of PostgreSQL's ends with 78, and with 64 as a flag") {
+TEST_CASE("a time zone that PostgreSQL does not know exits with 78, and as a flag with 64") {
   Fixture fixture;
   add_small_market(fixture);
   const TemporaryDirectory directory;
@@ -184,7 +184,7 @@ TEST_CASE("a time zone that is no name of PostgreSQL's ends with 78, and with 64
   }
 }
 
-TEST_CASE("a result that can't be written ends with 74, and what was done stands in the record") {
+TEST_CASE("a result that can't be written exits with 74, and the record has what was done") {
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);
@@ -201,7 +201,7 @@ TEST_CASE("a result that can't be written ends with 74, and what was done stands
   CHECK(run_on_full_disk(fixture, {"sync", "-q"}).status == 0);
 }
 
-TEST_CASE("what counts more than a result that can't be written keeps its status") {
+TEST_CASE("a status that matters more than a result that can't be written is kept") {
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);

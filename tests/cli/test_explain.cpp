@@ -91,7 +91,7 @@ TEST_CASE("why a symbol is where it is reads like a few sentences") {
         "  Only a delisting removes it; no rule adds to this entry.\n");
 }
 
-TEST_CASE("what stands behind the first says how far, in dollars and in ranks") {
+TEST_CASE("explain says how far behind a symbol is, in dollars and in ranks") {
   FirstNight scene;
   const TemporaryDirectory directory;
   const std::string path = directory.write("c.toml", "[[universe]]\nname = 'three'\nfirst = 3\n");
@@ -119,7 +119,7 @@ TEST_CASE("a bound is told from a market cap just beside it") {
                       "  yes market cap below $200 B: $10.00 B\n"));
 }
 
-TEST_CASE("where the entry is not in line with the data the next run is foretold") {
+TEST_CASE("if the entry does not match the data, explain predicts the next run") {
   FirstNight scene;
   scene.set("LARGE", "market_cap = 5000000000");
   CHECK_THAT(scene.text({"LARGE", "large_cap"}),
@@ -151,7 +151,7 @@ TEST_CASE("the document has the conditions of each universe, and since when by w
   CHECK(condition.at("holds").boolean());
 }
 
-TEST_CASE("a change of the journal that does not fit the entry says nothing of it") {
+TEST_CASE("a journalled change that does not fit the entry is not shown") {
   FirstNight scene;
   scene.fixture.database().execute(
       "UPDATE cache_entries SET content = jsonb_set(content, '{symbols}', '[]') "
@@ -306,7 +306,7 @@ maintain = "additions"
 
 }  // namespace
 
-TEST_CASE("what is explained is what the runs do with random nights of a real database") {
+TEST_CASE("runs over random nights of a real database do what explain says") {
   RandomMarket market;
   for (int night = 0; night < 4; ++night) {
     market.shake();
@@ -331,7 +331,7 @@ TEST_CASE("what is explained is what the runs do with random nights of a real da
   }
 }
 
-TEST_CASE("who meets in a real database what is named comes in, and who stops to leaves") {
+TEST_CASE("in a real database, symbols that meet the named conditions join and others leave") {
   RandomMarket market;
   market.shake();
   market.sync();

@@ -89,7 +89,7 @@ TEST_CASE("the journal keeps why each member came or went, in the words of the r
                       contains("micro_cap - MICRO no market cap"));
 }
 
-TEST_CASE("where no member has a reason of its own the journal keeps none") {
+TEST_CASE("if no member has a reason of its own, the journal keeps none") {
   TwoNights scene;
   const auto count = [&scene](const std::string& condition) {
     return scene.fixture.database().value("SELECT count(*) FROM cache_sync_changes WHERE " +
@@ -256,7 +256,7 @@ TEST_CASE("the history is a table for programs too") {
                           "GONE,removed,delisted 2024-06-27"));
 }
 
-TEST_CASE("whatever lists as CSV too fails as a document where that is asked for") {
+TEST_CASE("commands that can list as CSV fail as a JSON document if that is requested") {
   Fixture fixture;
   add_small_market(fixture);
   REQUIRE(fixture.run({"init"}).status == 0);

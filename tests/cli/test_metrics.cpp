@@ -179,7 +179,7 @@ TEST_CASE("metrics that can't be written are a warning, and no reason to fail") 
              contains("the metrics can't be written to /nonexistent/cache.prom"));
 }
 
-TEST_CASE("what else stands in the file of metrics is not taken over") {
+TEST_CASE("other content of the metrics file is not kept") {
   Scene scene;
   std::ofstream(scene.path) << "other 1\ngarbage\n\ntickstock_cache_pending_events 7\n# x\n"
                             << "tickstock_cache_last_success_timestamp_seconds{mode=\"ipos\"} 5\n";

@@ -212,7 +212,7 @@ TEST_CASE("events that are pending for too long are dropped, with one warning") 
   CHECK(std::count(sent.begin(), sent.end(), "old") == 0);
 }
 
-TEST_CASE("how long an event may be pending is a setting, and 0 stands for ever") {
+TEST_CASE("a setting limits how long an event may be pending, and 0 means forever") {
   Outbox scene;
   scene.store(1, "'old'", "400 days");
   const TemporaryDirectory directory;

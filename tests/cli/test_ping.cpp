@@ -118,7 +118,7 @@ TEST_CASE("a ping that fails is a warning, which names the server alone") {
   }
 }
 
-TEST_CASE("what is no web address is refused") {
+TEST_CASE("anything but a web address is refused") {
   for (const std::string url : {"ftp://host/x", "https://", "https://user:word@host/x", "host/x"}) {
     INFO(url);
     const Watched scene(url);

@@ -117,7 +117,7 @@ TEST_CASE("the age of a price can be set, and a dry run predicts the run on two 
   CHECK(fixture.members("mid_cap") == Names{"OLD"});
 }
 
-TEST_CASE("what a cap from prices needs is looked for before the run, and only then") {
+TEST_CASE("what caps from prices need is checked before a run that uses them, and only then") {
   Fixture fixture;
   add_small_market(fixture);
   fixture.database().execute(

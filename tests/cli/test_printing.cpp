@@ -110,7 +110,7 @@ TEST_CASE("closed standard descriptors, in any combination, do no harm") {
   }
 }
 
-TEST_CASE("whoever holds the lock under whatever name, the status of a run can be shown") {
+TEST_CASE("the status of a run can be shown whoever holds the lock, under any name") {
   Printing scene;
   scene.fixture.database().execute(R"(
     INSERT INTO cache_sync_runs (run_id, entries, mode, triggered_by, status, as_of,

@@ -122,7 +122,7 @@ TEST_CASE("published and given-up events are deleted by their age, pending ones 
         Names{"29 given up", "29 pending", "29 published", "31 pending"});
 }
 
-TEST_CASE("what a run deletes is bounded, and the next ones go on with it") {
+TEST_CASE("a run deletes a limited number of rows, and the next ones continue") {
   Journal scene;
   scene.fixture.database().execute(R"(
     INSERT INTO cache_sync_runs (run_id, entries, mode, triggered_by, status, as_of,

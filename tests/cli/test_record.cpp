@@ -162,7 +162,7 @@ TEST_CASE("the journal has a row per changed universe with the content before") 
                                  "WHERE run_id = 'idle'") == "0");
 }
 
-TEST_CASE("where two tasks change one universe the journal holds what each began with") {
+TEST_CASE("if two tasks change one universe, the journal has what each started with") {
   Recorded scene;
   Fixture& fixture = scene.fixture;
   // The delisted task alone would clean it; but the market-cap task writes it first, and leaves it

@@ -149,7 +149,7 @@ TEST_CASE("every address of a Redis host gets its share of the time (by root)") 
   CHECK(announced_universes(subscriber.drain()).size() == 9);
 }
 
-TEST_CASE("what Redis said before it closed the connection is what the run tells") {
+TEST_CASE("a run reports what Redis said before it closed the connection") {
   Fixture fixture;
   add_small_market(fixture);
   for (const std::string words :

@@ -63,7 +63,7 @@ struct Streamed {
 
 }  // namespace
 
-TEST_CASE("every stored event stands in the stream once, in order, as it is published") {
+TEST_CASE("every stored event is in the stream once, in order, as published") {
   Streamed scene;
   Subscriber subscriber(scene.fixture.redis());
   scene.sync({"--run-id", "first"});
@@ -164,7 +164,7 @@ TEST_CASE("a stream that is ahead of a restored database is said, and renumberin
   CHECK_THAT(check.out, contains("the stream " + key + " is at 5000, ahead of the last stored"));
 }
 
-TEST_CASE("a run warns where no replica confirms the stream, also where none is connected") {
+TEST_CASE("a run warns if no replica confirms the stream, even if none is connected") {
   Sentinels sentinels;
   Redis& primary = sentinels.primary();
   Fixture fixture({}, Postgres::shared(), primary);

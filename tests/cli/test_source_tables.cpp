@@ -47,7 +47,7 @@ TEST_CASE("caps that are not finite are not eligible and are counted") {
   }
 }
 
-TEST_CASE("a symbol whose activity is not known stays where it stands and is counted") {
+TEST_CASE("a symbol whose activity is unknown stays in its universes and is counted") {
   Fixture fixture;
   add_small_market(fixture);
   fixture.add_symbol({.symbol = "VAGUE",

@@ -264,7 +264,7 @@ band = 50
   CHECK(scene.has("sector_tech", "AIMA"));
 }
 
-TEST_CASE("what is no band, number of nights or buffer is refused") {
+TEST_CASE("an invalid band, number of nights or buffer is refused") {
   Scene scene;
   const auto refuses = [&scene](const std::string& toml, const std::string& words) {
     INFO(toml);

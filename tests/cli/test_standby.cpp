@@ -183,7 +183,7 @@ TEST_CASE("the check of a replica finds nothing amiss but that it only reads") {
   CHECK_THAT(amiss[0], contains("is a standby, which is read-only. Connect to the primary"));
 }
 
-TEST_CASE("whatever writes ends with 5 on a replica, and the primary knows nothing of it") {
+TEST_CASE("commands that write exit with 5 on a replica, and the primary is not involved") {
   Replica scene;
   scene.change("MID", "400000000");
   scene.catch_up();

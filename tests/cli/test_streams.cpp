@@ -126,7 +126,7 @@ TEST_CASE("with --log-format json every line of the log is a document") {
   CHECK(json_levels(unusable, "") == Names{"error"});
 }
 
-TEST_CASE("what stands in the tables can't forge lines or move a terminal's cursor") {
+TEST_CASE("the content of tables can't forge lines or move a terminal's cursor") {
   Fixture fixture;
   add_small_market(fixture);
   const std::string forged = "A\ntickstock-cache: error: fake\x1b[2J";

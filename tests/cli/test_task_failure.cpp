@@ -77,7 +77,7 @@ TEST_CASE("the document, the record and the events of such a run tell of the fai
   CHECK(phases[0].at("payload.stats.success").boolean());
 }
 
-TEST_CASE("what the others planned is applied as planned") {
+TEST_CASE("the tasks besides a failed one are applied as planned") {
   Broken broken("mega_cap");
   // The first task removes GONE from large_cap, so the last one has nothing to do there.
   broken.fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["GONE"], "count": 1})");

@@ -118,7 +118,7 @@ TEST_CASE("a line says what a run is at, and is gone when it is done") {
   CHECK_THAT(screen.back(), contains("11 universes changed"));
 }
 
-TEST_CASE("there is no line of progress where nobody could see it, or wants to") {
+TEST_CASE("there is no progress line if nobody can see it, or wants to") {
   const auto says_steps = [](const Names& flags, const Environment& extra) {
     HeldRun held;
     Process run(on_terminal(with({"sync", "--as-of", market_day}, flags), 80),

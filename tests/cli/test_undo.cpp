@@ -215,7 +215,7 @@ TEST_CASE("only a run that changed something can be undone") {
   check_failure(bare.run({"undo", "x"}), 1, "Run 'tickstock-cache init'");
 }
 
-TEST_CASE("who waited waits again, and an undo of that is undone too") {
+TEST_CASE("an undo restores waiting members, and can itself be undone") {
   Declared scene("[stability]\nband = 10\nnights = 3\n");
   Fixture& fixture = scene.fixture;
   const auto sync = [&](const std::string& day, const std::string& id) {

@@ -143,7 +143,7 @@ TEST_CASE("an unknown service and a certificate file that is not there are 78, n
   scene.takes({{"DATABASE_URL", "service=here"}, {"PGSERVICEFILE", services}});
 }
 
-TEST_CASE("one line feed at the end of an address or a secret is taken off, wherever it stands") {
+TEST_CASE("one line feed at the end of an address or a secret is removed everywhere") {
   Urls scene;
   const Redis secured({.settings = {"requirepass word"}, .password = "word"});
   const std::string redis = "redis://:word@127.0.0.1:" + std::to_string(secured.port()) + "/0";

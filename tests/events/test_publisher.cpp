@@ -263,7 +263,7 @@ TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {
   CHECK_THAT(failure_of(tls.url("localhost"), tls.ca("ca")), contains("certificate is refused"));
 }
 
-TEST_CASE("a server that asks for a certificate gets it, and is named where there is none") {
+TEST_CASE("a server that asks for a certificate gets it, and is named if there is none") {
   const TlsRedis tls;
   const std::string ca = tls.ca("ca");
   for (const std::string version : {"TLSv1.2", "TLSv1.3"}) {
@@ -391,7 +391,7 @@ TEST_CASE("a primary that is lost, silent or a replica may recover, one that ref
   CHECK_FALSE(outcome("redis://127.0.0.1:" + std::to_string(free_port()), "refused"));
 }
 
-TEST_CASE("who begins anew asks another Sentinel first") {
+TEST_CASE("a restarted connection asks another Sentinel first") {
   Redis redis;
   Subscriber subscriber(redis);
   // Cut off from the others, it would name the old primary forever.
@@ -466,7 +466,7 @@ TEST_CASE("rediss+sentinel:// encrypts and verifies the Sentinels and the primar
              contains("/desk/0 (127.0.0.1:") && contains("certificate is refused"));
 }
 
-TEST_CASE("what waits to be sent over TLS may grow meanwhile") {
+TEST_CASE("data waiting to be sent over TLS may grow meanwhile") {
   const TlsRedis tls;
   Redis redis = tls.start("good");
   Subscriber subscriber(redis);

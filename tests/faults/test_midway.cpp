@@ -227,7 +227,7 @@ TEST_CASE("fault 22: another program changes a row in the middle of a run") {
   night.heal();
 }
 
-TEST_CASE("fault 23: a symbol stands twice") {
+TEST_CASE("fault 23: a symbol occurs twice") {
   Night night;
   night.database().execute("INSERT INTO symbols (symbol, is_active) VALUES ('MEGA', true)");
   night.check(night.sync(), 1, Entries::same, Sent::none, "'MEGA'");

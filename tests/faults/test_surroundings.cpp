@@ -21,7 +21,7 @@ namespace {
 
 }  // namespace
 
-TEST_CASE("fault 50: a pooler stands between, with one connection, which others have used before") {
+TEST_CASE("fault 50: a pooler in between, with one connection, which others have used before") {
   Night night;
   const PgBouncer pooler(guarded_postgres());
   const std::string url = pooler.url(night.database().name());
@@ -63,7 +63,7 @@ TEST_CASE("the servers' logs and what Redis' monitor shows hold no password") {
   CHECK_THAT(guarded_redis().log() + guarded_postgres().log(), !contains("CANARY"));
 }
 
-TEST_CASE("what a run has in its memory, passwords among it, is never dumped") {
+TEST_CASE("the memory of a run, including passwords, is never dumped") {
   Night night;
   RunOptions options = night.fixture.options(night.job());
   options.environment["ASAN_OPTIONS"] = "detect_leaks=0";

@@ -338,7 +338,7 @@ TEST_CASE("the lock of a transaction is tried, not awaited") {
   CHECK(Transaction(second, {.lock = 42}).has_lock());
 }
 
-TEST_CASE("what goes along with a beginning is answered, whether the lock was free or not") {
+TEST_CASE("statements sent with the beginning are answered, whether or not the lock was free") {
   const Database database;
   Connection first = connect(database);
   Connection second = connect(database);
@@ -353,7 +353,7 @@ TEST_CASE("what goes along with a beginning is answered, whether the lock was fr
   }
 }
 
-TEST_CASE("a transaction whose first statement fails is none") {
+TEST_CASE("a transaction whose first statement fails leaves none behind") {
   const Database database;
   Connection connection = connect(database);
   CHECK(failure_of([&] {
@@ -362,7 +362,7 @@ TEST_CASE("a transaction whose first statement fails is none") {
   CHECK(connection.run({"asking", "SELECT 7"}).text(0, 0) == "7");
 }
 
-TEST_CASE("what is read at once only reads, and leaves no transaction behind") {
+TEST_CASE("reading at once is read-only, and leaves no transaction behind") {
   Database database;
   database.execute("CREATE TABLE t (a int)");
   Connection connection = connect(database);

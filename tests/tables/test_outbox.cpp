@@ -108,7 +108,7 @@ TEST_CASE("a batch tells whether there is more behind it") {
   CHECK(batch().read == 0);
 }
 
-TEST_CASE("what was not sent stays pending, from the first failure on") {
+TEST_CASE("from the first failure on, events that were not sent stay pending") {
   Scene scene;
   scene.store({"1", "2", "3"});
   CHECK(publish_batch(scene.database, "", {}, [](const auto&, const auto&) {
@@ -120,7 +120,7 @@ TEST_CASE("what was not sent stays pending, from the first failure on") {
   CHECK(count_pending(scene.database, "another") == 0);
 }
 
-TEST_CASE("who stores events waits for another to commit, so that ids follow commits") {
+TEST_CASE("storing events waits for others to commit, so that ids follow commits") {
   Scene scene;
   tables::Database other{Scene::open(scene.server), {}, scene.database.catalog};
   const std::string at = "2026-08-21T20:10:03.412Z";
@@ -146,7 +146,7 @@ TEST_CASE("who stores events waits for another to commit, so that ids follow com
         std::vector<std::string>{"first", "second"});
 }
 
-TEST_CASE("what is pending is renumbered behind a stream, in its order, and so is what follows") {
+TEST_CASE("pending events are renumbered past a stream, in order, and so are later ones") {
   Scene scene;
   scene.store({"1", "2", "3", "4"});
   scene.server.execute("UPDATE cache_sync_outbox SET published_at = now() WHERE message = '2'");

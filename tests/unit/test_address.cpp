@@ -70,7 +70,7 @@ TEST_CASE("a weak transport to any Sentinel, or to the primary that one names, i
   CHECK(parse_redis_url("rediss+sentinel://far.example/m").transport_weakness().empty());
 }
 
-TEST_CASE("what stands behind the address is refused by its name, and its value never repeated") {
+TEST_CASE("parameters after the address are rejected by name, and their values never repeated") {
   struct Case {
     const char* url;
     const char* part;

@@ -112,7 +112,7 @@ TEST_CASE("an empty file sets nothing, and neither does /dev/null") {
   }
 }
 
-TEST_CASE("what is sound in a file with a problem still counts for how that is shown") {
+TEST_CASE("valid settings in a file with a problem still determine how that is shown") {
   const File wrong(R"([output]
 format = "json"
 [redis]
@@ -132,7 +132,7 @@ timezon = "UTC"
   CHECK(readable.given[0].setting == &setting("log.format"));
 }
 
-TEST_CASE("what is wrong in a file is named by line or key") {
+TEST_CASE("a mistake in a file is named by line or key") {
   CHECK_THAT(refusal("[run]\ntimezone = \n"), contains("line 2"));
   CHECK_THAT(refusal("[run]\ntimezon = \"UTC\"\n"),
              contains("line 2: there is no setting [run] timezon. Did you mean [run] timezone?"));

@@ -36,7 +36,7 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
   }
 }
 
-TEST_CASE("what libpq would find wrong only while connecting is named with a remedy") {
+TEST_CASE("what libpq would reject only while connecting is named with a remedy") {
   struct Case {
     const char* conninfo;
     const char* part;

@@ -119,7 +119,7 @@ TEST_CASE("a Sentinel that names no primary says why") {
   }
 }
 
-TEST_CASE("what a failover ends is an outage, and nothing else") {
+TEST_CASE("only errors that a failover may resolve are outages") {
   const auto passes = [](const std::string& answers) {
     Conversation conversation(settings());
     try {
@@ -193,7 +193,7 @@ TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a pa
              contains("event id-1 on channel tickstock:test is refused: NOPERM no access"));
 }
 
-TEST_CASE("the words of a peer that is no Redis still make one short line") {
+TEST_CASE("the message of a peer that is not Redis still makes one short line") {
   const std::string said =
       outcome_of(primary + "-ERR \x1b[2J\xff\t" + std::string(5'000, 'x') + "\r\n");
   CHECK_THAT(said, contains("is refused: ERR ?[2J??xxx"));
@@ -217,7 +217,7 @@ TEST_CASE("a refused event is forgotten with the next one") {
   CHECK_FALSE(conversation.refusal());
 }
 
-TEST_CASE("what is taken behind a refused event does not count") {
+TEST_CASE("events accepted after a refused one do not count") {
   Conversation conversation(settings());
   for (int i = 0; i < 4; ++i) conversation.publish(event);
   conversation.receive(primary + ":1\r\n-NOPERM no access\r\n:1\r\n");
@@ -304,7 +304,7 @@ TEST_CASE("a rehearsal tells what would be refused, and leaves nothing said") {
   CHECK_THAT(refused.unsent(), !contains("PUBLISH"));
 }
 
-TEST_CASE("what Redis would not say ends the conversation") {
+TEST_CASE("an answer that Redis would never give ends the conversation") {
   CHECK_THAT(outcome_of("HTTP/1.1 400 Bad Request\r\n"), contains("is not the Redis protocol"));
   for (const char* role : {"+master\r\n", ":1\r\n", "*0\r\n", "*-1\r\n", "*1\r\n:1\r\n"}) {
     INFO(role);
