@@ -75,7 +75,7 @@ class Patience {
   [[nodiscard]] Deadline step(std::chrono::milliseconds time) const {
     return Deadline::after(time).earlier(budget_);
   }
-  /// Returns whether the budget is used up: then a wait that timed out ended the whole command.
+  /// Returns whether the budget is used up. Then a timeout is that of the whole command.
   [[nodiscard]] bool over() const { return budget_.over(); }
   /// Returns whether the budget was used up at some point, even if final steps have time now.
   [[nodiscard]] bool ran_out() const { return extended_ || over(); }

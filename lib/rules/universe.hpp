@@ -24,7 +24,7 @@ struct CapFrom {
 struct CapBelow {
   double dollars;
 };
-/// The symbol was listed within the last so many days up to the as-of day.
+/// The symbol was listed within this many days, the last of which is the as-of day.
 struct ListedWithin {
   int days;
 };

@@ -24,9 +24,9 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
 /// caps; nothing if it computes none.
 std::optional<int> price_days(const Policy& policy, Mode mode);
 
-/// Returns the label columns to read: those that declarations name. If there are none, that of the
-/// sectors, if it exists, so that data_warnings() can tell whether the entries of sectors and
-/// themes have gone stale.
+/// Returns the label columns to read: those that declarations name. Without declarations, returns
+/// the sector column, if it exists, so that data_warnings() can tell whether the entries of sectors
+/// and themes have decayed.
 std::vector<std::string> columns_with_decay(const Policy& policy, const tables::Catalog& catalog);
 
 /// Returns the plan's digest as 64 hexadecimal digits. For each entry to be written, by name in

@@ -11,8 +11,8 @@ namespace tickstock::tables {
 
 namespace {
 
-// The start time of the oldest records to keep: so many days ago, or that of the oldest of so many
-// runs. Uses the index on started_at, whatever the number of records.
+// The start time of the oldest records to keep: N days ago, or when the oldest of the last N runs
+// began. Uses the index on started_at, whatever the number of records.
 constexpr std::string_view kept_since_sql = R"(greatest(
          CASE WHEN $2::int > 0 THEN now() - make_interval(days => $2::int) END,
          (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0

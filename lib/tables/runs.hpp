@@ -72,7 +72,7 @@ RunView require_run(Database& database, const std::optional<std::string>& run_id
 
 /// The part of the journal to read.
 struct JournalPage {
-  std::optional<std::int64_t> days;  ///< only the last so many, by the server's clock
+  std::optional<std::int64_t> days;  ///< only the last N days, by the server's clock
   std::int64_t limit = 0;
   std::int64_t offset = 0;
 };
