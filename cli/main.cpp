@@ -20,7 +20,8 @@ namespace {
 using namespace tickstock;
 using namespace tickstock::cli;
 
-/// One line on standard error, and with `--format json` the document on standard output too.
+/// Writes one line to standard error, and with `--format json` also the document to standard
+/// output.
 int report_failure(const Error& failure, Log& log, const Output& output) {
   const int status = status_of(failure.kind(), caught_signal());
   const bool interrupted = failure.kind() == ErrorKind::interrupted;

@@ -121,7 +121,7 @@ class CommandLine {
     return rows;
   }
 
-  /// What was wrong, without repeating a value: it could be a secret in the wrong place.
+  /// Returns what was wrong, without repeating a value: it could be a misplaced secret.
   [[nodiscard]] Error error_of(const CLI::ParseError& error) const {
     const auto chosen = app_.get_subcommands();
     const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
@@ -277,7 +277,7 @@ class CommandLine {
   bool quiet_ = false;
   std::vector<Setting> own_ = own_options(options_, verbose_, quiet_);
   std::set<std::string> flags_;  ///< that were given
-  // Of the option whose value is refused
+  // The option whose value is refused, and what to do about it
   std::string object_;
   std::string hint_;
   CLI::App app_{"Keeps TickStock's universes of stock symbols in line with the symbols table",

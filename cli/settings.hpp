@@ -170,7 +170,7 @@ std::string check_word(const std::string& text);
 /// Returns what is wrong with a value, as the end of a sentence that begins with its name; empty if
 /// it is valid.
 std::string problem_of(const Setting& setting, const Value& value);
-/// What to do about it; empty if nothing is known.
+/// Returns what to do about a bad value; empty if nothing is known.
 std::string hint_of(const Setting& setting, const Value& value);
 
 /// Returns the value of a text from the command line; nothing if it is not of the right type.

@@ -40,7 +40,7 @@ bool is_name(const std::string& text) {
 /// Reads one universe from a table.
 struct UniverseReader {
   const toml::table& table;
-  const Policy& defaults;  ///< what holds for a universe that says nothing else
+  const Policy& defaults;  ///< what applies to a universe that says nothing else
   const Universes& builtin;
   Universe universe = {};
 
@@ -136,7 +136,7 @@ struct UniverseReader {
     for (const toml::node& each : *array) {
       const auto value = each.value_exact<std::string>();
       if (!value) fail(key, "must be a list of strings" + of, "Write \"true\", not true.");
-      // A blank one matches nothing.
+      // A blank text matches nothing.
       if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
     }
     return {values.begin(), values.end()};

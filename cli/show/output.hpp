@@ -55,7 +55,7 @@ std::string show_config(const Settings& settings);
 /// Returns a configuration file with every setting, commented out.
 std::string config_example();
 
-/// A failure of a command that has no report, as a document.
+/// Returns a document for the failure of a command that has no report.
 std::string json_failure(const Error& error, int exit_status);
 
 /// Returns a one-line document with the schema version and these fields.

@@ -348,7 +348,8 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
     text += '\n';
   }
   if (!names.empty() && !output.summary) {
-    text += "<details><summary>Members added and removed</summary>\n\n" + names + "\n</details>\n\n";
+    text +=
+        "<details><summary>Members added and removed</summary>\n\n" + names + "\n</details>\n\n";
   }
   for (const GuardResult& guard : refusals_of(report.guards)) {
     text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";

@@ -33,7 +33,7 @@ inline std::string with_hint(const std::string& problem, const std::string& hint
   return problem + (problem.ends_with('.') || problem.ends_with('?') ? " " : ". ") + hint;
 }
 
-/// What an error carries besides its kind and its problem. Each may be empty.
+/// The parts of an error besides its kind and its problem. Each may be empty.
 struct ErrorDetails {
   /// What it is about: a table or column, `Redis at host:port`, a file, an option or a setting.
   std::string object = {};
@@ -42,8 +42,8 @@ struct ErrorDetails {
   std::string sqlstate = {};  ///< PostgreSQL's five letters
 };
 
-/// The one exception of this project. `what()` is the line a user reads: the problem, then the
-/// hint. It is always UTF-8, since it also goes into documents, records and events; other bytes
+/// The only exception type of this project. `what()` is the line a user reads: the problem, then
+/// the hint. It is always UTF-8, since it also goes into documents, records and events; other bytes
 /// (a path, a server's message) are escaped.
 class Error : public std::runtime_error {
  public:
@@ -68,7 +68,7 @@ class Error : public std::runtime_error {
   [[nodiscard]] Error after(const std::string& words) const {
     return {kind_, words + problem_, details_};
   }
-  /// Returns the same error with another sentence behind its hint.
+  /// Returns the same error with another sentence after its hint.
   [[nodiscard]] Error advised(const std::string& sentence) const {
     ErrorDetails details = details_;
     details.hint = with_hint(details.hint, sentence);
@@ -81,8 +81,8 @@ class Error : public std::runtime_error {
   ErrorDetails details_;
 };
 
-/// What an operator should know about a run that ends well all the same: a problem, the names of
-/// what it counts, and a hint.
+/// Something an operator should know about a run that still ends well: a problem, the names of what
+/// it counts, and a hint.
 struct Warning {
   std::string sentence;
   std::vector<std::string> names = {};
@@ -92,7 +92,7 @@ struct Warning {
   Warning(std::string a_sentence, std::vector<std::string> all_names = {}, std::string a_hint = {})
       : sentence(std::move(a_sentence)), names(std::move(all_names)), hint(std::move(a_hint)) {}
 
-  /// The sentence with its names, at most so many, and the hint.
+  /// Returns the sentence with at most `most` of its names, and the hint.
   [[nodiscard]] std::string words(std::size_t most) const {
     return with_hint(names.empty() ? sentence : sentence + ": " + listed_names(names, most), hint);
   }

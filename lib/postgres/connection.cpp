@@ -220,7 +220,7 @@ Result Connection::commit(std::vector<Statement> last) {
     return last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
   } catch (const Error& error) {
     if (usable() && !error.sqlstate().empty()) throw;
-    // It may still happen. Cancelling a COMMIT that waits for a standby would only end the wait.
+    // It may still happen. Canceling a COMMIT that waits for a standby would only end the wait.
     connection_.reset();
     throw Error(ErrorKind::outcome_unknown, "the connection was lost during COMMIT");
   }

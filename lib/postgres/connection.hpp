@@ -130,8 +130,8 @@ struct ConnectionSettings {
 /// them sets a limit. \throws Error (config) for an unknown service.
 std::optional<std::chrono::seconds> connect_timeout_of(const std::string& conninfo);
 
-/// Returns what is wrong with a conninfo, empty if nothing is. It never quotes libpq, whose
-/// messages repeat parts of a password. \param hint takes what to do about it, if that is known
+/// Returns what is wrong with a conninfo; empty if nothing is. Never quotes libpq, whose messages
+/// repeat parts of a password. \param hint receives what to do about it, if that is known
 std::string conninfo_problem(const std::string& conninfo, std::string* hint = nullptr);
 
 /// Returns whether a conninfo contains a password. \pre conninfo_problem is empty.
@@ -164,8 +164,8 @@ struct Target {
 /// What to do about a connection that is not verified.
 constexpr const char* transport_hint = "Use sslmode=verify-full.";
 
-/// Returns the servers that a conninfo, the environment and a service file name, not yet looked up.
-/// \throws Error (config) for anything that no retry helps.
+/// Returns the servers named by a conninfo, the environment and a service file, before looking up
+/// their addresses. \throws Error (config) for anything that a retry cannot fix.
 std::vector<Target> named_targets(const ConnectionSettings& settings);
 
 /// A file that doesn't exist. With it, libpq looks for no password and complains about no file.

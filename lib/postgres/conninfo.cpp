@@ -20,7 +20,7 @@ namespace {
 /// The connection parameters that have a value, in libpq's order.
 using Options = std::vector<std::pair<std::string, std::string>>;
 
-/// \throws Error (config) that says why the connection can't be used.
+/// \throws Error (config) saying why the connection can't be used.
 [[noreturn]] void fail_unusable(const std::string& why, const std::string& hint,
                                 const std::string& object = {}) {
   throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why,
@@ -78,8 +78,8 @@ bool follows_password(std::string_view conninfo, std::string_view name) {
   return last.starts_with("password=") || last.starts_with("sslpassword=");
 }
 
-/// Returns what is wrong with a conninfo that libpq can't read. Its own words could repeat parts of
-/// a password, unless they name a parameter.
+/// Returns what is wrong with a conninfo that libpq can't read. libpq's own message could repeat
+/// parts of a password, unless it names a parameter.
 std::string unreadable(std::string_view conninfo, std::string_view why, std::string& hint) {
   for (const std::string_view words :
        {"invalid URI query parameter: \"", "invalid connection option \""}) {

@@ -67,7 +67,7 @@ struct RedisSettings {
   }
 };
 
-/// What to do where Redis refuses a user a command.
+/// What to do if Redis refuses a user a command.
 constexpr const char* permissions_hint =
     "Run 'tickstock-cache init --print-redis-acl USER' for what a user needs.";
 

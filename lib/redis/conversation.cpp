@@ -236,7 +236,7 @@ void Conversation::take_login(const Answer& answer) {
       "the login is refused: " + words,
       is_old ? "Redis before version 6 has no users, so remove the user from the URL."
              : login_hint);
-  // It may be a Sentinel without a password, which says next what it is.
+  // It may be a Sentinel without a password; its next answer shows what it is.
   if (refusal.find("without any password") == std::string::npos) throw Error(*postponed_);
 }
 
@@ -245,7 +245,7 @@ void Conversation::take_database(const Answer& answer) {
   if (postponed_) return;
   postponed_ = settings_.failure(
       fmt::format("database {} is refused: {}", settings_.database, *answer.refusal));
-  // A Sentinel knows no databases, and says next what it is.
+  // A Sentinel knows no databases; its next answer shows what it is.
   if (!answer.refusal->starts_with("ERR unknown command")) throw Error(*postponed_);
 }
 
@@ -275,7 +275,7 @@ void Conversation::take_role(const Answer& answer) {
                     settings_.endpoint().shown()));
   }
   if (postponed_) throw Error(*postponed_);
-  // KeyDB's active replicas take writes, and pass publications on to each other.
+  // KeyDB's active replicas accept writes, and forward messages to each other.
   if (answer.refusal || role == "master" || role == "active-replica") return;
   // In a Cluster every node forwards what is published. A user with few permissions may not ask
   // whether it is one, but the error of SELECT tells.

@@ -268,7 +268,7 @@ std::string MemberReasons::removed(const EntryWrite& write, SymbolId symbol) con
 }
 
 std::string MemberReasons::moved(const Placement& member) {
-  // Its neighbours came, went or changed their order, and it is back at the same number.
+  // Its neighbors were added, removed or reordered, and it ended up at the same position.
   if (member.to == member.from) return fmt::format("rank {} (unchanged)", member.to + 1);
   return fmt::format("rank {}, was {}", member.to + 1, member.from + 1);
 }

@@ -67,7 +67,7 @@ class Preflight {
     findings_.push_back({is_good ? Finding::Level::good : Finding::Level::warning, sentence, hint});
   }
   void good(const std::string& sentence) { say(true, sentence); }
-  /// Warns of what there is to warn of.
+  /// Warns, unless the sentence is empty.
   void warn(const std::string& sentence, const std::string& hint = {}) {
     if (!sentence.empty()) say(false, sentence, hint);
   }
@@ -334,7 +334,7 @@ class Preflight {
   const RunOptions& options_;
   const Policy& policy_;
   io::Patience& patience_;
-  std::optional<std::int64_t> last_stored_;  ///< of events, where there is an outbox
+  std::optional<std::int64_t> last_stored_;  ///< of events, if the outbox exists
   std::vector<Finding> findings_;
 };
 

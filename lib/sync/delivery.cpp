@@ -183,7 +183,7 @@ Delivery deliver(tables::Database& database, const std::string& application_name
     }
   } catch (const Error& error) {
     switch (error.kind()) {
-      // Events that are not marked are sent once more, whatever became of the COMMIT.
+      // Unmarked events are sent again, whatever happened to the COMMIT.
       case ErrorKind::outcome_unknown: delivery.failure = error.as(ErrorKind::unavailable); break;
       case ErrorKind::interrupted:
         delivery.failure = Error(ErrorKind::interrupted, "interrupted by a signal");

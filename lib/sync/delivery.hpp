@@ -40,7 +40,7 @@ struct OldEvents {
   bool reconnected = false;      ///< as in Delivery
 };
 
-/// Gives up the events that have been pending for more than `max_age` days (0: none). Every
+/// Drops the events that have been pending for more than `max_age` days (0: none). Every
 /// delivery does this first. Does nothing if another publisher is at work, since that one already
 /// did; replaces a lost connection as deliver() does. Never throws.
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
@@ -52,7 +52,7 @@ std::uint64_t renumber(tables::Database& database, const std::string& applicatio
                        events::Publisher& publisher, std::chrono::milliseconds time,
                        io::Patience& patience);
 
-/// Gives up exactly one pending event. Waits for another publisher at work. \throws Error, (failed)
+/// Drops exactly one pending event. Waits for another publisher at work. \throws Error, (failed)
 /// if the event is not pending.
 void discard_event(tables::Database& database, const std::string& application_name,
                    const std::string& event_id, std::chrono::milliseconds time,

@@ -213,7 +213,7 @@ void require_approval(const Report& report, const RunOptions& options) {
   if (refusals.empty()) return;
   const std::string more =
       refusals.size() == 1 ? "" : fmt::format(", and {} more", refusals.size() - 1);
-  // The command comes last and bare, to be copied.
+  // The command comes last, unquoted, so that it can be copied.
   throw Error(ErrorKind::refused, "refused by a guard: " + refusals.front().sentence + more,
               {.object = refusals.front().universe,
                .hint = fmt::format("{} a dry run and approve exactly this plan: {}",

@@ -53,7 +53,7 @@ struct Snapshot {
 /// How one task ended.
 struct TaskReport {
   Task task;
-  std::vector<Change> changes;       ///< none where the task failed
+  std::vector<Change> changes;       ///< none if the task failed
   std::optional<std::string> error;  ///< it was rolled back alone
   ErrorDetails details = {};         ///< of the error
 };
@@ -102,7 +102,7 @@ struct Report : Attempt {
   [[nodiscard]] std::vector<const EntryWrite*> writes() const;
   /// Returns the failure and the errors of tasks, each once, in order of occurrence.
   [[nodiscard]] std::vector<std::string> errors() const;
-  /// What the first of them is about, and what to do.
+  /// Returns what the first of them is about, and what to do about it.
   [[nodiscard]] ErrorDetails first_details() const;
 };
 

@@ -37,7 +37,7 @@ std::vector<std::string> changed_by(const tables::RunView& run) {
               {.object = "run " + run.record.run_id});
 }
 
-/// How long the lock was waited for, where that was as long as it might be.
+/// Says how long the run waited for the lock, if it waited as long as it may.
 std::string waited_words(milliseconds lock_wait, bool ran_out) {
   if (ran_out || lock_wait.count() == 0) return "";
   return ", and did not end within " + std::to_string(lock_wait.count() / 1000) + " s";
@@ -241,7 +241,7 @@ void Run::attempt_until_settled() {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::retryable) throw;
       if (number == max_attempts) {
-        // Nobody is in the way of one who only reads, but the clean-up that a standby replays.
+        // Nothing conflicts with a reader except the clean-up that a standby replays.
         const std::string attempts = ", given up after " + std::to_string(number) + " attempts";
         throw Error(ErrorKind::unavailable, error.problem() + attempts, error.details())
             .advised(options_.dry_run

@@ -88,13 +88,13 @@ struct GivenUp {
 /// Returns a query for whether any event has been pending for more than `days` days; with 0, never.
 Statement ask_old_events(const TableNames& names, int days);
 
-/// Gives up every event pending for more than `days` days by PostgreSQL's clock, and counts them in
+/// Drops every event pending for more than `days` days by PostgreSQL's clock, and counts them in
 /// the records of their runs, in a READ COMMITTED transaction that holds the publish lock. \return
 /// the counts by run, oldest first; nothing if another publisher is at work. \throws Error.
 std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                                                 const std::string& application_name, int days);
 
-/// Gives up exactly one event, named by its UUID. \return false if another publisher is at work.
+/// Drops exactly one event, named by its UUID. \return false if another publisher is at work.
 /// \throws Error (failed) with the reason if the event is not pending.
 bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id);

@@ -24,7 +24,7 @@ const std::map<std::string_view, Names> readable_types{
 /// PostgreSQL's insufficient_privilege
 constexpr const char* denied_state = "42501";
 
-/// Gathers what stands in the way.
+/// Collects the problems.
 class Inspection {
  public:
   explicit Inspection(const Database& database)

@@ -35,7 +35,7 @@ std::string column_lines(const Table& table, const TableNames& names, int since,
 
 constexpr const char* rename_it = "Rename it, or name other tables in [tables].";
 
-/// A relation that stands where one of ours belongs must have its columns, and not be of a version
+/// Checks a relation in the place of one of ours: it must have our columns, and not be of a version
 /// that we don't know.
 void check_shape(const Table& table, const Relation& relation) {
   const std::string shown = relation.name.shown();
@@ -63,7 +63,7 @@ void check_shape(const Table& table, const Relation& relation) {
 constexpr std::string_view grants_head =
     R"(-- What a role needs to run every command of tickstock-cache but init, and no more. Run
 -- this with psql as the owner of the tables, after 'tickstock-cache init', as often as
--- you like. It takes nothing away and does not create the role; an administrator does:
+-- you like. It revokes nothing and does not create the role; an administrator does:
 --   CREATE ROLE {0} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE
 --     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
 --   ALTER ROLE {0} SET client_connection_check_interval = '5s';
@@ -218,16 +218,13 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
   std::string prices = use_schema(names.prices.schema);
   prices += grant("SELECT", names.prices, columns_of(&Catalog::prices, reads));
   if (priced) prices += grant("SELECT", names.prices, columns_of(&Catalog::prices, makes_caps));
-  text +=
-      "-- with max_data_age_days or market caps from prices, and for check, where there are "
-      "prices\n" +
-      block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices));
+  text += "-- for max_data_age_days, market caps from prices, and check, if the prices exist\n" +
+          block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices));
   text += grant("SELECT", names.entries, columns_of(&Catalog::entries, reads | updates));
   text += grant("INSERT", names.entries, columns_of(&Catalog::entries, inserts));
   text += grant("UPDATE", names.entries, columns_of(&Catalog::entries, updates));
   text +=
-      "-- the sequence behind a serial id, to create entries that are missing; an identity "
-      "column\n-- needs none\n" +
+      "-- the sequence of a serial id, to create missing entries; an identity column needs none\n" +
       block(fmt::format(grant_sequence, in_quotes(names.entries.quoted(), '\'', '\''),
                         in_quotes(role, '\'', '\''))) +
       "-- history, guaranteed delivery, and the deletion of what is too old\n";

@@ -129,7 +129,7 @@ TEST_CASE("a name that nobody has is said, with the one that was meant") {
   refuses({"--symbol", "LARG"}, "no symbol 'LARG' is known. Did you mean 'LARGE'?");
   refuses({"--symbol", "LARG%"}, "no symbol 'LARG%' is known");
   refuses({"--symbol", "a'b\"c\\{},"}, "is known. Check the spelling.");
-  // What is known has had no change.
+  // A known symbol or universe may have no changes.
   CHECK(scene.fixture.run({"history", "--symbol", "LARGE", "--universe", "recent_ipos"}).out ==
         "0 of 0 changes\n");
 }

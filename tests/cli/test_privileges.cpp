@@ -10,7 +10,7 @@ const std::string source_grant = "GRANT SELECT ON symbols TO {0};";
 const std::string entries_grant = "GRANT SELECT, INSERT, UPDATE ON cache_entries TO {0};";
 const std::string sequence_grant = "GRANT USAGE ON SEQUENCE cache_entries_id_seq TO {0};";
 
-/// What a run does to each table of its own.
+/// The privileges that a run needs on each of its own tables.
 const std::vector<std::pair<std::string, Names>> own_privileges{
     {"cache_sync_runs", {"SELECT", "INSERT", "UPDATE", "DELETE"}},
     {"cache_sync_changes", {"SELECT", "INSERT"}},

@@ -1,4 +1,5 @@
-// Exit status 3: a task fails by an error of one of its entries and is rolled back on its own.
+// Exit status 3: a task fails because of an error in one of its entries, and is rolled back on its
+// own.
 
 #include "cli/scene.hpp"
 

@@ -1,4 +1,4 @@
-// An error is a problem and a hint, put together in one place.
+// An error is a problem and a hint, combined in one place.
 
 #include "domain/error.hpp"
 #include "support/catch.hpp"
