@@ -160,8 +160,8 @@ std::string show_run(const tables::RunView& view, const Output& output) {
       fmt::format("run {}: {}{}\n", run.run_id,
                   output.screen().paint(color_of_status(run.status), to_string(run.status)),
                   view.step > 0 ? fmt::format(", step {}/5", view.step) : "");
-  const auto field = [&text](std::string_view name, const std::string& value) {
-    text += fmt::format("{:<13} {}\n", name, printable(value));
+  const auto field = [&](std::string_view name, const std::string& value) {
+    text += fmt::format("{:<13} {}", name, wrapped(printable(value), 14, output.screen()));
   };
   field("mode", run.mode);
   field("triggered by", run.triggered_by);
@@ -179,7 +179,8 @@ std::string show_run(const tables::RunView& view, const Output& output) {
   }
   field("events", events_text(view));
   if (run.approved) field("approved", "with --approve-plan");
-  if (run.error) field("error", *run.error);
+  // Left whole: it may end with a command to copy.
+  if (run.error) text += fmt::format("{:<13} {}\n", "error", printable(*run.error));
   for (const std::string& refusal : view.refusals)
     field(run.approved ? "overrode" : "refused by", refusal);
   return text;

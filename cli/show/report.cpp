@@ -281,10 +281,12 @@ struct ReportText {
     }
     const std::uint64_t unchanged =
         std::max<std::uint64_t>(considered(report), writes.size()) - writes.size();
-    line("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s", dry ? "dry run: " : "",
-         counted(writes.size(), "universe", "universes"), dry ? "would be " : "", unchanged,
-         counted(added, "member", "members"), removed, dry ? "" : events(),
-         report.duration_seconds);
+    text +=
+        wrapped(fmt::format("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s",
+                            dry ? "dry run: " : "", counted(writes.size(), "universe", "universes"),
+                            dry ? "would be " : "", unchanged, counted(added, "member", "members"),
+                            removed, dry ? "" : events(), report.duration_seconds),
+                2, screen);
     if (dry && !writes.empty()) line("to run exactly this: {}", report.approval);
   }
 

@@ -155,7 +155,7 @@ class Case {
     const Universe* rival = this->rival(seat);
     const std::string value = rival != nullptr  ? "taken by " + rival->name
                               : seat == nullptr ? "free"
-                              : seat == &rule_  ? "has its seat"
+                              : seat == &rule_  ? "this one holds it"
                                                 : "in " + seat->name + ", declared later";
     return {{fmt::format("not taken by another universe of group {}", rule_.group), value,
              rival == nullptr},

@@ -164,7 +164,7 @@ TEST_CASE("a wait for the lock says what cut it short") {
   Attempts scene;
   Session holder = scene.fixture.database().connect();
   holder.execute("SELECT pg_advisory_lock(" + run_lock_sql + ")");
-  check_failure(run_task(scene.fixture, {"sync"}), 11, "wait for it to end, or use --lock-wait");
+  check_failure(run_task(scene.fixture, {"sync"}), 11, "Wait for it to end, or use --lock-wait.");
   check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "1"}), 11,
                 "did not end within 1 s. Wait for it to end, or use a longer --lock-wait.");
   check_failure(run_task(scene.fixture, {"sync", "--lock-wait", "600", "--timeout", "3"}), 11,

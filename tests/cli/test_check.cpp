@@ -118,7 +118,7 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
       "UPDATE symbols SET market_cap = NULL; DROP TABLE ohlcv_daily, "
       "cache_sync_runs, cache_sync_changes, cache_sync_outbox");
   const std::string more = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
-  CHECK_THAT(more, contains("0 are eligible; a run would be refused") &&
+  CHECK_THAT(more, contains("0 are eligible, so a run would be refused") &&
                        contains("public.ohlcv_daily") && contains("Run 'tickstock-cache init'"));
 }
 
@@ -283,10 +283,12 @@ TEST_CASE("a market whose caps are in millions is warned of") {
   scene.fixture.database().execute("UPDATE symbols SET market_cap = market_cap / 1000000");
   for (const Names& arguments : {Names{"dry-run"}, Names{"market-cap", "--dry-run"}}) {
     CHECK_THAT(run_json(scene.fixture, arguments).at("warnings").strings().front(),
-               contains("no symbol reaches the lowest category") && contains("in dollars?"));
+               contains("no symbol reaches the lowest category") &&
+                   contains("Check that market caps are in dollars."));
   }
   CHECK(run_json(scene.fixture, {"ipo", "--dry-run"}).at("warnings").size() == 0);
-  CHECK_THAT(scene.findings("warning", 0).front(), contains("in dollars?"));
+  CHECK_THAT(scene.findings("warning", 0).front(),
+             contains("Check that market caps are in dollars."));
 }
 
 TEST_CASE("doubled symbols are counted, five are named, and no row is called wrong") {

@@ -77,7 +77,7 @@ TEST_CASE("prices of the day end the wait, and existing ones make it unnecessary
   scene.add_prices();
   const ProcessResult result = run.wait();
   CHECK(result.status == 0);
-  CHECK_THAT(result.err, contains("is complete: public.ohlcv_daily holds it"));
+  CHECK_THAT(result.err, contains("is complete: public.ohlcv_daily has its prices"));
 
   // A late signal is not left for another day.
   scene.push("eod_complete", "done");
@@ -103,7 +103,7 @@ TEST_CASE("without Redis, or without the prices, the other ends the wait") {
   Scene scene;
   {
     Process run = scene.start({"--no-events"}, redis_down());
-    Scene::wait_for_words(run, "no signal can be heard");
+    Scene::wait_for_words(run, "no signal can be received");
     scene.add_prices();
     CHECK(run.wait().status == 0);
   }
@@ -121,7 +121,7 @@ TEST_CASE("a Redis that comes back is heard") {
   add_small_market(fixture);
   redis.stop();
   Process run = fixture.start({"sync", "--as-of", market_day, "--wait-for-eod", "600"});
-  Scene::wait_for_words(run, "no signal can be heard");
+  Scene::wait_for_words(run, "no signal can be received");
   redis.start();
   redis.command({"RPUSH", "eod_complete", "done"});
   CHECK(run.wait().status == 0);
@@ -182,7 +182,7 @@ TEST_CASE("other lists can be named, and a user of Redis may be granted just the
   const ProcessResult result = run_task(fixture, {"sync", "--config", config}, job);
   INFO(result.err);
   CHECK(result.status == 0);
-  CHECK_THAT(result.err, !contains("no signal can be heard"));
+  CHECK_THAT(result.err, !contains("no signal can be received"));
   CHECK(redis.command({"LLEN", "import.done"}) == "0");
 
   check_fails(fixture, {"sync", "--config", directory.write("d.toml", "[eod]\nlists = ['*']\n")},

@@ -75,7 +75,7 @@ TEST_CASE("why a symbol is where it is reads like a few sentences") {
         "  yes active\n"
         "  yes market cap of at least $10 B: $20.00 B\n"
         "  yes market cap below $200 B: $20.00 B\n"
-        "  yes not taken by another universe of group categories: has its seat\n"
+        "  yes not taken by another universe of group categories: this one holds it\n"
         "  It leaves below $10 B, or at $200 B or more.\n");
   CHECK(scene.text({"GONE", "tech"}) ==
         "GONE: delisted 2024-06-27\n"
@@ -176,7 +176,7 @@ TEST_CASE("an unknown symbol or universe fails with the name that was meant") {
   scene.fails({"LARGR"}, 1, "Did you mean 'LARGE'?");
   scene.fails({"MID", "mid_cup"}, 1, "no universe 'mid_cup' is known. Did you mean 'mid_cap'?");
   scene.fails({"MID", "desk"}, 1, "entries of type 'desk' are not cleaned");
-  scene.fails({}, 64, "explain needs a symbol");
+  scene.fails({}, 64, "explain requires a symbol");
   scene.fails({"MID", "mid_cap", "more"}, 64, "unexpected argument");
 }
 

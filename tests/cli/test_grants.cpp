@@ -210,9 +210,9 @@ TEST_CASE("grants are printed without a server, and a name that can't be a role 
   }
   CHECK(fixture.run({"init", "--print-grants", "J\xc3\xb6rg"}, nowhere).status == 0);
   check_failure(fixture.run({"init", "--print-grants", "job", "--print-sql"}), 64,
-                "--print-sql and --print-grants exclude each other");
+                "--print-sql and --print-grants cannot be combined");
   check_failure(fixture.run({"init", "--print-grants", "a", "--print-redis-acl", "b"}), 64,
-                "--print-grants and --print-redis-acl exclude each other");
+                "--print-grants and --print-redis-acl cannot be combined");
 }
 
 namespace {

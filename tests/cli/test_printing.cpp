@@ -271,7 +271,7 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
   check_failure(run_task(fixture, {"sync", "--format", "markdown"}), 64,
                 "--format markdown requires a dry run");
   check_failure(run_task(fixture, {"dry-run", "--summary", "--full"}), 64,
-                "--summary and --full exclude each other");
+                "--summary and --full cannot be combined");
 }
 
 TEST_CASE("the last line of a dry run is a command that runs exactly its plan") {

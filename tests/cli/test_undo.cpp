@@ -201,7 +201,7 @@ TEST_CASE("an undo that takes out too many members is refused as a run would be"
 TEST_CASE("only a run that changed something can be undone") {
   Undo scene;
   check_failure(scene.fixture.run({"undo", "nope"}), 1, "there is no record of run 'nope'");
-  check_failure(scene.fixture.run({"undo"}), 64, "undo needs the id of a run");
+  check_failure(scene.fixture.run({"undo"}), 64, "undo requires the id of a run");
   scene.night("second-idle");
   check_failure(scene.fixture.run({"undo", "sec-"}), 1, "there is no record of run 'sec-'");
   check_failure(scene.fixture.run({"undo", "s"}), 1, "more than one run id begins with 's'");

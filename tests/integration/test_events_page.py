@@ -69,8 +69,8 @@ def fits(value: Any, kind: str) -> bool:
     if kind.startswith("one of "):
         return text and value in kind.removeprefix("one of ").split(", ")
     return {
-        "text": lambda: text and value != "",
-        "texts": lambda: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        "string": lambda: text and value != "",
+        "strings": lambda: isinstance(value, list) and all(isinstance(each, str) for each in value),
         "UUID": lambda: text and UUID.fullmatch(value) is not None,
         "time": lambda: text and TIME.fullmatch(value) is not None,
         "day": lambda: text and DAY.fullmatch(value) is not None,

@@ -298,7 +298,7 @@ TEST_CASE("a member that waits is told for how long, and what it needs to stay")
         "  yes active: active\n"
         "  yes market cap of at least $9 B ($10 B with a band of 10 %): $20.00 B\n"
         "  yes market cap below $220 B ($200 B with a band of 10 %): $20.00 B\n"
-        "  yes not taken by another universe of group categories: has its seat\n"
+        "  yes not taken by another universe of group categories: this one holds it\n"
         "  It leaves below $9 B or at $220 B or more for 3 nights.");
   world.stocks["A"].cap = 8e9;
   world.as_of += std::chrono::days{1};
