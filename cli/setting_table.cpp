@@ -295,7 +295,7 @@ std::optional<Value> Setting::value() const {
     } else if constexpr (std::integral<typename T::value_type>) {
       return *at ? std::optional<Value>(std::int64_t{**at}) : std::nullopt;
     } else {
-      return std::nullopt;  // what a command alone takes is not shown
+      return std::nullopt;  // an option of one command is not shown
     }
   };
   return std::visit(value_in, field);

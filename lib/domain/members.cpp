@@ -61,7 +61,8 @@ Places places_of(const std::vector<SymbolId>& list) {
 /// different).
 std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
   constexpr Place none = std::numeric_limits<Place>::max();
-  std::vector<Place> tails;  // index of the smallest last value of an increase of each length
+  // For each length, the index of the smallest last value of an increasing sequence.
+  std::vector<Place> tails;
   std::vector<Place> previous(kept.size(), none);
   for (Place i = 0; i < kept.size(); ++i) {
     const auto at =

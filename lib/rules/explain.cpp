@@ -235,7 +235,7 @@ class Case {
   [[nodiscard]] bool is_in_behind(std::size_t ahead, const std::vector<SymbolId>& others,
                                   const std::vector<bool>& chosen) const {
     const Turn turn = turn_of(rule_, ahead + 1, is_member_);
-    std::size_t earlier = 0;  // others that have their places before it
+    std::size_t earlier = 0;  // other members with places before it
     for (std::size_t i = 0; i < others.size(); ++i) {
       if (chosen[i]) continue;
       const Turn other = turn_of(rule_, i + 1 + (i < ahead ? 0 : 1), stands(others[i]));

@@ -14,7 +14,7 @@ namespace {
 struct Absence {
   const Market& market;
   SymbolId symbol;
-  bool keeps_seats;  ///< a bound is not left the moment it is crossed
+  bool keeps_seats;  ///< with a band or nights, crossing a bound is not leaving yet
 
   std::string operator()(const HasCap& /*any*/) const { return "no market cap"; }
   std::string operator()(const CapFrom& bound) const {

@@ -242,7 +242,7 @@ class Preflight {
                     const std::string& text) {
     const auto found = entries.columns.find(column);
     std::int64_t most = found == entries.columns.end() ? 0 : found->second.most_characters;
-    constexpr std::int64_t most_of_name = 63;  // of the type of that name, which cuts silently
+    constexpr std::int64_t most_of_name = 63;  // the type "name" cuts silently
     if (entries.has(column, "name")) most = most_of_name;
     const auto size = static_cast<std::int64_t>(characters_of(text));
     if (most == 0 || size <= most) return;

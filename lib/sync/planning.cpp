@@ -36,7 +36,7 @@ std::shared_ptr<const Universe> lowest_category(const Policy& policy) {
 /// to these entries, so they only lose members.
 std::optional<Warning> decay_warning(const Market& market, const Entries& entries) {
   constexpr std::size_t tolerated_percent = 5;
-  constexpr std::size_t few_symbols = 20;  // of which themes alone need not hold each
+  constexpr std::size_t few_symbols = 20;  // themes alone need not contain every symbol
   std::vector<bool> listed(market.symbols().size());
   bool has_sectors = false;
   bool has_themes = false;

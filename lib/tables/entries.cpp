@@ -205,7 +205,7 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
                     std::size_t first) {
   struct Step {
     std::function<std::optional<Statement>()> make;
-    const EntryWrite* write = nullptr;  ///< the one that it writes
+    const EntryWrite* write = nullptr;  ///< null if the step writes no entry
     std::size_t task = 0;
   };
   std::vector<Step> steps;

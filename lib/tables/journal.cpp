@@ -199,7 +199,7 @@ std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int
 struct PastRun {
   Database& database;
   Transaction transaction;
-  std::string horizon;  ///< the first day that can be told
+  std::string horizon;  ///< the first day that the journal can answer for
   std::string run_id;
   std::string as_of;
   std::string position;
@@ -259,7 +259,7 @@ Standing compare_states(Transaction& transaction, const TableNames& names,
                         SymbolTable& symbols) {
   Standing standing;
   std::vector<std::string> differ;
-  std::vector<std::string> absent;  // gone, or not asked for any more
+  std::vector<std::string> absent;  // deleted, or no longer asked for
   std::set<std::string_view> known;
   for (const State& state : states) {
     known.insert(state.universe);

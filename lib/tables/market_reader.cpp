@@ -296,7 +296,7 @@ std::vector<std::string> midnight_columns(Transaction& transaction, const Catalo
   struct Source {
     const Relation& relation;
     std::string_view column;
-    std::string_view rows;  ///< of the prices a few tell, and all would be too many
+    std::string_view rows;  ///< which to look at: all prices would be too many
   };
   std::vector<Source> sources{{catalog.symbols, "listing_date", ""},
                               {catalog.symbols, "delisted_date", ""},
