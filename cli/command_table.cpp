@@ -124,7 +124,7 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
           like("[[:xdigit:]]{8}(-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}",
                "must be the id of an event, a UUID", "EVENT_ID")),
       own("--renumber", &options.renumber,
-          "After a restore, first move pending events behind the stream's last id"),
+          "After a restore, first give pending events ids after the stream's last"),
       own("--after", &options.after, "List the events after this id (0)",
           within(0, std::numeric_limits<std::int64_t>::max())),
       own("--limit/events", &options.most_events, "List at most N (1000)", within(1, largest_page)),

@@ -85,11 +85,12 @@ struct Run {
     log.debug(fmt::format("{} with Redis at {}",
                           options.dry_run ? "dry run" : "run " + settings.run.run_id,
                           environment.redis.shown()));
+    sync::RunOptions run = settings.run;
+    run.plan_flags = flags_of_plan();
     if (log.begin_progress()) patience.set_tick([this] { log.draw_progress(); });
-    sync::Report report = sync::run(settings.run, environment, log, patience);
+    sync::Report report = sync::run(run, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
-    report.approval += flags_of_plan();
     const bool names_all = output.log_level == LogLevel::verbose;
     for (const Warning& warning : report.warnings) {
       log.warning(warning.words(names_all ? warning.names.size() : names_of_a_warning));
@@ -328,7 +329,7 @@ struct Run {
     const io::Deadline deadline = patience.step(time);
     const sync::OldEvents old = sync::give_up_old_events(
         database, name, environment.retention.outbox_max_age, deadline, patience);
-    // A lost connection can't give anything more.
+    // Without a connection nothing can be delivered.
     if (old.failure && !database.connection.usable()) throw Error(*old.failure);
     const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);

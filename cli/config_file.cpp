@@ -72,10 +72,10 @@ Value take(const Setting& setting, const toml::node& node) {
     std::vector<std::string> texts;
     for (const toml::node& each : *list) {
       const auto text = each.value_exact<std::string>();
-      if (!text) fail(setting.title() + " must be a list of strings");
-      texts.push_back(*text);
+      if (text) texts.push_back(*text);
     }
-    value = std::move(texts);
+    // Otherwise it stays the empty list, which no setting takes.
+    if (texts.size() == list->size()) value = std::move(texts);
   }
   const std::string problem = problem_of(setting, value);
   if (!problem.empty()) {

@@ -24,8 +24,7 @@ using namespace tickstock::cli;
 /// output.
 int report_failure(const Error& failure, Log& log, const Output& output) {
   const int status = status_of(failure.kind(), caught_signal());
-  const bool interrupted = failure.kind() == ErrorKind::interrupted;
-  const Error error = interrupted ? failure.advised("Nothing was changed.") : failure;
+  const Error error = reassured(failure);
   log.error(error.what());
   try {
     if (output.json()) print(json_failure(error, status));

@@ -80,7 +80,9 @@ class CommandLine {
       std::erase_if(given, [this](const std::string& flag) { return !flags_.contains(flag); });
       if (given.size() < 2) continue;
       throw Error(ErrorKind::usage, fmt::format("{} and {} cannot be combined", given[0], given[1]),
-                  {.object = given[0], .hint = "See 'tickstock-cache --help'."});
+                  {.object = given[0],
+                   .hint = fmt::format("See 'tickstock-cache {} --help'.",
+                                       app_.get_subcommands().front()->get_name())});
     }
     require_needed();
     if (options_.from && *options_.from > *options_.to) {
@@ -144,7 +146,7 @@ class CommandLine {
       }
       if (!is_option) known = names_of_commands();
       if (is_option && std::count(known.begin(), known.end(), first) > 0) {
-        return of(first + " must come before the command", first);
+        return of(first + " must come after the command", first);
       }
       const auto guess = nearest(first, known);
       const std::string object = is_option ? first : "";
@@ -163,7 +165,7 @@ class CommandLine {
     for (const std::string& flag : CLI::detail::split(row.needed, ' ')) {
       if (flag.empty() || flags_.contains(flag)) continue;
       throw Error(ErrorKind::usage, fmt::format("{} requires {}", row.name, row.needs),
-                  {.object = flag, .hint = row.hint});
+                  {.object = flag.substr(0, flag.find('/')), .hint = row.hint});
     }
   }
 

@@ -62,9 +62,8 @@ struct Options {
   // events
   std::int64_t after = 0;
   std::int64_t most_events = 1'000;
-  // For dry runs and replay
-  /// text or json; for a dry run also markdown, for a replay also csv; empty for the setting's
-  /// value
+  /// text or json; for dry runs also markdown, for history, members and replay also csv; empty for
+  /// the setting's value
   std::string listing;
   // replay
   std::optional<Day> from;

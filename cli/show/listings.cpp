@@ -345,15 +345,15 @@ std::string show_config(const Settings& settings) {
 std::string config_example() {
   std::string text = R"(# Configuration of tickstock-cache; see tickstock-cache.toml(5).
 #
-# Everything in it is optional. What is commented out shows the default, or an example where
-# there is none. A flag counts more than the environment, and that more than this file; what
-# holds, and why, is shown by: tickstock-cache config
+# Everything is optional. A commented line shows the default, or an example if there is none.
+# Flags take precedence over the environment, and the environment over this file.
+# 'tickstock-cache config' shows the effective settings and their origin.
 #
-# The file is named by --config or TICKSTOCK_CACHE_CONFIG. One with a password must be its
-# owner's alone to read: chmod 600.
+# The file is named by --config or TICKSTOCK_CACHE_CONFIG. A file with a password must be
+# readable only by its owner: chmod 600.
 )";
   if (*default_config_file != '\0') {
-    text += fmt::format("# Where neither is given, {} is read.\n", default_config_file);
+    text += fmt::format("# If neither is given, {} is read.\n", default_config_file);
   }
   std::string section;
   for (const Setting& each : setting_table()) {

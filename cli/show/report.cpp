@@ -56,7 +56,7 @@ void write_task_results(json::Writer& json, const sync::Report& report) {
     json.put(to_string(task.task),
              json::object("status", task.error ? "failed" : "success", "changes_count",
                           task.changes.size(), "changes", json::list(task.changes, write_change),
-                          "error", task.error));
+                          "error", task.failure()));
   }
   json.end_object();
 }
@@ -93,7 +93,7 @@ void write_market_caps(json::Writer& json, const sync::Report& report) {
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
   const std::vector<std::string> errors = report.errors();
-  const ErrorDetails details = report.first_details();
+  const Error* const first = report.first_error();
   const std::string as_of = report.as_of ? to_string(*report.as_of) : "";
   json.put("exit_code", exit_status, "success", is_success(exit_status), "run_id",
            json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run",
@@ -110,8 +110,9 @@ void write_report(json::Writer& json, const sync::Report& report, int exit_statu
     warnings.string(warning.words(warning.names.size()));
   };
   json.put("errors", errors, "warnings", json::list(report.warnings, write_warning), "error",
-           json::null_if_empty(errors.empty() ? "" : errors.front()), "object",
-           json::null_if_empty(details.object), "hint", json::null_if_empty(details.hint));
+           json::null_if_empty(first == nullptr ? "" : first->what()), "object",
+           json::null_if_empty(first == nullptr ? "" : first->object()), "hint",
+           json::null_if_empty(first == nullptr ? "" : first->hint()));
   json.put("events", json::object("published", report.events_published, "pending",
                                   report.events_pending, "listeners", report.listeners));
 }
@@ -198,7 +199,7 @@ struct ReportText {
       const TaskPlan& task = snapshot.plan.tasks[i];
       if (report.tasks[i].error) {
         line("{}: {}, rolled back on its own: {}", to_string(task.task),
-             screen.paint(Color::bold_red, "failed"), printable(*report.tasks[i].error));
+             screen.paint(Color::bold_red, "failed"), printable(report.tasks[i].error->what()));
         continue;
       }
       for (const EntryWrite& write : task.writes) universe(write, reasons, width);

@@ -138,7 +138,6 @@ std::string wrapped(const std::string& text, std::size_t indent, const Screen& s
   std::string lines;
   std::size_t used = 0;
   for (std::string word; std::getline(words, word, ' ');) {
-    if (columns_of(word) > width) word = fitted(word, width);
     if (used > 0 && used + 1 + columns_of(word) > width) {
       lines += '\n' + std::string(indent, ' ');
       used = 0;

@@ -46,8 +46,8 @@ std::size_t columns_of(std::string_view text);
 /// Returns the text in exactly `width` columns: padded with spaces, or cut and ending in ….
 std::string fitted(std::string_view text, std::size_t width, bool right = false);
 
-/// Returns the text broken between words into as many lines as the screen needs, each but the first
-/// indented.
+/// Returns the text as lines, each ending in a newline, broken between words where the screen ends
+/// and indented after the first. A word wider than the screen is left whole.
 std::string wrapped(const std::string& text, std::size_t indent, const Screen& screen);
 
 /// Rows of cells under a heading. Each column is as wide as its widest cell; if the screen is too

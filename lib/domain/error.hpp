@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,8 +11,7 @@
 
 namespace tickstock {
 
-/// What a caller needs in order to react. Each kind ends the program with its own status
-/// (cli/exit_status).
+/// What a caller needs in order to react. It determines the exit status (cli/exit_status).
 enum class ErrorKind {
   failed,       ///< a person must act: schema, privilege, content
   unavailable,  ///< PostgreSQL can't be reached or stopped serving; worth a retry
@@ -30,14 +30,18 @@ enum class ErrorKind {
 /// Returns a problem and its hint as one line: `problem`, or `problem. Hint sentence.`
 inline std::string with_hint(const std::string& problem, const std::string& hint) {
   if (hint.empty() || problem.empty()) return problem + hint;
-  return problem + (problem.ends_with('.') || problem.ends_with('?') ? " " : ". ") + hint;
+  return problem +
+         (std::string_view(".?!").find(problem.back()) != std::string_view::npos ? " " : ". ") +
+         hint;
 }
 
 /// The parts of an error besides its kind and its problem. Each may be empty.
 struct ErrorDetails {
-  /// What it is about: a table or column, `Redis at host:port`, a file, an option or a setting.
+  /// What it is about: a table or column, `Redis at …`, a file, an option or a setting, a run, an
+  /// event, a universe.
   std::string object = {};
-  /// What to do: sentences that begin with a capital letter and end with a period.
+  /// What to do: sentences that begin with a capital letter and end with a period, or with a
+  /// command to copy.
   std::string hint = {};
   std::string sqlstate = {};  ///< PostgreSQL's five letters
 };
@@ -80,6 +84,12 @@ class Error : public std::runtime_error {
   std::string problem_;
   ErrorDetails details_;
 };
+
+/// Returns an interruption as one that says that nothing was changed; any other error as it is.
+inline Error reassured(const Error& error) {
+  if (error.kind() != ErrorKind::interrupted) return error;
+  return {error.kind(), error.problem() + "; nothing was changed", error.details()};
+}
 
 /// Something an operator should know about a run that still ends well: a problem, the names of what
 /// it counts, and a hint.

@@ -127,10 +127,10 @@ unsigned char Market::state_of(const Listing& listing) const {
                         listing.delisted && *listing.listed > *listing.delisted;
   if (listing.activity == Activity::inactive ||
       (listing.delisted && *listing.delisted <= as_of_ && !relisted)) {
-    state |= has_left;
+    state |= is_delisted;
   } else if (listing.activity == Activity::active) {
-    state |= trades;
-    if (std::isfinite(listing.market_cap) && listing.market_cap > 0) state |= counts;
+    state |= is_active;
+    if (std::isfinite(listing.market_cap) && listing.market_cap > 0) state |= is_eligible;
   }
   return static_cast<unsigned char>(state);
 }
@@ -142,7 +142,7 @@ std::optional<Listing> Market::find(SymbolId id) const {
   if (is(id, has_listing_day)) listing.listed = row.listed;
   if (is(id, has_delisting_day)) listing.delisted = row.delisted;
   if (is(id, is_inactive)) listing.activity = Activity::inactive;
-  if (is(id, trades)) listing.activity = Activity::active;
+  if (is(id, is_active)) listing.activity = Activity::active;
   return listing;
 }
 
@@ -152,7 +152,7 @@ void Market::require_one_row_each() const {
                 "the symbols table holds " +
                     (nameless_ == 1 ? "a row" : std::to_string(nameless_) + " rows") +
                     " whose symbol is NULL or empty",
-                {.object = "column symbol of the symbols table",
+                {.object = "the symbols table",
                  .hint = std::string("Name or remove ") + (nameless_ == 1 ? "it" : "them") +
                          ", then run again."});
   }
@@ -164,7 +164,7 @@ void Market::require_one_row_each() const {
                          : "more than one row of " + std::to_string(names.size()) + " symbols: ") +
       listed_names(names, names_of_an_error);
   throw Error(ErrorKind::failed, "the symbols table holds " + which,
-              {.object = "[tables] symbols",
+              {.object = "the symbols table",
                .hint = "Name a view with one row for each in [tables] symbols, such as 'SELECT "
                        "DISTINCT ON (symbol) * FROM … ORDER BY symbol, market_cap DESC NULLS "
                        "LAST'."});

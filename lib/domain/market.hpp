@@ -96,12 +96,13 @@ class Market {
   /// Returns the row of a symbol; nothing if it has none.
   [[nodiscard]] std::optional<Listing> find(SymbolId id) const;
 
-  /// Returns whether `is_active` is false, or the delisting date is not after the as-of day.
-  [[nodiscard]] bool delisted(SymbolId id) const { return is(id, has_left); }
+  /// Returns whether `is_active` is false, or the delisting date is not after the as-of day, unless
+  /// the symbol is relisted: active, and listed after its delisting.
+  [[nodiscard]] bool delisted(SymbolId id) const { return is(id, is_delisted); }
   /// Returns whether `is_active` is true and the symbol is not delisted.
-  [[nodiscard]] bool active(SymbolId id) const { return is(id, trades); }
+  [[nodiscard]] bool active(SymbolId id) const { return is(id, is_active); }
   /// Returns whether it is active, with a market cap that is a finite number above zero.
-  [[nodiscard]] bool eligible(SymbolId id) const { return is(id, counts); }
+  [[nodiscard]] bool eligible(SymbolId id) const { return is(id, is_eligible); }
 
   /// Returns the eligible symbols in rank order.
   [[nodiscard]] const std::vector<SymbolId>& ranking() const { return ranking_; }
@@ -146,9 +147,9 @@ class Market {
   /// listings don't.
   enum State : unsigned char {
     known = 1,
-    has_left = 2,
-    trades = 4,
-    counts = 8,
+    is_delisted = 2,
+    is_active = 4,
+    is_eligible = 8,
     has_listing_day = 16,
     has_delisting_day = 32,
     is_inactive = 64,

@@ -87,8 +87,8 @@ struct Placement {
 struct MembershipDiff {
   std::vector<Placement> added;    ///< in the order of the new list
   std::vector<Placement> removed;  ///< in the order of the old list
-  std::vector<Placement>
-      moved;               ///< in the order of the new list; the fewest that must change place
+  /// In the order of the new list; the fewest that must change place.
+  std::vector<Placement> moved;
   std::size_t before = 0;  ///< how many distinct members the old list has
 
   [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && moved.empty(); }

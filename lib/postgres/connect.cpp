@@ -156,7 +156,9 @@ std::optional<Connection> Connection::open_at(const Target& target,
     wants = PQconnectPoll(raw);
   }
   if (PQstatus(raw) != CONNECTION_OK) {
-    refusal.why = one_line(PQerrorMessage(raw));
+    const std::string_view why = PQerrorMessage(raw);
+    // libpq's own hint, on a line of its own, would run into its sentence.
+    refusal.why = one_line(why.substr(0, why.find("\n\tIs the server running")));
     if (PQconnectionNeedsPassword(raw) == 1 && !target.refused_passfile.empty()) {
       refusal.hint = fmt::format(
           "The password file {0} is ignored, since others can read it: run 'chmod 600 {0}'.",

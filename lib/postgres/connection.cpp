@@ -112,7 +112,8 @@ Error error_of(const Result& result, const std::string& doing) {
   }
   // PgBouncer's own message, with the SQLSTATE of a broken connection.
   if (message.find("statement pooling") != std::string::npos) {
-    return {ErrorKind::failed, text, {.hint = "Use transaction pooling.", .sqlstate = sqlstate}};
+    hint = with_hint(hint, "Use transaction pooling.");
+    return {ErrorKind::failed, text, {.hint = hint, .sqlstate = sqlstate}};
   }
   return {kind_of(sqlstate), text, {.hint = hint, .sqlstate = sqlstate}};
 }

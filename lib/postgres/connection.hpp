@@ -77,8 +77,8 @@ class Result {
 bool is_error_of_entry(std::string_view sqlstate);
 
 /// Returns the error that a result reports: what was being done, the server's message, and its
-/// SQLSTATE. Its kind says what to do: try again, wait for the server, or call someone. Details are
-/// left out, since they contain data from rows.
+/// SQLSTATE. Its kind says what to do: try again, wait for the server, or call someone.
+/// PostgreSQL's DETAIL is left out, since it contains data from rows; its HINT becomes the hint.
 Error error_of(const Result& result, const std::string& doing);
 
 /// Returns libpq's text on one line, without trailing line breaks.

@@ -17,6 +17,8 @@ namespace tickstock::postgres {
 
 namespace {
 
+constexpr const char* default_port = "5432";
+
 /// The connection parameters that have a value, in libpq's order.
 using Options = std::vector<std::pair<std::string, std::string>>;
 
@@ -314,7 +316,10 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   const std::string sslmode = value_of(options, "sslmode");
   std::vector<Target> targets;
   for (std::size_t i = 0; i < count; ++i) {
-    targets.push_back({element(hosts, i), element(addresses, i), element(ports, i),
+    // An empty port would leave the whole list of ports to a connection to one host.
+    const std::string port = element(ports, i);
+    targets.push_back({element(hosts, i), element(addresses, i),
+                       port.empty() && ports.size() > 1 ? default_port : port,
                        value_of(options, "target_session_attrs"), sslmode, ""});
   }
   const bool is_local = std::all_of(targets.begin(), targets.end(),
@@ -361,10 +366,13 @@ std::string conninfo_problem(const std::string& conninfo, std::string* hint) {
   for (const auto& [keyword, value] : options) {
     // The value of `host= password=…` looks like this.
     if (!keyword.ends_with("password") && value.find("password=") != std::string::npos) {
-      return "a keyword before the password has no value; write ''";
+      if (hint != nullptr) *hint = "Write '' for an empty value.";
+      return "a keyword before the password has no value";
     }
     std::string problem = parameter_problem(keyword, value);
-    if (!problem.empty()) return problem;
+    if (problem.empty()) continue;
+    if (hint != nullptr && keyword == "replication") *hint = "Remove it.";
+    return problem;
   }
   return "";
 }

@@ -12,10 +12,11 @@ namespace tickstock::redis {
 
 namespace {
 
-[[noreturn]] void unusable(const std::string& why) {
-  throw Error(ErrorKind::config, "can't be used: " + why,
-              {.hint = "Write redis://host:port/database, rediss://…, "
-                       "redis+sentinel://host:port/master or unix:///path."});
+[[noreturn]] void unusable(const std::string& why,
+                           const std::string& hint =
+                               "Write redis://host:port/database, rediss://…, "
+                               "redis+sentinel://host:port/master or unix:///path.") {
+  throw Error(ErrorKind::config, "can't be used: " + why, {.hint = hint});
 }
 
 std::string percent_decoded(std::string_view text) {
@@ -54,13 +55,13 @@ bool is_name(std::string_view text) {
 /// Returns what to write instead of a parameter that other libraries accept after an address.
 std::string remedy_for(std::string_view parameter) {
   if (parameter == "password" || parameter == "username") {
-    return "write user and password before the host, as redis://user:password@host";
+    return "Write user and password before the host, as redis://user:password@host.";
   }
-  if (parameter == "db") return "write the database as /N after the host";
+  if (parameter == "db") return "Write the database as /N after the host.";
   if (parameter.starts_with("ssl")) {
-    return "use rediss://, which verifies the certificate, with [redis] ca_file";
+    return "Use rediss://, which verifies the certificate, with [redis] ca_file.";
   }
-  return "remove it";
+  return "Remove it.";
 }
 
 /// The characters that end an address, and those of them that could begin a parameter.
@@ -78,7 +79,7 @@ constexpr std::string_view signs = ends.substr(1);
       !is_name(name)) {
     unusable(fmt::format("the text after '{}' is not understood", sign));
   }
-  unusable(fmt::format("the parameter {} is not understood ({})", name, remedy_for(name)));
+  unusable(fmt::format("the parameter {} is not understood", name), remedy_for(name));
 }
 
 void refuse_signs(std::string_view text) {
@@ -240,10 +241,18 @@ std::string RedisSettings::name() const {
   return shown() + (host.empty() ? "" : " (" + endpoint().shown() + ")");
 }
 
+std::string RedisSettings::object() const { return (is_sentinel() ? "" : "Redis at ") + name(); }
+
 Outage RedisSettings::outage(const std::string& why, const std::string& hint) const {
-  const bool is_sentinel = sentinels.empty() && !master.empty();
-  const std::string object = (is_sentinel ? "" : "Redis at ") + name();
-  return {ErrorKind::redis, object + ": " + why, {.object = object, .hint = hint}};
+  return {ErrorKind::redis, object() + ": " + why, {.object = object(), .hint = hint}};
+}
+
+Outage RedisSettings::unreachable(const std::string& why) const {
+  // What Sentinels say becomes part of one sentence.
+  if (is_sentinel()) return outage(why);
+  return {ErrorKind::redis,
+          "cannot connect to " + object() + ": " + why,
+          {.object = object(), .hint = "Check the server and the URL."}};
 }
 
 RedisSettings parse_redis_url(const std::string& url) {

@@ -60,6 +60,12 @@ struct RedisSettings {
   [[nodiscard]] std::string transport_weakness() const;
   /// Returns what to do about it.
   [[nodiscard]] std::string transport_hint() const;
+  /// Returns whether it is the address of a Sentinel.
+  [[nodiscard]] bool is_sentinel() const { return sentinels.empty() && !master.empty(); }
+  /// Returns the server as an error names it: `Redis at redis://127.0.0.1:6379/0`.
+  [[nodiscard]] std::string object() const;
+  /// Returns an error (redis) for a server that no connection can be made to.
+  [[nodiscard]] Outage unreachable(const std::string& why) const;
   /// Returns an error (redis) that names the server.
   [[nodiscard]] Outage outage(const std::string& why, const std::string& hint = {}) const;
   [[nodiscard]] Error failure(const std::string& why, const std::string& hint = {}) const {

@@ -85,21 +85,22 @@ void Conversation::announce(const Message& message) {
 void Conversation::publish(const Message& message) {
   if (answered() == asked()) refusal_.reset();
   ++unanswered_;
-  command({"PUBLISH", message.channel, message.body},
-          [this, id = message.event_id, channel = message.channel](const Answer& answer) {
-            --unanswered_;
-            if (!answer.refusal && answer.reply.type != REDIS_REPLY_INTEGER) {
-              throw settings_.failure("its answer to PUBLISH is not a number");
-            }
-            if (refusal_) return;
-            if (!answer.refusal) {
-              receivers_.push_back(answer.reply.integer);
-            } else {
-              refusal_ = settings_.failure(fmt::format("event {} on channel {} is refused: {}", id,
-                                                       channel, *answer.refusal),
-                                           "Allow it.");
-            }
-          });
+  command(
+      {"PUBLISH", message.channel, message.body},
+      [this, id = message.event_id, channel = message.channel](const Answer& answer) {
+        --unanswered_;
+        if (!answer.refusal && answer.reply.type != REDIS_REPLY_INTEGER) {
+          throw settings_.failure("its answer to PUBLISH is not a number");
+        }
+        if (refusal_) return;
+        if (!answer.refusal) {
+          receivers_.push_back(answer.reply.integer);
+        } else {
+          refusal_ = settings_.failure(
+              fmt::format("event {} on channel {} is refused: {}", id, channel, *answer.refusal),
+              answer.refusal->starts_with("NOPERM") ? permissions_hint : "");
+        }
+      });
 }
 
 void Conversation::ask(const std::vector<std::string>& words, bool matters) {

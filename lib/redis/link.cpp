@@ -194,7 +194,7 @@ Link::Progress Link::look_up() {
   if (const std::string weakness = settings_.transport_weakness();
       settings_.require_tls && !weakness.empty()) {
     throw Error(ErrorKind::redis, "[security] require_tls: " + weakness,
-                {.object = "Redis at " + settings_.name(), .hint = settings_.transport_hint()});
+                {.object = settings_.object(), .hint = settings_.transport_hint()});
   }
   if (settings_.transport == RedisSettings::Transport::unix_socket) {
     unix_path_.sun_family = AF_UNIX;
@@ -208,7 +208,7 @@ Link::Progress Link::look_up() {
   if (!lookup_) lookup_.emplace(settings_.host, settings_.port);
   if (!lookup_->done()) return Progress::wants_time;
   const io::Addresses& addresses = lookup_->addresses();
-  if (!addresses.failure.empty()) throw settings_.outage(addresses.failure);
+  if (!addresses.failure.empty()) throw settings_.unreachable(addresses.failure);
   next_address_ = addresses.list.get();
   int count = 0;
   for (const addrinfo* each = next_address_; each != nullptr; each = each->ai_next) ++count;
@@ -218,12 +218,12 @@ Link::Progress Link::look_up() {
 
 Link::Progress Link::try_next_address(const std::string& why_not_last) {
   step_ = &Link::check_connected;
-  if (next_address_ == nullptr) throw settings_.outage(why_not_last);
+  if (next_address_ == nullptr) throw settings_.unreachable(why_not_last);
   const addrinfo& address = *std::exchange(next_address_, next_address_->ai_next);
   end_of_address_ = Deadline::after(time_of_address_);
   close_socket();
   fd_ = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd_ < 0) throw settings_.outage(error_text(errno));
+  if (fd_ < 0) throw settings_.unreachable(error_text(errno));
   const int on = 1;
   if (lookup_) ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::connect(fd_, address.ai_addr, address.ai_addrlen) == 0) return begin_tls();

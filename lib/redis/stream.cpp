@@ -149,7 +149,7 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
 void Stream::require(const std::vector<Reply>& replies) const {
   for (const Reply& each : replies) {
     if (!each.is_error) continue;
-    std::string hint = "Allow it.";
+    std::string hint;
     if (each.refuses_with("WRONGTYPE")) hint = "Name another key in [events] stream.";
     if (each.refuses_with("NOPERM")) hint = permissions_hint;
     if (each.refuses_with("OOM")) hint = "Give Redis more memory, or keep a shorter stream.";

@@ -29,8 +29,8 @@ struct GuardInput {
   const Plan& plan;
   const GuardLimits& limits;
   Day today;  ///< by PostgreSQL's clock in the time zone of the run
-  /// Whether the prices table has a row in the last `max_data_age_days` days; ignored if that limit
-  /// is not set.
+  /// Whether the prices table has a row in the last `max_data_age_days` days up to the as-of day;
+  /// ignored if that limit is not set.
   bool data_is_fresh;
 };
 

@@ -50,7 +50,7 @@ Part judge_activity(const Subject& subject);
 /// additions, or is only cleaned.
 Part judge_presence(const Subject& subject);
 
-/// Returns the part for an entry that can't be read and is therefore left alone.
+/// Returns the part for an entry that can't be read and is therefore left unchanged.
 Part judge_unreadable(const Entry& entry);
 
 /// Formats an amount, rounded to about three digits so that it is still enough: `$1.2 B`.

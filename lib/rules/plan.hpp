@@ -44,8 +44,8 @@ struct EntryWrite {
   std::shared_ptr<const Entry> before;   ///< null if the row is missing
   std::shared_ptr<const Entry> after;
   MembershipDiff diff;
-  std::optional<Restoration> restoration =
-      {};  ///< for an undo: what it restores instead of following a rule
+  /// For an undo: what it restores instead of following a rule.
+  std::optional<Restoration> restoration = {};
 
   /// Returns whether the row changes its type.
   [[nodiscard]] bool is_take_over() const {

@@ -16,8 +16,8 @@ struct GuardLimits {
   double max_vanished_percent = 2;
   std::size_t min_vanished = 20;  ///< fewer vanished symbols than this never refuse a run
   double max_appeared_percent = 5;
-  std::size_t min_base =
-      1000;  ///< with fewer symbols in the categories than this, new ones never refuse a run
+  /// With fewer symbols in the categories than this, new ones never refuse a run.
+  std::size_t min_base = 1000;
   double max_removed_percent = 30;
   std::size_t min_members = 20;  ///< entries with fewer members may shrink freely
   std::optional<int> max_data_age_days = {};

@@ -137,7 +137,7 @@ std::string ipo_addition_reason(SymbolId symbol, const Market& market, const Uni
          company.name.value_or(std::string(market.name(symbol)));
 }
 
-/// A universe keeps its kind when its rule is replaced.
+/// A replacement of a built-in universe keeps its type.
 bool is_leader(const Universe& rule) { return rule.type == "market_leader"; }
 
 std::string ipo_removal_reason(SymbolId symbol, const Market& market, const Universe& rule) {

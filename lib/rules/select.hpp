@@ -26,8 +26,8 @@ struct Waiting {
 /// certain, then members within the buffer, then the rest.
 enum class Turn : unsigned char { surely, tolerably, otherwise };
 
-/// \param rank counted from 1, including those included by name \param stands whether it is a
-/// member
+/// Returns the priority of a symbol. \param rank counted from 1, including those included by name
+/// \param stands whether it is a member
 Turn turn_of(const Universe& universe, std::size_t rank, bool stands);
 
 /// Keeps only the line that counts for each issuer. \param stands by SymbolId, whether it is a
@@ -40,8 +40,8 @@ std::vector<bool> standing(const Entry* entry, const Market& market);
 
 /// The symbols left after each step of finding a universe's members.
 struct Contest {
-  std::vector<SymbolId>
-      seated;  ///< they meet its conditions, as members leniently, and have a seat
+  /// They meet its conditions, as members leniently, and have a seat.
+  std::vector<SymbolId> seated;
   std::vector<SymbolId> contenders;  ///< in order, without other lines and without those `chosen`
   std::vector<SymbolId> chosen;      ///< included by name, in order, as many as there are places
 };

@@ -159,7 +159,7 @@ class Preflight {
     const auto newest = tables::newest_price_day(
         transaction.run_pipeline(tables::ask_newest_prices(environment_.tables, market)).value());
     if (!newest) {
-      warn(environment_.tables.prices.shown() + " has no row of the largest symbols");
+      warn(environment_.tables.prices.shown() + " has no row for the largest symbols");
       return;
     }
     const bool is_fresh = *newest + stale_after >= catalog.today;
@@ -297,9 +297,9 @@ class Preflight {
         publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     const std::string connected = "connected to Redis at " + publisher.server().name();
     if (refusal && !refusal->empty()) {
-      fail(Error(
-          ErrorKind::redis, connected + ", which refuses events: " + *refusal,
-          {.object = "Redis at " + publisher.server().name(), .hint = redis::permissions_hint}));
+      fail(Error(ErrorKind::redis, connected + ", which refuses events: " + *refusal,
+                 {.object = publisher.server().object(),
+                  .hint = refusal->starts_with("NOPERM") ? redis::permissions_hint : ""}));
     } else if (publisher.warning().empty()) {
       good(connected + (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
     }

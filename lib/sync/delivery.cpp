@@ -17,7 +17,8 @@ constexpr std::chrono::milliseconds pause_between_tries{50};
 
 /// Returns how to get past an event that Redis refuses.
 std::string discard_hint(const Message& refused) {
-  return "Or drop the event with 'tickstock-cache deliver --discard " + refused.event_id + "'.";
+  return "To deliver the rest without it, run 'tickstock-cache deliver --discard " +
+         refused.event_id + "'.";
 }
 
 /// The pause while Sentinels elect another primary.

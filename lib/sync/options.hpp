@@ -48,6 +48,9 @@ struct RunOptions {
   std::string run_id;
   std::string triggered_by = "manual";
   std::optional<std::string> approve_plan;
+  /// Flags that the plan depends on besides the as-of day, each after a space and quoted for a
+  /// shell, for the command that approves it.
+  std::string plan_flags = {};
   std::optional<std::string> undo;  ///< the run to undo, by the beginning of its id
   std::chrono::milliseconds lock_wait{0};
   bool events = true;

@@ -182,7 +182,7 @@ std::string approval(const RunOptions& options, const Report& report) {
   std::string command = fmt::format("tickstock-cache {}", command_of(options.mode));
   if (!report.undone.empty()) command += " " + report.undone;
   if (options.as_of) command += " --as-of " + to_string(*options.as_of);
-  return command + " --approve-plan " + report.plan_digest;
+  return command + " --approve-plan " + report.plan_digest + options.plan_flags;
 }
 
 std::vector<SymbolId> described_symbols(const Plan& plan, const Market& market, int ipo_days) {
@@ -214,11 +214,12 @@ void require_approval(const Report& report, const RunOptions& options) {
   const std::string more =
       refusals.size() == 1 ? "" : fmt::format(", and {} more", refusals.size() - 1);
   // The command comes last, unquoted, so that it can be copied.
-  throw Error(ErrorKind::refused, "refused by a guard: " + refusals.front().sentence + more,
-              {.object = refusals.front().universe,
-               .hint = fmt::format("{} a dry run and approve exactly this plan: {}",
-                                   options.undo ? "Read" : "Fix the data, or read",
-                                   approval(options, report))});
+  throw Error(
+      ErrorKind::refused, "refused by a guard: " + refusals.front().sentence + more,
+      {.object = refusals.front().universe.empty() ? "" : "universe " + refusals.front().universe,
+       .hint = fmt::format("{} a dry run and approve exactly this plan: {}",
+                           options.undo ? "Read" : "Fix the data, or read",
+                           approval(options, report))});
 }
 
 }  // namespace tickstock::sync

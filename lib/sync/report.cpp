@@ -45,18 +45,20 @@ std::vector<std::string> Report::errors() const {
   std::vector<std::string> errors;
   if (failure) errors.emplace_back(failure->what());
   for (const TaskReport& task : tasks) {
-    if (task.error && std::find(errors.begin(), errors.end(), *task.error) == errors.end()) {
-      errors.push_back(*task.error);
+    if (!task.error) continue;
+    std::string error = task.error->what();
+    if (std::find(errors.begin(), errors.end(), error) == errors.end()) {
+      errors.push_back(std::move(error));
     }
   }
   return errors;
 }
 
-ErrorDetails Report::first_details() const {
-  if (failure) return failure->details();
+const Error* Report::first_error() const {
+  if (failure) return &*failure;
   const auto failed = std::find_if(tasks.begin(), tasks.end(),
                                    [](const TaskReport& task) { return task.error.has_value(); });
-  return failed == tasks.end() ? ErrorDetails() : failed->details;
+  return failed == tasks.end() ? nullptr : &*failed->error;
 }
 
 RunRecord record_of(const Report& report, const RunOptions& options, const RunClock& clock) {
@@ -75,10 +77,11 @@ RunRecord record_of(const Report& report, const RunOptions& options, const RunCl
   json::Writer results;
   results.begin_object();
   for (const TaskReport& task : report.tasks) {
-    record.tasks.push_back({std::string(to_string(task.task)), task.changes.size(), task.error});
+    record.tasks.push_back(
+        {std::string(to_string(task.task)), task.changes.size(), task.failure()});
     results.key(to_string(task.task)).begin_object();
     results.put("status", task.error ? "failed" : "success", "changes", task.changes.size(),
-                "error", task.error);
+                "error", task.failure());
     results.end_object();
   }
   record.task_results = results.end_object().text();

@@ -53,9 +53,13 @@ struct Snapshot {
 /// How one task ended.
 struct TaskReport {
   Task task;
-  std::vector<Change> changes;       ///< none if the task failed
-  std::optional<std::string> error;  ///< it was rolled back alone
-  ErrorDetails details = {};         ///< of the error
+  std::vector<Change> changes;  ///< none if the task failed
+  std::optional<Error> error;   ///< it was rolled back on its own
+
+  /// Returns the line of the error; nothing if the task did not fail.
+  [[nodiscard]] std::optional<std::string> failure() const {
+    return error ? std::optional<std::string>(error->what()) : std::nullopt;
+  }
 };
 
 /// The result of one attempt at a run. A retry begins with a new one, so that nothing is left over
@@ -90,8 +94,8 @@ struct Report : Attempt {
 
   std::uint64_t events_published = 0;
   std::uint64_t events_pending = 0;  ///< of this run; without an outbox: lost
-  std::optional<std::int64_t>
-      listeners;  ///< how many received the final event of this run, if known
+  /// How many received the final event of this run, if known.
+  std::optional<std::int64_t> listeners;
   bool has_outbox = false;
   std::optional<std::uint64_t> outbox_pending;  ///< of all runs, if the run was to measure
 
@@ -102,8 +106,8 @@ struct Report : Attempt {
   [[nodiscard]] std::vector<const EntryWrite*> writes() const;
   /// Returns the failure and the errors of tasks, each once, in order of occurrence.
   [[nodiscard]] std::vector<std::string> errors() const;
-  /// Returns what the first of them is about, and what to do about it.
-  [[nodiscard]] ErrorDetails first_details() const;
+  /// Returns the first of them; null if there is none.
+  [[nodiscard]] const Error* first_error() const;
 };
 
 /// Returns the record of a run as far as it has got.

@@ -24,8 +24,8 @@ constexpr milliseconds first_backoff{50};
 constexpr milliseconds pause_between_tries{100};
 /// If a run had the lock and another run came in between, it waits this long to get it again.
 constexpr milliseconds patience_for_main_lock{10'000};
-/// The size in 8 KB pages of each of the two tables from which reading them in parallel saves more
-/// than a second connection costs.
+/// Read in parallel if both tables have at least this many pages of 8 KB; for smaller tables, a
+/// second connection costs more than it saves.
 constexpr std::int64_t pages_worth_two_connections = 128;
 
 /// Returns the universes of a run to undo.
@@ -346,7 +346,7 @@ Plan Run::plan_of(postgres::Transaction& transaction, Market& market, const Entr
   plan.waited = std::move(undone.waited);
   plan.waiting = std::move(undone.waiting);
   plan.waiting_elsewhere = past.waiting.size() - plan.waited.size();
-  // Whether a run would repeat what an undo did depends on what that had undone.
+  // An undone undo brings back what the data may no longer give.
   report_.warnings.emplace_back(
       undoes_undo_
           ? "the next run brings the universes back in line with the data and overrides this undo"

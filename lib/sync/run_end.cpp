@@ -74,8 +74,7 @@ void Run::apply(postgres::Transaction& transaction) {
     if (!outcome.failure) return;
     const auto& [failed, error] = *outcome.failure;
     if (options_.approve_plan) throw Error(error);
-    report_.tasks[failed].error = error.what();
-    report_.tasks[failed].details = error.details();
+    report_.tasks[failed].error = error;
     report_.tasks[failed].changes.clear();
     first = failed + 1;
   }
@@ -220,14 +219,15 @@ void Run::publish() {
     const std::string state = what + (report_.has_outbox ? "pending: " : "lost: ");
     report_.failure = failure ? failure->as(ErrorKind::redis).after(state)
                               : Error(ErrorKind::redis, state + "Redis did not take them");
-    if (report_.has_outbox) {
+    // The failure itself may already say which delivery helps.
+    if (report_.has_outbox && report_.failure->hint().find(" deliver") == std::string::npos) {
       report_.failure = report_.failure->advised("Run 'tickstock-cache deliver' later.");
     }
   } else {
     announce(events::progress, 5, 5);
   }
   for (const TaskReport& task : report_.tasks) {
-    if (task.error) announce(events::sync_error, ErrorKind::failed, *task.error);
+    if (task.error) announce(events::sync_error, ErrorKind::failed, task.error->what());
   }
   announce_phase(last_words_time);
 }
@@ -288,14 +288,13 @@ void Run::measure() {
 }
 
 void Run::fail(const Error& error) {
-  report_.failure =
-      error.kind() == ErrorKind::interrupted ? error.advised("Nothing was changed.") : error;
+  report_.failure = reassured(error);
   report_.status = status_of(error.kind());
   // A dry run still shows what a guard would refuse.
   if (report_.dry_run && report_.snapshot) return;
   report_.tasks.clear();
   for (const Task task : tasks_of(options_.mode, options_.policy))
-    report_.tasks.push_back({task, {}, report_.failure->what(), report_.failure->details()});
+    report_.tasks.push_back({task, {}, report_.failure});
   if (report_.dry_run) return;
   const bool may_have_record = has_record_ || may_have_record_;
   if (may_have_record && error.kind() != ErrorKind::outcome_unknown) record_failure();

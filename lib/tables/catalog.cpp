@@ -268,6 +268,17 @@ std::int64_t Database::outbox_lock() const {
   return std::int64_t{1953457004} << 32 | catalog.outbox.oid;
 }
 
+std::string identifier(std::string_view name) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyz_0123456789";
+  if (!name.empty() && plain.find(name.front()) < 27 &&
+      name.find_first_not_of(plain) == std::string_view::npos) {
+    return std::string(name);
+  }
+  std::string quoted = "\"";
+  for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
+}
+
 Result Database::read(std::string_view doing, std::string_view sql, const Params& params) {
   return std::move(
       read_at_once(connection, {.read_committed = true}, {names.statement(doing, sql, params)})
@@ -275,10 +286,11 @@ Result Database::read(std::string_view doing, std::string_view sql, const Params
 }
 
 void Database::look_around(const std::string& timezone, ErrorKind unknown_timezone) {
-  const Error no_such_zone(unknown_timezone, "PostgreSQL knows no time zone '" + timezone + "'",
-                           {.object = "[run] timezone",
-                            .hint = "Use a name from pg_timezone_names, such as "
-                                    "America/New_York."});
+  const Error no_such_zone(
+      unknown_timezone, "PostgreSQL knows no time zone '" + timezone + "'",
+      {.object = unknown_timezone == ErrorKind::usage ? "--timezone" : "[run] timezone",
+       .hint = "Use a name from pg_timezone_names, such as "
+               "America/New_York."});
   catalog = {};
   std::vector<std::string> schemas;
   std::vector<std::string> tables;

@@ -15,6 +15,10 @@ namespace tickstock::tables {
 // This namespace is all statements and results, so it uses their names unqualified.
 using namespace postgres;
 
+/// Returns a name as SQL takes it: in double quotes if it has more than lower-case letters, digits
+/// and _. (A reserved word is not noticed.)
+std::string identifier(std::string_view name);
+
 /// A relation by schema and name, both literal. The search path is never used.
 struct TableName {
   std::string schema;
@@ -24,6 +28,8 @@ struct TableName {
   [[nodiscard]] std::string quoted() const { return '"' + schema + "\".\"" + name + '"'; }
   /// Returns `public.symbols`, for people.
   [[nodiscard]] std::string shown() const { return schema + "." + name; }
+  /// Returns it as a person types it in SQL: quoted only where it must be.
+  [[nodiscard]] std::string typed() const { return identifier(schema) + "." + identifier(name); }
 };
 
 /// Reads `name` or `schema.name`. Each part has 1 to 63 letters, digits, `_` and `$`, and doesn't
@@ -130,8 +136,8 @@ struct Column {
 struct Table {
   std::string_view key;  ///< stands for its name in statements, in braces
   Relation Catalog::*relation;
-  TableName TableNames::*
-      configured;  ///< where its name is configured; null for the program's own tables
+  /// Where its name is configured; null for the program's own tables.
+  TableName TableNames::*configured;
   std::vector<Column> columns;
   /// Statements to run once it exists, such as for its indexes. They may run again.
   std::vector<std::string_view> further = {};

@@ -257,7 +257,12 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
     if (failed.write == nullptr || !is_error_of_entry(error.sqlstate())) throw Error(error);
     transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
     outcome.results.resize(writes.opening.size());
-    return {std::move(outcome.results), {{failed.task, error}}};
+    // Such as one on the sequence of a serial id, which only a new entry needs.
+    const bool lacks_privilege = error.sqlstate() == "42501";
+    return {std::move(outcome.results),
+            {{failed.task, lacks_privilege
+                               ? error.advised("Run 'tickstock-cache check' for what is missing.")
+                               : error}}};
   }
   for (std::size_t i = 0; i < outcome.results.size(); ++i) {
     const EntryWrite* write = steps[sent[i]].write;

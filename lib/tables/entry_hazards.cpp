@@ -115,7 +115,7 @@ Hazards find_hazards(Database& database) {
   for (int row = 0; row < unfilled.rows(); ++row) {
     const std::string column = fmt::format("column {} of {}", unfilled.view(row, 0), entries);
     const std::string sentence =
-        column + " takes no NULL, has no default, and is not filled by a run that creates an entry";
+        column + " is NOT NULL, has no default, and is not filled by a run that creates an entry";
     if (unfilled.boolean(row, 1)) {
       hazards.warnings.emplace_back(sentence, std::vector<std::string>(),
                                     "Give it a default, unless its trigger fills it.");
@@ -130,10 +130,11 @@ Hazards find_hazards(Database& database) {
         ErrorKind::failed,
         fmt::format("no USAGE privilege on sequence {}, which numbers {}", sequences.view(row, 0),
                     entries),
-        ErrorDetails{.object = fmt::format("sequence {}", sequences.view(row, 0)),
-                     .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
-                                         sequences.view(row, 0), database.connection.user()),
-                     .sqlstate = "42501"});
+        ErrorDetails{
+            .object = fmt::format("sequence {}", sequences.view(row, 0)),
+            .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
+                                sequences.view(row, 0), identifier(database.connection.user())),
+            .sqlstate = "42501"});
   }
   const Result& published = results[2];
   for (int row = 0; row < published.rows(); ++row) {

@@ -321,12 +321,15 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
   const bool is_known = rows.is_null(0, 0) || rows.boolean(0, 0);
   const bool stood = rows.boolean(0, 1);
   if (!is_known || !stood) {
-    throw Error(ErrorKind::failed,
-                fmt::format("universe '{}' {} on {} (the journal begins with {})", universe,
-                            stood ? "is not known to have existed" : "did not exist",
-                            to_string(day), past.horizon),
-                {.object = "universe " + universe,
-                 .hint = "Run 'tickstock-cache history --universe' for what the journal knows."});
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("universe '{}' {} on {} (the journal begins with {})", universe,
+                    stood ? "is not known to have existed" : "did not exist", to_string(day),
+                    past.horizon),
+        {.object = "universe " + universe,
+         .hint = fmt::format("Run 'tickstock-cache history --universe {}' for what the journal "
+                             "knows.",
+                             universe)});
   }
   auto symbols = list_of(rows, 0, 2);
   if (!symbols) {

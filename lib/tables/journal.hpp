@@ -32,7 +32,7 @@ std::string signed_text(std::uint64_t fingerprint);
 /// How long the program's own tables keep their rows; 0 means forever.
 struct Retention {
   int journal_days = 400;     ///< a record of a run and its changes
-  int journal_runs = 10'000;  ///< so many records, whatever their age
+  int journal_runs = 10'000;  ///< this many records, whatever their age
   int outbox_days = 30;       ///< an event that was published or dropped
   int outbox_max_age = 7;     ///< days until a pending event is dropped
 };

@@ -269,11 +269,11 @@ bool give_up_event(Database& database, const std::string& application_name,
     const std::string none =
         "there is none with this id in " + names.of(table_of(&Catalog::outbox)).shown();
     throw Error(ErrorKind::failed,
-                fmt::format("event {} is not pending: {}", event_id,
+                fmt::format("event {} is not pending: {}; nothing was changed", event_id,
                             rows.rows() == 0     ? none
                             : rows.boolean(0, 0) ? "it was published"
                                                  : "it was dropped before"),
-                {.object = "event " + event_id, .hint = "Nothing was changed."});
+                {.object = "event " + event_id});
   }
   transaction.commit();
   return true;

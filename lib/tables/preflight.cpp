@@ -24,6 +24,14 @@ const std::map<std::string_view, Names> readable_types{
 /// PostgreSQL's insufficient_privilege
 constexpr const char* denied_state = "42501";
 
+/// The privileges that are missing on one object.
+struct Lack {
+  std::string object;
+  std::string on;  ///< the object as GRANT names it
+  Names privileges;
+  std::size_t problem;  ///< its place among the problems
+};
+
 /// Collects the problems.
 class Inspection {
  public:
@@ -36,6 +44,27 @@ class Inspection {
 
   [[nodiscard]] const std::vector<Error>& problems() const { return problems_; }
 
+  /// Returns the first problem; if that is a missing privilege, all missing privileges as one,
+  /// since otherwise each attempt would show only the next one.
+  [[nodiscard]] Error summary() const {
+    if (problems_.front().sqlstate() != denied_state) return problems_.front();
+    const std::string script =
+        fmt::format("Or run what 'tickstock-cache init --print-grants {}' prints.", role_);
+    if (lacks_.size() == 1) return problems_.front().advised(script);
+    Names words;
+    Names grants;
+    for (const Lack& lack : lacks_) {
+      words.push_back(problems_[lack.problem].problem());
+      grants.push_back(grant_of(lack));
+    }
+    return {ErrorKind::failed,
+            fmt::format("{}", fmt::join(words, ", ")),
+            {.object = problems_.front().object(),
+             .hint = fmt::format("Run as the owner of the tables: {}. {}", fmt::join(grants, "; "),
+                                 script),
+             .sqlstate = denied_state}};
+  }
+
   void server() {
     if (catalog_.in_recovery) {
       problems_.emplace_back(ErrorKind::unavailable,
@@ -47,7 +76,7 @@ class Inspection {
           ErrorDetails{.hint = fmt::format(
                            "Switch it off for the role, the database or in postgresql.conf, such "
                            "as with 'ALTER ROLE {} SET default_transaction_read_only = off'.",
-                           role_)});
+                           identifier(role_))});
     }
   }
 
@@ -91,7 +120,7 @@ class Inspection {
     may("INSERT", entries, columns_of(&Catalog::entries, inserts));
     may("UPDATE", entries, columns_of(&Catalog::entries, updates));
     if (entries.is_table() && !entries.unique_universe) {
-      fail(shown, fmt::format("Run 'CREATE UNIQUE INDEX ON {} (universe)'.", shown),
+      fail(shown, fmt::format("Run 'CREATE UNIQUE INDEX ON {} (universe)'.", entries.name.typed()),
            "{} has no unique index on universe", shown);
     }
   }
@@ -121,8 +150,7 @@ class Inspection {
     if (!relation.exists()) {
       fail(relation.name.shown(), hint, "the table {} does not exist", relation.name.shown());
     } else if (!relation.schema_usage) {
-      denied("schema " + schema, "no privilege on schema " + schema,
-             "GRANT USAGE ON SCHEMA " + schema);
+      denied("USAGE", "schema " + schema, "SCHEMA " + identifier(schema));
     }
     return relation.exists();
   }
@@ -164,21 +192,33 @@ class Inspection {
   }
 
   void grant(std::string_view privilege, const Relation& relation) {
-    const std::string shown = relation.name.shown();
-    denied(shown, fmt::format("no {} privilege on {}", privilege, shown),
-           fmt::format("GRANT {} ON {}", privilege, shown));
+    denied(privilege, relation.name.shown(), relation.name.typed());
   }
 
-  void denied(const std::string& object, const std::string& problem, const std::string& grant) {
-    const bool is_known =
-        std::any_of(problems_.begin(), problems_.end(),
-                    [&problem](const Error& known) { return known.problem() == problem; });
-    if (is_known) return;
-    problems_.emplace_back(
-        ErrorKind::failed, problem,
-        ErrorDetails{.object = object,
-                     .hint = fmt::format("Run '{} TO {}' as its owner.", grant, role_),
-                     .sqlstate = denied_state});
+  /// Adds a privilege to those that are missing on an object. \param on the object as GRANT names
+  /// it
+  void denied(std::string_view privilege, const std::string& object, const std::string& on) {
+    auto lack = std::find_if(lacks_.begin(), lacks_.end(),
+                             [&on](const Lack& each) { return each.on == on; });
+    if (lack == lacks_.end()) {
+      lack = lacks_.insert(lack, {object, on, {}, problems_.size()});
+      problems_.emplace_back(ErrorKind::failed, "");
+    }
+    if (std::count(lack->privileges.begin(), lack->privileges.end(), privilege) > 0) return;
+    lack->privileges.emplace_back(privilege);
+    const std::string privileges = fmt::format("{}", fmt::join(lack->privileges, ", "));
+    problems_[lack->problem] =
+        Error(ErrorKind::failed,
+              fmt::format("no {} privilege{} on {}", privileges,
+                          lack->privileges.size() == 1 ? "" : "s", object),
+              {.object = object,
+               .hint = fmt::format("Run '{}' as its owner.", grant_of(*lack)),
+               .sqlstate = denied_state});
+  }
+
+  [[nodiscard]] std::string grant_of(const Lack& lack) const {
+    return fmt::format("GRANT {} ON {} TO {}", fmt::join(lack.privileges, ", "), lack.on,
+                       identifier(role_));
   }
 
   template <typename... Values>
@@ -191,12 +231,11 @@ class Inspection {
   const Catalog& catalog_;
   const std::string& role_;
   std::vector<Error> problems_;
+  std::vector<Lack> lacks_;
 };
 
-}  // namespace
-
-std::vector<Error> find_problems(const Database& database, const std::vector<Need>& needs,
-                                 const std::vector<std::string>& labels) {
+Inspection inspect(const Database& database, const std::vector<Need>& needs,
+                   const std::vector<std::string>& labels) {
   Inspection inspection(database);
   for (const Need need : needs) {
     switch (need) {
@@ -219,27 +258,20 @@ std::vector<Error> find_problems(const Database& database, const std::vector<Nee
       case Need::read_own_tables: inspection.own_tables(false); break;
     }
   }
-  return inspection.problems();
+  return inspection;
+}
+
+}  // namespace
+
+std::vector<Error> find_problems(const Database& database, const std::vector<Need>& needs,
+                                 const std::vector<std::string>& labels) {
+  return inspect(database, needs, labels).problems();
 }
 
 void require(const Database& database, const std::vector<Need>& needs,
              const std::vector<std::string>& labels) {
-  const std::vector<Error> problems = find_problems(database, needs, labels);
-  if (problems.empty()) return;
-  const Error& first = problems.front();
-  if (first.sqlstate() != denied_state) throw Error(first);
-  // Granted one at a time, they would take as many attempts.
-  std::vector<std::string> lacks;
-  for (const Error& problem : problems) {
-    if (problem.sqlstate() == denied_state) lacks.push_back(problem.problem());
-  }
-  const std::string& role = database.connection.user();
-  const std::string all = fmt::format("'tickstock-cache init --print-grants {}'", role);
-  if (lacks.size() == 1) throw first.advised(all + " prints every grant that a run needs.");
-  throw Error(ErrorKind::failed, fmt::format("{}", fmt::join(lacks, ", ")),
-              {.object = first.object(),
-               .hint = fmt::format("Run what {} prints, as the owner of the tables.", all),
-               .sqlstate = denied_state});
+  const Inspection inspection = inspect(database, needs, labels);
+  if (!inspection.problems().empty()) throw inspection.summary();
 }
 
 }  // namespace tickstock::tables

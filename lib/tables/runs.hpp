@@ -57,9 +57,9 @@ struct RunView {
   RunRecord record;  ///< `running` is shown as `interrupted` where no run holds the lock
   int step = 0;      ///< 1 to 5 while it runs, read from its application_name; 0 where unknown
   std::int64_t pending = 0;            ///< its events that are neither published nor dropped yet
-  std::vector<std::string> universes;  ///< that it changed, in its order; only read_run tells them
+  std::vector<std::string> universes;  ///< that it changed, in its order; filled only by read_run()
   std::int64_t given_up = 0;           ///< its events that were never published, and won't be
-  std::vector<std::string> refusals;   ///< what guards said; only read_run fills it
+  std::vector<std::string> refusals;   ///< what refusing guards reported; filled only by read_run()
 };
 
 /// Reads the run with that id, or the only run whose id starts with it, or without an id the last

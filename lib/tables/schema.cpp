@@ -67,7 +67,7 @@ constexpr std::string_view grants_head =
 --   CREATE ROLE {0} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE
 --     NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
 --   ALTER ROLE {0} SET client_connection_check_interval = '5s';
--- and, where not everybody may connect to the database, GRANT CONNECT ON DATABASE … TO it.
+-- and, if not everybody may connect to the database: GRANT CONNECT ON DATABASE … TO {0};
 )";
 
 constexpr std::string_view grant_prices = R"(BEGIN

@@ -37,7 +37,7 @@ inline bool has(const Database& database, Need need) {
   return find_problems(database, {need}).empty();
 }
 
-/// \throws Error the first problem, if there is one.
+/// \throws Error the first problem, if any; for a missing privilege, all missing privileges in one.
 void require(const Database& database, const std::vector<Need>& needs,
              const std::vector<std::string>& labels = {});
 

@@ -58,12 +58,10 @@ TEST_CASE("the check tells all that is wrong at once") {
   const std::string all =
       fmt::format("{}", fmt::join(scene.findings("failed", 1, as_role(scene.fixture, role)), "\n"));
   for (const std::string grant :
-       {"SELECT ON public.symbols", "SELECT ON public.cache_entries",
-        "INSERT ON public.cache_entries", "UPDATE ON public.cache_entries",
-        "SELECT ON public.cache_sync_runs", "INSERT ON public.cache_sync_runs",
-        "UPDATE ON public.cache_sync_runs", "INSERT ON public.cache_sync_changes",
-        "UPDATE ON public.cache_sync_outbox", "DELETE ON public.cache_sync_runs",
-        "DELETE ON public.cache_sync_outbox"}) {
+       {"SELECT ON public.symbols", "SELECT, INSERT, UPDATE ON public.cache_entries",
+        "SELECT, INSERT, UPDATE, DELETE ON public.cache_sync_runs",
+        "SELECT, INSERT ON public.cache_sync_changes",
+        "SELECT, INSERT, UPDATE, DELETE ON public.cache_sync_outbox"}) {
     CHECK_THAT(all, contains("GRANT " + grant + " TO " + role));
   }
   scene.fixture.database().execute("ALTER TABLE symbols DROP sector");
@@ -138,7 +136,7 @@ TEST_CASE("check predicts a column of the entries that nobody fills") {
   database.execute("ALTER TABLE cache_entries ADD owner text NOT NULL DEFAULT 'x'");
   CHECK(scene.findings("failed", 0).empty());
   database.execute("ALTER TABLE cache_entries ALTER owner DROP DEFAULT");
-  const std::string part = "column owner of public.cache_entries takes no NULL";
+  const std::string part = "column owner of public.cache_entries is NOT NULL";
   CHECK_THAT(scene.findings("failed", 1).front(), contains(part));
   check_failure(run_task(scene.fixture, {"ipo"}), 3, "\"owner\"");
   // A trigger could fill it.

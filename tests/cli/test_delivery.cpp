@@ -35,7 +35,10 @@ TEST_CASE("without Redis a run commits, ends with 6, and its events are pending"
   REQUIRE(fixture.run({"init"}).status == 0);
   Subscriber subscriber(fixture.redis());
   const ProcessResult result = run_task(fixture, {"sync", "--run-id", "night"}, redis_down());
-  check_failure(result, 6, "14 events of this run are pending: ");
+  check_failure(result, 6,
+                "14 events of this run are pending: cannot connect to Redis at "
+                "redis://127.0.0.1:1/0: Connection refused. Check the server and the URL. Run "
+                "'tickstock-cache deliver' later.");
   CHECK_THAT(result.err, contains("redis://127.0.0.1:1/0"));
   CHECK_THAT(result.out, contains("0 events published, 14 pending"));
   CHECK(fixture.members("mega_cap") == Names{"MEGA"});

@@ -127,9 +127,8 @@ TEST_CASE("what caps from prices need is checked before a run that uses them, an
   const Environment priceless{{"DATABASE_URL", fixture.database().url("priceless")}};
   const ProcessResult denied = run_task(fixture, with({"dry-run"}, from_prices), priceless);
   CHECK(denied.status == 1);
-  CHECK_THAT(denied.err, contains("no SELECT privilege on public.symbols, no SELECT privilege on "
-                                  "public.ohlcv_daily. Run what 'tickstock-cache init "
-                                  "--print-grants priceless' prints"));
+  CHECK_THAT(denied.err, contains("GRANT SELECT ON public.symbols TO priceless; "
+                                  "GRANT SELECT ON public.ohlcv_daily TO priceless. "));
   CHECK(run_task(fixture, {"dry-run"}, priceless).status == 0);
 
   const TemporaryDirectory directory;

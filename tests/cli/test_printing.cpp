@@ -293,3 +293,26 @@ TEST_CASE("the last line of a dry run is a command that runs exactly its plan") 
   CHECK(fixture.members("all").size() == 7);
   CHECK_THAT(run_task(fixture, {"dry-run", "--config", config}).out, !contains(words));
 }
+
+TEST_CASE("a refusal ends with a command that runs exactly its plan") {
+  Fixture fixture;
+  add_small_market(fixture);
+  const TemporaryDirectory directory;
+  const std::string config =
+      directory.write("it's mine.toml", "[[universe]]\nname = 'all'\ncap_from = 1\n");
+  const ProcessResult refused = fixture.run({"sync", "--as-of", "2999-01-01", "--config", config});
+  REQUIRE(refused.status == 4);
+  const std::string line = log_lines(refused, "error").front();
+  const std::string words = "approve exactly this plan: ";
+  const std::size_t command = line.find(words);
+  REQUIRE(command != std::string::npos);
+  RunOptions options = fixture.options();
+  options.environment["PATH"] =
+      std::filesystem::path(program_path()).parent_path().string() + ":" + std::getenv("PATH");
+  const ProcessResult result =
+      run_process({"sh", "-c", line.substr(command + words.size())}, options);
+  INFO(line);
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK(fixture.members("all").size() == 7);
+}

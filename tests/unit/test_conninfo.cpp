@@ -58,7 +58,8 @@ TEST_CASE("what libpq would reject only while connecting is named with a remedy"
            {"postgresql://h/d?keepalives_idle=x", "its keepalives_idle is not a whole number"},
            {"postgresql://h:70000/d", "its port is not a number from 1 to 65535"},
            {"host=h port=0", "its port is not a number from 1 to 65535"},
-           {"host=h replication=database", "its replication"}}) {
+           {"host=h replication=database", "its replication", "Remove it."},
+           {"host= password=x", "a keyword before the password has no value", "Write ''"}}) {
     INFO(each.conninfo);
     std::string hint;
     CHECK_THAT(conninfo_problem(each.conninfo, &hint), contains(each.part));
@@ -107,4 +108,13 @@ TEST_CASE("only names go into a statement's text") {
   names.entries = {"app", "universes"};
   CHECK(names.in("SELECT '{}' FROM {symbols}, {runs}") ==
         R"(SELECT '{}' FROM "public"."symbols", "app"."cache_sync_runs")");
+}
+
+TEST_CASE("a host without a port among several has the default one") {
+  ConnectionSettings settings;
+  settings.conninfo = "postgresql://127.0.0.1,127.0.0.2:1/d";
+  const std::vector<Target> targets = named_targets(settings);
+  REQUIRE(targets.size() == 2);
+  CHECK(targets[0].port == "5432");
+  CHECK(targets[1].port == "1");
 }
