@@ -316,16 +316,14 @@ struct Run {
     const std::string name = "tickstock-cache deliver";
     const std::chrono::milliseconds time = environment.redis.publish_timeout;
     events::Publisher publisher(environment.redis, environment.stream);
+    if (options.renumber && publisher.stream() == nullptr) {
+      throw Error(ErrorKind::usage, "--renumber requires a stream",
+                  {.object = "--renumber",
+                   .hint = "Name its key in [events] stream of the configuration file."});
+    }
     if (options.discard) sync::discard_event(database, name, *options.discard, time, patience);
     std::optional<std::uint64_t> renumbered;
-    if (options.renumber) {
-      if (publisher.stream() == nullptr) {
-        throw Error(ErrorKind::usage, "--renumber requires a stream",
-                    {.object = "--renumber",
-                     .hint = "Name its key in [events] stream of the configuration file."});
-      }
-      renumbered = sync::renumber(database, name, publisher, time, patience);
-    }
+    if (options.renumber) renumbered = sync::renumber(database, name, publisher, time, patience);
     const io::Deadline deadline = patience.step(time);
     const sync::OldEvents old = sync::give_up_old_events(
         database, name, environment.retention.outbox_max_age, deadline, patience);

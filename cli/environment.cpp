@@ -19,9 +19,11 @@ namespace tickstock::cli {
 namespace {
 
 constexpr std::size_t largest_file = 1024UL * 1024;
+constexpr const char* check_path = "Check the path and its permissions.";
 
-[[noreturn]] void unusable(const std::string& path, const std::string& why) {
-  throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why, {.object = path});
+[[noreturn]] void unusable(const std::string& path, const std::string& why, const char* hint = "") {
+  throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why,
+              {.object = path, .hint = hint});
 }
 
 /// Closes a descriptor, which does no harm if it could not be opened.
@@ -76,10 +78,10 @@ std::optional<std::string> variable(const char* name) {
 FileContent read_file(const std::string& path) {
   const auto reason = [] { return std::generic_category().message(errno); };
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.number < 0) unusable(path, reason());
+  if (file.number < 0) unusable(path, reason(), check_path);
   // Ask about the open file, so that nobody can swap it in between.
   struct stat facts {};
-  if (::fstat(file.number, &facts) != 0) unusable(path, reason());
+  if (::fstat(file.number, &facts) != 0) unusable(path, reason(), check_path);
   // Shell users pass /dev/null for an empty file.
   const bool is_null = S_ISCHR(facts.st_mode) && facts.st_rdev == ::makedev(1, 3);
   if (!S_ISREG(facts.st_mode) && !is_null) unusable(path, "it is not a regular file");
@@ -89,7 +91,7 @@ FileContent read_file(const std::string& path) {
   std::array<char, 4096> buffer{};
   for (;;) {
     const ssize_t size = ::read(file.number, buffer.data(), buffer.size());
-    if (size < 0) unusable(path, reason());
+    if (size < 0) unusable(path, reason(), check_path);
     if (size == 0) return content;
     content.text.append(buffer.data(), static_cast<std::size_t>(size));
     if (content.text.size() > largest_file) unusable(path, "it is larger than 1 MB");

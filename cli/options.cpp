@@ -156,6 +156,11 @@ class CommandLine {
     }
     std::string text = error.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch)) {
+      const std::string name = text.substr(0, text.find(':'));
+      const bool is_missing = text.find("missing") != std::string::npos;
+      return of(name + (is_missing ? " needs a value" : " may be given only once"), name);
+    }
     return {ErrorKind::usage, text, {.object = object_, .hint = with_hint(hint_, help)}};
   }
 

@@ -257,7 +257,10 @@ void Conversation::take_role(const Answer& answer) {
     // Servers that work can give these two; any other error means that this one does not.
     const bool serves =
         answer.refusal->starts_with("ERR unknown command") || answer.refusal->starts_with("NOPERM");
-    if (!serves) throw settings_.failure(*answer.refusal);
+    if (!serves) {
+      throw settings_.failure(*answer.refusal,
+                              answer.refusal->starts_with("NOAUTH") ? login_hint : "");
+    }
     warning_ = fmt::format("Redis at {} does not report its role and is treated as a primary",
                            settings_.shown());
   } else if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
