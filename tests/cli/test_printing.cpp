@@ -274,36 +274,28 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
                 "--summary and --full cannot be combined");
 }
 
-TEST_CASE("the last line of a dry run is a command that runs exactly its plan") {
+TEST_CASE("the command that a dry run or a refusal ends with runs exactly its plan") {
   Fixture fixture;
   add_small_market(fixture);
   const TemporaryDirectory directory;
   const std::string config =
       directory.write("it's mine.toml", "[[universe]]\nname = 'all'\ncap_from = 1\n");
-  const std::string last =
-      lines_of(run_task(fixture, {"dry-run", "--config", config, "--timezone", "UTC"}).out).back();
-  const std::string words = "to run exactly this: ";
-  REQUIRE(last.starts_with(words + "tickstock-cache sync --as-of 2024-06-28 --approve-plan "));
-  RunOptions options = fixture.options();
-  options.environment["PATH"] =
-      std::filesystem::path(program_path()).parent_path().string() + ":" + std::getenv("PATH");
-  const ProcessResult result = run_process({"sh", "-c", last.substr(words.size())}, options);
-  INFO(result.err);
-  CHECK(result.status == 0);
-  CHECK(fixture.members("all").size() == 7);
-  CHECK_THAT(run_task(fixture, {"dry-run", "--config", config}).out, !contains(words));
-}
-
-TEST_CASE("a refusal ends with a command that runs exactly its plan") {
-  Fixture fixture;
-  add_small_market(fixture);
-  const TemporaryDirectory directory;
-  const std::string config =
-      directory.write("it's mine.toml", "[[universe]]\nname = 'all'\ncap_from = 1\n");
-  const ProcessResult refused = fixture.run({"sync", "--as-of", "2999-01-01", "--config", config});
-  REQUIRE(refused.status == 4);
-  const std::string line = log_lines(refused, "error").front();
-  const std::string words = "approve exactly this plan: ";
+  std::string line;
+  std::string words;
+  SECTION("a dry run") {
+    const Names dry_run{"dry-run", "--config", config, "--timezone", "UTC"};
+    line = lines_of(run_task(fixture, dry_run).out).back();
+    words = "to run exactly this: ";
+    CHECK(line.starts_with(words + "tickstock-cache sync --as-of 2024-06-28 --approve-plan "));
+  }
+  SECTION("a refusal") {
+    const ProcessResult refused =
+        fixture.run({"sync", "--as-of", "2999-01-01", "--config", config});
+    CHECK(refused.status == 4);
+    line = log_lines(refused, "error").front();
+    words = "approve exactly this plan: ";
+  }
+  INFO(line);
   const std::size_t command = line.find(words);
   REQUIRE(command != std::string::npos);
   RunOptions options = fixture.options();
@@ -311,8 +303,8 @@ TEST_CASE("a refusal ends with a command that runs exactly its plan") {
       std::filesystem::path(program_path()).parent_path().string() + ":" + std::getenv("PATH");
   const ProcessResult result =
       run_process({"sh", "-c", line.substr(command + words.size())}, options);
-  INFO(line);
   INFO(result.err);
   CHECK(result.status == 0);
   CHECK(fixture.members("all").size() == 7);
+  CHECK_THAT(run_task(fixture, {"dry-run", "--config", config}).out, !contains(words));
 }
