@@ -72,6 +72,9 @@ class Result {
   std::unique_ptr<PGresult, decltype(&PQclear)> result_;
 };
 
+/// The SQLSTATE of a missing privilege.
+inline constexpr const char* insufficient_privilege = "42501";
+
 /// Returns whether an error concerns only the row being written (a constraint, a value, a trigger),
 /// so that one task can fail on its own.
 bool is_error_of_entry(std::string_view sqlstate);

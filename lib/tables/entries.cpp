@@ -258,7 +258,7 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
     transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
     outcome.results.resize(writes.opening.size());
     // Such as one on the sequence of a serial id, which only a new entry needs.
-    const bool lacks_privilege = error.sqlstate() == "42501";
+    const bool lacks_privilege = error.sqlstate() == postgres::insufficient_privilege;
     return {std::move(outcome.results),
             {{failed.task, lacks_privilege
                                ? error.advised("Run 'tickstock-cache check' for what is missing.")

@@ -134,7 +134,7 @@ Hazards find_hazards(Database& database) {
             .object = fmt::format("sequence {}", sequences.view(row, 0)),
             .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
                                 sequences.view(row, 0), identifier(database.connection.user())),
-            .sqlstate = "42501"});
+            .sqlstate = postgres::insufficient_privilege});
   }
   const Result& published = results[2];
   for (int row = 0; row < published.rows(); ++row) {

@@ -189,7 +189,7 @@ std::optional<std::uint64_t> renumber_pending(Database& database,
     transaction.commit();
     return static_cast<std::uint64_t>(rows.integer(0, 0));
   } catch (const Error& error) {
-    if (error.sqlstate() != "42501") throw;
+    if (error.sqlstate() != postgres::insufficient_privilege) throw;
     throw error.advised(fmt::format("Run 'tickstock-cache deliver --renumber' as the owner of {}.",
                                     outbox.shown()));
   }

@@ -21,9 +21,6 @@ const std::map<std::string_view, Names> readable_types{
     {"boolean", {"boolean"}},
     {"jsonb", {"jsonb"}}};
 
-/// PostgreSQL's insufficient_privilege
-constexpr const char* denied_state = "42501";
-
 /// The privileges that are missing on one object.
 struct Lack {
   std::string object;
@@ -47,7 +44,7 @@ class Inspection {
   /// Returns the first problem; if that is a missing privilege, all missing privileges as one,
   /// since otherwise each attempt would show only the next one.
   [[nodiscard]] Error summary() const {
-    if (problems_.front().sqlstate() != denied_state) return problems_.front();
+    if (problems_.front().sqlstate() != postgres::insufficient_privilege) return problems_.front();
     const std::string script =
         fmt::format("Or run what 'tickstock-cache init --print-grants {}' prints.", role_);
     if (lacks_.size() == 1) return problems_.front().advised(script);
@@ -62,7 +59,7 @@ class Inspection {
             {.object = problems_.front().object(),
              .hint = fmt::format("Run as the owner of the tables: {}. {}", fmt::join(grants, "; "),
                                  script),
-             .sqlstate = denied_state}};
+             .sqlstate = postgres::insufficient_privilege}};
   }
 
   void server() {
@@ -213,7 +210,7 @@ class Inspection {
                           lack->privileges.size() == 1 ? "" : "s", object),
               {.object = object,
                .hint = fmt::format("Run '{}' as its owner.", grant_of(*lack)),
-               .sqlstate = denied_state});
+               .sqlstate = postgres::insufficient_privilege});
   }
 
   [[nodiscard]] std::string grant_of(const Lack& lack) const {

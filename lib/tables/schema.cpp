@@ -175,7 +175,7 @@ std::vector<std::string> create_schema(Database& database) {
       transaction.run({"creating or upgrading the tables", sql});
     }
   } catch (const Error& error) {
-    if (error.sqlstate() != "42501") throw;
+    if (error.sqlstate() != postgres::insufficient_privilege) throw;
     throw error.advised(
         fmt::format("Run init as the owner of the tables, who may create others in schema {}.",
                     names.entries.schema));
