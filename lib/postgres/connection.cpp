@@ -156,7 +156,7 @@ PipelineOutcome Connection::run_pipeline(std::vector<Statement> statements) {
 }
 
 PipelineOutcome Connection::run_pipeline(const std::function<std::optional<Statement>()>& next) {
-  if (PQenterPipelineMode(connection_.get()) != 1) throw lost("opening a pipeline");
+  open_pipeline();
   std::vector<std::string> sent;
   std::optional<Error> not_made;
   std::string parsed;
@@ -183,19 +183,35 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
     held += size;
     sent.push_back(std::move(statement->doing));
   }
-  if (PQpipelineSync(connection_.get()) != 1) throw lost("sending a pipeline");
+  end_sending();
+  PipelineOutcome outcome = read_results(sent);
+  if (not_made) throw Error(*not_made);
+  return outcome;
+}
 
+void Connection::open_pipeline() {
+  // Nobody asked for these.
+  if (is_busy_after_commit()) outcome_after_commit();
+  if (PQenterPipelineMode(connection_.get()) != 1) throw lost("opening a pipeline");
+}
+
+void Connection::end_sending() {
+  if (PQpipelineSync(connection_.get()) != 1) throw lost("sending a pipeline");
+}
+
+PipelineOutcome Connection::read_results(const std::vector<std::string>& doing, bool are_last) {
   PipelineOutcome outcome;
   try {
-    for (std::size_t i = 0; i < sent.size(); ++i) {
+    for (std::size_t i = 0; i < doing.size(); ++i) {
       const Deadline deadline = statement_deadline();
       for (;;) {
-        Result result = next_result(deadline, sent[i]);
+        Result result = next_result(deadline, doing[i]);
         if (result.get() == nullptr) break;
-        if (result.failed() && !outcome.failure) outcome.failure = {i, error_of(result, sent[i])};
+        if (result.failed() && !outcome.failure) outcome.failure = {i, error_of(result, doing[i])};
         if (!outcome.failure) outcome.results.push_back(std::move(result));
       }
     }
+    if (!are_last) return outcome;
     const Result sync = next_result(statement_deadline(), "ending a pipeline");
     if (sync.status() != PGRES_PIPELINE_SYNC || PQexitPipelineMode(connection_.get()) != 1) {
       throw lost("ending a pipeline");
@@ -205,26 +221,49 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
     if (outcome.failure && !usable()) throw Error(outcome.failure->error);
     throw;
   }
-  if (not_made) throw Error(*not_made);
   return outcome;
 }
 
-Result Connection::commit(std::vector<Statement> last) {
+Result Connection::commit(std::vector<Statement> last, const std::vector<Statement>& then) {
   const io::Settling settling(*patience_);
   warnings_->clear();
+  const Statement commit{"COMMIT", "COMMIT"};
   try {
-    if (!last.empty()) {
-      last.push_back({"COMMIT", "COMMIT"});
-      return std::move(run_pipeline(std::move(last)).value().back());
+    if (last.empty() && then.empty()) {
+      send(commit);
+      return last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
     }
-    send({"COMMIT", "COMMIT"});
-    return last_result(Deadline::after(settings_.commit_timeout), "COMMIT");
+    last.push_back(commit);
+    if (then.empty()) return std::move(run_pipeline(std::move(last)).value().back());
+    open_pipeline();
+    std::vector<std::string> sent;
+    for (const Statement& each : last) {
+      send(each);
+      sent.push_back(each.doing);
+    }
+    // The answer to COMMIT must not wait for what follows.
+    if (PQsendFlushRequest(connection_.get()) != 1) throw lost("COMMIT");
+    for (const Statement& each : then) {
+      send(each);
+      after_commit_.push_back(each.doing);
+    }
+    end_sending();
+    PipelineOutcome outcome = read_results(sent, false);
+    // If COMMIT failed, the server skips the rest.
+    if (outcome.failure) outcome_after_commit();
+    return std::move(outcome.value().back());
   } catch (const Error& error) {
     if (usable() && !error.sqlstate().empty()) throw;
     // It may still happen. Canceling a COMMIT that waits for a standby would only end the wait.
     connection_.reset();
+    after_commit_.clear();
     throw Error(ErrorKind::outcome_unknown, "the connection was lost during COMMIT");
   }
+}
+
+PipelineOutcome Connection::outcome_after_commit() {
+  committing_ = false;
+  return read_results(std::exchange(after_commit_, {}));
 }
 
 void Connection::rollback() noexcept {

@@ -226,9 +226,13 @@ class Connection {
   /// Gives up on anything unanswered by then. For an expendable connection.
   void expect_answer_by(std::optional<io::Deadline> deadline) { answer_by_ = deadline; }
 
-  /// Runs `last`, then COMMIT, in one round trip; a signal does not end it. \throws Error
-  /// (outcome_unknown) if the connection is lost meanwhile, or no answer comes in time.
-  Result commit(std::vector<Statement> last = {});
+  /// Runs `last`, then COMMIT, in one round trip; a signal does not end it. \param then what the
+  /// server runs afterwards, sent along; the next statement drops its outcome unless
+  /// outcome_after_commit() read it. \throws Error (outcome_unknown) if the connection is lost
+  /// meanwhile, or no answer comes in time.
+  Result commit(std::vector<Statement> last = {}, const std::vector<Statement>& then = {});
+  [[nodiscard]] bool is_busy_after_commit() const { return !after_commit_.empty(); }
+  PipelineOutcome outcome_after_commit();
   /// Returns the server's warning at the last COMMIT, such as that a standby may not have it.
   [[nodiscard]] std::string commit_warning() const {
     return warnings_->empty() ? "" : warnings_->back();
@@ -278,6 +282,10 @@ class Connection {
   void wait(short events, io::Deadline deadline, const std::string& doing,
             const Connection* other = nullptr);
   void consume_input(const std::string& doing);
+  void open_pipeline();
+  void end_sending();
+  /// Reads the results of these statements of a pipeline and, if they are its last, ends it.
+  PipelineOutcome read_results(const std::vector<std::string>& doing, bool are_last = true);
   Result next_result(io::Deadline deadline, const std::string& doing);
   Result last_result(io::Deadline deadline, const std::string& doing);
   /// Stops the running statement, unless it is COMMIT, and throws.
@@ -298,6 +306,7 @@ class Connection {
   bool expendable_ = false;
   std::optional<io::Deadline> answer_by_;
   bool committing_ = false;
+  std::vector<std::string> after_commit_;  ///< what was sent along with a COMMIT, unanswered
   std::vector<std::string> login_warnings_;
   /// Since the login or the last COMMIT. libpq holds a pointer to it.
   std::unique_ptr<std::vector<std::string>> warnings_;

@@ -39,6 +39,8 @@ Statement beginning(bool read_committed, bool read_only) {
 const Statement search_path{"setting up the transaction",
                             "SET LOCAL search_path = pg_catalog, pg_temp"};
 
+const Statement commit_statement{"COMMIT", "COMMIT"};
+
 void require_committed(const Result& result) {
   if (std::string_view(PQcmdStatus(result.get())) == "COMMIT") return;
   throw Error(ErrorKind::failed, "PostgreSQL rolled the transaction back instead of committing it");
@@ -67,7 +69,7 @@ std::vector<Statement> Transaction::statements_ahead() const {
        {std::string(lock_setting), std::to_string(options_.lock.value())}},
       settings_of(connection_.settings(), options_)};
   statements.insert(statements.end(), options_.ahead.begin(), options_.ahead.end());
-  statements.push_back({"COMMIT", "COMMIT"});
+  statements.push_back(commit_statement);
   return statements;
 }
 
@@ -139,12 +141,33 @@ Transaction::~Transaction() {
   if (open_) connection_.rollback();
 }
 
-void Transaction::commit(std::vector<Statement> last) {
+void Transaction::commit(std::vector<Statement> last, const std::vector<Statement>& then) {
   open_ = false;
+  std::vector<Statement> next;
+  if (!then.empty()) {
+    next = {beginning(true, false), search_path, settings_of(connection_.settings(), {})};
+    next.insert(next.end(), then.begin(), then.end());
+    next.push_back(commit_statement);
+  }
   try {
-    require_committed(connection_.commit(std::move(last)));
+    require_committed(connection_.commit(std::move(last), next));
   } catch (const Error&) {
     connection_.rollback();
+    throw;
+  }
+}
+
+std::optional<std::vector<Result>> results_after_commit(Connection& connection) {
+  if (!connection.is_busy_after_commit()) return std::nullopt;
+  try {
+    std::vector<Result> results = std::move(connection.outcome_after_commit().value());
+    require_committed(results.back());
+    results.pop_back();
+    constexpr std::ptrdiff_t before = 3;
+    results.erase(results.begin(), results.begin() + before);
+    return results;
+  } catch (const Error&) {
+    connection.rollback();
     throw;
   }
 }
@@ -160,7 +183,7 @@ std::vector<Result> read_at_once(Connection& connection, TransactionOptions opti
 
 std::vector<Result> write_at_once(Connection& connection, TransactionOptions options,
                                   std::vector<Statement> statements) {
-  statements.push_back({"COMMIT", "COMMIT"});
+  statements.push_back(commit_statement);
   Transaction transaction(connection, std::move(options), statements);
   transaction.open_ = false;
   require_committed(transaction.first_results_.back());

@@ -57,6 +57,11 @@ std::vector<Result> read_at_once(Connection& connection, TransactionOptions opti
 std::vector<Result> write_at_once(Connection& connection, TransactionOptions options,
                                   std::vector<Statement> statements);
 
+/// Returns the results of the statements sent along with a COMMIT, which run afterwards in a READ
+/// COMMITTED transaction of their own: they don't delay the answer to it, and if they fail, what it
+/// committed stays. \return nothing if none were sent. \throws Error.
+std::optional<std::vector<Result>> results_after_commit(Connection& connection);
+
 /// A transaction that rolls back unless committed. All its settings are local, so it works through
 /// a transaction pooler: search_path (pg_catalog first, temporary tables last), timeouts, time
 /// zone, and row_security off, so that a policy hiding rows causes an error instead of an
@@ -92,9 +97,10 @@ class Transaction {
   }
 
   /// Runs `last`, then commits, in one round trip. The server answers the COMMIT of a failed
-  /// transaction with success and the tag ROLLBACK, so only the tag COMMIT counts. \throws Error
+  /// transaction with success and the tag ROLLBACK, so only the tag COMMIT counts. \param then
+  /// statements of another transaction, sent along: see results_after_commit(). \throws Error
   /// (outcome_unknown) if the connection is lost meanwhile.
-  void commit(std::vector<Statement> last = {});
+  void commit(std::vector<Statement> last = {}, const std::vector<Statement>& then = {});
 
  private:
   friend std::vector<Result> read_at_once(Connection& connection, TransactionOptions options,

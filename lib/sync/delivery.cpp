@@ -24,11 +24,12 @@ std::string discard_hint(const Message& refused) {
 /// The pause while Sentinels elect another primary.
 constexpr std::chrono::milliseconds pause_of_failover{200};
 
-/// Sends batch after batch. \return whether nothing is pending any more, as far as the last batch
-/// showed. \throws Error if it can't go on.
+/// Sends batch after batch, the last with `then`. \return whether nothing is pending any more, as
+/// far as the last batch showed. \throws Error if it can't go on.
 bool send_batches(tables::Database& database, const std::string& application_name,
                   events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
-                  const std::optional<std::string>& run_id, Delivery& delivery) {
+                  const std::optional<std::string>& run_id, Delivery& delivery,
+                  const std::vector<postgres::Statement>& then) {
   publisher.connect(deadline, patience);
   const std::string end = run_id ? events::id_of_end(*run_id) : "";
   for (;;) {
@@ -49,7 +50,7 @@ bool send_batches(tables::Database& database, const std::string& application_nam
     };
     tables::BatchOutcome batch;
     try {
-      batch = tables::publish_batch(database, application_name, deadline.left(), send);
+      batch = tables::publish_batch(database, application_name, deadline.left(), send, then);
     } catch (const Error&) {
       // The reason why sending stopped matters more than a failure to mark.
       if (!failure) throw;
@@ -75,11 +76,11 @@ bool send_batches(tables::Database& database, const std::string& application_nam
 bool send_in_spite_of_failover(tables::Database& database, const std::string& application_name,
                                events::Publisher& publisher, io::Deadline deadline,
                                io::Patience& patience, const std::optional<std::string>& run_id,
-                               Delivery& delivery) {
+                               Delivery& delivery, const std::vector<postgres::Statement>& then) {
   for (;;) {
     try {
       return send_batches(database, application_name, publisher, deadline, patience, run_id,
-                          delivery);
+                          delivery, then);
     } catch (const Error& error) {
       const bool recovers = error.kind() == ErrorKind::redis && publisher.may_recover();
       if (!recovers || deadline.left() <= pause_of_failover) throw;
@@ -170,13 +171,14 @@ void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patienc
 
 Delivery deliver(tables::Database& database, const std::string& application_name,
                  events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
-                 const std::optional<std::string>& run_id) {
+                 const std::optional<std::string>& run_id,
+                 const std::vector<postgres::Statement>& then) {
   Delivery delivery;
   try {
     const bool none_left =
         in_spite_of_promotion(database, deadline, patience, delivery.reconnected, [&] {
           return send_in_spite_of_failover(database, application_name, publisher, deadline,
-                                           patience, run_id, delivery);
+                                           patience, run_id, delivery, then);
         });
     if (none_left) {
       delivery.pending = 0;

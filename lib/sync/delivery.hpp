@@ -27,10 +27,12 @@ struct Delivery {
 /// Publishes the pending events of the outbox, oldest first, as `application_name`, until none is
 /// left, Redis fails, or the deadline passes. Waits for another publisher at work, and replaces a
 /// lost connection to PostgreSQL once, since a standby may take over. With `run_id`, stops as soon
-/// as the events of that run are published, no matter by whom. Never throws.
+/// as the events of that run are published, no matter by whom. With the last batch goes `then` (see
+/// tables::publish_batch). Never throws.
 Delivery deliver(tables::Database& database, const std::string& application_name,
                  events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
-                 const std::optional<std::string>& run_id);
+                 const std::optional<std::string>& run_id,
+                 const std::vector<postgres::Statement>& then = {});
 
 /// The result of give_up_old_events().
 struct OldEvents {

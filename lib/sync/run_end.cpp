@@ -195,7 +195,7 @@ void Run::publish() {
     }
     if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
     const Delivery delivery = deliver(*database_, application_name(step_), publisher, deadline,
-                                      patience_, options_.run_id);
+                                      patience_, options_.run_id, tidying());
     if (old.reconnected || delivery.reconnected) require_still_committed();
     // Count unknown events as pending, so that nobody assumes they were delivered.
     report_.events_pending = std::min<std::uint64_t>(
@@ -251,18 +251,26 @@ void Run::require_still_committed() {
                        "(synchronous_standby_names)."});
 }
 
+std::vector<postgres::Statement> Run::tidying() const {
+  std::vector<postgres::Statement> statements =
+      tables::pruning(environment_.tables, environment_.retention);
+  if (options_.measure) statements.push_back(tables::asking_for_pending(environment_.tables, {}));
+  return statements;
+}
+
 void Run::tidy() {
-  // If the run should end now, old rows can wait.
-  if (patience_.ending()) return;
   try {
-    std::vector<postgres::Statement> statements =
-        tables::pruning(environment_.tables, environment_.retention);
-    const bool counts = options_.measure;
-    if (counts) statements.push_back(tables::asking_for_pending(environment_.tables, {}));
-    if (statements.empty()) return;
-    const std::vector<postgres::Result> answers =
-        postgres::write_at_once(database_->connection, {.read_committed = true}, statements);
-    if (counts) report_.outbox_pending = static_cast<std::uint64_t>(answers.back().integer(0, 0));
+    auto answers = postgres::results_after_commit(database_->connection);
+    if (!answers) {
+      // If the run should end now, old rows can wait.
+      const std::vector<postgres::Statement> statements = tidying();
+      if (patience_.ending() || statements.empty()) return;
+      answers =
+          postgres::write_at_once(database_->connection, {.read_committed = true}, statements);
+    }
+    if (options_.measure) {
+      report_.outbox_pending = static_cast<std::uint64_t>(answers->back().integer(0, 0));
+    }
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return;
     report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());

@@ -71,6 +71,8 @@ class Run {
   void publish();
   /// Checks that a server that took over has the run. \throws Error (unavailable) if it doesn't.
   void require_still_committed();
+  /// Returns what deletes old rows; it travels with the marks of published events if there are any.
+  [[nodiscard]] std::vector<postgres::Statement> tidying() const;
   void tidy();
   void measure();
   [[nodiscard]] bool can_read_prices() const {

@@ -121,8 +121,10 @@ std::vector<Statement> store_events(const Database& database, const std::string&
 }
 
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
-                           std::chrono::milliseconds time, const Send& send) {
+                           std::chrono::milliseconds time, const Send& send,
+                           const std::vector<Statement>& then) {
   const TableNames& names = database.names;
+  io::Patience& patience = database.connection.patience();
   TransactionOptions options = publishing(database, application_name);
   options.idle_time = time;
   const auto reading = [&names](std::string_view condition, const Params& params) {
@@ -150,11 +152,13 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
     ids.push_back(std::to_string(messages[ids.size()].id));
     receivers.push_back(std::to_string(each));
   }
+  const bool is_last = !more && ids.size() == messages.size() && !patience.ending();
   // Despite a signal, mark what was sent.
-  const io::Settling settling(database.connection.patience());
+  const io::Settling settling(patience);
   if (!ids.empty()) {
     transaction.commit({names.statement("marking events as published", mark_sql,
-                                        {array_literal(ids), array_literal(receivers)})});
+                                        {array_literal(ids), array_literal(receivers)})},
+                       is_last ? then : std::vector<Statement>());
   }
   return {.read = messages.size(), .sent = ids.size(), .more = more};
 }

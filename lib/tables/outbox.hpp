@@ -39,9 +39,11 @@ using Send =
 
 /// Publishes one batch, oldest first, in a READ COMMITTED transaction that holds the publish lock:
 /// reads it, passes it to `send`, which may take up to `time`, marks what was sent, and commits.
-/// Records in a run how many received its final event. \throws Error.
+/// Records in a run how many received its final event. If all are sent and none are left, `then`
+/// travels with the COMMIT (see postgres::results_after_commit). \throws Error.
 BatchOutcome publish_batch(Database& database, const std::string& application_name,
-                           std::chrono::milliseconds time, const Send& send);
+                           std::chrono::milliseconds time, const Send& send,
+                           const std::vector<Statement>& then = {});
 
 /// Returns for each of these events whether the stream contains it.
 using Holds = std::function<std::vector<bool>(const std::vector<Message>&)>;

@@ -5,7 +5,7 @@
 
 using namespace tickstock::test;
 
-TEST_CASE("an everyday run makes at most nine round trips after login") {
+TEST_CASE("an everyday run makes at most eight round trips after login") {
   Fixture fixture({.entries = false});
   fixture.database().execute("CREATE ROLE traveller LOGIN SUPERUSER");
   REQUIRE(fixture.run({"init"}).status == 0);
@@ -23,11 +23,11 @@ TEST_CASE("an everyday run makes at most nine round trips after login") {
   };
   const TemporaryDirectory directory;
   const std::string metrics = "--metrics-file=" + directory.file("m.prom");
-  CHECK(trips({"sync"}) <= 9);
   CHECK(trips({"sync"}) <= 8);
-  CHECK(trips({"sync", metrics}) <= 9);
+  CHECK(trips({"sync"}) <= 7);
+  CHECK(trips({"sync", metrics}) <= 7);
   fixture.add_symbol({.symbol = "NEXT", .listing_date = "2024-06-27"});
   CHECK(trips({"dry-run"}) <= 5);
-  CHECK(trips({"sync", metrics}) <= 9);
+  CHECK(trips({"sync", metrics}) <= 8);
   fixture.database().execute("DROP ROLE traveller");
 }

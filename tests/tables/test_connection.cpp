@@ -250,6 +250,64 @@ TEST_CASE("a connection that is lost during COMMIT leaves the outcome unknown") 
   CHECK(failure_of([&] { transaction.commit(); }).kind() == ErrorKind::outcome_unknown);
 }
 
+TEST_CASE("what travels with a COMMIT runs afterwards, in a transaction of its own") {
+  Database database;
+  database.execute("CREATE TABLE t (a int)");
+  Connection connection = connect(database);
+  const auto commit = [&connection](const std::string& last, const std::vector<std::string>& then) {
+    std::vector<Statement> statements;
+    for (const std::string& sql : then) statements.push_back({"tidying", sql});
+    Transaction transaction(connection, {});
+    transaction.commit({{"writing", last}}, statements);
+  };
+  const std::string write = "INSERT INTO public.t VALUES (1)";
+  const auto rows = [&database] { return database.value("SELECT count(*) FROM t"); };
+
+  SECTION("its results can be read") {
+    commit(write, {"DELETE FROM public.t", "SHOW search_path"});
+    const auto results = results_after_commit(connection);
+    REQUIRE(results);
+    REQUIRE(results->size() == 2);
+    CHECK(results->front().affected() == 1);
+    CHECK(results->back().text(0, 0) == "pg_catalog, pg_temp");
+    CHECK(rows() == "0");
+    CHECK_FALSE(results_after_commit(connection));
+  }
+  SECTION("its failure undoes nothing but itself") {
+    commit(write, {"DELETE FROM public.t", "SELECT 1 / 0"});
+    CHECK(failure_of([&] { results_after_commit(connection); }).sqlstate() == "22012");
+    CHECK(rows() == "1");
+    CHECK_FALSE(results_after_commit(connection));
+  }
+  SECTION("it does not run if the COMMIT failed") {
+    CHECK(failure_of([&] { commit("SELECT 1 / 0", {write}); }).sqlstate() == "22012");
+    CHECK(rows() == "0");
+    CHECK_FALSE(results_after_commit(connection));
+  }
+  SECTION("it does not delay the answer to COMMIT") {
+    tickstock::test::Session other = database.connect();
+    other.execute("BEGIN");
+    other.execute("LOCK TABLE t IN SHARE MODE");
+    commit("SELECT 7", {write});
+    other.execute("ROLLBACK");
+    CHECK(results_after_commit(connection));
+    CHECK(rows() == "1");
+  }
+  SECTION("nobody needs to ask for it") {
+    commit("SELECT 7", {write});
+    Transaction next(connection, {}, {{"counting", "SELECT count(*) FROM public.t"}});
+    CHECK(next.first_results().front().text(0, 0) == "1");
+    CHECK_FALSE(results_after_commit(connection));
+  }
+  SECTION("a connection lost meanwhile is a failure of it alone") {
+    commit(write, {"SELECT pg_terminate_backend(pg_backend_pid())"});
+    CHECK(failure_of([&] { results_after_commit(connection); }).kind() == ErrorKind::unavailable);
+    CHECK(rows() == "1");
+    CHECK_FALSE(connection.usable());
+  }
+  CHECK((!connection.usable() || connection.run({"going on", "SELECT 7"}).integer(0, 0) == 7));
+}
+
 TEST_CASE("an error at COMMIT keeps its SQLSTATE") {
   Database database;
   database.execute("CREATE TABLE parent (id int PRIMARY KEY)");
