@@ -56,6 +56,19 @@ SELECT s.universe, s.fingerprint,
   LEFT JOIN {runs} r ON r.run_id = c.run_id
  WHERE s.entries = $1)";
 
+// Each half has its own index. Moves and contents are not read: they are most of the journal.
+constexpr std::string_view arrivals_sql = R"(
+WITH found AS (
+  SELECT * FROM {changes}
+   WHERE added || removed @> ARRAY[$2::text] AND cardinality(added) + cardinality(removed) <= 200
+   UNION ALL
+  SELECT * FROM {changes}
+   WHERE $2::text = ANY (added || removed) AND cardinality(added) + cardinality(removed) > 200)
+SELECT DISTINCT ON (c.universe) c.universe, c.run_id, r.as_of::text, $2 = ANY (c.added)
+  FROM found c JOIN {runs} r USING (run_id)
+ WHERE r.entries = $1 AND ($3::text IS NULL OR c.universe = $3)
+ ORDER BY c.universe, c.id DESC)";
+
 /// What a change left: parts of the content, and what rebuilds the symbol list after it. The second
 /// list yields only those that are gone.
 constexpr std::string_view left_sql = R"(
@@ -354,6 +367,19 @@ std::vector<PastMembership> read_memberships(Database& database, const std::stri
     rows.read(row, each.universe, each.member, each.since, each.run_id);
   }
   return memberships;
+}
+
+std::vector<Arrival> read_arrivals(Transaction& transaction, const TableNames& names,
+                                   const std::string& symbol,
+                                   const std::optional<std::string>& universe) {
+  const Result rows = transaction.run(names.statement("reading {changes}", arrivals_sql,
+                                                      {names.entries.shown(), symbol, universe}));
+  std::vector<Arrival> arrivals(static_cast<std::size_t>(rows.rows()));
+  for (int row = 0; row < rows.rows(); ++row) {
+    Arrival& each = arrivals[static_cast<std::size_t>(row)];
+    rows.read(row, each.universe, each.run_id, each.as_of, each.came);
+  }
+  return arrivals;
 }
 
 std::vector<Statement> pruning(const TableNames& names, const Retention& retention) {

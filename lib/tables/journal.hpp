@@ -93,6 +93,20 @@ struct PastMembership {
 std::vector<PastMembership> read_memberships(Database& database, const std::string& symbol,
                                              const std::optional<std::string>& universe, Day day);
 
+/// The last time the journal saw a symbol join or leave a universe.
+struct Arrival {
+  std::string universe;
+  std::string run_id;
+  std::string as_of;  ///< the as-of day of that run
+  bool came = false;  ///< joined, or else left
+};
+
+/// Reads the last arrival or departure of a symbol for each universe. \param universe the only one
+/// to look for
+std::vector<Arrival> read_arrivals(Transaction& transaction, const TableNames& names,
+                                   const std::string& symbol,
+                                   const std::optional<std::string>& universe);
+
 /// Returns the statements that delete expired records of runs on these entries, and expired events,
 /// oldest first. They delete only so many that no night becomes slow, and wait for no row. They
 /// keep running records, the newest committed ones, those whose changes a state depends on, and
