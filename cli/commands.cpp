@@ -321,18 +321,20 @@ struct Run {
                   {.object = "--renumber",
                    .hint = "Name its key in [events] stream of the configuration file."});
     }
-    if (options.discard) sync::discard_event(database, name, *options.discard, time, patience);
+    if (options.discard) sync::discard_event(database, name, *options.discard, patience.step(time));
     std::optional<std::uint64_t> renumbered;
-    if (options.renumber) renumbered = sync::renumber(database, name, publisher, time, patience);
+    if (options.renumber) {
+      renumbered = sync::renumber(database, name, publisher, patience.step(time));
+    }
     const io::Deadline deadline = patience.step(time);
-    const sync::OldEvents old = sync::give_up_old_events(
-        database, name, environment.retention.outbox_max_age, deadline, patience);
+    const sync::OldEvents old =
+        sync::give_up_old_events(database, name, environment.retention.outbox_max_age, deadline);
     // Without a connection nothing can be delivered.
     if (old.failure && !database.connection.usable()) throw Error(*old.failure);
     const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);
     const sync::Delivery delivery =
-        sync::deliver(database, name, publisher, deadline, patience, std::nullopt);
+        sync::deliver(database, name, publisher, deadline, std::nullopt);
     if (!publisher.warning().empty()) log.warning(publisher.warning());
     int status = status_done;
     if (delivery.failure) {

@@ -21,15 +21,34 @@ std::string discard_hint(const Message& refused) {
          refused.event_id + "'.";
 }
 
+/// \throws Error (interrupted) if a signal ends the pause.
+void pause(io::Patience& patience, std::chrono::milliseconds time, const std::string& doing) {
+  if (patience.pause(time)) return;
+  throw Error(ErrorKind::interrupted, "interrupted by a signal while " + doing);
+}
+
 /// The pause while Sentinels elect another primary.
 constexpr std::chrono::milliseconds pause_of_failover{200};
 
-/// Sends batch after batch, the last with `then`. \return whether nothing is pending any more, as
-/// far as the last batch showed. \throws Error if it can't go on.
-bool send_batches(tables::Database& database, const std::string& application_name,
-                  events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
-                  const std::optional<std::string>& run_id, Delivery& delivery,
-                  const std::vector<postgres::Statement>& then) {
+/// One delivery: what it works with, and how far it has got.
+struct Courier {
+  tables::Database& database;
+  const std::string& application_name;
+  events::Publisher& publisher;
+  io::Deadline deadline;
+  const std::optional<std::string>& run_id;
+  const std::vector<postgres::Statement>& then;
+  Delivery delivery = {};
+
+  /// Sends batch after batch, the last with `then`. \return whether nothing is pending any more, as
+  /// far as the last batch showed. \throws Error if it can't go on.
+  bool send_batches();
+  /// Does the same; if Sentinels may name another primary, tries as long as there is time.
+  bool send_in_spite_of_failover();
+};
+
+bool Courier::send_batches() {
+  io::Patience& patience = database.connection.patience();
   publisher.connect(deadline, patience);
   const std::string end = run_id ? events::id_of_end(*run_id) : "";
   for (;;) {
@@ -66,28 +85,19 @@ bool send_batches(tables::Database& database, const std::string& application_nam
       throw Error(ErrorKind::redis, "another publisher is still running",
                   {.hint = "Run 'tickstock-cache deliver' later."});
     }
-    if (!patience.pause(pause_between_tries)) {
-      throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
-    }
+    pause(patience, pause_between_tries, "publishing events");
   }
 }
 
-/// Does the same; if Sentinels may name another primary, tries as long as there is time.
-bool send_in_spite_of_failover(tables::Database& database, const std::string& application_name,
-                               events::Publisher& publisher, io::Deadline deadline,
-                               io::Patience& patience, const std::optional<std::string>& run_id,
-                               Delivery& delivery, const std::vector<postgres::Statement>& then) {
+bool Courier::send_in_spite_of_failover() {
   for (;;) {
     try {
-      return send_batches(database, application_name, publisher, deadline, patience, run_id,
-                          delivery, then);
+      return send_batches();
     } catch (const Error& error) {
       const bool recovers = error.kind() == ErrorKind::redis && publisher.may_recover();
       if (!recovers || deadline.left() <= pause_of_failover) throw;
     }
-    if (!patience.pause(pause_of_failover)) {
-      throw Error(ErrorKind::interrupted, "interrupted by a signal while publishing events");
-    }
+    pause(database.connection.patience(), pause_of_failover, "publishing events");
     publisher.restart();
   }
 }
@@ -98,7 +108,8 @@ constexpr std::chrono::milliseconds pause_of_promotion{250};
 /// Replaces a lost connection, using the same conninfo. Rejects a standby, whatever the conninfo
 /// says about sessions: it may be about to take over. \return whether there is a connection.
 /// \throws Error (interrupted).
-bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& patience) {
+bool reconnect(tables::Database& database, io::Deadline deadline) {
+  io::Patience& patience = database.connection.patience();
   while (!deadline.over()) {
     try {
       postgres::ConnectionSettings settings = database.connection.settings();
@@ -111,9 +122,7 @@ bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& 
       if (error.kind() != ErrorKind::unavailable) return false;
     }
     if (deadline.left() <= pause_of_promotion) return false;
-    if (!patience.pause(pause_of_promotion)) {
-      throw Error(ErrorKind::interrupted, "interrupted by a signal while reconnecting");
-    }
+    pause(patience, pause_of_promotion, "reconnecting");
   }
   return false;
 }
@@ -121,15 +130,15 @@ bool reconnect(tables::Database& database, io::Deadline deadline, io::Patience& 
 /// Does some work, and repeats it on another connection if the one to PostgreSQL is lost: whatever
 /// was not marked as published is published again. \param reconnected set if that happened
 template <typename Work>
-auto in_spite_of_promotion(tables::Database& database, io::Deadline deadline,
-                           io::Patience& patience, bool& reconnected, Work work) {
+auto in_spite_of_promotion(tables::Database& database, io::Deadline deadline, bool& reconnected,
+                           Work work) {
   try {
     return work();
   } catch (const Error& error) {
     const bool is_lost =
         !database.connection.usable() &&
         (error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::outcome_unknown);
-    if (!is_lost || reconnected || !reconnect(database, deadline, patience)) throw;
+    if (!is_lost || reconnected || !reconnect(database, deadline)) throw;
   }
   reconnected = true;
   return work();
@@ -161,26 +170,21 @@ void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patienc
       throw Error(ErrorKind::redis, otherwise + ": another publisher is still running",
                   {.hint = "Run 'tickstock-cache deliver' again later."});
     }
-    if (!patience.pause(pause_between_tries)) {
-      throw Error(ErrorKind::interrupted, "interrupted by a signal while waiting for a publisher");
-    }
+    pause(patience, pause_between_tries, "waiting for a publisher");
   }
 }
 
 }  // namespace
 
 Delivery deliver(tables::Database& database, const std::string& application_name,
-                 events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
+                 events::Publisher& publisher, io::Deadline deadline,
                  const std::optional<std::string>& run_id,
                  const std::vector<postgres::Statement>& then) {
-  Delivery delivery;
+  Courier courier{database, application_name, publisher, deadline, run_id, then};
+  Delivery& delivery = courier.delivery;
   try {
-    const bool none_left =
-        in_spite_of_promotion(database, deadline, patience, delivery.reconnected, [&] {
-          return send_in_spite_of_failover(database, application_name, publisher, deadline,
-                                           patience, run_id, delivery, then);
-        });
-    if (none_left) {
+    if (in_spite_of_promotion(database, deadline, delivery.reconnected,
+                              [&courier] { return courier.send_in_spite_of_failover(); })) {
       delivery.pending = 0;
       return delivery;
     }
@@ -195,7 +199,7 @@ Delivery deliver(tables::Database& database, const std::string& application_name
     }
   }
   try {
-    const io::Settling settling(patience);
+    const io::Settling settling(database.connection.patience());
     delivery.pending = static_cast<std::uint64_t>(tables::count_pending(database, run_id));
   } catch (const Error& error) {
     if (!delivery.failure) delivery.failure = error;
@@ -205,11 +209,11 @@ Delivery deliver(tables::Database& database, const std::string& application_name
 }
 
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
-                             int max_age, io::Deadline deadline, io::Patience& patience) {
+                             int max_age, io::Deadline deadline) {
   OldEvents result;
   if (max_age == 0) return result;
   try {
-    const auto old = in_spite_of_promotion(database, deadline, patience, result.reconnected, [&] {
+    const auto old = in_spite_of_promotion(database, deadline, result.reconnected, [&] {
       return tables::give_up_old(database, application_name, max_age);
     });
     if (!old || old->empty()) return result;
@@ -227,9 +231,8 @@ OldEvents give_up_old_events(tables::Database& database, const std::string& appl
 }
 
 std::uint64_t renumber(tables::Database& database, const std::string& application_name,
-                       events::Publisher& publisher, std::chrono::milliseconds time,
-                       io::Patience& patience) {
-  const io::Deadline deadline = patience.step(time);
+                       events::Publisher& publisher, io::Deadline deadline) {
+  io::Patience& patience = database.connection.patience();
   publisher.connect(deadline, patience);
   const std::int64_t last = publisher.stream()->last_id(deadline, patience);
   std::optional<std::uint64_t> events;
@@ -244,9 +247,8 @@ std::uint64_t renumber(tables::Database& database, const std::string& applicatio
 }
 
 void discard_event(tables::Database& database, const std::string& application_name,
-                   const std::string& event_id, std::chrono::milliseconds time,
-                   io::Patience& patience) {
-  when_alone("event " + event_id + " was not dropped", patience.step(time), patience,
+                   const std::string& event_id, io::Deadline deadline) {
+  when_alone("event " + event_id + " was not dropped", deadline, database.connection.patience(),
              [&] { return tables::give_up_event(database, application_name, event_id); });
 }
 

@@ -30,7 +30,7 @@ struct Delivery {
 /// as the events of that run are published, no matter by whom. With the last batch goes `then` (see
 /// tables::publish_batch). Never throws.
 Delivery deliver(tables::Database& database, const std::string& application_name,
-                 events::Publisher& publisher, io::Deadline deadline, io::Patience& patience,
+                 events::Publisher& publisher, io::Deadline deadline,
                  const std::optional<std::string>& run_id,
                  const std::vector<postgres::Statement>& then = {});
 
@@ -46,18 +46,16 @@ struct OldEvents {
 /// delivery does this first. Does nothing if another publisher is at work, since that one already
 /// did; replaces a lost connection as deliver() does. Never throws.
 OldEvents give_up_old_events(tables::Database& database, const std::string& application_name,
-                             int max_age, io::Deadline deadline, io::Patience& patience);
+                             int max_age, io::Deadline deadline);
 
 /// Gives pending events ids above the stream's last (see tables::renumber_pending). Waits for
 /// another publisher at work. \return how many. \throws Error.
 std::uint64_t renumber(tables::Database& database, const std::string& application_name,
-                       events::Publisher& publisher, std::chrono::milliseconds time,
-                       io::Patience& patience);
+                       events::Publisher& publisher, io::Deadline deadline);
 
 /// Drops exactly one pending event. Waits for another publisher at work. \throws Error, (failed)
 /// if the event is not pending.
 void discard_event(tables::Database& database, const std::string& application_name,
-                   const std::string& event_id, std::chrono::milliseconds time,
-                   io::Patience& patience);
+                   const std::string& event_id, io::Deadline deadline);
 
 }  // namespace tickstock::sync

@@ -191,11 +191,11 @@ void Run::publish() {
     OldEvents old;
     if (has_old_events_) {
       old = give_up_old_events(*database_, application_name(step_),
-                               environment_.retention.outbox_max_age, deadline, patience_);
+                               environment_.retention.outbox_max_age, deadline);
     }
     if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
     const Delivery delivery = deliver(*database_, application_name(step_), publisher, deadline,
-                                      patience_, options_.run_id, tidying());
+                                      options_.run_id, tidying());
     if (old.reconnected || delivery.reconnected) require_still_committed();
     // Count unknown events as pending, so that nobody assumes they were delivered.
     report_.events_pending = std::min<std::uint64_t>(
