@@ -37,14 +37,27 @@ Accepts like(const char* pattern, const char* problem, const std::string& called
 /// The options of a task, in addition to the settings of a run.
 constexpr const char* task = "--as-of --dry-run --run-id --approve-plan --summary --format/run";
 
-/// The settings of a run that affect what it plans and shows, and those for writing and waiting.
-constexpr const char* planning = "--market-cap-from --detailed-exitcode --full";
-constexpr const char* writing =
-    "--triggered-by --lock-wait --wait-for-eod --eod-timeout --max-universe-events --no-events "
-    "--metrics-file";
+/// The settings of a run.
+constexpr const char* of_runs =
+    "--market-cap-from --detailed-exitcode --full --triggered-by --lock-wait --wait-for-eod "
+    "--eod-timeout --max-universe-events --no-events --metrics-file";
 
-constexpr const char* connecting = "--database-url --database-url-file --config --timeout";
-constexpr const char* redis = "--redis-url --redis-url-file";
+constexpr const char* connecting =
+    "--database-url --database-url-file --config --timeout --redis-url --redis-url-file";
+
+/// Without effect on commands that only look something up, and on those whose answer depends on a
+/// day.
+constexpr const char* lookup = "--redis-url --redis-url-file --timezone --progress";
+constexpr const char* lookup_of_a_day = "--redis-url --redis-url-file --progress";
+
+constexpr Needed nothing{};
+constexpr Needed a_run{"RUN_ID/undo", "the id of a run",
+                       "Run 'tickstock-cache history' for a list of the runs."};
+constexpr Needed a_symbol{"SYMBOL", "a symbol", "See 'tickstock-cache explain --help'."};
+constexpr Needed a_universe{"UNIVERSE", "the name of a universe",
+                            "Run 'tickstock-cache universes' for a list of the universes."};
+constexpr Needed two_days{"--from --to", "--from and --to, the first and the last day",
+                          "See 'tickstock-cache replay --help'."};
 
 struct Group {
   const char* title;
@@ -59,8 +72,7 @@ constexpr std::array groups{
           "--to --against --universe --symbol --of-run --days --limit --limit/events --offset "
           "--after"},
     Group{"Events", "--no-events --max-universe-events --discard --renumber"},
-    Group{"Connection",
-          "--database-url --database-url-file --redis-url --redis-url-file --config --timeout"}};
+    Group{"Connection", connecting}};
 
 }  // namespace
 
@@ -139,149 +151,69 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
 }
 
 const std::array<CommandRow, 18> command_table{{
-    {.name = "sync",
-     .description = "Bring all universes in line with the symbols table",
-     .examples = "tickstock-cache sync\n"
-                 "tickstock-cache sync -q --detailed-exitcode || status=$?",
-     .command = Command::task,
-     .flags = task},
-    {.name = "market-cap",
-     .description = "Update only the categories by market cap and the top lists",
-     .examples = "tickstock-cache market-cap --dry-run --as-of 2026-08-21",
-     .command = Command::task,
-     .flags = task,
-     .mode = Mode::market_cap},
-    {.name = "ipo",
-     .description = "Update only the recent listings",
-     .examples = "tickstock-cache ipo --dry-run --as-of 2026-08-21",
-     .command = Command::task,
-     .flags = task,
-     .mode = Mode::ipos,
-     .unlisted = "--market-cap-from"},
-    {.name = "themes",
-     .description = "Update only the universes that the configuration declares",
-     .examples = "tickstock-cache themes --dry-run --as-of 2026-08-21 --config sectors.toml",
-     .command = Command::task,
-     .flags = task,
-     .mode = Mode::themes},
-    {.name = "delisted",
-     .description = "Remove delisted symbols only",
-     .examples = "tickstock-cache delisted --as-of 2026-08-21 --run-id cleanup-1",
-     .command = Command::task,
-     .flags = task,
-     .mode = Mode::delisted},
-    {.name = "undo",
-     .description = "Undo what a run changed",
-     .examples = "tickstock-cache history --limit 2\n"
-                 "tickstock-cache undo night-2026-08-21 --dry-run --summary",
-     .command = Command::task,
-     .flags = "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run",
-     .mode = Mode::undo,
-     .unlisted = "--market-cap-from --wait-for-eod --eod-timeout",
-     .needed = "RUN_ID/undo",
-     .needs = "the id of a run",
-     .hint = "Run 'tickstock-cache history' for a list of the runs."},
-    {.name = "dry-run",
-     .description = "Show what sync would change, and change nothing",
-     .examples = "tickstock-cache dry-run --as-of 2026-08-21 --summary",
-     .command = Command::task,
-     .flags = task,
-     .dry_run = true},
-    {.name = "init",
-     .description = "Create the program's own tables, and cache_entries if it is missing",
-     .examples = "tickstock-cache init\n"
-                 "tickstock-cache init --print-grants job > grants.sql",
-     .command = Command::init,
-     .flags = "--print-sql --print-grants --print-redis-acl"},
-    {.name = "status",
-     .description = "Show the record of a run",
-     .examples = "tickstock-cache status night-2026-08-21",
-     .command = Command::status,
-     .flags = "RUN_ID --format"},
-    {.name = "history",
-     .description = "List the last runs, or the changes of a universe or a symbol",
-     .examples = "tickstock-cache history --limit 5\n"
-                 "tickstock-cache history --symbol RWH --universe theme_space",
-     .command = Command::history,
-     .flags = "--universe --symbol --of-run --days --limit --offset --format/csv"},
-    {.name = "explain",
-     .description = "Show why a symbol is or is not in a universe",
-     .examples = "tickstock-cache explain IVO",
-     .command = Command::explain,
-     .flags = "SYMBOL UNIVERSE/one --as-of/past --format",
-     .needed = "SYMBOL",
-     .needs = "a symbol",
-     .hint = "See 'tickstock-cache explain --help'."},
-    {.name = "universes",
-     .description = "List the universes with type, size and last change",
-     .examples = "tickstock-cache universes",
-     .command = Command::universes,
-     .flags = "--format"},
-    {.name = "members",
-     .description = "List the members of a universe, today or on a past day",
-     .examples = "tickstock-cache members theme_space\n"
-                 "tickstock-cache members theme_space --as-of 2026-08-20",
-     .command = Command::members,
-     .flags = "UNIVERSE --as-of/past --format/csv",
-     .needed = "UNIVERSE",
-     .needs = "the name of a universe",
-     .hint = "Run 'tickstock-cache universes' for a list of the universes."},
-    {.name = "check",
-     .description = "Check everything that a run needs, and write nothing",
-     .examples = "tickstock-cache check",
-     .command = Command::check,
-     .flags = "--format"},
-    {.name = "deliver",
-     .description = "Publish the events that are still pending",
-     .examples = "tickstock-cache deliver",
-     .command = Command::deliver,
-     .flags = "--discard --renumber"},
-    {.name = "events",
-     .description = "List the stored events after an id, oldest first",
-     .examples = "tickstock-cache events --after 19",
-     .command = Command::events,
-     .flags = "--after --limit/events --format"},
-    {.name = "replay",
-     .description = "Show how the universes would have changed over past days",
-     .examples = "tickstock-cache replay --from 2026-08-17 --to 2026-08-21 --against still.toml",
-     .command = Command::replay,
-     .flags = "--from --to --against --format/csv",
-     .needed = "--from --to",
-     .needs = "--from and --to, the first and the last day",
-     .hint = "See 'tickstock-cache replay --help'."},
-    {.name = "config",
-     .description = "Show the effective settings and their origin",
-     .examples = "tickstock-cache config --example > tickstock-cache.toml",
-     .command = Command::config,
-     .flags = "--example --format"},
+    {"sync", "Bring all universes in line with the symbols table",
+     "tickstock-cache sync\n"
+     "tickstock-cache sync -q --detailed-exitcode || status=$?",
+     Command::task, task},
+    {"market-cap", "Update only the categories by market cap and the top lists",
+     "tickstock-cache market-cap --dry-run --as-of 2026-08-21", Command::task, task, "", nothing,
+     Mode::market_cap},
+    {"ipo", "Update only the recent listings", "tickstock-cache ipo --dry-run --as-of 2026-08-21",
+     Command::task, task, "--market-cap-from", nothing, Mode::ipos},
+    {"themes", "Update only the universes that the configuration declares",
+     "tickstock-cache themes --dry-run --as-of 2026-08-21 --config sectors.toml", Command::task,
+     task, "", nothing, Mode::themes},
+    {"delisted", "Remove delisted symbols only",
+     "tickstock-cache delisted --as-of 2026-08-21 --run-id cleanup-1", Command::task, task, "",
+     nothing, Mode::delisted},
+    {"undo", "Undo what a run changed",
+     "tickstock-cache history --limit 2\n"
+     "tickstock-cache undo night-2026-08-21 --dry-run --summary",
+     Command::task, "RUN_ID/undo --dry-run --run-id --approve-plan --summary --format/run",
+     "--market-cap-from --wait-for-eod --eod-timeout", a_run, Mode::undo},
+    {"dry-run", "Show what sync would change, and change nothing",
+     "tickstock-cache dry-run --as-of 2026-08-21 --summary", Command::task, task,
+     "--dry-run --run-id --triggered-by --lock-wait --wait-for-eod --eod-timeout "
+     "--max-universe-events --no-events --metrics-file --redis-url --redis-url-file",
+     nothing, Mode::full, true},
+    {"init", "Create the program's own tables, and cache_entries if it is missing",
+     "tickstock-cache init\n"
+     "tickstock-cache init --print-grants job > grants.sql",
+     Command::init, "--print-sql --print-grants --print-redis-acl", lookup},
+    {"status", "Show the record of a run", "tickstock-cache status night-2026-08-21",
+     Command::status, "RUN_ID --format", lookup},
+    {"history", "List the last runs, or the changes of a universe or a symbol",
+     "tickstock-cache history --limit 5\n"
+     "tickstock-cache history --symbol RWH --universe theme_space",
+     Command::history, "--universe --symbol --of-run --days --limit --offset --format/csv", lookup},
+    {"explain", "Show why a symbol is or is not in a universe", "tickstock-cache explain IVO",
+     Command::explain, "SYMBOL UNIVERSE/one --as-of/past --format", lookup_of_a_day, a_symbol},
+    {"universes", "List the universes with type, size and last change", "tickstock-cache universes",
+     Command::universes, "--format", lookup},
+    {"members", "List the members of a universe, today or on a past day",
+     "tickstock-cache members theme_space\n"
+     "tickstock-cache members theme_space --as-of 2026-08-20",
+     Command::members, "UNIVERSE --as-of/past --format/csv", lookup_of_a_day, a_universe},
+    {"check", "Check everything that a run needs, and write nothing", "tickstock-cache check",
+     Command::check, "--format", "--progress"},
+    {"deliver", "Publish the events that are still pending", "tickstock-cache deliver",
+     Command::deliver, "--discard --renumber", "--timezone --progress"},
+    {"events", "List the stored events after an id, oldest first",
+     "tickstock-cache events --after 19", Command::events, "--after --limit/events --format",
+     lookup},
+    {"replay", "Show how the universes would have changed over past days",
+     "tickstock-cache replay --from 2026-08-17 --to 2026-08-21 --against still.toml",
+     Command::replay, "--from --to --against --format/csv", "--redis-url --redis-url-file",
+     two_days},
+    {"config", "Show the effective settings and their origin",
+     "tickstock-cache config --example > tickstock-cache.toml", Command::config,
+     "--example --format", "--progress"},
 }};
 
-CommandFlags flags_of(const CommandRow& row) {
-  const bool is_task = row.command == Command::task;
-  const bool reads_only = row.dry_run || (!is_task && row.command != Command::config);
-  const bool asks_redis =
-      !reads_only || row.command == Command::check || row.command == Command::deliver;
-  const bool has_days = is_task || row.command == Command::check ||
-                        row.command == Command::config || row.command == Command::explain ||
-                        row.command == Command::members || row.command == Command::replay;
-  const bool has_progress = is_task || row.command == Command::replay;
-  CommandFlags flags{row.flags, row.unlisted};
-  const auto add = [&flags](bool listed, const char* more) {
-    for (std::string* each : {&flags.all, &flags.unlisted}) {
-      if (!listed || each == &flags.all) *each += fmt::format(" {}", more);
-    }
-  };
-  if (is_task || row.command == Command::config) {
-    add(true, planning);
-    add(!row.dry_run, writing);
-  }
-  add(true, everywhere);
-  add(true, connecting);
-  add(asks_redis, redis);
-  add(has_days, "--timezone");
-  if (!has_progress) flags.unlisted += " --progress";
-  if (row.dry_run) flags.unlisted += " --dry-run --run-id";
-  return flags;
+std::string flags_of(const CommandRow& row) {
+  const bool shapes_runs = row.command == Command::task || row.command == Command::config;
+  return fmt::format("{} {} {} {} --timezone", row.flags, shapes_runs ? of_runs : "", everywhere,
+                     connecting);
 }
 
 std::string group_of(const std::string& flag) {

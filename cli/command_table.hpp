@@ -13,30 +13,31 @@ namespace tickstock::cli {
 /// follows it tell apart two options with the same flag.
 std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet);
 
+/// An argument or options that must be given.
+struct Needed {
+  const char* flags = "";
+  const char* called = "";  ///< what they are called where one is missing
+  const char* hint = "";    ///< what to do then
+};
+
 struct CommandRow {
   const char* name;
   const char* description;
   const char* examples;  ///< one per line; the man page has each of them too
   Command command;
-  const char* flags = "";  ///< options that only some commands have
+  const char* flags;  ///< options that only some commands have
+  /// Options without effect: accepted, so that a script can pass the same ones to every command,
+  /// but not listed by the help.
+  const char* unlisted = "";
+  Needed needed = {};
   Mode mode = Mode::full;
   bool dry_run = false;
-  const char* unlisted = "";  ///< accepted without effect, besides those of its kind
-  const char* needed = "";    ///< the flags that must be given
-  const char* needs = "";     ///< what they are called where one is missing
-  const char* hint = "";      ///< what to do then
 };
 
 extern const std::array<CommandRow, 18> command_table;
 
-/// The options of a command, separated by spaces. Some are accepted without effect, so that a
-/// script can pass the same options to every command; the help does not list those.
-struct CommandFlags {
-  std::string all;
-  std::string unlisted;  ///< the ones without effect
-};
-
-CommandFlags flags_of(const CommandRow& row);
+/// Returns all options of a command, separated by spaces.
+std::string flags_of(const CommandRow& row);
 
 /// The options of the program itself and of every command, besides help and version.
 inline constexpr const char* everywhere = "--log-format --color --progress -v,--verbose -q,--quiet";

@@ -52,7 +52,7 @@ class CommandLine {
   /// which would take a millisecond to create. Without a list, all commands get theirs.
   explicit CommandLine(const std::optional<std::vector<std::string_view>>& words) {
     app_.require_subcommand(1);
-    add(app_, {everywhere, ""});
+    add(app_, everywhere, "");
     for (const CommandRow& row : command_table) {
       CLI::App& app = *app_.add_subcommand(row.name, row.description);
       app.final_callback([this, &row] {
@@ -60,8 +60,8 @@ class CommandLine {
         options_.mode = row.mode;
         options_.dry_run = options_.dry_run || row.dry_run;
       });
-      if (words && std::count(words->begin(), words->end(), row.name) == 0) continue;
-      add(app, flags_of(row));
+      if (words && std::ranges::count(*words, row.name) == 0) continue;
+      add(app, flags_of(row), row.unlisted);
     }
   }
 
@@ -166,8 +166,8 @@ class CommandLine {
 
   /// \throws Error (usage) if a required option is missing.
   void require_needed() const {
-    const CommandRow& row = row_of(*app_.get_subcommands().front());
-    for (const std::string& flag : CLI::detail::split(row.needed, ' ')) {
+    const CommandRow& row = row_of(chosen());
+    for (const std::string& flag : CLI::detail::split(row.needed.flags, ' ')) {
       if (flag.empty() || flags_.contains(flag)) continue;
       throw Error(ErrorKind::usage, fmt::format("{} requires {}", row.name, row.needs),
                   {.object = flag.substr(0, flag.find('/')), .hint = row.hint});
@@ -192,7 +192,7 @@ class CommandLine {
       const std::string name = option->get_name(true, true);
       const bool has_value = option->get_expected_max() > 0;
       if (option->get_positional()) {
-        const bool needed = std::string_view(row_of(app).needed).starts_with(name);
+        const bool needed = std::string_view(row_of(app).needed.flags).starts_with(name);
         usage += needed ? " " + name : fmt::format(" [{}]", name);
       }
       groups[option->get_group()] +=
@@ -243,11 +243,11 @@ class CommandLine {
 
   /// Adds options, each allowed once, and those for version and help. Rejects a value that looks
   /// like another option, which CLI11 would swallow.
-  void add(CLI::App& app, const CommandFlags& flags) {
-    for (const std::string& flag : CLI::detail::split(flags.all, ' ')) {
+  void add(CLI::App& app, const std::string& flags, const std::string& unlisted) {
+    for (const std::string& flag : CLI::detail::split(flags, ' ')) {
       if (flag.empty()) continue;
       const Setting& option = option_of(flag);
-      const std::string group = holds(flags.unlisted, flag) ? "" : group_of(flag);
+      const std::string group = holds(unlisted, flag) ? "" : group_of(flag);
       if (option.is_switch()) {
         app.add_flag_callback(option.flag, [&] { take(option, option.switches_on()); })
             ->description(option.help())
