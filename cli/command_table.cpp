@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <regex>
 
 #include "tables/schema.hpp"
 
@@ -24,14 +23,6 @@ std::string check_redis_user(const std::string& value) {
 
 std::string check_day(const std::string& value) {
   return parse_day(value) ? "" : "must be a day of the calendar, written YYYY-MM-DD";
-}
-
-/// Accepts a text that this pattern matches as a whole.
-Accepts like(const char* pattern, const char* problem, const std::string& called) {
-  const auto check = [=](const std::string& value) {
-    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
-  };
-  return text(check, called);
 }
 
 /// The options of a task, in addition to the settings of a run.

@@ -77,10 +77,10 @@ Value take(const Setting& setting, const toml::node& node) {
     // Otherwise it stays the empty list, which no setting takes.
     if (texts.size() == list->size()) value = std::move(texts);
   }
-  const std::string problem = problem_of(setting, value);
+  std::string hint;
+  const std::string problem = problem_of(setting, value, &hint);
   if (!problem.empty()) {
-    fail(setting.title() + " " + problem,
-         {.object = setting.title(), .hint = hint_of(setting, value)});
+    fail(setting.title() + " " + problem, {.object = setting.title(), .hint = hint});
   }
   return value;
 }

@@ -258,12 +258,10 @@ class CommandLine {
       const auto check_and_take = [this, &option, name](const std::string& text) {
         const Value value = parse_value(option, text).value_or(Value());
         const bool is_value = !text.empty() && !text.starts_with('-');
-        std::string problem = is_value ? problem_of(option, value) : "needs a value";
+        std::string problem = is_value ? problem_of(option, value, &hint_) : "needs a value";
         if (problem.empty() && option.is_address() && option.has_password(text)) {
           problem = "holds a password, which everyone on this machine can read";
           hint_ = "Put it into " + option.variable() + " or " + option.flag + "-file.";
-        } else if (is_value && !problem.empty()) {
-          hint_ = hint_of(option, value);
         }
         object_ = name;
         if (!problem.empty()) throw CLI::ValidationError(name + " " + problem);

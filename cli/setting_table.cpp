@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <concepts>
+#include <regex>
 #include <stdexcept>
 #include <type_traits>
 
@@ -19,57 +20,39 @@ constexpr std::int64_t longest_time = 86'400;
 constexpr std::int64_t most_days = 36'500;
 constexpr std::int64_t most_rows = 1'000'000;
 
-/// Accepts up to `longest` visible ASCII characters, none of them forbidden.
-Accepts plain(std::size_t longest, const std::string& forbidden, const std::string& problem,
-              const std::string& called = "") {
-  const auto check = [=](const std::string& text) {
-    const bool fits = !text.empty() && text.size() <= longest &&
-                      std::all_of(text.begin(), text.end(), [&forbidden](char c) {
-                        return c > ' ' && c < 0x7f && forbidden.find(c) == std::string::npos;
-                      });
-    return fits ? "" : problem;
-  };
-  return text(check, called);
-}
-
 std::string check_type(const std::string& value) {
   return value.empty() ? "must not contain an empty string" : "";
 }
 
-std::string check_database(const std::string& value) {
-  const std::string problem = postgres::conninfo_problem(value);
-  return problem.empty() ? "" : "can't be used: " + problem;
-}
-
 /// Accepts what Redis' command line takes literally, where permissions are printed.
-Accepts redis_key(const char* called) {
-  return plain(256, "*?[]\\\"'",
-               fmt::format("must be {} of 1 to 256 letters, digits and signs other than "
-                           "* ? [ ] \\ \" '",
-                           called));
-}
-
-Accepts or_nothing(const Accepts& accepted) {
-  return text(
-      [accepted](const std::string& value) { return value.empty() ? "" : accepted.check(value); });
+Accepts redis_key(const char* called, int shortest) {
+  return like(fmt::format("[!#-&()+->@-Z^-~]{{{},256}}", shortest),
+              fmt::format("must be {} of 1 to 256 letters, digits and signs other than "
+                          "* ? [ ] \\ \" '",
+                          called));
 }
 
 std::string check_ping_url(const std::string& url) {
-  const std::size_t host = url.find("://") + 3;
   const bool is_web = url.starts_with("https://") || url.starts_with("http://");
-  const bool is_plain =
-      std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  const bool has_login = url.substr(0, url.find('/', host)).find('@') != std::string::npos;
+  const std::size_t host = url.find("://") + 3;
+  const bool has_login = url.find('@') < url.find('/', host);
+  const bool is_plain = std::ranges::all_of(url, [](char c) { return c > ' ' && c < 0x7f; });
   return url.empty() || (is_web && is_plain && host < url.size() && !has_login)
              ? ""
              : "must be an http:// or https:// URL without user and password";
 }
 
-std::string check_redis(const std::string& value) {
+/// Returns what is wrong with an address, and what to do about it.
+std::string address_problem(const Setting& setting, const std::string& address, std::string* hint) {
+  if (std::holds_alternative<postgres::ConnectionSettings*>(setting.field)) {
+    const std::string problem = postgres::conninfo_problem(address, hint);
+    return problem.empty() ? "" : "can't be used: " + problem;
+  }
   try {
-    redis::parse_redis_url(value);
+    redis::parse_redis_url(address);
     return "";
   } catch (const Error& error) {
+    if (hint != nullptr) *hint = error.hint();
     return error.problem();
   }
 }
@@ -112,6 +95,13 @@ Accepts text(const Accepts::Check& check, const std::string& called) {
   return {called, 0, 0, {}, check};
 }
 
+Accepts like(const std::string& pattern, const std::string& problem, const std::string& called) {
+  const auto check = [=](const std::string& value) {
+    return std::regex_match(value, std::regex(pattern)) ? "" : problem;
+  };
+  return text(check, called);
+}
+
 std::vector<Setting> rows_of(Settings& s) {
   postgres::ConnectionSettings& database = s.environment.database;
   redis::RedisSettings& redis = s.environment.redis;
@@ -125,13 +115,13 @@ std::vector<Setting> rows_of(Settings& s) {
   const Accepts when = one_of({"auto", "always", "never"});
   return {
       {"database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
-       text(check_database, "URL"), "postgresql://tickstock@db.example/tickstock"},
+       text(nullptr, "URL"), "postgresql://tickstock@db.example/tickstock"},
       {"database.connections", &database.connections, "",
        "Connections to read with; if unset, two where both tables are large", within(1, 2),
        std::int64_t{1}},
       {"redis.url", &redis, "--redis-url",
        "Redis as redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://",
-       text(check_redis, "URL")},
+       text(nullptr, "URL")},
       {"redis.ca_file", &redis.ca_file, "",
        "CA certificates to trust for rediss://; if empty, the system's", Accepts(),
        "/etc/ssl/redis-ca.pem"},
@@ -147,7 +137,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"tables.prices", &s.tables.prices, "", "Table or view of the daily prices"},
       {"tables.entries", &s.tables.entries, "", "Table of the universes"},
       {"run.timezone", &s.environment.timezone, "--timezone", "Time zone of the as-of day",
-       plain(64, "", "must be a time zone such as America/New_York", "ZONE")},
+       like("[!-~]{1,64}", "must be a time zone such as America/New_York", "ZONE")},
       {"run.triggered_by", &s.run.triggered_by, "--triggered-by", "Who or what starts the run",
        text(check_word, "WORD")},
       {"run.lock_wait", &s.run.lock_wait, "--lock-wait",
@@ -184,7 +174,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"eod.timeout", &s.run.eod.required, "--eod-timeout",
        "What to do if it is not complete by then", one_of({"continue", "fail"})},
       {"eod.lists", &s.run.eod.lists, "",
-       "Redis lists on which the import signals that it is complete", redis_key("names")},
+       "Redis lists on which the import signals that it is complete", redis_key("names", 1)},
       {"guards.max_vanished_percent", &guards.max_vanished_percent, "",
        "Percent of the symbols in the categories that may leave them in one run"},
       {"guards.max_appeared_percent", &guards.max_appeared_percent, "",
@@ -199,7 +189,7 @@ std::vector<Setting> rows_of(Settings& s) {
        "Announce only the first N universes of each task, 0 for all", within(0, most_rows)},
       {"events.stream", &s.environment.stream.key, "",
        "Key of a Redis Stream that keeps events for consumers that are away; empty for none",
-       or_nothing(redis_key("a name")), "tickstock:cache:events"},
+       redis_key("a name", 0), "tickstock:cache:events"},
       {"events.stream_max_length", &s.environment.stream.max_length, "",
        "About how many events the stream keeps", within(1'000, 100'000'000)},
       {"outbox.max_age", &retention.outbox_max_age, "",
@@ -329,22 +319,7 @@ void Setting::set(const Value& value) const {
   std::visit(set_in, field);
 }
 
-std::string hint_of(const Setting& setting, const Value& value) {
-  const auto* text = std::get_if<std::string>(&value);
-  std::string hint;
-  if (text == nullptr) return hint;
-  if (setting.name == "database.url") postgres::conninfo_problem(*text, &hint);
-  if (setting.name == "redis.url") {
-    try {
-      redis::parse_redis_url(*text);
-    } catch (const Error& error) {
-      hint = error.hint();
-    }
-  }
-  return hint;
-}
-
-std::string problem_of(const Setting& setting, const Value& value) {
+std::string problem_of(const Setting& setting, const Value& value, std::string* hint) {
   const auto& [called, lowest, highest, words, check] = setting.accepts;
   const auto* text = std::get_if<std::string>(&value);
   const auto* list = std::get_if<std::vector<std::string>>(&value);
@@ -368,6 +343,7 @@ std::string problem_of(const Setting& setting, const Value& value) {
   if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
   const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
   if (takes_list && (list == nullptr || list->empty())) return "must be a list of strings";
+  if (setting.is_address()) return address_problem(setting, *text, hint);
   if (!takes_list && text == nullptr) return "must be a string";
   std::string problem;
   for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
@@ -401,8 +377,7 @@ std::string toml_text(const Value& value) {
 }
 
 std::string check_word(const std::string& text) {
-  constexpr const char* other_signs = "!\"#$%&'()*+,/;<=>?@[\\]^`{|}~";
-  return plain(64, other_signs, "must be 1 to 64 of A-Z a-z 0-9 . _ : -").check(text);
+  return like("[A-Za-z0-9._:-]{1,64}", "must be 1 to 64 of A-Z a-z 0-9 . _ : -").check(text);
 }
 
 }  // namespace tickstock::cli

@@ -52,10 +52,11 @@ bool apply_address(Settings& settings, const Options& options, const Setting& se
   }
   const auto url = file ? read_secret_file(*file) : variable(setting.variable().c_str());
   if (!url) return false;
-  if (const std::string problem = problem_of(setting, *url); !problem.empty()) {
+  std::string hint;
+  if (const std::string problem = problem_of(setting, *url, &hint); !problem.empty()) {
     const std::string where = file ? "the address in " + *file : setting.variable();
     throw Error(ErrorKind::config, where + " " + problem,
-                {.object = file ? *file : setting.variable(), .hint = hint_of(setting, *url)});
+                {.object = file ? *file : setting.variable(), .hint = hint});
   }
   const Origin from_file{Origin::Kind::flag, setting.flag + "-file " + file.value_or("")};
   const Origin from_variable{Origin::Kind::environment, setting.variable()};

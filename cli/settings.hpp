@@ -92,6 +92,9 @@ Accepts one_of(const std::vector<std::string>& words);
 /// Accepts a text that passes the check, or a list of such texts.
 Accepts text(const Accepts::Check& check, const std::string& called = "");
 
+/// Accepts a text that this pattern matches as a whole, or a list of such texts.
+Accepts like(const std::string& pattern, const std::string& problem,
+             const std::string& called = "");
 /// One setting: what it accepts, and every way to set it. Flags, the configuration file, its
 /// example, the help and the listing of `config` all derive from these. So do the options of single
 /// commands, which have no name here.
@@ -168,10 +171,8 @@ const Setting& setting(std::string_view name);
 std::string check_word(const std::string& text);
 
 /// Returns what is wrong with a value, as the end of a sentence that begins with its name; empty if
-/// it is valid.
-std::string problem_of(const Setting& setting, const Value& value);
-/// Returns what to do about a bad value; empty if nothing is known.
-std::string hint_of(const Setting& setting, const Value& value);
+/// it is valid. \param hint set to what to do about it, if anything is known
+std::string problem_of(const Setting& setting, const Value& value, std::string* hint = nullptr);
 
 /// Returns the value of a text from the command line; nothing if it is not of the right type.
 std::optional<Value> parse_value(const Setting& setting, const std::string& text);
