@@ -166,9 +166,9 @@ struct Run {
     tables::ChangeFilter filter = options.changes;
     if (options.run_id) filter.run_id = tables::require_run(database, options.run_id).record.run_id;
     if (!filter.universe && !filter.symbol && !filter.run_id) {
-      return show_history(tables::read_history(database, options.page), format(), output);
+      return show_history(tables::read_history(database, options.page), output);
     }
-    filter.with_names = format() == "json";
+    filter.with_names = output.listing == "json";
     const tables::Changes found = tables::read_changes(database, filter, options.page);
     if (found.total == 0 && filter.universe) {
       require_known("universe", *filter.universe, tables::known_universes(database));
@@ -176,7 +176,7 @@ struct Run {
     if (found.total == 0 && filter.symbol && !tables::journal_names(database, *filter.symbol)) {
       require_known("symbol", *filter.symbol, tables::known_symbols(database));
     }
-    return show_changes(found, format(), output);
+    return show_changes(found, output);
   }
 
   /// \throws Error (failed) for a name that is not among the known ones, suggesting the closest;
@@ -241,13 +241,7 @@ struct Run {
     const sync::ReplayReport report = sync::replay(days, environment, log, patience);
     patience.set_tick({});
     log.end_progress();
-    return show_replay(report, files, format(), output);
-  }
-
-  /// Returns text, json, or csv for the commands that support it.
-  [[nodiscard]] std::string format() const {
-    const std::string by_settings = output.json() ? "json" : "text";
-    return options.listing.empty() ? by_settings : options.listing;
+    return show_replay(report, files, output);
   }
 
   [[nodiscard]] std::string members() const {
@@ -259,8 +253,7 @@ struct Run {
     tables::Database database = open(needs);
     try {
       return show_members(
-          sync::members(database, environment, policy, *options.universe, options.as_of), format(),
-          output);
+          sync::members(database, environment, policy, *options.universe, options.as_of), output);
     } catch (const Error&) {
       if (tables::has(database, Need::read_own_tables)) {
         require_known("universe", *options.universe, tables::known_universes(database));

@@ -271,7 +271,8 @@ std::optional<Error> resolve_settings(const Options& options, Settings& settings
   for (const Given& each : options.given) settings.apply(each);
   take_run(options, settings.environment.timezone, settings.run);
   settings.output.summary = options.summary;
-  settings.output.markdown = options.listing == "markdown";
+  const std::string configured = settings.output.json() ? "json" : "text";
+  settings.output.listing = options.listing.empty() ? configured : options.listing;
   attempt([&] { take_connect_timeout(settings); });
   attempt([&] { name_tables(settings); });
   if (settings.origin("run.timezone").kind == Origin::Kind::flag) {

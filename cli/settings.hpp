@@ -24,8 +24,9 @@ enum class LogLevel : unsigned char { quiet, normal, verbose };
 struct Output {
   Format format = Format::text;
   bool full = false;
-  bool summary = false;   ///< no names
-  bool markdown = false;  ///< instead of text
+  /// text or json; for some commands also csv or markdown
+  std::string listing = "text";
+  bool summary = false;  ///< no names
   bool detailed_exitcode = false;
   Format log_format = Format::text;
   When color = When::automatic;

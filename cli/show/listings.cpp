@@ -186,10 +186,9 @@ std::string show_run(const tables::RunView& view, const Output& output) {
   return text;
 }
 
-std::string show_history(const tables::History& history, const std::string& format,
-                         const Output& output) {
-  if (format == "csv") return as_csv(history);
-  if (format == "json") {
+std::string show_history(const tables::History& history, const Output& output) {
+  if (output.listing == "csv") return as_csv(history);
+  if (output.listing == "json") {
     const auto write_one = [](json::Writer& json, const tables::RunView& view) {
       json.object([&](json::Writer& object) { write_run(object, view); });
     };
@@ -219,8 +218,8 @@ std::string show_history(const tables::History& history, const std::string& form
 std::string show_changes(const tables::Changes& found, const std::string& format,
                          const Output& output) {
   const std::optional<std::string>& symbol = found.filter.symbol;
-  if (format == "csv") return as_csv(found);
-  if (format == "json") {
+  if (output.listing == "csv") return as_csv(found);
+  if (output.listing == "json") {
     const auto write_one = [&symbol](json::Writer& json, const tables::ChangeView& change) {
       json.begin_object();
       tables::each_column(change, [&](std::string_view name, const auto& value) {

@@ -56,10 +56,9 @@ std::string as_text(const sync::MembersReport& report, const Screen& screen) {
 
 }  // namespace
 
-std::string show_members(const sync::MembersReport& report, const std::string& format,
-                         const Output& output) {
-  if (format == "csv") return as_csv(report);
-  if (format == "text") return as_text(report, output.screen());
+std::string show_members(const sync::MembersReport& report, const Output& output) {
+  if (output.listing == "csv") return as_csv(report);
+  if (output.listing == "text") return as_text(report, output.screen());
   const auto write_one = [](json::Writer& json, const sync::Member& member) {
     json.object("symbol", member.symbol, "rank", rank_of(member), "cap", cap_of(member));
   };

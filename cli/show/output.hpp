@@ -24,30 +24,24 @@ std::string show_report(const sync::Report& report, int exit_status, int ipo_day
                         const Output& output);
 
 std::string show_run(const tables::RunView& view, const Output& output);
-/// \param format `text`, `json` or `csv`
-std::string show_history(const tables::History& history, const std::string& format,
-                         const Output& output);
+std::string show_history(const tables::History& history, const Output& output);
 
 /// Returns changes of the journal; if a symbol was asked about, with what happened to it in each.
-std::string show_changes(const tables::Changes& found, const std::string& format,
-                         const Output& output);
+std::string show_changes(const tables::Changes& found, const Output& output);
 /// Returns events; as JSON, one line per event.
 std::string show_events(const std::vector<tables::StoredEvent>& events, const Output& output);
 std::string show_universes(const std::vector<tables::EntrySummary>& entries, const Output& output);
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,
                           const Output& output);
 
-/// \param format `text`, `json` or `csv`
-std::string show_members(const sync::MembersReport& report, const std::string& format,
-                         const Output& output);
+std::string show_members(const sync::MembersReport& report, const Output& output);
 
 /// Returns why a symbol is in universes or not; as text, a few sentences per universe.
 std::string show_explanation(const sync::ExplainReport& report, const Output& output);
 
 /// Returns the results of a replay. \param files the configuration of each policy, empty for none
-/// \param format `text`, `json`, or `csv` with a line per night and universe
 std::string show_replay(const sync::ReplayReport& report, const std::vector<std::string>& files,
-                        const std::string& format, const Output& output);
+                        const Output& output);
 
 /// Returns the effective settings; as text, a configuration file that states their origins.
 std::string show_config(const Settings& settings);

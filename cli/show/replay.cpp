@@ -139,9 +139,9 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
 }  // namespace
 
 std::string show_replay(const sync::ReplayReport& report, const std::vector<std::string>& files,
-                        const std::string& format, const Output& output) {
-  if (format == "csv") return as_csv(report, files);
-  if (format == "text") return as_text(report, files, output.screen());
+                        const Output& output) {
+  if (output.listing == "csv") return as_csv(report, files);
+  if (output.listing == "text") return as_text(report, files, output.screen());
   const auto write_side = [&](json::Writer& json, const sync::ReplayReport::Side& side) {
     const std::string& file = files[static_cast<std::size_t>(&side - report.sides.data())];
     json.object(

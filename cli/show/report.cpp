@@ -371,7 +371,7 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
 
 std::string show_report(const sync::Report& report, int exit_status, int ipo_days,
                         const Output& output) {
-  if (!output.json() && output.markdown) return as_markdown(report, ipo_days, output);
+  if (!output.json() && output.listing == "markdown") return as_markdown(report, ipo_days, output);
   if (!output.json()) return ReportText{report, ipo_days, output}.write();
   return document([&](json::Writer& json) { write_report(json, report, exit_status); });
 }
