@@ -14,7 +14,7 @@ promtool test rules alerts_test.yml
 
 status=0
 while read -r name; do
-  grep -qF "\"${name#tickstock_cache_}\"" ../../cli/metrics.cpp || {
+  grep -qF "\"${name#tickstock_cache_}\"" ../../cli/monitoring.cpp || {
     echo "$rules: the program leaves no metric $name" >&2
     status=1
   }

@@ -178,7 +178,7 @@ class Dashboard(unittest.TestCase):
                 self.assertEqual(len({"expr", "rawSql"} & target.keys()), 1, panel["title"])
 
     def test_it_shows_every_metric_that_a_run_writes(self) -> None:
-        families = re.search(r"families\{(.*?)\}\};", (ROOT / "cli" / "metrics.cpp").read_text(encoding="utf-8"), re.S)
+        families = re.search(r"families\{(.*?)\}\};", (ROOT / "cli" / "monitoring.cpp").read_text(encoding="utf-8"), re.S)
         assert families is not None
         written = {f"tickstock_cache_{name}" for name in re.findall(r'\{"([a-z_]+)",', families[1])}
         self.assertEqual(written, self.nights.labels().keys(), "the runs of this test leave all metrics")

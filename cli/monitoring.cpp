@@ -1,3 +1,6 @@
+// What a run leaves for monitoring: metrics in a file, and a ping of a dead man's switch.
+
+#include <curl/curl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,9 +11,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <system_error>
 #include <utility>
 
+#include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
 #include "show/output.hpp"
@@ -145,6 +150,25 @@ void take_report(Samples& samples, const sync::Report& report) {
   take_universes(samples, report);
 }
 
+constexpr long time_limit_ms = 5'000;
+/// After a signal, all final steps together have two seconds.
+constexpr long time_limit_after_signal_ms = 1'000;
+
+/// Turns `https://host/uuid` into `https://host/uuid/fail`, before any query.
+std::string with_fail(const std::string& url) {
+  std::string path = url.substr(0, url.find_first_of("?#"));
+  const std::string rest = url.substr(path.size());
+  while (path.ends_with('/')) path.pop_back();
+  return path + "/fail" + rest;
+}
+
+/// Returns only the server: the path is often the secret that lets anyone ping.
+std::string server_of(const std::string& url) {
+  return url.substr(0, url.find_first_of("/?#", url.find("://") + 3));
+}
+
+std::size_t ignore(const char*, std::size_t size, std::size_t count, void*) { return size * count; }
+
 }  // namespace
 
 void record_run(const std::string& path, Log& log, Mode mode, int exit_status, double ended_at,
@@ -163,6 +187,32 @@ void record_run(const std::string& path, Log& log, Mode mode, int exit_status, d
 void record_pending(const std::string& path, Log& log, std::uint64_t events) {
   change(path, log,
          [&](Samples& samples) { samples["pending_events"][""] = static_cast<double>(events); });
+}
+
+void ping(const std::string& url, Log& log, int exit_status, const std::string& message) {
+  if (url.empty()) return;
+  const bool succeeded = exit_status == status_done || exit_status == status_changes;
+  const std::string target = succeeded ? url : with_fail(url);
+  const std::string body = fmt::format("exit status {}: {}", exit_status, message);
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(),
+                                                                   &curl_easy_cleanup);
+  CURLcode result = CURLE_FAILED_INIT;
+  if (CURL* curl = handle.get()) {
+    const long limit = caught_signal() == 0 ? time_limit_ms : time_limit_after_signal_ms;
+    curl_easy_setopt(curl, CURLOPT_URL, target.c_str());
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, limit);
+    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &ignore);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "tickstock-cache");
+    if (!succeeded) curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body.c_str());
+    result = curl_easy_perform(curl);
+  }
+  if (result == CURLE_OK) return;
+  log.warning(fmt::format("the ping of {} failed: {}. Check [monitoring] ping_url and the network.",
+                          server_of(url), curl_easy_strerror(result)));
 }
 
 }  // namespace tickstock::cli
