@@ -119,9 +119,7 @@ struct Run {
       constexpr std::string_view plain =
           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-";
       const bool is_plain = value.find_first_not_of(plain) == std::string::npos;
-      std::string quoted = is_plain ? value : "'";
-      for (const char c : is_plain ? "" : value) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-      flags += fmt::format(" {} {}{}", flag, quoted, is_plain ? "" : "'");
+      flags += fmt::format(" {} {}", flag, is_plain ? value : shell_quoted(value));
     };
     if (options.config_file) add("--config", *options.config_file);
     for (const Given& each : options.given) {

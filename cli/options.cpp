@@ -324,6 +324,10 @@ Options salvage_command_line(int argc, const char* const* argv) {
   return options;
 }
 
+std::string shell_quoted(const std::string& text) {
+  return "'" + CLI::detail::find_and_replace(text, "'", "'\\''") + "'";
+}
+
 std::string completion_table() { return CommandLine(std::nullopt).table(); }
 
 }  // namespace tickstock::cli

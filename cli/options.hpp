@@ -99,4 +99,7 @@ int run_command(const Options& options, const Settings& settings, Log& log,
 /// of each command and of the program itself, and one line without names for each command.
 std::string completion_table();
 
+/// Returns a text in single quotes, inside which a shell takes everything literally.
+std::string shell_quoted(const std::string& text);
+
 }  // namespace tickstock::cli

@@ -10,13 +10,9 @@
 int main() {
   const std::string mark = "@table@";
   std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  // Inside single quotes a shell takes everything literally.
-  std::string quoted;
-  for (const char c : tickstock::cli::completion_table()) {
-    quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  }
-  quoted.pop_back();  // the end of the last line
-  text.replace(text.find(mark), mark.size(), "'" + quoted + "'");
+  std::string table = tickstock::cli::completion_table();
+  table.pop_back();  // the end of the last line
+  text.replace(text.find(mark), mark.size(), tickstock::cli::shell_quoted(table));
   std::cout << text << std::flush;
   return std::cout ? 0 : 74;
 }
