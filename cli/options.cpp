@@ -27,8 +27,7 @@ std::vector<std::string> names_of_commands() {
 }
 
 const CommandRow& row_of(const CLI::App& command) {
-  return *std::find_if(command_table.begin(), command_table.end(),
-                       [&](const CommandRow& row) { return row.name == command.get_name(); });
+  return *std::ranges::find(command_table, command.get_name(), &CommandRow::name);
 }
 
 bool is_listed(const CLI::Option* option) { return !option->get_group().empty(); }
@@ -80,9 +79,7 @@ class CommandLine {
       std::erase_if(given, [this](const std::string& flag) { return !flags_.contains(flag); });
       if (given.size() < 2) continue;
       throw Error(ErrorKind::usage, fmt::format("{} and {} cannot be combined", given[0], given[1]),
-                  {.object = given[0],
-                   .hint = fmt::format("See 'tickstock-cache {} --help'.",
-                                       app_.get_subcommands().front()->get_name())});
+                  {.object = given[0], .hint = see_help()});
     }
     require_needed();
     if (options_.from && *options_.from > *options_.to) {
@@ -123,45 +120,57 @@ class CommandLine {
     return rows;
   }
 
+  /// Returns the given command, or the program if there is none.
+  [[nodiscard]] const CLI::App& chosen() const {
+    const auto commands = app_.get_subcommands();
+    return commands.empty() ? app_ : *commands.front();
+  }
+
+  /// Returns what the user typed up to the command: `tickstock-cache sync`.
+  [[nodiscard]] std::string called() const {
+    return app_.get_name() + (&chosen() == &app_ ? "" : " " + chosen().get_name());
+  }
+
+  [[nodiscard]] std::string see_help() const { return fmt::format("See '{} --help'.", called()); }
+
   /// Returns what was wrong, without repeating a value: it could be a misplaced secret.
   [[nodiscard]] Error error_of(const CLI::ParseError& error) const {
-    const auto chosen = app_.get_subcommands();
-    const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
-    const std::string help =
-        fmt::format("See 'tickstock-cache {}--help'.", chosen.empty() ? "" : app.get_name() + " ");
-    const auto of = [&help](const std::string& problem, const std::string& object = {}) {
-      return Error(ErrorKind::usage, problem, {.object = object, .hint = help});
+    const CLI::App& app = chosen();
+    const auto is = [&error](CLI::ExitCodes code) {
+      return error.get_exit_code() == static_cast<int>(code);
+    };
+    const auto of = [this](const std::string& problem, const std::string& object = {},
+                           const std::string& hint = {}) {
+      return Error(ErrorKind::usage, problem,
+                   {.object = object, .hint = with_hint(hint, see_help())});
     };
     const std::vector<std::string> extras = app_.remaining(true);
-    const bool misses_command =
-        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+    const bool misses_command = is(CLI::ExitCodes::RequiredError);
     if (misses_command && extras.empty()) return of("a command is required");
-    if (misses_command || error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    if (misses_command || is(CLI::ExitCodes::ExtrasError)) {
       const std::string first = extras.front().substr(0, extras.front().find('='));
       const bool is_option = first.starts_with('-');
-      if (!is_option && !chosen.empty()) return of("unexpected argument");
+      if (!is_option && &app != &app_) return of("unexpected argument");
       std::vector<std::string> known;
       for (const CLI::Option* each : app.get_options()) {
         for (const std::string& name : each->get_lnames()) known.push_back("--" + name);
       }
       if (!is_option) known = names_of_commands();
-      if (is_option && std::count(known.begin(), known.end(), first) > 0) {
+      if (is_option && std::ranges::count(known, first) > 0) {
         return of(first + " must come after the command", first);
       }
       const auto guess = nearest(first, known);
-      const std::string object = is_option ? first : "";
-      return Error(
-          ErrorKind::usage, is_option ? "unknown option " + first : "unknown command",
-          {.object = object, .hint = with_hint(guess ? "Did you mean " + *guess + "?" : "", help)});
+      return of(is_option ? "unknown option " + first : "unknown command", is_option ? first : "",
+                guess ? "Did you mean " + *guess + "?" : "");
     }
     std::string text = error.what();
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch)) {
+    std::ranges::replace(text, '\n', ' ');
+    if (is(CLI::ExitCodes::ArgumentMismatch)) {
       const std::string name = text.substr(0, text.find(':'));
       const bool is_missing = text.find("missing") != std::string::npos;
       return of(name + (is_missing ? " needs a value" : " may be given only once"), name);
     }
-    return {ErrorKind::usage, text, {.object = object_, .hint = with_hint(hint_, help)}};
+    return of(text, object_, hint_);
   }
 
   /// \throws Error (usage) if a required option is missing.
@@ -169,24 +178,16 @@ class CommandLine {
     const CommandRow& row = row_of(chosen());
     for (const std::string& flag : CLI::detail::split(row.needed.flags, ' ')) {
       if (flag.empty() || flags_.contains(flag)) continue;
-      throw Error(ErrorKind::usage, fmt::format("{} requires {}", row.name, row.needs),
-                  {.object = flag.substr(0, flag.find('/')), .hint = row.hint});
+      throw Error(ErrorKind::usage, fmt::format("{} requires {}", row.name, row.needed.called),
+                  {.object = flag.substr(0, flag.find('/')), .hint = row.needed.hint});
     }
   }
 
   /// Returns the help of the command, or of the program: at most 80 columns, and no word broken.
   [[nodiscard]] std::string help() const {
-    const auto chosen = app_.get_subcommands();
-    const CLI::App& app = chosen.empty() ? app_ : *chosen.front();
-    std::string page = "tickstock-cache";
-    std::string usage = page;
-    std::string examples = "tickstock-cache check\ntickstock-cache dry-run";
-    if (!chosen.empty()) {
-      page += "-" + app.get_name();
-      usage += " " + app.get_name();
-      examples = row_of(app).examples;
-    }
-    usage += " [OPTIONS]";
+    const CLI::App& app = chosen();
+    const bool is_program = &app == &app_;
+    std::string usage = called() + " [OPTIONS]";
     std::map<std::string, std::string> groups;
     for (const CLI::Option* option : app.get_options(is_listed)) {
       const std::string name = option->get_name(true, true);
@@ -201,7 +202,7 @@ class CommandLine {
                         : name,
                     option->get_description(), column_of_options);
     }
-    if (chosen.empty()) {
+    if (is_program) {
       usage += " COMMAND";
       for (const CommandRow& row : command_table) {
         groups["Commands"] += help_line(row.name, row.description, column_of_commands);
@@ -212,11 +213,11 @@ class CommandLine {
          {"Commands", "Arguments", "Plan", "Data", "Events", "Output", "Connection", "Help"}) {
       if (groups.contains(title)) text += fmt::format("\n{}:\n{}", title, groups[title]);
     }
-    text += "\nExamples:\n";
-    for (const std::string& example : CLI::detail::split(examples, '\n')) {
-      text += fmt::format("  {}\n", example);
-    }
-    return text + fmt::format("\nSee 'man {}' for details.\n", page);
+    const std::string examples =
+        is_program ? "tickstock-cache check\ntickstock-cache dry-run" : row_of(app).examples;
+    return text + fmt::format("\nExamples:\n  {}\n\nSee 'man {}' for details.\n",
+                              CLI::detail::find_and_replace(examples, "\n", "\n  "),
+                              CLI::detail::find_and_replace(called(), " ", "-"));
   }
 
   void give(const Setting& setting, const Value& value, const std::string& flag) {
@@ -306,8 +307,7 @@ Options salvage_command_line(int argc, const char* const* argv) {
                       equals == std::string::npos ? next : words[i].substr(equals + 1));
   }
   const std::vector<std::string> commands = names_of_commands();
-  const auto command =
-      std::find_first_of(words.begin(), words.end(), commands.begin(), commands.end());
+  const auto command = std::ranges::find_first_of(words, commands);
   Options options;
   const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
   options.command = is_sync ? Command::task : Command::config;
