@@ -32,12 +32,9 @@ std::int64_t published(const tables::RunView& view) {
 }
 
 void write_progress(json::Writer& json, int step) {
-  if (step == 0) {
-    json.value(std::nullopt);
-  } else {
-    json.object("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
-                "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
-  }
+  if (step == 0) return void(json.value(std::nullopt));
+  json.object("current_step", events::step_names[static_cast<std::size_t>(step - 1)],
+              "completed_steps", step - 1, "total_steps", 5, "percentage", (step - 1) * 20);
 }
 
 /// Writes what documents say about a run.
@@ -121,17 +118,9 @@ std::string as_csv(const tables::Changes& found) {
   return text;
 }
 
-struct LevelWords {
-  std::string_view in_json;
-  std::string_view in_text;
-  Color color;
-};
-
-LevelWords words_of(sync::Finding::Level level) {
-  if (level == sync::Finding::Level::good) return {"ok", "ok", Color::green};
-  if (level == sync::Finding::Level::failure) return {"failed", "FAILED", Color::bold_red};
-  return {"warning", "warning", Color::yellow};
-}
+/// The word for each level, and its color.
+constexpr std::array<std::pair<std::string_view, Color>, 3> levels{
+    {{"ok", Color::green}, {"warning", Color::yellow}, {"failed", Color::bold_red}}};
 
 /// How wide a line may get before what follows a value moves to the right.
 constexpr std::size_t widest_value = 40;
@@ -215,8 +204,7 @@ std::string show_history(const tables::History& history, const Output& output) {
   return table.text(output.screen()) + part_of(history.runs, history.total, "run");
 }
 
-std::string show_changes(const tables::Changes& found, const std::string& format,
-                         const Output& output) {
+std::string show_changes(const tables::Changes& found, const Output& output) {
   const std::optional<std::string>& symbol = found.filter.symbol;
   if (output.listing == "csv") return as_csv(found);
   if (output.listing == "json") {
@@ -293,8 +281,8 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
                           const Output& output) {
   if (output.json()) {
     const auto write_one = [](json::Writer& json, const sync::Finding& finding) {
-      json.object("level", words_of(finding.level).in_json, "message", finding.words(), "hint",
-                  json::null_if_empty(finding.hint));
+      json.object("level", levels[static_cast<std::size_t>(finding.level)].first, "message",
+                  finding.words(), "hint", json::null_if_empty(finding.hint));
     };
     return document("exit_code", exit_status, "success", exit_status == 0, "findings",
                     json::list(findings, write_one));
@@ -302,8 +290,10 @@ std::string show_findings(const std::vector<sync::Finding>& findings, int exit_s
   const Screen screen = output.screen();
   std::string text;
   for (const sync::Finding& finding : findings) {
-    const LevelWords level = words_of(finding.level);
-    text += fmt::format("{} {}\n", screen.paint(level.color, fmt::format("{:<8}", level.in_text)),
+    const auto& [word, color] = levels[static_cast<std::size_t>(finding.level)];
+    const bool is_failure = finding.level == sync::Finding::Level::failure;
+    text += fmt::format("{} {}\n",
+                        screen.paint(color, fmt::format("{:<8}", is_failure ? "FAILED" : word)),
                         printable(finding.words()));
   }
   return text;

@@ -82,13 +82,10 @@ void write_waiting(json::Writer& json, const sync::Report& report) {
 }
 
 void write_market_caps(json::Writer& json, const sync::Report& report) {
-  if (!report.snapshot) {
-    json.value(std::nullopt);
-  } else {
-    const Market& market = report.snapshot->market;
-    json.object("from_prices", market.caps_from_prices(), "from_column",
-                market.ranking().size() - market.caps_from_prices());
-  }
+  if (!report.snapshot) return void(json.value(std::nullopt));
+  const Market& market = report.snapshot->market;
+  json.object("from_prices", market.caps_from_prices(), "from_column",
+              market.ranking().size() - market.caps_from_prices());
 }
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
