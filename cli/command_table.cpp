@@ -208,9 +208,10 @@ std::string flags_of(const CommandRow& row) {
 }
 
 std::string group_of(const std::string& flag) {
-  const auto group = std::find_if(groups.begin(), groups.end(),
-                                  [&flag](const Group& each) { return holds(each.flags, flag); });
-  return group == groups.end() ? "Output" : group->title;
+  for (const auto& [title, flags] : groups) {
+    if (holds(flags, flag)) return title;
+  }
+  return "Output";
 }
 
 }  // namespace tickstock::cli

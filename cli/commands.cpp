@@ -181,14 +181,13 @@ struct Run {
   /// accepts any name if none is known.
   static void require_known(const char* what, const std::string& name,
                             const std::vector<std::string>& known) {
-    if (known.empty() || std::count(known.begin(), known.end(), name) > 0) return;
+    if (known.empty() || std::ranges::count(known, name) > 0) return;
     const auto same = [](char a, char b) {
       return std::tolower(static_cast<unsigned char>(a)) ==
              std::tolower(static_cast<unsigned char>(b));
     };
-    const auto found = std::find_if(known.begin(), known.end(), [&](const std::string& each) {
-      return std::equal(each.begin(), each.end(), name.begin(), name.end(), same);
-    });
+    const auto found = std::ranges::find_if(
+        known, [&](const std::string& each) { return std::ranges::equal(each, name, same); });
     const auto meant = found == known.end() ? nearest(name, known) : std::optional(*found);
     throw Error(
         ErrorKind::failed, fmt::format("no {} '{}' is known", what, name),
@@ -271,16 +270,14 @@ struct Run {
     const Universes universes = settings.run.policy.universes();
     // A family's universes are those of its type that have no place of their own.
     const auto place = [&universes](const tables::EntrySummary& entry) {
-      const auto at = [&](const auto& is_it) {
-        return std::find_if(universes.begin(), universes.end(), is_it) - universes.begin();
-      };
-      const auto own = at([&](const auto& each) { return each->name == entry.universe; });
-      const auto family =
-          at([&](const auto& each) { return !each->each.empty() && each->type == entry.type; });
-      return own < std::ssize(universes) ? own : family;
+      const auto own = std::ranges::find_if(
+          universes, [&](const auto& each) { return each->name == entry.universe; });
+      if (own != universes.end()) return own;
+      return std::ranges::find_if(universes, [&](const auto& each) {
+        return !each->each.empty() && each->type == entry.type;
+      });
     };
-    std::stable_sort(entries.begin(), entries.end(),
-                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
+    std::ranges::stable_sort(entries, {}, place);
     return show_universes(entries, output);
   }
 
@@ -289,9 +286,8 @@ struct Run {
     // The first of these that applies.
     constexpr std::array statuses{status_usage, status_config, status_unavailable, status_failed,
                                   status_undelivered};
-    const auto* const first = std::find_first_of(
-        statuses.begin(), statuses.end(), findings.begin(), findings.end(),
-        [](int status, const sync::Finding& finding) {
+    const auto* const first = std::ranges::find_first_of(
+        statuses, findings, [](int status, const sync::Finding& finding) {
           return finding.kind && status_of(*finding.kind, caught_signal()) == status;
         });
     const int status = first == statuses.end() ? status_done : *first;

@@ -297,9 +297,8 @@ void Setting::set(const Value& value) const {
     if constexpr (std::same_as<T, bool> || std::is_enum_v<T>) {
       const auto* word = std::get_if<std::string>(&value);
       const auto& words = accepts.words;
-      *at = word == nullptr
-                ? static_cast<T>(std::get<bool>(value))
-                : static_cast<T>(std::find(words.begin(), words.end(), *word) - words.begin());
+      *at = word == nullptr ? static_cast<T>(std::get<bool>(value))
+                            : static_cast<T>(std::ranges::find(words, *word) - words.begin());
     } else if constexpr (std::same_as<T, std::chrono::milliseconds>) {
       *at = std::chrono::seconds(std::get<std::int64_t>(value));
     } else if constexpr (std::same_as<T, postgres::ConnectionSettings>) {
@@ -328,7 +327,7 @@ std::string problem_of(const Setting& setting, const Value& value, std::string* 
   };
   if (!words.empty()) {
     return unless(
-        text != nullptr && std::count(words.begin(), words.end(), *text) == 1,
+        text != nullptr && std::ranges::count(words, *text) == 1,
         fmt::format("{} or {}", fmt::join(words.begin(), words.end() - 1, ", "), words.back()));
   }
   if (highest > 0) {
@@ -343,8 +342,8 @@ std::string problem_of(const Setting& setting, const Value& value, std::string* 
   if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
   const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
   if (takes_list && (list == nullptr || list->empty())) return "must be a list of strings";
-  if (setting.is_address()) return address_problem(setting, *text, hint);
   if (!takes_list && text == nullptr) return "must be a string";
+  if (setting.is_address()) return address_problem(setting, *text, hint);
   std::string problem;
   for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
     if (check && problem.empty()) problem = check(each);
@@ -365,7 +364,7 @@ std::string toml_text(const Value& value) {
       return toml_quoted(each);
     } else if constexpr (std::same_as<T, std::vector<std::string>>) {
       std::vector<std::string> quoted(each.size());
-      std::transform(each.begin(), each.end(), quoted.begin(), toml_quoted);
+      std::ranges::transform(each, quoted.begin(), toml_quoted);
       return fmt::format("[{}]", fmt::join(quoted, ", "));
     } else if constexpr (std::same_as<T, double>) {
       return fmt::format("{:g}", each);

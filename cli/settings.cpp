@@ -235,8 +235,7 @@ void Settings::apply(const Given& given) {
 }
 
 Origin Settings::origin(const std::string& setting) const {
-  const auto found = origins.find(setting);
-  return found == origins.end() ? Origin() : found->second;
+  return origins.contains(setting) ? origins.at(setting) : Origin();
 }
 
 std::optional<std::string> nearest(std::string_view word,
@@ -244,12 +243,10 @@ std::optional<std::string> nearest(std::string_view word,
   // A word longer than every name is no typo, and would take long to compare.
   constexpr std::size_t longest = 64;
   if (word.size() > longest || candidates.empty()) return std::nullopt;
-  const auto best = std::min_element(candidates.begin(), candidates.end(),
-                                     [word](const std::string& a, const std::string& b) {
-                                       return edit_distance(word, a) < edit_distance(word, b);
-                                     });
-  if (edit_distance(word, *best) > word.size() / 3) return std::nullopt;
-  return *best;
+  const auto distance = [word](const std::string& each) { return edit_distance(word, each); };
+  const std::string& best = *std::ranges::min_element(candidates, {}, distance);
+  if (distance(best) > word.size() / 3) return std::nullopt;
+  return best;
 }
 
 std::optional<Error> resolve_settings(const Options& options, Settings& settings,

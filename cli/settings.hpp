@@ -92,10 +92,10 @@ Accepts within(std::int64_t lowest, std::int64_t highest);
 Accepts one_of(const std::vector<std::string>& words);
 /// Accepts a text that passes the check, or a list of such texts.
 Accepts text(const Accepts::Check& check, const std::string& called = "");
-
 /// Accepts a text that this pattern matches as a whole, or a list of such texts.
 Accepts like(const std::string& pattern, const std::string& problem,
              const std::string& called = "");
+
 /// One setting: what it accepts, and every way to set it. Flags, the configuration file, its
 /// example, the help and the listing of `config` all derive from these. So do the options of single
 /// commands, which have no name here.

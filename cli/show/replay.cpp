@@ -108,17 +108,13 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
   std::vector<std::string> names;
   for (const auto& side : report.sides) {
     for (const ReplayUniverse& universe : side.universes) {
-      if (std::count(names.begin(), names.end(), universe.name) == 0) {
-        names.push_back(universe.name);
-      }
+      if (std::ranges::count(names, universe.name) == 0) names.push_back(universe.name);
     }
   }
   for (const std::string& name : names) {
     Sums sums;
     for (const auto& side : report.sides) {
-      const auto found =
-          std::find_if(side.universes.begin(), side.universes.end(),
-                       [&name](const ReplayUniverse& universe) { return universe.name == name; });
+      const auto found = std::ranges::find(side.universes, name, &ReplayUniverse::name);
       sums.push_back(found == side.universes.end() ? std::nullopt
                                                    : std::optional(sum_of(found->nights)));
     }

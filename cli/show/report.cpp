@@ -138,8 +138,7 @@ std::uint64_t considered(const sync::Report& report) {
 std::vector<Placement> in_rank_order(std::vector<Placement> members, const Market& market) {
   // Rank 0 means none, and becomes the last.
   const auto rank = [&market](const Placement& each) { return market.rank_of(each.symbol) - 1; };
-  std::stable_sort(members.begin(), members.end(),
-                   [&rank](const Placement& a, const Placement& b) { return rank(a) < rank(b); });
+  std::ranges::stable_sort(members, {}, rank);
   return members;
 }
 
