@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 #include "show/output.hpp"
 
@@ -97,32 +98,26 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
     if (compares && &measure == &measures.front()) columns.push_back({"", true});
   }
   Table table(columns);
-  const auto add_row = [&](const std::string& name, const Sums& sums) {
+  const std::size_t sides = report.sides.size();
+  std::vector<std::pair<std::string, Sums>> rows;
+  Sums total(sides);
+  for (std::size_t i = 0; i < sides; ++i) {
+    for (const ReplayUniverse& universe : report.sides[i].universes) {
+      auto row = std::ranges::find(rows, universe.name, &std::pair<std::string, Sums>::first);
+      if (row == rows.end()) row = rows.insert(row, {universe.name, Sums(sides)});
+      row->second[i] = sum_of(universe.nights);
+    }
+    total[i] = sum_of(report.sides[i].total);
+  }
+  rows.emplace_back("all", total);
+  for (const auto& [name, sums] : rows) {
     std::vector<std::string> cells{printable(name)};
     for (const Measure& measure : measures) {
       if (has_room || !measure.takes_room) cells.push_back(side_by_side(sums, measure));
       if (compares && &measure == &measures.front()) cells.push_back(saving(sums));
     }
     table.add(std::move(cells));
-  };
-  std::vector<std::string> names;
-  for (const auto& side : report.sides) {
-    for (const ReplayUniverse& universe : side.universes) {
-      if (std::ranges::count(names, universe.name) == 0) names.push_back(universe.name);
-    }
   }
-  for (const std::string& name : names) {
-    Sums sums;
-    for (const auto& side : report.sides) {
-      const auto found = std::ranges::find(side.universes, name, &ReplayUniverse::name);
-      sums.push_back(found == side.universes.end() ? std::nullopt
-                                                   : std::optional(sum_of(found->nights)));
-    }
-    add_row(name, sums);
-  }
-  Sums total;
-  for (const auto& side : report.sides) total.emplace_back(sum_of(side.total));
-  add_row("all", total);
   std::string compared;
   for (const std::string& file : files) {
     compared += (compared.empty() ? "" : " → ") + (file.empty() ? "defaults" : printable(file));
