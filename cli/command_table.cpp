@@ -50,20 +50,17 @@ constexpr Needed a_universe{"UNIVERSE", "the name of a universe",
 constexpr Needed two_days{"--from --to", "--from and --to, the first and the last day",
                           "See 'tickstock-cache replay --help'."};
 
-struct Group {
-  const char* title;
-  const char* flags;
-};
-
-constexpr std::array groups{
-    Group{"Arguments", "RUN_ID RUN_ID/undo SYMBOL UNIVERSE UNIVERSE/one"},
-    Group{"Plan", "--dry-run --run-id --approve-plan --triggered-by --lock-wait"},
-    Group{"Data",
-          "--as-of --as-of/past --timezone --market-cap-from --wait-for-eod --eod-timeout --from "
-          "--to --against --universe --symbol --of-run --days --limit --limit/events --offset "
-          "--after"},
-    Group{"Events", "--no-events --max-universe-events --discard --renumber"},
-    Group{"Connection", connecting}};
+/// The headings of the help, and the options under them.
+constexpr std::array<std::pair<const char*, const char*>, 5> groups{{
+    {"Arguments", "RUN_ID RUN_ID/undo SYMBOL UNIVERSE UNIVERSE/one"},
+    {"Plan", "--dry-run --run-id --approve-plan --triggered-by --lock-wait"},
+    {"Data",
+     "--as-of --as-of/past --timezone --market-cap-from --wait-for-eod --eod-timeout --from "
+     "--to --against --universe --symbol --of-run --days --limit --limit/events --offset "
+     "--after"},
+    {"Events", "--no-events --max-universe-events --discard --renumber"},
+    {"Connection", connecting},
+}};
 
 }  // namespace
 
@@ -76,7 +73,7 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
                       const Accepts& accepts = {}) {
     return Setting{"", field, flag, meaning, accepts};
   };
-  const Accepts file = text(nullptr, "FILE");
+  const Accepts file{"FILE"};
   return {
       own("-v,--verbose", &verbose, "Log more"),
       own("-q,--quiet", &quiet, "Print nothing on success; log errors only"),
@@ -108,15 +105,15 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
       own("RUN_ID", &options.run_id, "The run; the last one if omitted", text(check_word)),
       own("RUN_ID/undo", &options.undo, "The run to undo; a unique prefix of its id is enough",
           text(check_word)),
-      own("SYMBOL", &options.symbol, "The symbol", text(nullptr)),
-      own("UNIVERSE", &options.universe, "The universe", text(nullptr)),
-      own("UNIVERSE/one", &options.universe, "The universe; all of them if omitted", text(nullptr)),
+      own("SYMBOL", &options.symbol, "The symbol"),
+      own("UNIVERSE", &options.universe, "The universe"),
+      own("UNIVERSE/one", &options.universe, "The universe; all of them if omitted"),
       own("--as-of/past", &options.as_of, "Past day, YYYY-MM-DD, answered from the journal",
           text(check_day, "DAY")),
       own("--universe", &options.changes.universe, "List the changes of this universe",
-          text(nullptr, "NAME")),
+          Accepts{"NAME"}),
       own("--symbol", &options.changes.symbol,
-          "List the changes that added, removed or moved this symbol", text(nullptr, "SYMBOL")),
+          "List the changes that added, removed or moved this symbol", Accepts{"SYMBOL"}),
       own("--of-run", &options.run_id, "List the changes of this run; a unique prefix is enough",
           text(check_word, "ID")),
       own("--days", &options.page.days, "List only the last N days, of 24 hours each",

@@ -115,13 +115,13 @@ std::vector<Setting> rows_of(Settings& s) {
   const Accepts when = one_of({"auto", "always", "never"});
   return {
       {"database.url", &database, "--database-url", "PostgreSQL as a URL or conninfo",
-       text(nullptr, "URL"), "postgresql://tickstock@db.example/tickstock"},
+       Accepts{"URL"}, "postgresql://tickstock@db.example/tickstock"},
       {"database.connections", &database.connections, "",
        "Connections to read with; if unset, two where both tables are large", within(1, 2),
        std::int64_t{1}},
       {"redis.url", &redis, "--redis-url",
        "Redis as redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://",
-       text(nullptr, "URL")},
+       Accepts{"URL"}},
       {"redis.ca_file", &redis.ca_file, "",
        "CA certificates to trust for rediss://; if empty, the system's", Accepts(),
        "/etc/ssl/redis-ca.pem"},
@@ -221,7 +221,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"log.level", &output.log_level, "", "How much to log: quiet as with -q, verbose as with -v",
        one_of({"quiet", "normal", "verbose"})},
       {"metrics.file", &output.metrics_file, "--metrics-file",
-       "File for Prometheus' textfile collector; empty for none", text(nullptr, "FILE"),
+       "File for Prometheus' textfile collector; empty for none", Accepts{"FILE"},
        "/var/lib/prometheus/node-exporter/tickstock-cache.prom"},
       {"monitoring.ping_url", &output.ping_url, "",
        "URL to get after a successful run, and with /fail to post to after any other; empty for "
