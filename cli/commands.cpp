@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <iterator>
 
 #include "domain/text.hpp"
 #include "environment.hpp"
@@ -95,7 +94,8 @@ struct Run {
     for (const Warning& warning : report.warnings) {
       log.warning(warning.words(names_all ? warning.names.size() : names_of_a_warning));
     }
-    for (const std::string& error : report.errors()) log.error(error);
+    const std::vector<std::string> errors = report.errors();
+    for (const std::string& error : errors) log.error(error);
     if (report.listeners == 0) log.debug("nobody listened: no subscriber received the events");
 
     int status = status_of(report, output.detailed_exitcode, caught_signal());
@@ -106,7 +106,6 @@ struct Run {
     if (!report.dry_run) {
       record_run(output.metrics_file, log, report.mode, status, report.ended_at,
                  report.duration_seconds, &report);
-      const std::vector<std::string> errors = report.errors();
       ping(output.ping_url, log, status, errors.empty() ? "" : errors.front());
     }
     return status;

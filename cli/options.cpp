@@ -20,12 +20,6 @@ std::string version_text() {
                      PQlibVersion() % 10000);
 }
 
-std::vector<std::string> names_of_commands() {
-  std::vector<std::string> names;
-  for (const CommandRow& row : command_table) names.emplace_back(row.name);
-  return names;
-}
-
 const CommandRow& row_of(const CLI::App& command) {
   return *std::ranges::find(command_table, command.get_name(), &CommandRow::name);
 }
@@ -152,10 +146,14 @@ class CommandLine {
       const bool is_option = first.starts_with('-');
       if (!is_option && &app != &app_) return of("unexpected argument");
       std::vector<std::string> known;
-      for (const CLI::Option* each : app.get_options()) {
-        for (const std::string& name : each->get_lnames()) known.push_back("--" + name);
+      for (const CommandRow& row : command_table) {
+        if (!is_option) known.emplace_back(row.name);
       }
-      if (!is_option) known = names_of_commands();
+      for (const CLI::Option* each : app.get_options()) {
+        for (const std::string& name : each->get_lnames()) {
+          if (is_option) known.push_back("--" + name);
+        }
+      }
       if (is_option && std::ranges::count(known, first) > 0) {
         return of(first + " must come after the command", first);
       }
@@ -306,8 +304,7 @@ Options salvage_command_line(int argc, const char* const* argv) {
     given.try_emplace(words[i].substr(0, equals),
                       equals == std::string::npos ? next : words[i].substr(equals + 1));
   }
-  const std::vector<std::string> commands = names_of_commands();
-  const auto command = std::ranges::find_first_of(words, commands);
+  const auto command = std::ranges::find_first_of(words, command_table, {}, {}, &CommandRow::name);
   Options options;
   const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
   options.command = is_sync ? Command::task : Command::config;

@@ -135,8 +135,7 @@ std::optional<Error> apply_config_file(Settings& settings, const Options& option
   auto path = options.config_file ? options.config_file : variable("TICKSTOCK_CACHE_CONFIG");
   if (!path && !default_file.empty()) {
     std::error_code unknown;
-    if (std::filesystem::status(default_file, unknown).type() ==
-        std::filesystem::file_type::not_found) {
+    if (!std::filesystem::exists(default_file, unknown) && !unknown) {
       settings.missing_config_file = default_file;
     } else {
       path = default_file;
