@@ -133,13 +133,6 @@ std::string title_of(const Settings& settings) {
          (missing.empty() ? "\n" : ": " + printable(missing) + " does not exist\n");
 }
 
-/// Returns the alternatives to the key: `--lock-wait`, `DATABASE_URL`.
-std::string other_ways(const Setting& setting) {
-  std::string ways = setting.flag;
-  if (setting.is_address()) ways += ", " + setting.flag + "-file, " + setting.variable();
-  return ways;
-}
-
 }  // namespace
 
 std::string show_run(const tables::RunView& view, const Output& output) {
@@ -347,7 +340,8 @@ std::string config_example() {
   std::string section;
   for (const Setting& each : setting_table()) {
     if (each.section() != section) text += "\n[" + (section = each.section()) + "]\n";
-    const std::string ways = other_ways(each);
+    std::string ways = each.flag;
+    if (each.is_address()) ways += ", " + each.flag + "-file, " + each.variable();
     text += "\n# " + each.meaning + "." + (ways.empty() ? "" : " Also: " + ways) + "\n";
     const std::optional<Value> value = each.example ? each.example : each.value();
     text += "#" + each.key() + " = " + toml_text(*value) + "\n";

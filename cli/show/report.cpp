@@ -127,13 +127,6 @@ std::string remark_on(const EntryWrite& write) {
   return write.diff.empty() ? "  count or metadata corrected" : "";
 }
 
-/// Returns how many entries the tasks of this run maintained.
-std::uint64_t considered(const sync::Report& report) {
-  std::uint64_t count = report.snapshot->plan.considered(report.snapshot->entries);
-  for (const EntryWrite* write : report.writes()) count += write->before ? 0 : 1;
-  return count;
-}
-
 /// Returns the members largest first; added ones already have this order in nearly every universe.
 std::vector<Placement> in_rank_order(std::vector<Placement> members, const Market& market) {
   // Rank 0 means none, and becomes the last.
@@ -272,12 +265,14 @@ struct ReportText {
     const std::vector<const EntryWrite*> writes = report.writes();
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
+    std::uint64_t considered = report.snapshot->plan.considered(report.snapshot->entries);
     for (const EntryWrite* write : writes) {
       added += write->diff.added.size();
       removed += write->diff.removed.size();
+      considered += write->before ? 0 : 1;
     }
     const std::uint64_t unchanged =
-        std::max<std::uint64_t>(considered(report), writes.size()) - writes.size();
+        std::max<std::uint64_t>(considered, writes.size()) - writes.size();
     text +=
         wrapped(fmt::format("{}{} {}changed, {} unchanged; {} added, {} removed{}; {:.3f} s",
                             dry ? "dry run: " : "", counted(writes.size(), "universe", "universes"),
