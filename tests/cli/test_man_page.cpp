@@ -238,7 +238,6 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
   const std::string output = read_file(source_root / "cli/show/output.hpp") +
                              read_file(source_root / "cli/show/listings.cpp") +
-                             read_file(source_root / "cli/show/explain.cpp") +
                              read_file(source_root / "cli/show/members.cpp") +
                              read_file(source_root / "cli/show/report.cpp") +
                              read_file(source_root / "cli/show/replay.cpp") +
