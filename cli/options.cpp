@@ -80,10 +80,11 @@ class CommandLine {
       throw Error(ErrorKind::usage, "--from is after --to",
                   {.object = "--from", .hint = "Swap the days."});
     }
-    const bool is_common = options_.listing == "text" || options_.listing == "json";
-    if (is_common) {
-      give(setting("output.format"), options_.listing, "--format");
-    } else if (flags_.contains("--format/run") && !options_.dry_run) {
+    if (!options_.listing.empty()) {
+      // Whatever has no csv or markdown, such as a failure, is then text.
+      give(setting("output.format"), options_.listing == "json" ? "json" : "text", "--format");
+    }
+    if (options_.listing == "markdown" && !options_.dry_run) {
       throw Error(ErrorKind::usage, "--format markdown requires a dry run",
                   {.object = "--format", .hint = "Add --dry-run, or use text or json."});
     }

@@ -274,6 +274,22 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
                 "--summary and --full cannot be combined");
 }
 
+TEST_CASE("a format on the command line replaces the configured one, in failures too") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const TemporaryDirectory directory;
+  const std::string json = directory.write("c.toml", "[output]\nformat = 'json'\n");
+  const auto run = [&](const Names& arguments) {
+    return run_task(fixture, with(arguments, {"--config", json}));
+  };
+  CHECK_THAT(run({"dry-run", "--format", "markdown"}).out, starts_with("| universe | before |"));
+  CHECK_THAT(run({"history", "--format", "csv"}).out, starts_with("run_id,"));
+  const ProcessResult failed = run({"members", "tehc", "--format", "csv"});
+  CHECK(failed.status == 1);
+  CHECK(failed.out.empty());
+}
+
 TEST_CASE("the command that a dry run or a refusal ends with runs exactly its plan") {
   Fixture fixture;
   add_small_market(fixture);
