@@ -1,10 +1,14 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "domain/text.hpp"
 
 namespace tickstock {
 
@@ -15,10 +19,31 @@ using Day = std::chrono::time_point<std::chrono::system_clock,
 
 /// Reads `YYYY-MM-DD` with four, two and two digits; returns nothing for anything else, or a day
 /// that does not exist.
-std::optional<Day> parse_day(std::string_view text);
+inline std::optional<Day> parse_day(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+  const auto year = number_of<unsigned>(text.substr(0, 4));
+  const auto month = number_of<unsigned>(text.substr(5, 2));
+  const auto day = number_of<unsigned>(text.substr(8, 2));
+  if (!year || !month || !day) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year{static_cast<int>(*year)},
+                                         std::chrono::month{*month}, std::chrono::day{*day}};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days{date};
+}
 
 /// Returns `YYYY-MM-DD`, and unusual days as PostgreSQL writes them: `0044-03-15 BC`, `infinity`,
 /// `-infinity`.
-std::string to_string(Day day);
+inline std::string to_string(Day day) {
+  if (day == Day::max()) return "infinity";
+  if (day == Day::min()) return "-infinity";
+  const std::chrono::year_month_day date{day};
+  const int year = static_cast<int>(date.year());
+  std::array<char, 48> text{};
+  // There is no year 0: the one before 1 is 1 BC.
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u%s", year > 0 ? year : 1 - year,
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                year > 0 ? "" : " BC");
+  return text.data();
+}
 
 }  // namespace tickstock

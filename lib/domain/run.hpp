@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "domain/day.hpp"
+#include "domain/error.hpp"
 
 namespace tickstock {
 
@@ -20,15 +23,32 @@ enum class RunStatus : unsigned char {
   interrupted,
 };
 
+/// In the order of RunStatus.
+inline constexpr std::array<std::string_view, 6> run_statuses{
+    "running", "completed", "completed_with_errors", "failed", "refused", "interrupted"};
+
 /// Returns `running`, `completed`, `completed_with_errors`, `failed`, `refused` or `interrupted`.
-std::string_view to_string(RunStatus status);
+inline std::string_view to_string(RunStatus status) {
+  return run_statuses[static_cast<std::size_t>(status)];
+}
 
 /// Returns the status with this name. \throws Error (failed) for any other word.
-RunStatus parse_run_status(std::string_view word);
+inline RunStatus parse_run_status(std::string_view word) {
+  const auto found = std::ranges::find(run_statuses, word);
+  if (found == run_statuses.end()) {
+    throw Error(ErrorKind::failed, "a record has the unknown status '" + std::string(word) + "'");
+  }
+  return static_cast<RunStatus>(found - run_statuses.begin());
+}
 
 /// Returns the coarser status that the application knows: `running`, `completed` (committed, even
 /// with errors) or `failed`.
-std::string_view application_status(RunStatus status);
+inline std::string_view application_status(RunStatus status) {
+  if (status == RunStatus::running) return "running";
+  const bool committed =
+      status == RunStatus::completed || status == RunStatus::completed_with_errors;
+  return committed ? "completed" : "failed";
+}
 
 /// How one task of a run ended.
 struct TaskOutcome {
