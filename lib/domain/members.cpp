@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <span>
 #include <unordered_set>
 
 #include "domain/error.hpp"
@@ -51,12 +52,6 @@ class Places {
   int shift_;
 };
 
-Places places_of(const std::vector<SymbolId>& list) {
-  Places places(list.size());
-  for (Place i = 0; i < list.size(); ++i) places.add(list[i], i);
-  return places;
-}
-
 /// Returns which members are on one longest increasing subsequence of old positions (all
 /// different).
 std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
@@ -98,7 +93,8 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
                                 const std::vector<SymbolId>& after) {
   const std::vector<SymbolId> old_list = distinct(before);
   const std::vector<SymbolId> new_list = distinct(after);
-  const Places old_places = places_of(old_list);
+  Places old_places(old_list.size());
+  for (Place i = 0; i < old_list.size(); ++i) old_places.add(old_list[i], i);
 
   MembershipDiff diff;
   diff.before = old_list.size();
@@ -154,22 +150,22 @@ std::vector<std::string> after_change(const std::vector<std::string>& before,
     if (stays) rest.push_back(name);
   }
   if (!change.places) return rest;
-  const std::array<const std::vector<std::string>*, 3> sources{&rest, &change.moved, &change.added};
-  std::array<std::size_t, 3> taken{};
+  std::array<std::span<const std::string>, 3> sources{rest, change.moved, change.added};
   std::vector<std::string> after;
-  const Error unfit(ErrorKind::failed,
-                    "the ranks of a change in the journal don't match its members");
+  const auto require = [](bool fits) {
+    if (fits) return;
+    throw Error(ErrorKind::failed, "the ranks of a change in the journal don't match its members");
+  };
   const std::string& places = *change.places;
   for (std::size_t at = 0; at < places.size(); ++at) {
     std::size_t source = 0;
     if (places[at] == '1') source = ++at < places.size() && places[at] == '1' ? 2 : 1;
-    std::size_t& next = taken.at(source);
-    if (next == sources.at(source)->size()) throw Error(unfit);
-    after.push_back((*sources.at(source))[next++]);
+    std::span<const std::string>& next = sources.at(source);
+    require(!next.empty());
+    after.push_back(next.front());
+    next = next.subspan(1);
   }
-  for (std::size_t source = 0; source < sources.size(); ++source) {
-    if (taken.at(source) != sources.at(source)->size()) throw Error(unfit);
-  }
+  for (const auto& source : sources) require(source.empty());
   return after;
 }
 

@@ -72,8 +72,7 @@ std::optional<SymbolId> SymbolTable::find(std::string_view name) const {
            return each.is_long() && long_names_[each.place()] == name;
          })].id;
   }
-  if (id == empty_slot) return std::nullopt;
-  return id;
+  return id == empty_slot ? std::nullopt : std::optional(id);
 }
 
 SymbolId SymbolTable::intern_short(Name name, std::uint32_t hash) {

@@ -67,21 +67,12 @@ class SymbolTable {
       return Name(word);
     }
     static Name of_long(std::size_t place) {
-      Word word = at_byte(sizeof(Word) - 1, long_mark);
-      for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i) {
-        word |= at_byte(i, static_cast<unsigned char>(place >> (8 * i)));
-      }
-      return Name(word);
+      return Name(at_byte(sizeof(Word) - 1, long_mark) | Word{place} << 8);
     }
 
     [[nodiscard]] bool is_long() const { return byte(sizeof(Word) - 1) == long_mark; }
     /// For a long name.
-    [[nodiscard]] std::size_t place() const {
-      std::size_t place = 0;
-      for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i)
-        place |= std::size_t{byte(i)} << (8 * i);
-      return place;
-    }
+    [[nodiscard]] std::size_t place() const { return static_cast<std::uint32_t>(word_ >> 8); }
     /// For a short name; valid until the Name moves.
     [[nodiscard]] std::string_view text() const {
       return {reinterpret_cast<const char*>(&word_), byte(sizeof(Word) - 1)};
