@@ -1,5 +1,9 @@
 #include "domain/text.hpp"
 
+#include <algorithm>
+#include <array>
+#include <bit>
+
 namespace tickstock {
 
 namespace {
@@ -8,12 +12,20 @@ namespace {
 constexpr std::string_view escape_letters = "\"\\bfnrt";
 constexpr std::string_view escaped_bytes = "\"\\\b\f\n\r\t";
 
+/// Returns whether a byte continues a UTF-8 character.
+bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+/// Returns a byte as two hexadecimal digits.
+std::string hex(char c) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  return {digits[byte >> 4], digits[byte & 15U]};
+}
+
 }  // namespace
 
 std::size_t characters_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
+  return text.size() - static_cast<std::size_t>(std::ranges::count_if(text, continues));
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -37,14 +49,12 @@ std::string slug_of(std::string_view text) {
 }
 
 std::string json_quoted(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string quoted = "\"";
   for (const char c : text) {
     if (const std::size_t at = escaped_bytes.find(c); at != std::string_view::npos) {
       quoted.append(1, '\\').append(1, escape_letters[at]);
     } else if (static_cast<unsigned char>(c) < ' ') {
-      quoted.append("\\u00").append(1, digits[static_cast<unsigned char>(c) >> 4]);
-      quoted += digits[static_cast<unsigned char>(c) & 15U];
+      quoted += "\\u00" + hex(c);
     } else {
       quoted += c;
     }
@@ -75,24 +85,37 @@ std::optional<std::string> json_unquoted(std::string_view text) {
   return std::nullopt;
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view last) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? last : ", ";
+    text += words[i];
+  }
+  return text;
+}
+
+std::string listed_names(std::vector<std::string> names, std::size_t most) {
+  std::ranges::sort(names);
+  const std::size_t rest = names.size() - std::min(names.size(), most);
+  names.resize(names.size() - rest);
+  for (std::string& name : names) name = "'" + name + "'";
+  if (rest > 0) names.push_back(std::to_string(rest) + " more");
+  return joined(names, " and ");
+}
+
 std::size_t utf8_size(std::string_view text) {
-  const auto byte = [text](std::size_t at) -> unsigned {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0;
-  };
-  const auto continues = [byte](std::size_t at) { return (byte(at) & 0xc0) == 0x80; };
-  const unsigned lead = byte(0);
+  constexpr std::array<std::uint32_t, 5> lowest{0, 0, 0x80, 0x800, 0x10000};
+  const auto lead = static_cast<unsigned char>(text.front());
   if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    // Neither an overlong form nor half of a surrogate pair.
-    const bool sound = lead == 0xe0 ? byte(1) >= 0xa0 : lead != 0xed || byte(1) <= 0x9f;
-    return sound && continues(1) && continues(2) ? 3 : 0;
+  const auto size = static_cast<std::size_t>(std::countl_one(lead));
+  if (size < 2 || size > 4 || text.size() < size) return 0;
+  std::uint32_t character = lead & (0x7fU >> size);
+  for (const char c : text.substr(1, size - 1)) {
+    if (!continues(c)) return 0;
+    character = character << 6 | (static_cast<unsigned char>(c) & 0x3fU);
   }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool sound = lead == 0xf0 ? byte(1) >= 0x90 : lead != 0xf4 || byte(1) <= 0x8f;
-    return sound && continues(1) && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
+  const bool is_surrogate = character >= 0xd800 && character <= 0xdfff;
+  return character >= lowest[size] && character <= 0x10ffff && !is_surrogate ? size : 0;
 }
 
 bool is_utf8(std::string_view text) {
@@ -105,17 +128,12 @@ bool is_utf8(std::string_view text) {
 }
 
 std::string escaped_utf8(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string escaped;
   escaped.reserve(text.size());
   while (!text.empty()) {
     const std::size_t size = text.front() == '\0' ? 0 : utf8_size(text);
-    if (size == 0) {
-      const auto byte = static_cast<unsigned char>(text.front());
-      escaped.append("\\x").append({digits[byte >> 4], digits[byte & 15U]});
-    } else {
-      escaped += text.substr(0, size);
-    }
+    if (size == 0) escaped += "\\x" + hex(text.front());
+    escaped += text.substr(0, size);
     text.remove_prefix(size == 0 ? 1 : size);
   }
   return escaped;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -34,17 +33,11 @@ inline std::string counted(std::uint64_t number, const std::string& one, const s
   return std::to_string(number) + " " + (number == 1 ? one : many);
 }
 
+/// Joins words as in `A, B or C`. \param last what comes before the last one
+std::string joined(const std::vector<std::string>& words, std::string_view last);
+
 /// Returns `'A', 'B' and 3 more`: the first `most` names in byte order.
-inline std::string listed_names(std::vector<std::string> names, std::size_t most) {
-  std::sort(names.begin(), names.end());
-  std::string list;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) {
-    const bool is_last = i > 0 && i + 1 == names.size();
-    list += (i == 0 ? "'" : is_last ? " and '" : ", '") + names[i] + "'";
-  }
-  if (names.size() > most) list += " and " + std::to_string(names.size() - most) + " more";
-  return list;
-}
+std::string listed_names(std::vector<std::string> names, std::size_t most);
 
 /// Returns the length in bytes of the UTF-8 character at the front of a text; 0 if it is invalid by
 /// table 3-7 of the Unicode Standard: no overlong forms, no surrogates, nothing above U+10FFFF.

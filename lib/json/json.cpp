@@ -8,17 +8,6 @@ namespace tickstock::json {
 
 namespace {
 
-/// Returns whether PostgreSQL can store the text: it is UTF-8 without NUL. RapidJSON accepts both,
-/// also in escapes.
-bool is_text(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t size = text.front() == '\0' ? 0 : utf8_size(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
-
 /// Accepts exactly `[` strings `]`; any other event ends the parse.
 class StringArrayHandler
     : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, StringArrayHandler> {
@@ -32,7 +21,8 @@ class StringArrayHandler
   bool EndArray(rapidjson::SizeType /*count*/) { return true; }
   bool String(const char* text, rapidjson::SizeType length, bool /*copy*/) {
     const std::string_view value(text, length);
-    if (depth_ != 1 || !is_text(value)) return false;
+    // RapidJSON accepts what PostgreSQL can't store, also in escapes.
+    if (depth_ != 1 || !is_utf8(value) || value.find('\0') != value.npos) return false;
     strings_.push_back(value);
     return true;
   }

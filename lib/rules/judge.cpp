@@ -144,13 +144,4 @@ std::string enough(double amount) {
   return fmt::format("${:.0f}", std::max(std::ceil(amount), 1.0));
 }
 
-std::string joined(const std::vector<std::string>& words, std::string_view last) {
-  std::string text;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (i > 0) text += i + 1 == words.size() ? last : ", ";
-    text += words[i];
-  }
-  return text;
-}
-
 }  // namespace tickstock

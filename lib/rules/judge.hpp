@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "domain/market.hpp"
+#include "domain/text.hpp"
 #include "rules/explain.hpp"
 #include "rules/universe.hpp"
 
@@ -55,8 +56,5 @@ Part judge_unreadable(const Entry& entry);
 
 /// Formats an amount, rounded to about three digits so that it is still enough: `$1.2 B`.
 std::string enough(double amount);
-
-/// Joins words as in `A, B or C`. \param last the word before the last one
-std::string joined(const std::vector<std::string>& words, std::string_view last);
 
 }  // namespace tickstock
