@@ -206,25 +206,13 @@ void Market::rank() {
 }
 
 std::span<const SymbolId> Market::ranked_from(double bound) const {
-  const auto end =
-      std::partition_point(ranking_.begin(), ranking_.end(),
-                           [this, bound](SymbolId id) { return rows_[id].market_cap >= bound; });
+  const auto end = std::ranges::partition_point(
+      ranking_, [this, bound](SymbolId id) { return rows_[id].market_cap >= bound; });
   return {ranking_.begin(), end};
 }
 
-bool Market::has_column(std::string_view column) const {
-  return std::any_of(columns_.begin(), columns_.end(),
-                     [column](const Column& each) { return each.name == column; });
-}
-
 const Market::Column& Market::column(std::string_view name) const {
-  return *std::find_if(columns_.begin(), columns_.end(),
-                       [name](const Column& each) { return each.name == name; });
-}
-
-LabelId Market::label_id(std::string_view column, SymbolId id) const {
-  const std::vector<LabelId>& labels = label_ids(column);
-  return id < labels.size() ? labels[id] : 0;
+  return *std::ranges::find(columns_, name, &Column::name);
 }
 
 std::string_view Market::label(std::string_view column, SymbolId id) const {
@@ -232,17 +220,9 @@ std::string_view Market::label(std::string_view column, SymbolId id) const {
   return label == 0 ? std::string_view() : label_name(column, label);
 }
 
-std::string_view Market::label_name(std::string_view column, LabelId label) const {
-  return this->column(column).labels.name(label - 1);
-}
-
 std::optional<LabelId> Market::find_label(std::string_view column, std::string_view label) const {
   const auto found = this->column(column).labels.find(label);
   return found ? std::optional(*found + 1) : std::nullopt;
-}
-
-std::size_t Market::labels(std::string_view column) const {
-  return this->column(column).labels.size();
 }
 
 const Company& Market::company(SymbolId id) const {

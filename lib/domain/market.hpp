@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -127,16 +128,25 @@ class Market {
     return this->column(column).label_of;
   }
   /// Returns the label number of one symbol.
-  [[nodiscard]] LabelId label_id(std::string_view column, SymbolId id) const;
+  [[nodiscard]] LabelId label_id(std::string_view column, SymbolId id) const {
+    const std::vector<LabelId>& labels = label_ids(column);
+    return id < labels.size() ? labels[id] : 0;
+  }
   /// Returns the label with this number, which must not be 0.
-  [[nodiscard]] std::string_view label_name(std::string_view column, LabelId label) const;
+  [[nodiscard]] std::string_view label_name(std::string_view column, LabelId label) const {
+    return this->column(column).labels.name(label - 1);
+  }
   /// Returns the number of a label; nothing if no symbol has it.
   [[nodiscard]] std::optional<LabelId> find_label(std::string_view column,
                                                   std::string_view label) const;
   /// Returns how many distinct labels a column has.
-  [[nodiscard]] std::size_t labels(std::string_view column) const;
+  [[nodiscard]] std::size_t labels(std::string_view column) const {
+    return this->column(column).labels.size();
+  }
   /// Returns whether the market was created with this column.
-  [[nodiscard]] bool has_column(std::string_view column) const;
+  [[nodiscard]] bool has_column(std::string_view column) const {
+    return std::ranges::count(columns_, column, &Column::name) > 0;
+  }
 
   /// Returns what describe() stored; otherwise empty.
   [[nodiscard]] const Company& company(SymbolId id) const;
