@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <set>
 
 #include "domain/text.hpp"
-#include "rules/judge.hpp"
 #include "rules/plan.hpp"
 
 namespace tickstock {
@@ -16,17 +16,24 @@ namespace tickstock {
 namespace {
 
 bool is_in(const std::vector<SymbolId>& list, SymbolId id) {
-  return std::find(list.begin(), list.end(), id) != list.end();
+  return std::ranges::find(list, id) != list.end();
 }
 
 bool stands_in(const Entry* entry, SymbolId id) {
-  bool stands = false;
-  if (entry != nullptr) entry->members.each([&](SymbolId each) { stands = stands || each == id; });
-  return stands;
+  return entry != nullptr && is_in(entry->members.list(), id);
 }
 
-bool includes(const Universe& rule, std::string_view symbol) {
-  return std::count(rule.include.begin(), rule.include.end(), symbol) > 0;
+Decision judge_unreadable(const Entry& entry) {
+  return {"its content can be read", std::string(unreadable_because(entry)), false,
+          "a content that can be read"};
+}
+
+/// Formats an amount, rounded to about three digits so that it is still enough: `$1.2 B`.
+std::string enough(double amount) {
+  const auto [unit, letter] = unit_of(amount);
+  if (letter.empty()) return fmt::format("${:.0f}", std::max(std::ceil(amount), 1.0));
+  // What is too small for a double to represent must not add a cent.
+  return fmt::format("${:g} {}", std::ceil(amount / unit * 100 - 1e-6) / 100, letter);
 }
 
 /// What the explanations of one symbol share.
@@ -47,70 +54,67 @@ class Case {
         rule_(rule),
         entry_(find_entry(scene.entries, rule.name)),
         stands_(standing(entry_, subject_.market)),
-        is_member_(stands(subject_.id)) {}
+        is_member_(stands(subject_.id)),
+        explanation_{rule.name, is_member_} {}
 
   Explanation explain() {
     scene_.selection.members(rule_, &contest_);
     decide();
-    Explanation explanation{rule_.name, is_member_};
-    for (Part& part : parts_) explanation.decisions.push_back(part.decision);
-    explanation.outlook = outlook(explanation.belongs());
-    return explanation;
+    explanation_.outlook = outlook();
+    return explanation_;
   }
 
  private:
   void decide() {
     if (rule_.additions && is_member_) {
-      parts_.push_back(judge_presence(subject_));
+      decisions_.push_back(judge_presence(subject_));
       for (const Condition& condition : rule_.conditions) {
         const auto* named = std::get_if<Named>(&condition);
-        if (named != nullptr && named->negated) parts_.push_back(judge(condition, subject_));
+        if (named != nullptr && named->negated) decisions_.push_back(judge(condition, subject_));
       }
       return;
     }
     if (rule_.additions && entry_ != nullptr && !entry_->readable) {
-      parts_.push_back(judge_unreadable(*entry_));
+      decisions_.push_back(judge_unreadable(*entry_));
     }
-    parts_.push_back(judge_activity(subject_));
-    if (includes(rule_, subject_.name())) return decide_on_included();
+    decisions_.push_back(judge_activity(subject_));
+    if (rule_.includes(subject_.name())) return decide_on_included();
     for (const Condition& condition : rule_.conditions) decide_on(condition);
-    if (!rule_.group.empty()) parts_.push_back(seat());
-    if (!rule_.issuer.empty()) parts_.push_back(line());
-    if (rule_.first) parts_.push_back(place());
+    if (!rule_.group.empty()) decisions_.push_back(seat());
+    if (!rule_.issuer.empty()) decisions_.push_back(line());
+    if (rule_.first) decisions_.push_back(place());
   }
 
   /// Included symbols need nothing else.
   void decide_on_included() {
-    parts_.push_back(
-        {{"included by name", "included", true}, "", "when it is no longer included by name"});
+    decisions_.push_back(
+        {"included by name", "included", true, "", "when it is no longer included by name"});
     if (!rule_.first) return;
-    parts_.push_back(judge(HasCap{}, subject_));
+    decisions_.push_back(judge(HasCap{}, subject_));
     if (rule_.include.size() <= *rule_.first) return;
     const bool is_chosen =
         is_in(contest_.chosen, subject_.id) ||
         (!subject_.market.eligible(subject_.id) && contest_.chosen.size() < *rule_.first);
-    parts_.push_back({{fmt::format("one of the first {} included by name", *rule_.first),
-                       is_chosen ? "one of them" : "behind them", is_chosen},
-                      "fewer included before it"});
+    decisions_.push_back({fmt::format("one of the first {} included by name", *rule_.first),
+                          is_chosen ? "one of them" : "behind them", is_chosen,
+                          "fewer included before it"});
   }
 
   void decide_on(const Condition& condition) {
     const bool keeps = is_member_ && rule_.keeps_seats();
-    const bool is_label = rule_.keeps_blank && &condition == &rule_.conditions.front();
-    Part part =
-        judge(condition, subject_, {keeps ? rule_.stability.band : 0, is_label && is_member_});
+    Decision decision = judge(condition, subject_, {keeps ? rule_.stability.band : 0, is_member_});
     const int nights = keeps ? rule_.stability.nights : 1;
     const bool may_wait = subject_.market.active(subject_.id) &&
                           !rule_.excludes(subject_.market, subject_.id) &&
                           (!rule_.asks_for_cap() || subject_.cap > 0);
-    part.is_patient = nights > 1;
-    if (nights > 1 && may_wait && !part.decision.holds) {
-      part.decision.condition += fmt::format(", or outside for fewer than {} nights", nights);
-      part.decision.value += fmt::format(", outside for {} of {} nights", nights_waited(), nights);
+    decision.is_patient = nights > 1;
+    if (nights > 1 && may_wait && !decision.holds) {
+      decision.condition += fmt::format(", or outside for fewer than {} nights", nights);
+      decision.value += fmt::format(", outside for {} of {} nights", nights_waited(), nights);
       // It has a seat without meeting the condition.
-      part.decision.holds = part.waits = is_in(contest_.seated, subject_.id);
+      decision.holds = decision.waits = is_in(contest_.seated, subject_.id);
     }
-    parts_.push_back(std::move(part));
+    decisions_.push_back(std::move(decision));
   }
 
   [[nodiscard]] int nights_waited() const {
@@ -124,11 +128,9 @@ class Case {
 
   /// Returns whether a universe would give it a seat that it doesn't have yet, if it were active.
   [[nodiscard]] bool accepts(const Universe& rule) const {
-    const bool stands =
-        rule.keeps_blank && stands_in(find_entry(scene_.entries, rule.name), subject_.id);
-    return std::all_of(rule.conditions.begin(), rule.conditions.end(), [&](const auto& each) {
-      const bool is_label = rule.keeps_blank && &each == &rule.conditions.front();
-      return judge(each, subject_, {0, is_label && stands}).decision.holds;
+    const bool stands = stands_in(find_entry(scene_.entries, rule.name), subject_.id);
+    return std::ranges::all_of(rule.conditions, [&](const Condition& condition) {
+      return judge(condition, subject_, {0, stands}).holds;
     });
   }
 
@@ -137,7 +139,7 @@ class Case {
     const Universes group = group_of(scene_.universes, rule_.group);
     for (const auto& each : group) {
       const bool has_cap = !each->first || subject_.cap > 0;
-      if (includes(*each, subject_.name()) && has_cap) return each.get();
+      if (each->includes(subject_.name()) && has_cap) return each.get();
     }
     if (seat == &rule_) return nullptr;
     const bool keeps = seat != nullptr && seat->keeps_seats() &&
@@ -150,54 +152,48 @@ class Case {
     return nullptr;
   }
 
-  Part seat() {
+  Decision seat() {
     const Universe* seat = scene_.selection.seat_of(rule_.group, subject_.id);
     const Universe* rival = this->rival(seat);
     const std::string value = rival != nullptr  ? "taken by " + rival->name
                               : seat == nullptr ? "free"
                               : seat == &rule_  ? "this one holds it"
                                                 : "in " + seat->name + ", declared later";
-    return {{fmt::format("not taken by another universe of group {}", rule_.group), value,
-             rival == nullptr},
-            rival == nullptr ? "" : "to leave " + rival->name};
+    return {fmt::format("not taken by another universe of group {}", rule_.group), value,
+            rival == nullptr, rival == nullptr ? "" : "to leave " + rival->name};
   }
 
-  /// Returns the lines of its issuer that have a seat, including itself.
-  [[nodiscard]] std::vector<SymbolId> lines() const {
-    const LabelId issuer = subject_.market.label_id(rule_.issuer, subject_.id);
-    std::vector<SymbolId> lines;
-    if (issuer != 0) {
-      std::copy_if(
-          contest_.seated.begin(), contest_.seated.end(), std::back_inserter(lines),
-          [&](SymbolId id) { return subject_.market.label_id(rule_.issuer, id) == issuer; });
-    }
-    if (!is_in(lines, subject_.id)) lines.push_back(subject_.id);
-    return lines;
+  /// Returns the number of a symbol's issuer; 0 for none, or if all lines count.
+  [[nodiscard]] LabelId issuer_of(SymbolId id) const {
+    return rule_.issuer.empty() ? 0 : subject_.market.label_id(rule_.issuer, id);
   }
 
-  Part line() {
-    std::vector<SymbolId> lines = this->lines();
-    Part part{{"the line of its issuer that counts", ""}};
-    if (subject_.market.label_id(rule_.issuer, subject_.id) == 0) {
-      part.decision.value = rule_.issuer + " is blank";
-      part.decision.holds = true;
-      return part;
+  Decision line() {
+    Decision decision{"the line of its issuer that counts", ""};
+    const LabelId issuer = issuer_of(subject_.id);
+    if (issuer == 0) {
+      decision.value = rule_.issuer + " is blank";
+      decision.holds = true;
+      return decision;
     }
+    std::vector<SymbolId> lines{subject_.id};
+    std::ranges::copy_if(contest_.seated, std::back_inserter(lines),
+                         [&](SymbolId id) { return id != subject_.id && issuer_of(id) == issuer; });
     keep_primary_lines(lines, subject_.market, rule_, stands_);
     const SymbolId counts = lines.front();
-    part.decision.value = std::string(subject_.market.name(counts));
-    part.decision.holds = counts == subject_.id;
-    part.loss = "when another line of its issuer exceeds it";
-    if (part.decision.holds) return part;
+    decision.value = std::string(subject_.market.name(counts));
+    decision.holds = counts == subject_.id;
+    decision.loss = "when another line of its issuer exceeds it";
+    if (decision.holds) return decision;
     // The band favors the line that is a member.
     const double band = rule_.stability.band / 100.0;
     const double other = subject_.market.market_cap(counts);
     const double needed = stands(counts) ? other * (1 + band)
                           : is_member_   ? other / (1 + band)
                                          : other;
-    part.need = "a market cap above that of " + part.decision.value;
-    if (subject_.cap > 0) part.more = std::max(needed - subject_.cap, 1.0);
-    return part;
+    decision.need = "a market cap above that of " + decision.value;
+    if (subject_.cap > 0) decision.more = std::max(needed - subject_.cap, 1.0);
+    return decision;
   }
 
   [[nodiscard]] double cap_of(SymbolId id) const {
@@ -219,13 +215,13 @@ class Case {
   /// name
   std::vector<SymbolId> others(std::vector<bool>& chosen) const {
     std::vector<SymbolId> contenders = contest_.contenders;
-    std::vector<SymbolId> of_issuer{subject_.id};
-    if (!rule_.issuer.empty()) of_issuer = lines();
-    std::erase_if(contenders, [&](SymbolId id) { return is_in(of_issuer, id); });
+    const LabelId issuer = issuer_of(subject_.id);
+    std::erase_if(contenders, [&](SymbolId id) {
+      return id == subject_.id || (issuer != 0 && issuer_of(id) == issuer);
+    });
     std::vector<SymbolId> others;
-    std::merge(contenders.begin(), contenders.end(), contest_.chosen.begin(), contest_.chosen.end(),
-               std::back_inserter(others),
-               [this](SymbolId a, SymbolId b) { return precedes(a, b); });
+    std::ranges::merge(contenders, contest_.chosen, std::back_inserter(others),
+                       [this](SymbolId a, SymbolId b) { return precedes(a, b); });
     const std::set<SymbolId> names(contest_.chosen.begin(), contest_.chosen.end());
     for (const SymbolId id : others) chosen.push_back(names.contains(id));
     return others;
@@ -260,42 +256,41 @@ class Case {
     return last;
   }
 
-  Part place() {
+  Decision place() {
     std::vector<bool> chosen;
     const std::vector<SymbolId> others = this->others(chosen);
-    const auto rank = static_cast<std::size_t>(
-        std::partition_point(others.begin(), others.end(),
-                             [this](SymbolId id) { return precedes(id, subject_.id); }) -
-        others.begin() + 1);
+    const auto place = std::ranges::partition_point(
+        others, [this](SymbolId id) { return precedes(id, subject_.id); });
+    const auto rank = static_cast<std::size_t>(place - others.begin() + 1);
     const std::size_t last = last_rank(others, chosen);
     const bool is_full = last <= others.size();
     constexpr std::array<std::string_view, 3> orders{"", " by newest listing", " by symbol"};
-    Part part;
-    part.decision.condition =
+    Decision decision;
+    decision.condition =
         fmt::format("rank {} or better{}{}", is_full ? last : *rule_.first,
                     orders[static_cast<std::size_t>(rule_.order)],
                     is_full && last != *rule_.first ? fmt::format(" ({})", exception()) : "");
     if (subject_.cap <= 0) {
-      part.decision.value = "no rank";
-      return part;
+      decision.value = "no rank";
+      return decision;
     }
-    part.decision.value = fmt::format("rank {}", rank);
-    part.decision.holds = rank <= last;
+    decision.value = fmt::format("rank {}", rank);
+    decision.holds = rank <= last;
     const bool by_cap = rule_.order == Order::market_cap;
-    if (!part.decision.holds && last == 0) {
-      part.need = "a place that members included by name leave";
-    } else if (!part.decision.holds) {
-      part.ranks = rank - last;
-      part.need = counted(part.ranks, "rank", "ranks");
-      if (by_cap) part.more = std::max(cap_of(others[last - 1]) - subject_.cap, 1.0);
+    if (!decision.holds && last == 0) {
+      decision.need = "a place that members included by name leave";
+    } else if (!decision.holds) {
+      decision.ranks = rank - last;
+      decision.need = counted(decision.ranks, "rank", "ranks");
+      if (by_cap) decision.more = std::max(cap_of(others[last - 1]) - subject_.cap, 1.0);
     } else if (is_full) {
-      part.loss = counted(last - rank + 1, "rank", "ranks") + " down";
+      decision.loss = counted(last - rank + 1, "rank", "ranks") + " down";
       const double spare = subject_.cap - cap_of(others[last - 1]);
-      if (by_cap) part.loss = fmt::format("with {} less, or {}", enough(spare), part.loss);
+      if (by_cap) decision.loss = fmt::format("with {} less, or {}", enough(spare), decision.loss);
     } else {
-      part.loss = fmt::format("when {} others rank before it", *rule_.first);
+      decision.loss = fmt::format("when {} others rank before it", *rule_.first);
     }
-    return part;
+    return decision;
   }
 
   /// Returns the limit, with what shifts the last rank away from it.
@@ -310,22 +305,22 @@ class Case {
     return words;
   }
 
-  template <typename Matter>
-  [[nodiscard]] std::string needs(Matter matters) const {
+  /// Returns what is missing; if nothing is, what a waiting member lacks.
+  [[nodiscard]] std::string needs() const {
+    const bool belongs = explanation_.belongs();
     std::vector<std::string> words;
     double more = 0;
     std::string or_ranks;
-    for (const Part& part : parts_) {
-      if (!matters(part)) continue;
-      if (part.more == 0 && !part.need.empty()) words.push_back(part.need);
-      if (part.more <= more) continue;
-      more = part.more;
-      or_ranks = part.ranks == 0 ? "" : ", or " + part.need;
+    for (const Decision& each : decisions_) {
+      if (each.holds && !(belongs && each.waits)) continue;
+      if (each.more == 0 && !each.need.empty()) words.push_back(each.need);
+      if (each.more <= more) continue;
+      more = each.more;
+      or_ranks = each.ranks == 0 ? "" : ", or " + each.need;
     }
     const std::string cap = "a market cap";
-    const bool says_which = std::any_of(words.begin(), words.end(), [&cap](const auto& each) {
-      return each.starts_with(cap + " ");
-    });
+    const bool says_which = std::ranges::any_of(
+        words, [&cap](const std::string& each) { return each.starts_with(cap + " "); });
     if (says_which) std::erase(words, cap);
     if (more == 0) return joined(words, " and ");
     words.insert(words.begin(), enough(more) + " more" + or_ranks);
@@ -335,8 +330,8 @@ class Case {
   [[nodiscard]] std::string losses() const {
     std::vector<std::string> patient;
     std::vector<std::string> words;
-    for (const Part& part : parts_) {
-      if (!part.loss.empty()) (part.is_patient ? patient : words).push_back(part.loss);
+    for (const Decision& each : decisions_) {
+      if (!each.loss.empty()) (each.is_patient ? patient : words).push_back(each.loss);
     }
     if (!patient.empty()) {
       const std::string nights = fmt::format(" for {} nights", rule_.stability.nights);
@@ -347,19 +342,16 @@ class Case {
     return joined(words, ", or ");
   }
 
-  [[nodiscard]] std::string outlook(bool belongs) const {
-    const std::string missing = needs([](const Part& part) { return !part.decision.holds; });
-    if (!is_member_)
-      return belongs ? "The next run adds it." : fmt::format("It needs {}.", missing);
-    if (!belongs) {
-      return fmt::format("The next run removes it; to stay, it needs {}.", missing);
-    }
-    const std::string awaited = needs([](const Part& part) { return part.waits; });
-    if (awaited.empty()) return fmt::format("It leaves {}.", losses());
+  [[nodiscard]] std::string outlook() const {
+    const bool belongs = explanation_.belongs();
+    const std::string needs = this->needs();
+    if (!is_member_) return belongs ? "The next run adds it." : fmt::format("It needs {}.", needs);
+    if (!belongs) return fmt::format("The next run removes it; to stay, it needs {}.", needs);
+    if (needs.empty()) return fmt::format("It leaves {}.", losses());
     const int left = std::max(rule_.stability.nights - nights_waited(), 1);
     return fmt::format("It leaves after {}; to stay, it needs {}.",
                        counted(static_cast<std::uint64_t>(left), "more night", "more nights"),
-                       awaited);
+                       needs);
   }
 
   [[nodiscard]] bool stands(SymbolId id) const { return id < stands_.size() && stands_[id]; }
@@ -371,20 +363,21 @@ class Case {
   std::vector<bool> stands_;
   bool is_member_;
   Contest contest_;
-  std::vector<Part> parts_;
+  Explanation explanation_;
+  std::vector<Decision>& decisions_ = explanation_.decisions;
 };
 
 /// Explains an entry that no rule adds to.
 Explanation explain_cleaned(const std::string& name, const Entry& entry, const Subject& subject) {
   Explanation explanation{name, stands_in(&entry, subject.id)};
   if (!entry.readable) {
-    explanation.decisions = {judge_unreadable(entry).decision};
+    explanation.decisions = {judge_unreadable(entry)};
     explanation.outlook = "Its content can't be read, so it is left unchanged.";
   } else if (!explanation.member) {
     explanation.decisions = {{"added by another program", "not added", false}};
     explanation.outlook = "No rule adds to this entry.";
   } else {
-    explanation.decisions = {judge_presence(subject).decision};
+    explanation.decisions = {judge_presence(subject)};
     explanation.outlook = explanation.belongs()
                               ? "Only a delisting removes it; no rule adds to this entry."
                               : "The next run removes it.";
@@ -394,10 +387,7 @@ Explanation explain_cleaned(const std::string& name, const Entry& entry, const S
 
 }  // namespace
 
-bool Explanation::belongs() const {
-  return std::all_of(decisions.begin(), decisions.end(),
-                     [](const Decision& each) { return each.holds; });
-}
+bool Explanation::belongs() const { return std::ranges::all_of(decisions, &Decision::holds); }
 
 std::vector<Explanation> explain(const Market& market, const Entries& entries, const Policy& policy,
                                  const std::vector<Waiting>& waiting, SymbolId symbol,

@@ -7,16 +7,10 @@
 #include "domain/market.hpp"
 #include "domain/members.hpp"
 #include "rules/policy.hpp"
+#include "rules/reason.hpp"
 #include "rules/select.hpp"
 
 namespace tickstock {
-
-/// One condition for a symbol's membership in a universe, with the symbol's value.
-struct Decision {
-  std::string condition;  ///< `market cap of at least $10 B`
-  std::string value;      ///< `$9.10 B`
-  bool holds = false;
-};
 
 /// Why a symbol is in a universe or not, by the current entries and market. All decisions hold if
 /// and only if the next run includes the symbol.

@@ -122,9 +122,9 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
     universe.family = family.name;
     universe.each.clear();
     universe.metadata = metadata_text({{"type", family.type}, {family.each, *labels.begin()}});
-    universe.conditions.insert(universe.conditions.begin(),
-                               Matches{family.each, {labels.begin(), labels.end()}});
-    universe.keeps_blank = !family.first;
+    universe.conditions.insert(
+        universe.conditions.begin(),
+        Matches{family.each, {labels.begin(), labels.end()}, false, !family.first});
     universes.emplace(name, std::move(universe));
   }
   return universes;
@@ -137,9 +137,8 @@ Universes Policy::universes() const {
   for (Universe& universe : all) universe.stability = stability;
   const auto reserved = static_cast<std::ptrdiff_t>(all.size());
   for (const Universe& universe : declared) {
-    const auto replaced = std::find_if(all.begin(), all.begin() + reserved, [&](const auto& each) {
-      return each.name == universe.name;
-    });
+    const auto replaced =
+        std::ranges::find(all.begin(), all.begin() + reserved, universe.name, &Universe::name);
     if (replaced != all.begin() + reserved) {
       *replaced = in_place_of(*replaced, universe);
     } else {
@@ -169,7 +168,7 @@ std::vector<std::string> Policy::columns() const {
 }
 
 bool Policy::cleans(const std::string& type) const {
-  return std::find(cleaned_types.begin(), cleaned_types.end(), type) != cleaned_types.end();
+  return std::ranges::find(cleaned_types, type) != cleaned_types.end();
 }
 
 std::string name_in_family(const Universe& family, std::string_view slug) {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <chrono>
+#include <cmath>
+
+#include "domain/text.hpp"
 
 namespace tickstock {
 
@@ -18,14 +20,10 @@ struct Absence {
 
   std::string operator()(const HasCap& /*any*/) const { return "no market cap"; }
   std::string operator()(const CapFrom& bound) const {
-    if (!market.eligible(symbol)) return "no market cap";
-    const std::string dollars = dollars_text(bound.dollars);
-    return keeps_seats ? "below " + dollars : "crossed " + dollars + " downward";
+    return beyond(bound.dollars, "below", "downward");
   }
   std::string operator()(const CapBelow& bound) const {
-    if (!market.eligible(symbol)) return "no market cap";
-    const std::string dollars = dollars_text(bound.dollars);
-    return keeps_seats ? "not below " + dollars : "crossed " + dollars + " upward";
+    return beyond(bound.dollars, "not below", "upward");
   }
   std::string operator()(const ListedWithin& window) const {
     const auto listed = market.listed(symbol);
@@ -41,12 +39,19 @@ struct Absence {
   std::string operator()(const Named& named) const {
     return named.negated ? "excluded by name" : "not included by name";
   }
+
+ private:
+  [[nodiscard]] std::string beyond(double bound, const char* side, const char* direction) const {
+    if (!market.eligible(symbol)) return "no market cap";
+    return keeps_seats ? fmt::format("{} {}", side, dollars_text(bound))
+                       : fmt::format("crossed {} {}", dollars_text(bound), direction);
+  }
 };
 
 /// Returns the first condition of a universe that does not hold for a member; null if all do.
 const Condition* first_lost(const Universe& rule, const Market& market, SymbolId symbol) {
   for (const Condition& condition : rule.conditions) {
-    if (!holds(condition, market, symbol, rule.stability.band)) return &condition;
+    if (!holds(condition, market, symbol, {rule.stability.band})) return &condition;
   }
   return nullptr;
 }
@@ -93,9 +98,7 @@ struct Presence {
 
 /// Returns the conditions of a universe that explain why a symbol is in it.
 std::string presence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
-  if (std::count(rule.include.begin(), rule.include.end(), market.name(symbol)) > 0) {
-    return "included by name";
-  }
+  if (rule.includes(market.name(symbol))) return "included by name";
   std::string words;
   for (const Condition& condition : rule.conditions) {
     const std::string each = std::visit(Presence{market, symbol}, condition);
@@ -147,21 +150,98 @@ std::string ipo_removal_reason(SymbolId symbol, const Market& market, const Univ
   return reason;
 }
 
-void append_ipo_changes(const EntryWrite& write, const Market& market,
-                        std::vector<Change>& changes) {
-  for (const Placement& member : write.diff.added) {
-    changes.push_back({"ipo_assignment", "added", write.universe, member.symbol,
-                       ipo_addition_reason(member.symbol, market, *write.rule), &write});
-  }
-  for (const Placement& member : write.diff.removed) {
-    changes.push_back({"ipo_assignment", "removed", write.universe, member.symbol,
-                       ipo_removal_reason(member.symbol, market, *write.rule), &write});
-  }
-  if (write.diff.added.empty() && write.diff.removed.empty()) {
-    changes.push_back(
-        {"ipo_assignment", "updated", write.universe, std::nullopt, write_reason(write), &write});
-  }
+std::string_view change_type(const EntryWrite& write) {
+  if (write.restoration) return "undo";
+  if (!write.rule) return "delisted_cleanup";
+  if (write.rule->task == Task::ipo) return "ipo_assignment";
+  if (write.rule->task == Task::themes) return "theme_update";
+  return is_leader(*write.rule) ? "market_leader_update" : "market_cap_update";
 }
+
+/// Formats a market cap with enough digits to show on which side of a bound it is.
+std::string beside(double cap, double bound) {
+  const auto [unit, letter] = unit_of(cap);
+  for (int digits = 2; !letter.empty() && digits < 10; ++digits) {
+    const double power = std::pow(10, digits);
+    const double shown = std::round(cap / unit * power) / power * unit;
+    const bool is_true = (shown < bound) == (cap < bound);
+    if (is_true) return fmt::format("${:.{}f} {}", cap / unit, digits, letter);
+  }
+  return cap == std::floor(cap) ? fmt::format("${:.0f}", cap) : fmt::format("${}", cap);
+}
+
+/// Puts into words what one condition of a universe says about a symbol, as if it were active.
+struct Judge {
+  const Subject& subject;
+  Slack slack;
+  int band = slack.band;
+
+  Decision operator()(const HasCap& /*any*/) const {
+    return {"has a market cap", cap(0), subject.cap > 0, "a market cap"};
+  }
+  Decision operator()(const CapFrom& bound) const {
+    const double from = bound.dollars * (100 - band) / 100;
+    const std::string least = dollars_text(from);
+    return {.condition = "market cap of at least " + least + widened(bound.dollars),
+            .value = cap(from),
+            .holds = subject.cap > 0 && reaches(subject.cap, bound, band),
+            .need = "a market cap of at least " + least,
+            .loss = "below " + least,
+            .more = subject.cap > 0 ? std::max(from - subject.cap, 0.0) : 0};
+  }
+  Decision operator()(const CapBelow& bound) const {
+    const double below = bound.dollars * (100 + band) / 100;
+    const std::string most = dollars_text(below);
+    return {"market cap below " + most + widened(bound.dollars), cap(below),
+            subject.cap > 0 && lies_below(subject.cap, bound, band),
+            (subject.cap > 0 ? "to fall below " : "a market cap below ") + most,
+            "at " + most + " or more"};
+  }
+  Decision operator()(const ListedWithin& window) const {
+    const auto listed = subject.market.listed(subject.id);
+    const Day as_of = subject.market.as_of();
+    Decision decision{
+        fmt::format("listed within {} days", window.days),
+        listed ? "listed " + to_string(*listed) : "no listing date",
+        holds(window, subject.market, subject.id),
+        "a listing date of " + to_string(as_of - std::chrono::days{window.days - 1}) + " or later"};
+    if (decision.holds) {
+      decision.loss = "on " + to_string(*listed + std::chrono::days{window.days});
+    } else if (listed && *listed > as_of) {
+      decision.need = "to be listed, on " + to_string(*listed);
+    }
+    return decision;
+  }
+  Decision operator()(const Matches& match) const {
+    const std::string_view label = subject.market.label(match.column, subject.id);
+    const std::string values = joined(match.values, " or ");
+    const bool may_be_blank = match.keeps_blank && slack.is_member;
+    const char* const blank = may_be_blank ? "blank, which members may be" : "blank";
+    return {fmt::format("{} is {}{}", match.column, match.negated ? "not " : "", values),
+            label.empty() ? blank : std::string(label),
+            holds(match, subject.market, subject.id, slack),
+            match.negated ? "another " + match.column : match.column + " to be " + values,
+            "when its " + match.column + " changes"};
+  }
+  Decision operator()(const Named& named) const {
+    const bool is_held = holds(named, subject.market, subject.id);
+    if (!named.negated) {
+      return {"included by name", is_held ? "included" : "not included", is_held,
+              "to be included by name", "when it is no longer included by name"};
+    }
+    return {"not excluded by name", is_held ? "not excluded" : "excluded", is_held,
+            "to be excluded no longer"};
+  }
+
+ private:
+  [[nodiscard]] std::string cap(double bound) const {
+    return subject.cap > 0 ? beside(subject.cap, bound) : "none";
+  }
+  [[nodiscard]] std::string widened(double dollars) const {
+    if (band == 0) return "";
+    return fmt::format(" ({} with a band of {} %)", dollars_text(dollars), band);
+  }
+};
 
 }  // namespace
 
@@ -191,31 +271,54 @@ std::string waiting_reason(const Universe& rule, const Market& market, const Wai
                      waiting.nights, rule.stability.nights);
 }
 
-const MemberReasons::Group& MemberReasons::group(const std::string& name) const {
-  Group& group = group_;
-  if (group.name == name) return group;
-  group = {name, group_of(universes_, name), {}};
-  group.stood.resize(market_.symbols().size());
-  for (std::size_t i = group.universes.size(); i > 0; --i) {
-    const Entry* entry = find_entry(before_, group.universes[i - 1]->name);
-    if (entry == nullptr) continue;
-    // Goes backwards, so that a symbol in several universes counts for the first one.
-    entry->members.each([&](SymbolId id) { group.stood[id] = static_cast<std::uint32_t>(i); });
+Subject subject_of(const Market& market, SymbolId symbol) {
+  const auto listing = market.find(symbol);
+  const bool has_cap = listing && std::isfinite(listing->market_cap) && listing->market_cap > 0;
+  return {market, symbol, has_cap ? listing->market_cap : 0};
+}
+
+Decision judge(const Condition& condition, const Subject& subject, Slack slack) {
+  return std::visit(Judge{subject, slack}, condition);
+}
+
+Decision judge_activity(const Subject& subject) {
+  const std::string reason = departure_reason(subject.market, subject.id);
+  const char* const need = !subject.market.knows(subject.id)     ? "a row in the symbols table"
+                           : subject.market.delisted(subject.id) ? "to be listed again"
+                                                                 : "is_active to be true";
+  return {"active", reason.empty() ? "active" : reason, reason.empty(), need,
+          "when it is delisted"};
+}
+
+Decision judge_presence(const Subject& subject) {
+  const std::string reason = departure_reason(subject.market, subject.id);
+  return {"not delisted", reason.empty() ? "active" : reason, !subject.market.delisted(subject.id),
+          "to be listed again", "when it is delisted"};
+}
+
+const Universe* MemberReasons::stood_in(const std::string& group, SymbolId symbol) const {
+  if (group_ != group) {
+    group_ = group;
+    stood_.assign(market_.symbols().size(), nullptr);
+    for (const auto& universe : group_of(universes_, group)) {
+      const Entry* entry = find_entry(before_, universe->name);
+      if (entry == nullptr) continue;
+      entry->members.each([&](SymbolId id) {
+        // A symbol in several universes counts for the first one.
+        if (stood_[id] == nullptr) stood_[id] = universe.get();
+      });
+    }
   }
-  return group;
+  return stood_[symbol];
 }
 
 bool MemberReasons::has_line_of(SymbolId symbol, const Universe& rule,
                                 const std::vector<Placement>& members) const {
   if (rule.issuer.empty()) return false;
   const LabelId issuer = market_.label_id(rule.issuer, symbol);
-  return issuer != 0 && std::any_of(members.begin(), members.end(), [&](const Placement& member) {
+  return issuer != 0 && std::ranges::any_of(members, [&](const Placement& member) {
            return market_.label_id(rule.issuer, member.symbol) == issuer;
          });
-}
-
-bool MemberReasons::listed_lately(SymbolId symbol) const {
-  return holds(ListedWithin{ipo_days_}, market_, symbol);
 }
 
 std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const {
@@ -223,22 +326,14 @@ std::string MemberReasons::added(const EntryWrite& write, SymbolId symbol) const
   const Universe& rule = *write.rule;
   // In a new universe every member is new.
   if (!write.before && !rule.listed_within()) return "";
-  if (!rule.group.empty()) {
-    const Group& group = this->group(rule.group);
-    const std::size_t old = group.stood[symbol];
-    if (old != 0 && group.universes[old - 1]->name != rule.name) {
-      const Universe& from = *group.universes[old - 1];
-      if (from.keeps_seats()) {
-        if (std::string reason = absence_reason(from, market_, symbol); !reason.empty()) {
-          return reason;
-        }
-      } else if (std::string reason = crossing(from, rule); !reason.empty()) {
-        return reason;
-      }
-      return fmt::format("{}, was in {}", presence_reason(rule, market_, symbol), from.name);
-    }
+  const Universe* from = rule.group.empty() ? nullptr : stood_in(rule.group, symbol);
+  if (from != nullptr && from->name != rule.name) {
+    std::string reason =
+        from->keeps_seats() ? absence_reason(*from, market_, symbol) : crossing(*from, rule);
+    if (!reason.empty()) return reason;
+    return fmt::format("{}, was in {}", presence_reason(rule, market_, symbol), from->name);
   }
-  if (rule.listed_within() || listed_lately(symbol)) {
+  if (rule.listed_within() || holds(ListedWithin{ipo_days_}, market_, symbol)) {
     if (const auto listed = market_.listed(symbol)) return "listed " + to_string(*listed);
   }
   if (has_line_of(symbol, rule, write.diff.removed)) return "the line of its issuer that counts";
@@ -275,19 +370,16 @@ std::string MemberReasons::moved(const Placement& member) {
 
 std::string write_reason(const EntryWrite& write) {
   if (write.restoration) return "As before run " + write.restoration->run_id;
-  if (!write.rule) {
-    return "Removed " + std::to_string(write.diff.removed.size()) + " delisted symbols";
+  const MembershipDiff& diff = write.diff;
+  if (!write.rule) return fmt::format("Removed {} delisted symbols", diff.removed.size());
+  const Universe& rule = *write.rule;
+  if (rule.task == Task::ipo) {
+    return fmt::format("Recent IPOs: {} added, {} removed", diff.added.size(), diff.removed.size());
   }
-  if (write.rule->task == Task::ipo) {
-    return "Recent IPOs: " + std::to_string(write.diff.added.size()) + " added, " +
-           std::to_string(write.diff.removed.size()) + " removed";
-  }
-  if (write.rule->task == Task::themes) {
-    return "Declared universe: " + std::to_string(write.after->members.size()) + " symbols";
-  }
-  if (write.rule->first && is_leader(*write.rule))
-    return "Top " + std::to_string(*write.rule->first) + " by market cap";
-  return "Market cap recalculation: " + std::to_string(write.after->members.size()) + " symbols";
+  if (rule.first && is_leader(rule)) return fmt::format("Top {} by market cap", *rule.first);
+  return fmt::format("{}: {} symbols",
+                     rule.task == Task::themes ? "Declared universe" : "Market cap recalculation",
+                     write.after->members.size());
 }
 
 std::string_view write_action(const EntryWrite& write) {
@@ -297,17 +389,22 @@ std::string_view write_action(const EntryWrite& write) {
 std::vector<Change> changes_of(const TaskPlan& task, const Market& market) {
   std::vector<Change> changes;
   for (const EntryWrite& write : task.writes) {
-    if (task.task == Task::ipo) {
-      append_ipo_changes(write, market, changes);
+    const auto add = [&](std::string_view action, std::optional<SymbolId> id, std::string reason) {
+      changes.push_back(
+          {change_type(write), action, write.universe, id, std::move(reason), &write});
+    };
+    const auto& [added, removed, moved, before] = write.diff;
+    const bool names_members = task.task == Task::ipo && !(added.empty() && removed.empty());
+    if (!names_members) {
+      add(write_action(write), std::nullopt, write_reason(write));
       continue;
     }
-    const std::string_view type = write.restoration           ? "undo"
-                                  : !write.rule               ? "delisted_cleanup"
-                                  : task.task == Task::themes ? "theme_update"
-                                  : is_leader(*write.rule)    ? "market_leader_update"
-                                                              : "market_cap_update";
-    changes.push_back(
-        {type, write_action(write), write.universe, std::nullopt, write_reason(write), &write});
+    for (const auto& [id, from, to] : added) {
+      add("added", id, ipo_addition_reason(id, market, *write.rule));
+    }
+    for (const auto& [id, from, to] : removed) {
+      add("removed", id, ipo_removal_reason(id, market, *write.rule));
+    }
   }
   return changes;
 }

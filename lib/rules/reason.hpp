@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,17 +39,8 @@ class MemberReasons {
   [[nodiscard]] static std::string moved(const Placement& member);
 
  private:
-  /// A group, and the universe of each symbol in it before the run: by SymbolId, counted from 1, 0
-  /// for none. Only the last group is cached, since the universes of a group are written one after
-  /// another.
-  struct Group {
-    std::string name;
-    Universes universes;
-    std::vector<std::uint32_t> stood;
-  };
-
-  [[nodiscard]] const Group& group(const std::string& name) const;
-  [[nodiscard]] bool listed_lately(SymbolId symbol) const;
+  /// Returns the universe of a group that had the symbol before the run; null for none.
+  [[nodiscard]] const Universe* stood_in(const std::string& group, SymbolId symbol) const;
   /// Returns whether a member has the same issuer as the symbol, if only one line of each issuer
   /// counts.
   [[nodiscard]] bool has_line_of(SymbolId symbol, const Universe& rule,
@@ -61,8 +50,45 @@ class MemberReasons {
   const Entries& before_;
   Universes universes_;
   int ipo_days_;
-  mutable Group group_;  ///< the last one requested
+  // Only the last group is cached, since the universes of a group are written one after another.
+  mutable std::string group_;
+  mutable std::vector<const Universe*> stood_;  ///< by SymbolId
 };
+
+/// A symbol as every universe sees it.
+struct Subject {
+  const Market& market;
+  SymbolId id;
+  double cap;  ///< US dollars, even if it is not active; 0 for none
+
+  [[nodiscard]] std::string_view name() const { return market.name(id); }
+};
+
+Subject subject_of(const Market& market, SymbolId symbol);
+
+/// One condition for a symbol's membership in a universe, with the symbol's value, and what would
+/// change it.
+struct Decision {
+  std::string condition;  ///< `market cap of at least $10 B`
+  std::string value;      ///< `$9.10 B`
+  bool holds = false;
+  std::string need = {};    ///< what it takes to hold, as the object of "needs"
+  std::string loss = {};    ///< when it stops holding, to follow "leaves"
+  double more = 0;          ///< US dollars of market cap missing, if that is all
+  std::size_t ranks = 0;    ///< ranks missing, if a better rank would do
+  bool is_patient = false;  ///< a member leaves only after some nights without it
+  bool waits = false;       ///< it holds only because the member waits
+};
+
+/// Judges a condition for a symbol as if it were active.
+Decision judge(const Condition& condition, const Subject& subject, Slack slack = {});
+
+/// Judges whether the symbol is active.
+Decision judge_activity(const Subject& subject);
+
+/// Judges whether the symbol is not delisted. That is all a member needs if the entry only gets
+/// additions, or is only cleaned.
+Decision judge_presence(const Subject& subject);
 
 /// One change as documents list it: one per written universe, and for ipo one per symbol added or
 /// removed. Every written entry yields at least one change.

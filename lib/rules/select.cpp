@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <unordered_map>
 #include <utility>
 
@@ -23,12 +22,6 @@ std::span<const SymbolId> ranked_part(const Universe& universe, const Market& ma
     }
   }
   return std::span(market.ranking()).subspan(begin, std::max(end, begin) - begin);
-}
-
-bool all_hold(const std::vector<Condition>& conditions, const Market& market, SymbolId id) {
-  return std::all_of(
-      conditions.begin(), conditions.end(),
-      [&market, id](const Condition& condition) { return holds(condition, market, id); });
 }
 
 bool is_in(const std::vector<bool>& set, SymbolId id) { return id < set.size() && set[id]; }
@@ -92,16 +85,23 @@ void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
 Selection::Selection(const Market& market, const Universes& universes, const Entries& before,
                      const std::vector<Waiting>& waiting, std::vector<Task> tasks)
     : market_(market), before_(before), tasks_(std::move(tasks)) {
-  // Included symbols have seats regardless of conditions.
   for (const auto& universe : universes) {
-    if (universe->group.empty()) continue;
-    Seats& seats = seats_[universe->group];
-    seats.universes.push_back(universe);
-    seats.taken.resize(market.symbols().size());
-    const auto number = static_cast<std::uint32_t>(seats.universes.size());
-    for (const SymbolId id : included(*universe)) seats.taken[id] = number;
+    if (!universe->group.empty()) add(*universe, seats_[universe->group]);
   }
   for (const Waiting& each : waiting) waited_.emplace(std::pair(each.universe, each.symbol), each);
+}
+
+void Selection::add(const Universe& universe, Seats& seats) const {
+  seats.universes.push_back(&universe);
+  seats.taken.resize(market_.symbols().size());
+  const auto number = static_cast<std::uint32_t>(seats.universes.size());
+  for (const SymbolId id : included(universe)) seats.taken[id] = number;
+}
+
+std::vector<bool> Selection::set_of(const Ids& list) const {
+  std::vector<bool> set(market_.symbols().size());
+  for (const SymbolId id : list) set[id] = true;
+  return set;
 }
 
 std::vector<SymbolId> Selection::included(const Universe& universe) const {
@@ -125,8 +125,8 @@ bool Selection::precedes(SymbolId a, SymbolId b, Order order) const {
 }
 
 void Selection::sort(Ids& members, Order order) const {
-  std::sort(members.begin(), members.end(),
-            [this, order](SymbolId a, SymbolId b) { return precedes(a, b, order); });
+  std::ranges::sort(members,
+                    [this, order](SymbolId a, SymbolId b) { return precedes(a, b, order); });
 }
 
 const std::vector<SymbolId>& Selection::in_rank_order() {
@@ -137,8 +137,8 @@ const std::vector<SymbolId>& Selection::in_rank_order() {
   }
   const auto unranked =
       in_rank_order_.begin() + static_cast<std::ptrdiff_t>(market_.ranking().size());
-  std::sort(unranked, in_rank_order_.end(),
-            [this](SymbolId a, SymbolId b) { return market_.name(a) < market_.name(b); });
+  std::ranges::sort(unranked, in_rank_order_.end(), {},
+                    [this](SymbolId id) { return market_.name(id); });
   return in_rank_order_;
 }
 
@@ -167,10 +167,11 @@ std::vector<SymbolId> Selection::pool(const Universe& universe, std::vector<Cond
     left.erase(each);
     return found;
   }
-  for (auto each = left.begin(); each != left.end(); ++each) {
-    const auto* named = std::get_if<Named>(&*each);
-    if (named == nullptr || named->negated) continue;
-    left.erase(each);
+  const auto is_list = [](const Condition& condition) {
+    const auto* named = std::get_if<Named>(&condition);
+    return named != nullptr && !named->negated;
+  };
+  if (std::erase_if(left, is_list) > 0) {
     Ids found = included(universe);
     sort(found, Order::market_cap);
     return found;
@@ -201,13 +202,11 @@ std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entr
   if (!left.empty()) {
     std::erase_if(found, [&](SymbolId id) { return !all_hold(left, market_, id); });
   }
-  if (!universe.keeps_blank || before == nullptr) return found;
-  // The first condition of a family's universe is its label.
-  const std::vector<LabelId>& label_ids =
-      market_.label_ids(std::get<Matches>(universe.conditions.front()).column);
+  const auto* match = find_condition<Matches>(universe);
+  if (before == nullptr || match == nullptr || !match->keeps_blank) return found;
   const std::size_t labelled = found.size();
   before->members.each([&](SymbolId id) {
-    const bool is_blank = id >= label_ids.size() || label_ids[id] == 0;
+    const bool is_blank = market_.label_id(match->column, id) == 0;
     if (is_blank && market_.active(id) && all_hold(left, market_, id)) found.push_back(id);
   });
   if (found.size() == labelled) return found;
@@ -217,22 +216,12 @@ std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entr
   return found;
 }
 
-bool Selection::holds_for_member(const Universe& universe, SymbolId member, int band) const {
-  for (const Condition& condition : universe.conditions) {
-    // The first condition of a family's universe is its label.
-    const bool is_label = universe.keeps_blank && &condition == &universe.conditions.front();
-    if (is_label && market_.label_id(std::get<Matches>(condition).column, member) == 0) continue;
-    if (!holds(condition, market_, member, band)) return false;
-  }
-  return true;
-}
-
 bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
   if (!market_.active(member) || universe.excludes(market_, member)) return false;
   if (universe.asks_for_cap() && !market_.eligible(member)) return false;
-  if (holds_for_member(universe, member, universe.stability.band)) return true;
+  if (all_hold(universe.conditions, market_, member, {universe.stability.band, true})) return true;
   // A run counts no nights for universes that it doesn't write.
-  if (std::find(tasks_.begin(), tasks_.end(), universe.task) == tasks_.end()) return true;
+  if (std::ranges::find(tasks_, universe.task) == tasks_.end()) return true;
   Waiting now{universe.seat_group(), member, universe.name, 1, market_.as_of()};
   const auto waited = waited_.find({universe.name, member});
   if (waited != waited_.end() && waited->second.group == now.group) {
@@ -245,16 +234,18 @@ bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
   return true;
 }
 
-template <typename IsTaken, typename Take>
-std::vector<SymbolId> Selection::held(const Universe& universe, IsTaken is_taken, Take take) {
+std::vector<SymbolId> Selection::held(const Universe& universe, std::uint32_t number,
+                                      Seats& seats) {
   Ids held;
   const Entry* before = universe.keeps_seats() ? find_entry(before_, universe.name) : nullptr;
   if (before == nullptr) return held;
   before->members.each([&](SymbolId id) {
-    if (is_taken(id) || lost_.contains({universe.name, id})) return;
-    const bool is_candidate = market_.active(id) && holds_for_member(universe, id, 0);
+    // A list from another writer may name a symbol twice.
+    if (seats.taken[id] != 0 || lost_.contains({universe.name, id})) return;
+    const bool is_candidate =
+        market_.active(id) && all_hold(universe.conditions, market_, id, {0, true});
     if (!is_candidate && !keeps_seat(universe, id)) return;
-    take(id);
+    seats.taken[id] = number;
     if (!is_candidate) held.push_back(id);
   });
   sort(held, Order::market_cap);
@@ -263,33 +254,23 @@ std::vector<SymbolId> Selection::held(const Universe& universe, IsTaken is_taken
 
 std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* before) {
   Ids members = candidates(universe, before);
-  Ids held;
-  if (universe.group.empty()) {
-    // A list from another writer may name a symbol twice.
-    std::vector<bool> taken(universe.keeps_seats() ? market_.symbols().size() : 0);
-    if (universe.keeps_seats()) {
-      for (const SymbolId id : included(universe)) taken[id] = true;
-    }
-    held = this->held(
-        universe, [&taken](SymbolId id) { return taken[id]; },
-        [&taken](SymbolId id) { taken[id] = true; });
-  } else {
-    Seats& seats = seats_[universe.group];
-    for (std::uint32_t i = static_cast<std::uint32_t>(seats.held.size());
-         i < seats.universes.size(); ++i) {
-      seats.held.push_back(this->held(
-          *seats.universes[i], [&seats](SymbolId id) { return seats.taken[id] != 0; },
-          [&seats, i](SymbolId id) { seats.taken[id] = i + 1; }));
-    }
-    const auto own = static_cast<std::uint32_t>(
-        std::find_if(seats.universes.begin(), seats.universes.end(),
-                     [&](const auto& each) { return each.get() == &universe; }) -
-        seats.universes.begin());
-    std::erase_if(members,
-                  [&](SymbolId id) { return seats.taken[id] != 0 && seats.taken[id] != own + 1; });
-    for (const SymbolId id : members) seats.taken[id] = own + 1;
-    held = seats.held[own];
+  const bool is_alone = universe.group.empty();
+  if (is_alone && !universe.keeps_seats()) return members;
+  Seats own;
+  if (is_alone) add(universe, own);
+  Seats& seats = is_alone ? own : seats_[universe.group];
+  for (std::size_t i = seats.held.size(); i < seats.universes.size(); ++i) {
+    const auto number = static_cast<std::uint32_t>(i + 1);
+    seats.held.push_back(this->held(*seats.universes[i], number, seats));
   }
+  const auto place = std::ranges::find(seats.universes, &universe) - seats.universes.begin();
+  const auto number = static_cast<std::uint32_t>(place + 1);
+  if (!is_alone) {
+    std::erase_if(members,
+                  [&](SymbolId id) { return seats.taken[id] != 0 && seats.taken[id] != number; });
+    for (const SymbolId id : members) seats.taken[id] = number;
+  }
+  const Ids& held = seats.held[number - 1];
   if (held.empty()) return members;
   const auto middle = static_cast<std::ptrdiff_t>(members.size());
   members.insert(members.end(), held.begin(), held.end());
@@ -325,14 +306,10 @@ void Selection::keep_first(Ids& members, const Ids& chosen, const Universe& univ
 }
 
 void Selection::forget_who_left(const Universe& universe, const Ids& members) {
-  std::vector<bool> stays;
+  if (waiting_.empty()) return;
+  const std::vector<bool> stays = set_of(members);
   std::erase_if(waiting_, [&](const Waiting& each) {
-    if (each.universe != universe.name) return false;
-    if (stays.empty()) {
-      stays.resize(market_.symbols().size());
-      for (const SymbolId id : members) stays[id] = true;
-    }
-    return !stays[each.symbol];
+    return each.universe == universe.name && !stays[each.symbol];
   });
 }
 
@@ -340,26 +317,24 @@ const Universe* Selection::seat_of(const std::string& group, SymbolId symbol) co
   const auto seats = seats_.find(group);
   if (seats == seats_.end() || symbol >= seats->second.taken.size()) return nullptr;
   const std::uint32_t number = seats->second.taken[symbol];
-  return number == 0 ? nullptr : seats->second.universes[number - 1].get();
+  return number == 0 ? nullptr : seats->second.universes[number - 1];
 }
 
 void Selection::settle(Seats& seats) {
   if (std::exchange(seats.settled, true)) return;
-  const auto may_lose = [](const auto& universe) {
+  const auto may_lose = [](const Universe* universe) {
     return universe->keeps_seats() && (universe->first || !universe->issuer.empty());
   };
-  if (std::none_of(seats.universes.begin(), seats.universes.end(), may_lose)) return;
+  if (std::ranges::none_of(seats.universes, may_lose)) return;
   const std::vector<std::uint32_t> taken = seats.taken;
   const std::vector<Waiting> waiting = waiting_;
   // A symbol that gets a freed seat may push another one out.
   for (bool again = true; again;) {
     again = false;
-    for (const auto& universe : seats.universes) {
-      const Ids members = this->members(*universe);
+    for (const Universe* universe : seats.universes) {
+      const std::vector<bool> stays = set_of(members(*universe));
       const Entry* before = find_entry(before_, universe->name);
       if (!may_lose(universe) || before == nullptr) continue;
-      std::vector<bool> stays(market_.symbols().size());
-      for (const SymbolId id : members) stays[id] = true;
       before->members.each([&](SymbolId id) {
         if (!stays[id]) again = lost_.emplace(universe->name, id).second || again;
       });
@@ -378,11 +353,11 @@ std::vector<SymbolId> Selection::members(const Universe& universe, Contest* cont
   const std::vector<bool> stands = standing(looks_back ? before : nullptr, market_);
   Ids members = seated(universe, before);
   Ids chosen = included(universe);
-  std::vector<bool> is_chosen(chosen.empty() ? 0 : market_.symbols().size());
-  for (const SymbolId id : chosen) is_chosen[id] = true;
   if (contest != nullptr) contest->seated = members;
   if (!universe.issuer.empty()) keep_primary_lines(members, market_, universe, stands);
-  std::erase_if(members, [&is_chosen](SymbolId id) { return is_in(is_chosen, id); });
+  if (!chosen.empty()) {
+    std::erase_if(members, [is_chosen = set_of(chosen)](SymbolId id) { return is_chosen[id]; });
+  }
   if (universe.order != Order::market_cap) sort(members, universe.order);
   if (universe.first) {
     sort(chosen, universe.order);

@@ -50,10 +50,10 @@ struct Contest {
 /// group, a symbol without a seat goes to the first universe whose conditions hold for it.
 class Selection {
  public:
-  /// \param universes all of them, families expanded \param before the current entries: they tell
-  /// who has a seat, and their members count where a label is blank, where one line of an issuer
-  /// counts, and where members are only added \param waiting who waits so far \param tasks those
-  /// whose universes are written; members of the others keep their seats
+  /// \param universes all of them, families expanded; they must outlive the selection \param before
+  /// the current entries: they tell who has a seat, and their members count where a label is blank,
+  /// where one line of an issuer counts, and where members are only added \param waiting who waits
+  /// so far \param tasks those whose universes are written; members of the others keep their seats
   Selection(const Market& market, const Universes& universes, const Entries& before,
             const std::vector<Waiting>& waiting, std::vector<Task> tasks);
 
@@ -72,12 +72,15 @@ class Selection {
 
   /// The seats of a group.
   struct Seats {
-    Universes universes;
+    std::vector<const Universe*> universes;
     /// By SymbolId, the universe where it has its seat, counted from 1; 0 for none.
     std::vector<std::uint32_t> taken;
     std::vector<Ids> held;  ///< by universe; empty until the first of them is processed
     bool settled = false;   ///< whether it is known who loses a seat
   };
+
+  /// Adds a universe to a group. Included symbols have seats regardless of conditions.
+  void add(const Universe& universe, Seats& seats) const;
 
   /// Finds the members of a group that lose their seats by rank or to another line. The rest of the
   /// group treats them as having no seat from the start, as in the next run.
@@ -94,17 +97,12 @@ class Selection {
   /// Returns the candidates that get a seat, and the members that keep one without being
   /// candidates.
   Ids seated(const Universe& universe, const Entry* before);
-  /// Returns the members that keep a seat without being candidates, in rank order. \param is_taken
-  /// returns whether a symbol already has a seat \param take is called for each member that keeps
-  /// one
-  template <typename IsTaken, typename Take>
-  Ids held(const Universe& universe, IsTaken is_taken, Take take);
+  /// Takes the seats of the members that keep one. \return those that are not candidates, in rank
+  /// order
+  Ids held(const Universe& universe, std::uint32_t number, Seats& seats);
   /// Decides about a member whose universe's conditions do not hold. \return whether it keeps its
   /// seat
   bool keeps_seat(const Universe& universe, SymbolId member);
-  /// Returns whether all conditions hold for a member; a blank label counts as that of its
-  /// universe.
-  [[nodiscard]] bool holds_for_member(const Universe& universe, SymbolId member, int band) const;
 
   [[nodiscard]] bool precedes(SymbolId a, SymbolId b, Order order) const;
   void sort(Ids& members, Order order) const;
@@ -115,6 +113,8 @@ class Selection {
   /// Removes from the waiting those who lost their place to others, by rank or to another line.
   void forget_who_left(const Universe& universe, const Ids& members);
   [[nodiscard]] Ids included(const Universe& universe) const;
+  /// Returns by SymbolId whether it is in the list.
+  [[nodiscard]] std::vector<bool> set_of(const Ids& list) const;
 
   const Market& market_;
   const Entries& before_;

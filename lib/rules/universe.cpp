@@ -12,14 +12,14 @@ namespace {
 struct Holds {
   const Market& market;
   SymbolId symbol;
-  int band;
+  Slack slack;
 
   bool operator()(const HasCap& /*any*/) const { return market.eligible(symbol); }
   bool operator()(const CapFrom& bound) const {
-    return market.eligible(symbol) && reaches(market.market_cap(symbol), bound, band);
+    return market.eligible(symbol) && reaches(market.market_cap(symbol), bound, slack.band);
   }
   bool operator()(const CapBelow& bound) const {
-    return market.eligible(symbol) && lies_below(market.market_cap(symbol), bound, band);
+    return market.eligible(symbol) && lies_below(market.market_cap(symbol), bound, slack.band);
   }
   bool operator()(const ListedWithin& window) const {
     const auto listed = market.listed(symbol);
@@ -28,13 +28,13 @@ struct Holds {
   }
   bool operator()(const Matches& match) const {
     const std::string_view label = market.label(match.column, symbol);
-    const bool found = !label.empty() && std::find(match.values.begin(), match.values.end(),
-                                                   label) != match.values.end();
+    if (label.empty() && match.keeps_blank && slack.is_member) return true;
+    const bool found =
+        !label.empty() && std::ranges::find(match.values, label) != match.values.end();
     return found != match.negated;
   }
   bool operator()(const Named& named) const {
-    return std::binary_search(named.symbols.begin(), named.symbols.end(), market.name(symbol),
-                              std::less<>()) != named.negated;
+    return std::ranges::binary_search(named.symbols, market.name(symbol)) != named.negated;
   }
 };
 
@@ -50,8 +50,14 @@ bool lies_below(double market_cap, const CapBelow& bound, int band) {
   return Percents{market_cap} * 100 < Percents{bound.dollars} * (100 + band);
 }
 
-bool holds(const Condition& condition, const Market& market, SymbolId symbol, int band) {
-  return std::visit(Holds{market, symbol, band}, condition);
+bool holds(const Condition& condition, const Market& market, SymbolId symbol, Slack slack) {
+  return std::visit(Holds{market, symbol, slack}, condition);
+}
+
+bool all_hold(const std::vector<Condition>& conditions, const Market& market, SymbolId symbol,
+              Slack slack) {
+  return std::ranges::all_of(
+      conditions, [&](const auto& condition) { return holds(condition, market, symbol, slack); });
 }
 
 std::optional<double> Universe::cap_from() const {
@@ -69,16 +75,20 @@ bool Universe::asks_for_cap() const {
          find_condition<CapBelow>(*this) != nullptr;
 }
 
+bool Universe::includes(std::string_view symbol) const {
+  return std::ranges::find(include, symbol) != include.end();
+}
+
 bool Universe::excludes(const Market& market, SymbolId symbol) const {
-  return std::any_of(conditions.begin(), conditions.end(), [&](const Condition& condition) {
+  return std::ranges::any_of(conditions, [&](const Condition& condition) {
     const auto* named = std::get_if<Named>(&condition);
     return named != nullptr && named->negated && !tickstock::holds(condition, market, symbol);
   });
 }
 
 bool lets_wait(const Universes& universes) {
-  return std::any_of(universes.begin(), universes.end(),
-                     [](const auto& universe) { return universe->stability.nights > 1; });
+  return std::ranges::any_of(universes,
+                             [](const auto& universe) { return universe->stability.nights > 1; });
 }
 
 Universes group_of(const Universes& universes, const std::string& group) {
@@ -94,12 +104,17 @@ std::string dollars_text(double dollars) {
                         : fmt::format("${:g} M", dollars / 1e6);
 }
 
+DollarUnit unit_of(double dollars) {
+  if (dollars >= 1e12) return {1e12, "T"};
+  if (dollars >= 1e9) return {1e9, "B"};
+  return dollars >= 1e6 ? DollarUnit{1e6, "M"} : DollarUnit{1, ""};
+}
+
 std::string dollars(double amount) {
   if (!std::isfinite(amount)) return "-";
-  if (amount >= 1e12) return fmt::format("${:.2f} T", amount / 1e12);
-  if (amount >= 1e9) return fmt::format("${:.2f} B", amount / 1e9);
-  if (amount >= 1e6) return fmt::format("${:.2f} M", amount / 1e6);
-  return fmt::format("${:.0f}", amount);
+  const auto [unit, letter] = unit_of(amount);
+  if (letter.empty()) return fmt::format("${:.0f}", amount);
+  return fmt::format("${:.2f} {}", amount / unit, letter);
 }
 
 }  // namespace tickstock

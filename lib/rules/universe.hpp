@@ -14,6 +14,12 @@ namespace tickstock {
 
 enum class Task : unsigned char { market_cap, ipo, themes, delisted, undo };
 
+/// How lenient a condition is with those who are in already. Staying is entering with slack.
+struct Slack {
+  int band = 0;            ///< percent by which market cap bounds are widened
+  bool is_member = false;  ///< a label that turned blank counts as the universe's own
+};
+
 /// The symbol is eligible.
 struct HasCap {};
 /// The market cap is at least this.
@@ -33,6 +39,7 @@ struct Matches {
   std::string column;
   std::vector<std::string> values;  ///< trimmed
   bool negated = false;
+  bool keeps_blank = false;  ///< members whose label turns blank stay
 };
 /// The symbol is one of these, or none of them.
 struct Named {
@@ -43,7 +50,7 @@ struct Named {
 /// What a universe requires of its members, besides being active.
 using Condition = std::variant<HasCap, CapFrom, CapBelow, ListedWithin, Matches, Named>;
 
-/// How slowly a universe changes. Staying is entering with slack; the defaults give no slack.
+/// How slowly a universe changes; the defaults give no slack.
 struct Stability {
   int band = 0;    ///< percent by which a member may be beyond a market cap bound
   int nights = 1;  ///< consecutive as-of days outside, on the last of which a member leaves
@@ -59,8 +66,11 @@ bool reaches(double market_cap, const CapFrom& bound, int band);
 bool lies_below(double market_cap, const CapBelow& bound, int band);
 
 /// Returns whether a condition holds for an active symbol.
-/// \param band percent by which market cap bounds are widened, as for a member
-bool holds(const Condition& condition, const Market& market, SymbolId symbol, int band = 0);
+bool holds(const Condition& condition, const Market& market, SymbolId symbol, Slack slack = {});
+
+/// Returns whether all of them hold.
+bool all_hold(const std::vector<Condition>& conditions, const Market& market, SymbolId symbol,
+              Slack slack = {});
 
 /// The order of members.
 enum class Order : unsigned char {
@@ -92,8 +102,6 @@ struct Universe {
   bool additions = false;
   /// The column that identifies the issuer, if only one line of each counts; empty if all do.
   std::string issuer = {};
-  /// For a family's universe: members whose label turns blank stay while the other conditions hold.
-  bool keeps_blank = false;
   Stability stability = {};
 
   /// Returns the lowest market cap of a member in US dollars; nothing without a lower bound.
@@ -106,6 +114,8 @@ struct Universe {
   [[nodiscard]] bool keeps_seats() const { return stability.band > 0 || stability.nights > 1; }
   /// Returns the group whose seats it has: its own name if it is in none.
   [[nodiscard]] const std::string& seat_group() const { return group.empty() ? name : group; }
+  /// Returns whether a symbol is included by name.
+  [[nodiscard]] bool includes(std::string_view symbol) const;
   /// Returns whether a symbol is excluded by name.
   [[nodiscard]] bool excludes(const Market& market, SymbolId symbol) const;
 };
@@ -130,6 +140,14 @@ Universes group_of(const Universes& universes, const std::string& group);
 
 /// Formats a bound as in reasons and messages: `$10 B`, `$300 M`.
 std::string dollars_text(double dollars);
+
+/// The unit in which people read an amount: `T`, `B`, `M`, or dollars without a letter.
+struct DollarUnit {
+  double dollars;
+  std::string_view letter;
+};
+
+DollarUnit unit_of(double dollars);
 
 /// Formats a market cap for people: `$4.22 T`, `$198.30 B`, `$52.10 M`, `$999999`; `-` if it is not
 /// a finite number.
