@@ -1,6 +1,9 @@
 #include "rules/plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <set>
 #include <tuple>
 #include <unordered_set>
@@ -11,6 +14,11 @@
 namespace tickstock {
 
 namespace {
+
+std::shared_ptr<const Entry> shared_entry(const Entries& entries, const std::string& universe) {
+  const auto found = entries.find(universe);
+  return found == entries.end() ? nullptr : found->second;
+}
 
 /// Returns the write that makes an entry what its universe says, or nothing if it already is:
 /// compares members, order, `count`, type and metadata.
@@ -37,15 +45,14 @@ std::optional<EntryWrite> write_of(const std::shared_ptr<const Universe>& univer
 }
 
 Warning unreadable(const std::string& universe, const Entry& entry) {
-  return "the content of entry '" + universe + "' " + std::string(unreadable_because(entry)) +
-         ", so it is left unchanged";
+  return fmt::format("the content of entry '{}' {}, so it is left unchanged", universe,
+                     unreadable_because(entry));
 }
 
 /// Plans one universe as its rule says.
 void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& selection,
                    const Entries& entries, TaskPlan& plan) {
-  const auto found = entries.find(universe->name);
-  const auto before = found == entries.end() ? nullptr : found->second;
+  const auto before = shared_entry(entries, universe->name);
   if (universe->additions && before && !before->readable) {
     plan.warnings.push_back(unreadable(universe->name, *before));
     return;
@@ -54,8 +61,8 @@ void plan_universe(const std::shared_ptr<const Universe>& universe, Selection& s
   if (!write) return;
   if (write->is_take_over()) {
     plan.warnings.emplace_back(
-        "entry '" + write->universe + "' of type '" + write->before->cache_type +
-        "' has a reserved name and is taken over as '" + write->after->cache_type + "'");
+        fmt::format("entry '{}' of type '{}' has a reserved name and is taken over as '{}'",
+                    write->universe, write->before->cache_type, write->after->cache_type));
   }
   plan.writes.push_back(*std::move(write));
 }
@@ -70,7 +77,7 @@ void look_for_included(const Universes& universes, const Market& market, TaskPla
     }
     if (universe->task != plan.task || missing.empty()) continue;
     plan.warnings.emplace_back(
-        "universe '" + universe->name + "' includes what is not in the symbols table",
+        fmt::format("universe '{}' includes what is not in the symbols table", universe->name),
         std::move(missing), "Correct or remove it.");
   }
 }
@@ -120,10 +127,10 @@ void plan_cleanup(const Market& market, const Entries& entries, const Policy& po
     std::vector<std::string> names;
     for (const SymbolId id : unknown) names.emplace_back(market.name(id));
     plan.warnings.emplace_back(
-        counted(unknown.size(), "member", "members") + " of " +
-            counted(entries_with_unknown, "entry", "entries") +
-            (unknown.size() == 1 ? " is not in the symbols table and stays where it is"
-                                 : " are not in the symbols table and stay where they are"),
+        fmt::format("{} of {} {}", counted(unknown.size(), "member", "members"),
+                    counted(entries_with_unknown, "entry", "entries"),
+                    unknown.size() == 1 ? "is not in the symbols table and stays where it is"
+                                        : "are not in the symbols table and stay where they are"),
         std::move(names));
   }
 }
@@ -133,7 +140,7 @@ void settle_waiting(const Selection& selection, const std::vector<Waiting>& wait
                     const std::vector<Task>& tasks, const Market& market, Plan& plan) {
   std::set<std::pair<std::string_view, std::string_view>> others;
   for (const auto& universe : plan.universes) {
-    if (std::count(tasks.begin(), tasks.end(), universe->task) == 0) {
+    if (std::ranges::count(tasks, universe->task) == 0) {
       others.emplace(universe->seat_group(), universe->name);
     }
   }
@@ -145,37 +152,42 @@ void settle_waiting(const Selection& selection, const std::vector<Waiting>& wait
     }
   }
   plan.waiting = selection.waiting();
-  const auto key = [&market](const Waiting& each) {
+  std::ranges::sort(plan.waiting, {}, [&market](const Waiting& each) {
     return std::tuple<std::string_view, std::string_view, std::string_view>(
         each.group, market.name(each.symbol), each.universe);
+  });
+}
+
+/// Returns why an entry is not as the run left it; empty if it is.
+std::string moved_on(const Undone& undone, const Entry* now) {
+  const auto since = [&undone](std::string_view what) {
+    return fmt::format("universe '{}' {} since, by {}{}", undone.universe, what,
+                       undone.changed_by.empty() ? "another writer" : "run ", undone.changed_by);
   };
-  std::sort(plan.waiting.begin(), plan.waiting.end(),
-            [&key](const Waiting& a, const Waiting& b) { return key(a) < key(b); });
+  // Later changes may have been undone.
+  if (now != nullptr && undone.left && *undone.left == now->fingerprint) return "";
+  if (!undone.changed_by.empty()) return since("was changed");
+  if (now == nullptr) return since("was deleted");
+  return undone.left ? since("was changed") : "";
+}
+
+bool is_same(const Entry& a, const Entry& b) {
+  return a.readable == b.readable && a.cache_type == b.cache_type && a.count == b.count &&
+         a.metadata == b.metadata && a.members.list() == b.members.list();
 }
 
 }  // namespace
 
 std::string_view to_string(Task task) {
-  switch (task) {
-    case Task::market_cap: return "market_cap_recalculation";
-    case Task::ipo: return "ipo_assignment";
-    case Task::themes: return "theme_rebalancing";
-    case Task::delisted: return "delisted_cleanup";
-    case Task::undo: return "undo";
-  }
-  return "";
+  constexpr std::array<std::string_view, 5> names{"market_cap_recalculation", "ipo_assignment",
+                                                  "theme_rebalancing", "delisted_cleanup", "undo"};
+  return names[static_cast<std::size_t>(task)];
 }
 
 std::string_view to_string(Mode mode) {
-  switch (mode) {
-    case Mode::full: return "full";
-    case Mode::market_cap: return "market_cap";
-    case Mode::ipos: return "ipos";
-    case Mode::themes: return "themes";
-    case Mode::delisted: return "delisted";
-    case Mode::undo: return "undo";
-  }
-  return "";
+  constexpr std::array<std::string_view, 6> names{"full",   "market_cap", "ipos",
+                                                  "themes", "delisted",   "undo"};
+  return names[static_cast<std::size_t>(mode)];
 }
 
 std::vector<Task> tasks_of(Mode mode, const Policy& policy) {
@@ -197,32 +209,28 @@ bool has_categories(Mode mode) {
 }
 
 bool Plan::empty() const {
-  return std::all_of(tasks.begin(), tasks.end(),
-                     [](const TaskPlan& task) { return task.writes.empty(); });
+  return std::ranges::all_of(tasks, [](const TaskPlan& task) { return task.writes.empty(); });
 }
 
 const Universe* Plan::find(std::string_view universe) const {
-  const auto found = std::find_if(universes.begin(), universes.end(),
-                                  [&](const auto& each) { return each->name == universe; });
+  const auto found =
+      std::ranges::find_if(universes, [&](const auto& each) { return each->name == universe; });
   return found == universes.end() ? nullptr : found->get();
 }
 
 std::size_t Plan::considered(const Entries& entries) const {
   const auto has = [this](Task task) {
-    return std::any_of(tasks.begin(), tasks.end(),
-                       [task](const TaskPlan& each) { return each.task == task; });
+    return std::ranges::count(tasks, task, &TaskPlan::task) > 0;
   };
   std::set<std::string_view> owned;
   for (const auto& universe : universes) {
     if (has(universe->task)) owned.insert(universe->name);
   }
   const bool cleans = has(Task::delisted);
-  return static_cast<std::size_t>(
-      std::count_if(entries.begin(), entries.end(), [&](const auto& entry) {
-        const auto& types = cleaned_types;
-        return owned.contains(entry.first) ||
-               (cleans && std::count(types.begin(), types.end(), entry.second->cache_type) > 0);
-      }));
+  return static_cast<std::size_t>(std::ranges::count_if(entries, [&](const auto& entry) {
+    return owned.contains(entry.first) ||
+           (cleans && std::ranges::count(cleaned_types, entry.second->cache_type) > 0);
+  }));
 }
 
 Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy,
@@ -234,8 +242,7 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
   Selection selection(market, plan.universes, entries, waiting, tasks_of(mode, policy));
   for (const Task task : tasks_of(mode, policy)) plan.tasks.push_back({task, {}, {}});
   const auto plan_of = [&plan](const Universe& universe) {
-    return std::find_if(plan.tasks.begin(), plan.tasks.end(),
-                        [&universe](const TaskPlan& each) { return each.task == universe.task; });
+    return std::ranges::find(plan.tasks, universe.task, &TaskPlan::task);
   };
   std::set<std::string> groups;
   for (const auto& universe : plan.universes) {
@@ -259,6 +266,33 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
     for (const EntryWrite& write : task.writes) {
       entries.insert_or_assign(write.universe, write.after);
     }
+  }
+  return plan;
+}
+
+Plan plan_undo(const std::string& run_id, const std::vector<Undone>& undone,
+               const Entries& entries) {
+  Plan plan;
+  TaskPlan& task = plan.tasks.emplace_back(TaskPlan{Task::undo, {}, {}});
+  for (const Undone& each : undone) {
+    const auto now = shared_entry(entries, each.universe);
+    if (std::string why = moved_on(each, now.get()); !why.empty()) {
+      plan.moved_on.push_back({each.universe, std::move(why)});
+    }
+    if (!each.before && !now) continue;
+    std::shared_ptr<const Entry> after = each.before;
+    if (!after) {
+      Entry empty = *now;
+      empty.readable = true;
+      empty.members = Members();
+      empty.count = std::to_string(0);
+      after = std::make_shared<const Entry>(std::move(empty));
+    }
+    if (now && is_same(*now, *after)) continue;
+    MembershipDiff diff = diff_memberships(now ? now->members.list() : std::vector<SymbolId>(),
+                                           after->members.list());
+    task.writes.push_back({each.universe, nullptr, now, after, std::move(diff),
+                           Restoration{run_id, each.change, each.keys}});
   }
   return plan;
 }

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "postgres/transaction.hpp"
-#include "rules/undo.hpp"
+#include "rules/plan.hpp"
 #include "tables/catalog.hpp"
 
 namespace tickstock::tables {
