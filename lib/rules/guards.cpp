@@ -20,41 +20,28 @@ std::string number(double value) {
   return text;
 }
 
-Universes categories_of(const GuardInput& input) {
-  return group_of(input.plan.universes, categories_group);
-}
-
 /// Returns a guard on a share; `sentence` says what it is a share of.
 GuardResult share(const std::string& name, const std::string& universe, std::size_t part,
                   std::size_t whole, double limit, bool counts, const std::string& sentence) {
   const double value =
       whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
   const std::string setting = fmt::format("max_{}_percent", name);
-  return {name,
-          universe,
-          value,
-          limit,
-          setting,
-          counts && value > limit,
-          fmt::format("{}: {} % is more than {} = {}", sentence, number(value), setting,
-                      number(limit))};
+  const std::string why =
+      fmt::format("{}: {} % is more than {} = {}", sentence, number(value), setting, number(limit));
+  return {name, universe, value, limit, setting, counts && value > limit, why};
 }
 
 GuardResult no_eligible_symbols(const GuardInput& input) {
   const std::size_t eligible = input.market.ranking().size();
-  return {"no_eligible_symbols",
-          "",
-          static_cast<double>(eligible),
-          1,
-          "",
-          eligible == 0,
-          fmt::format("no symbol is eligible: none of {} is active with a market cap above zero",
-                      input.market.size())};
+  const std::string why =
+      fmt::format("no symbol is eligible: none of {} is active with a market cap above zero",
+                  input.market.size());
+  return {"no_eligible_symbols", "", static_cast<double>(eligible), 1, "", eligible == 0, why};
 }
 
 /// Appends the two guards about the symbols in the entries of the categories, each counted once.
 void append_categories(const GuardInput& input, std::vector<GuardResult>& results) {
-  const Universes categories = categories_of(input);
+  const Universes categories = group_of(input.plan.universes, categories_group);
   if (categories.empty()) return;
   const std::string words = fmt::format("the category universes ({} to {})",
                                         categories.front()->name, categories.back()->name);
@@ -63,10 +50,12 @@ void append_categories(const GuardInput& input, std::vector<GuardResult>& result
     const Entry* entry = find_entry(input.entries, category->name);
     if (entry != nullptr) entry->members.each([&stood](SymbolId id) { stood[id] = true; });
   }
-  const auto base = static_cast<std::size_t>(std::count(stood.begin(), stood.end(), true));
+  std::size_t base = 0;
   std::size_t gone = 0;
   for (SymbolId id = 0; id < stood.size(); ++id) {
-    if (stood[id] && !input.market.eligible(id)) ++gone;
+    if (!stood[id]) continue;
+    ++base;
+    if (!input.market.eligible(id)) ++gone;
   }
   std::size_t fresh = 0;
   for (const TaskPlan& task : input.plan.tasks) {
@@ -95,8 +84,8 @@ GuardResult removed(const GuardInput& input, const EntryWrite& write) {
   const std::size_t base = write.previous_count();
   const std::vector<Placement>& removed = write.diff.removed;
   const auto days = write.rule ? write.rule->listed_within() : std::nullopt;
-  const auto gone = static_cast<std::size_t>(
-      std::count_if(removed.begin(), removed.end(), [&](const Placement& member) {
+  const auto gone =
+      static_cast<std::size_t>(std::ranges::count_if(removed, [&](const Placement& member) {
         return !days || !leaves_by_age(input, member.symbol, *days);
       }));
   return share("removed", write.universe, gone, base, input.limits.max_removed_percent,
@@ -125,27 +114,19 @@ void append_removed(const GuardInput& input, std::vector<GuardResult>& results) 
 GuardResult future_as_of(const GuardInput& input) {
   const Day as_of = input.market.as_of();
   const auto days = static_cast<double>((as_of - input.today).count());
-  return {
-      "future_as_of",
-      "",
-      std::max(days, 0.0),
-      0,
-      "",
-      days > 0,
-      fmt::format("the as-of day {} is after today, {}", to_string(as_of), to_string(input.today))};
+  const std::string why =
+      fmt::format("the as-of day {} is after today, {}", to_string(as_of), to_string(input.today));
+  return {"future_as_of", "", std::max(days, 0.0), 0, "", days > 0, why};
 }
 
 GuardResult data_age(const GuardInput& input) {
   const int days = *input.limits.max_data_age_days;
-  return {"data_age",
-          "",
-          input.data_is_fresh ? 0.0 : days,
-          static_cast<double>(days),
-          "max_data_age_days",
-          !input.data_is_fresh,
-          fmt::format("the prices table has no row in the last {0} days up to {1} "
-                      "(max_data_age_days = {0})",
-                      days, to_string(input.market.as_of()))};
+  const double limit = days;
+  const bool is_old = !input.data_is_fresh;
+  const std::string why = fmt::format(
+      "the prices table has no row in the last {0} days up to {1} (max_data_age_days = {0})", days,
+      to_string(input.market.as_of()));
+  return {"data_age", "", is_old ? limit : 0, limit, "max_data_age_days", is_old, why};
 }
 
 }  // namespace
@@ -168,14 +149,12 @@ std::vector<GuardResult> evaluate_guards(const GuardInput& input) {
 
 std::vector<GuardResult> refusals_of(const std::vector<GuardResult>& guards) {
   std::vector<GuardResult> refusals;
-  std::copy_if(guards.begin(), guards.end(), std::back_inserter(refusals),
-               [](const GuardResult& each) { return each.refused; });
+  std::ranges::copy_if(guards, std::back_inserter(refusals), &GuardResult::refused);
   const auto excess = [](const GuardResult& each) {
     return each.setting.empty() || each.limit == 0 ? std::numeric_limits<double>::infinity()
                                                    : each.value / each.limit;
   };
-  std::stable_sort(refusals.begin(), refusals.end(),
-                   [&](const auto& a, const auto& b) { return excess(a) > excess(b); });
+  std::ranges::stable_sort(refusals, std::ranges::greater(), excess);
   return refusals;
 }
 

@@ -65,7 +65,7 @@ ReplaySum sum_of(const std::vector<ReplayNight>& nights) {
   sum.final_size = nights.back().members;
   changes.erase(changes.begin());
   if (changes.empty()) return sum;
-  std::sort(changes.begin(), changes.end());
+  std::ranges::sort(changes);
   sum.largest = changes.back();
   sum.mean = static_cast<double>(sum.changes) / static_cast<double>(changes.size());
   const double place = 0.95 * static_cast<double>(changes.size() - 1);
@@ -78,25 +78,24 @@ ReplaySum sum_of(const std::vector<ReplayNight>& nights) {
 }
 
 Replay::Replay(const Policy& policy) : universes_(policy.universes()) {
-  const bool is_stable =
-      std::any_of(universes_.begin(), universes_.end(), [](const auto& universe) {
-        return universe->keeps_seats() || universe->stability.buffer > 0;
-      });
+  const bool is_stable = std::ranges::any_of(universes_, [](const auto& universe) {
+    return universe->keeps_seats() || universe->stability.buffer > 0;
+  });
   if (is_stable) without_stability_ = tickstock::without_stability(policy).universes();
 }
 
-template <typename Take>
-void Replay::each_difference(const std::vector<SymbolId>& one, const std::vector<SymbolId>& other,
-                             Take take) {
+std::vector<SymbolId> Replay::difference(const std::vector<SymbolId>& one,
+                                         const std::vector<SymbolId>& other) {
+  std::vector<SymbolId> found;
   ++mark_;
   for (const SymbolId id : one) marks_[id] = mark_;
   for (const SymbolId id : other) {
-    if (marks_[id] != mark_) take(id);
+    if (marks_[id] != mark_) found.push_back(id);
     marks_[id] = 0;
   }
-  for (const SymbolId id : one) {
-    if (marks_[id] == mark_) take(id);
-  }
+  std::ranges::copy_if(one, std::back_inserter(found),
+                       [this](SymbolId id) { return marks_[id] == mark_; });
+  return found;
 }
 
 void Replay::add(const Market& market) {
@@ -117,21 +116,20 @@ void Replay::add(const Market& market) {
     ReplayNight& tonight = kept.nights[nights_];
     tonight.members = members.size();
     if (!plain.empty()) {
-      each_difference(members, plain_selection.members(*plain[i]),
-                      [&tonight](SymbolId /*id*/) { ++tonight.off_rule; });
+      tonight.off_rule = difference(members, plain_selection.members(*plain[i])).size();
     }
     const Entry* before = find_entry(entries_, universe.name);
     if (nights_ > 0) {
-      const std::vector<SymbolId> old =
-          before == nullptr ? std::vector<SymbolId>() : before->members.list();
-      each_difference(members, old, [&](SymbolId id) {
-        ++tonight.changes;
+      const auto changes =
+          difference(members, before == nullptr ? std::vector<SymbolId>() : before->members.list());
+      tonight.changes = changes.size();
+      for (const SymbolId id : changes) {
         const auto [last, is_first] = kept.last_change.try_emplace(id, nights_);
         if (!is_first && nights_ - last->second <= nights_to_undo) {
           ++kept.nights[last->second].undone;
         }
         last->second = nights_;
-      });
+      }
     }
     if (before == nullptr && members.empty() && !universe.always_written) continue;
     Entry entry;

@@ -90,10 +90,9 @@ class Replay {
         last_change;  ///< the night of each symbol's last change
   };
 
-  /// Counts the symbols that are in only one of two lists. \param take gets each
-  template <typename Take>
-  void each_difference(const std::vector<SymbolId>& one, const std::vector<SymbolId>& other,
-                       Take take);
+  /// Returns the symbols that are in only one of two lists.
+  std::vector<SymbolId> difference(const std::vector<SymbolId>& one,
+                                   const std::vector<SymbolId>& other);
 
   Universes universes_;
   Universes without_stability_;  ///< the same ones; empty if they have no stability
