@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace tickstock::redis {
@@ -30,32 +31,18 @@ redisReplyObjectFunctions* limited(const redisReader& reader) {
   return &limited;
 }
 
-std::string_view text_of(const redisReply& reply) {
-  return {reply.str, static_cast<std::size_t>(reply.len)};
-}
-
-/// Returns the text of an error, made printable since the peer could be anything; nothing for any
-/// other answer.
-std::optional<std::string> refusal_of(const redisReply& reply) {
-  if (reply.type != REDIS_REPLY_ERROR) return std::nullopt;
-  std::string words(text_of(reply).substr(0, 300));
-  for (char& c : words) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return words;
-}
-
 Reply reply_of(const redisReply& reply) {
-  if (const auto refusal = refusal_of(reply)) return {true, *refusal, {}};
-  Reply copy;
-  if (reply.type == REDIS_REPLY_INTEGER) {
-    copy.text = std::to_string(reply.integer);
-  } else if (reply.type == REDIS_REPLY_ARRAY) {
-    for (std::size_t i = 0; i < reply.elements; ++i) {
-      copy.elements.push_back(reply_of(*reply.element[i]));
-    }
-  } else if (reply.str != nullptr) {
-    copy.text = text_of(reply);
+  Reply copy{reply.type, {}, {}};
+  if (reply.str != nullptr) copy.text.assign(reply.str, static_cast<std::size_t>(reply.len));
+  if (reply.type == REDIS_REPLY_INTEGER) copy.text = std::to_string(reply.integer);
+  if (copy.is_error()) {
+    // The peer could be anything.
+    copy.text.resize(std::min<std::size_t>(copy.text.size(), 300));
+    std::ranges::replace_if(
+        copy.text, [](char c) { return c < ' ' || c > '~'; }, '?');
+  }
+  for (std::size_t i = 0; i < reply.elements; ++i) {
+    copy.elements.push_back(reply_of(*reply.element[i]));
   }
   return copy;
 }
@@ -72,9 +59,9 @@ Conversation::Conversation(RedisSettings settings)
   if (!settings_.password.empty()) log_in();
   if (settings_.database != 0) {
     command({"SELECT", std::to_string(settings_.database)},
-            [this](const Answer& answer) { take_database(answer); });
+            [this](const Reply& reply) { take_database(reply); });
   }
-  command({"ROLE"}, [this](const Answer& answer) { take_role(answer); });
+  command({"ROLE"}, [this](const Reply& reply) { take_role(reply); });
   greetings_ = asked();
 }
 
@@ -85,53 +72,49 @@ void Conversation::announce(const Message& message) {
 void Conversation::publish(const Message& message) {
   if (answered() == asked()) refusal_.reset();
   ++unanswered_;
-  command(
-      {"PUBLISH", message.channel, message.body},
-      [this, id = message.event_id, channel = message.channel](const Answer& answer) {
-        --unanswered_;
-        if (!answer.refusal && answer.reply.type != REDIS_REPLY_INTEGER) {
-          throw settings_.failure("its answer to PUBLISH is not a number");
-        }
-        if (refusal_) return;
-        if (!answer.refusal) {
-          receivers_.push_back(answer.reply.integer);
-        } else {
-          refusal_ = settings_.failure(
-              fmt::format("event {} on channel {} is refused: {}", id, channel, *answer.refusal),
-              answer.refusal->starts_with("NOPERM") ? permissions_hint : "");
-        }
-      });
+  command({"PUBLISH", message.channel, message.body},
+          [this, id = message.event_id, channel = message.channel](const Reply& reply) {
+            --unanswered_;
+            if (!reply.is_error() && reply.type != REDIS_REPLY_INTEGER) {
+              throw settings_.failure("its answer to PUBLISH is not a number");
+            }
+            if (refusal_) return;
+            if (!reply.is_error()) {
+              receivers_.push_back(std::stoll(reply.text));
+            } else {
+              refusal_ = settings_.failure(
+                  fmt::format("event {} on channel {} is refused: {}", id, channel, reply.text),
+                  reply.refuses_with("NOPERM") ? permissions_hint : "");
+            }
+          });
 }
 
 void Conversation::ask(const std::vector<std::string>& words, bool matters) {
-  command(words, [this, matters](const Answer& answer) {
-    if (matters) replies_.push_back(reply_of(answer.reply));
+  command(words, [this, matters](const Reply& reply) {
+    if (matters) replies_.push_back(reply);
   });
 }
 
 void Conversation::pop(const std::string& list) {
-  command({"LPOP", list}, [this](const Answer& answer) {
-    if (answer.refusal) {
-      no_element_ = answer.refusal;
-    } else if (answer.reply.type == REDIS_REPLY_STRING) {
-      elements_.emplace_back(text_of(answer.reply));
-    } else if (answer.reply.type != REDIS_REPLY_NIL) {
+  command({"LPOP", list}, [this](const Reply& reply) {
+    if (reply.is_error()) {
+      no_element_ = reply.text;
+    } else if (reply.type == REDIS_REPLY_STRING) {
+      elements_.push_back(reply.text);
+    } else if (reply.type != REDIS_REPLY_NIL) {
       throw settings_.failure("its answer to LPOP is not an element");
     }
   });
 }
 
 void Conversation::rehearse(std::vector<std::string> channels, const std::string& stream) {
-  command({"MULTI"}, [this, channels = std::move(channels), stream](const Answer& begun) {
-    if (begun.refusal) return;
+  command({"MULTI"}, [this, channels = std::move(channels), stream](const Reply& begun) {
+    if (begun.is_error()) return;
     rehearsal_ = "";
-    const auto take = [this](const Answer& answer) {
+    const auto take = [this](const Reply& reply) {
       // It is no refusal if another node of a Cluster has the stream.
-      if (!answer.refusal || answer.refusal->starts_with("MOVED ") ||
-          answer.refusal->starts_with("ASK ")) {
-        return;
-      }
-      if (rehearsal_->empty()) rehearsal_ = answer.refusal;
+      const bool is_elsewhere = reply.refuses_with("MOVED ") || reply.refuses_with("ASK ");
+      if (reply.is_error() && !is_elsewhere && rehearsal_->empty()) rehearsal_ = reply.text;
     };
     for (const std::string& channel : channels) command({"PUBLISH", channel, ""}, take);
     if (!stream.empty()) command({"XADD", stream, "*", "event_id", ""}, take);
@@ -153,57 +136,55 @@ void Conversation::receive(std::string_view bytes) {
   for (;;) {
     void* raw = nullptr;
     require(redisReaderGetReply(reader_.get(), &raw) == REDIS_OK);
-    const std::unique_ptr<redisReply, decltype(&freeReplyObject)> reply(
+    const std::unique_ptr<redisReply, decltype(&freeReplyObject)> answer(
         static_cast<redisReply*>(raw), &freeReplyObject);
-    const std::size_t rest = reply ? reader_->len - reader_->pos : 0;
+    const std::size_t rest = answer ? reader_->len - reader_->pos : 0;
     require(held_ - rest <= most_bytes);
-    if (!reply) return;
+    if (!answer) return;
     held_ = rest;
     if (expected_.empty()) throw settings_.failure("it sent an answer to no question");
     const Take take = std::move(expected_.front());
     expected_.pop_front();
     ++answered_;
-    const Answer answer{*reply, refusal_of(*reply)};
+    const Reply reply = reply_of(*answer);
     // A server that refuses the connection says so instead of the first answer.
-    const std::string words = answer.refusal.value_or("");
-    if (words.starts_with("DENIED") || words.starts_with("ERR max number of clients")) {
-      throw settings_.failure(words);
+    if (reply.refuses_with("DENIED") || reply.refuses_with("ERR max number of clients")) {
+      throw settings_.failure(reply.text);
     }
     for (const char* passing : {"LOADING ", "MASTERDOWN ", "READONLY "}) {
-      if (words.starts_with(passing)) throw settings_.outage(words);
+      if (reply.refuses_with(passing)) throw settings_.outage(reply.text);
     }
-    if (take) take(answer);
+    if (take) take(reply);
   }
 }
 
 void Conversation::log_in() {
   std::vector<std::string> login{"AUTH", settings_.user, settings_.password};
   if (settings_.user.empty()) login = {"AUTH", settings_.password};
-  command(login, [this](const Answer& answer) { take_login(answer); });
+  command(login, [this](const Reply& reply) { take_login(reply); });
 }
 
 void Conversation::ask_sentinel() {
   command({"SENTINEL", "get-master-addr-by-name", settings_.master},
-          [this](const Answer& answer) { take_primary(answer); });
+          [this](const Reply& reply) { take_primary(reply); });
   greetings_ = asked();
 }
 
-void Conversation::take_primary(const Answer& answer) {
-  const std::string refusal = answer.refusal.value_or("");
+void Conversation::take_primary(const Reply& reply) {
   // The login is for the primary; send it only to a Sentinel that requires one.
-  if (refusal.starts_with("NOAUTH") && answered_ == 1 && !settings_.password.empty()) {
+  if (reply.refuses_with("NOAUTH") && answered_ == 1 && !settings_.password.empty()) {
     log_in();
     return ask_sentinel();
   }
-  const bool is_other = refusal.starts_with("ERR unknown command");
-  if (answer.refusal) throw settings_.failure(is_other ? "it is not a Sentinel" : refusal);
-  const redisReply& reply = answer.reply;
+  const bool is_other = reply.refuses_with("ERR unknown command");
+  if (reply.is_error()) throw settings_.failure(is_other ? "it is not a Sentinel" : reply.text);
   if (reply.type == REDIS_REPLY_NIL) {
     throw settings_.failure("it does not know the master " + settings_.master);
   }
   RedisSettings::Endpoint named;
-  if (reply.type == REDIS_REPLY_ARRAY && reply.elements == 2) {
-    named = {std::string(text_of(*reply.element[0])), std::string(text_of(*reply.element[1]))};
+  const auto& parts = reply.elements;
+  if (parts.size() == 2 && std::ranges::count(parts, REDIS_REPLY_STRING, &Reply::type) == 2) {
+    named = {parts[0].text, parts[1].text};
   }
   try {
     primary_ = parse_redis_url("redis://" + named.shown()).endpoint();
@@ -218,9 +199,9 @@ void Conversation::command(const std::vector<std::string>& words, Take take) {
   expected_.push_back(std::move(take));
 }
 
-void Conversation::take_login(const Answer& answer) {
-  if (!answer.refusal) return;
-  const std::string& refusal = *answer.refusal;
+void Conversation::take_login(const Reply& reply) {
+  if (!reply.is_error()) return;
+  const std::string& refusal = reply.text;
   if (refusal.substr(0, refusal.find(' ')) == "WRONGPASS") {
     throw settings_.failure("the login is refused (WRONGPASS)", login_hint);
   }
@@ -241,34 +222,29 @@ void Conversation::take_login(const Answer& answer) {
   if (refusal.find("without any password") == std::string::npos) throw Error(*postponed_);
 }
 
-void Conversation::take_database(const Answer& answer) {
-  if (!answer.refusal) return;
-  if (postponed_) return;
-  postponed_ = settings_.failure(
-      fmt::format("database {} is refused: {}", settings_.database, *answer.refusal));
+void Conversation::take_database(const Reply& reply) {
+  if (!reply.is_error() || postponed_) return;
+  postponed_ =
+      settings_.failure(fmt::format("database {} is refused: {}", settings_.database, reply.text));
   // A Sentinel knows no databases; its next answer shows what it is.
-  if (!answer.refusal->starts_with("ERR unknown command")) throw Error(*postponed_);
+  if (!reply.refuses_with("ERR unknown command")) throw Error(*postponed_);
 }
 
-void Conversation::take_role(const Answer& answer) {
-  const redisReply& reply = answer.reply;
+void Conversation::take_role(const Reply& reply) {
   std::string_view role;
-  if (answer.refusal) {
+  if (reply.is_error()) {
     // Servers that work can give these two; any other error means that this one does not.
-    const bool serves =
-        answer.refusal->starts_with("ERR unknown command") || answer.refusal->starts_with("NOPERM");
-    if (!serves) {
-      throw settings_.failure(*answer.refusal,
-                              answer.refusal->starts_with("NOAUTH") ? login_hint : "");
+    if (!reply.refuses_with("ERR unknown command") && !reply.refuses_with("NOPERM")) {
+      throw settings_.failure(reply.text, reply.refuses_with("NOAUTH") ? login_hint : "");
     }
     warning_ = fmt::format("Redis at {} does not report its role and is treated as a primary",
                            settings_.shown());
-  } else if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0 ||
-             reply.element[0]->type != REDIS_REPLY_STRING) {
+  } else if (reply.elements.empty() || reply.elements[0].type != REDIS_REPLY_STRING) {
     throw settings_.failure("its answer to ROLE is not understood");
   } else {
-    role = text_of(*reply.element[0]);
-    if (role == "master" && reply.elements > 2) replicas_ = reply.element[2]->elements;
+    role = reply.elements[0].text;
+    if (role == "master" && reply.elements.size() > 2)
+      replicas_ = reply.elements[2].elements.size();
   }
   if (role == "sentinel") {
     throw settings_.failure(
@@ -280,13 +256,13 @@ void Conversation::take_role(const Answer& answer) {
   }
   if (postponed_) throw Error(*postponed_);
   // KeyDB's active replicas accept writes, and forward messages to each other.
-  if (answer.refusal || role == "master" || role == "active-replica") return;
+  if (reply.is_error() || role == "master" || role == "active-replica") return;
   // In a Cluster every node forwards what is published. A user with few permissions may not ask
   // whether it is one, but the error of SELECT tells.
-  command({"CLUSTER", "INFO"}, [this](const Answer& info) { in_cluster_ = !info.refusal; });
-  command({"SELECT", "1"}, [this](const Answer& select) {
-    const std::string words = select.refusal.value_or("");
-    in_cluster_ = in_cluster_ || words.find("cluster mode") != std::string::npos;
+  command({"CLUSTER", "INFO"}, [this](const Reply& info) { in_cluster_ = !info.is_error(); });
+  command({"SELECT", "1"}, [this](const Reply& select) {
+    const bool says_so = select.text.find("cluster mode") != std::string::npos;
+    in_cluster_ = in_cluster_ || (select.is_error() && says_so);
     if (!in_cluster_) {
       throw settings_.outage("it is a replica, whose subscribers are not those of the primary",
                              "Connect to the primary.");

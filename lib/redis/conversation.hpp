@@ -20,13 +20,14 @@ namespace tickstock::redis {
 
 /// A reply from Redis.
 struct Reply {
-  bool is_error = false;
+  int type;          ///< as hiredis numbers them
   std::string text;  ///< printable if it is an error; a number as its digits; empty for nil
   std::vector<Reply> elements;
 
+  [[nodiscard]] bool is_error() const { return type == REDIS_REPLY_ERROR; }
   /// Returns whether it is an error that begins with this word.
   [[nodiscard]] bool refuses_with(std::string_view word) const {
-    return is_error && text.starts_with(word);
+    return is_error() && text.starts_with(word);
   }
 };
 
@@ -102,20 +103,16 @@ class Conversation {
   [[nodiscard]] const std::string& warning() const { return warning_; }
 
  private:
-  struct Answer {
-    const redisReply& reply;
-    std::optional<std::string> refusal;  ///< Redis' words if it is an error
-  };
-  using Take = std::function<void(const Answer&)>;
+  using Take = std::function<void(const Reply&)>;
 
   /// Queues a command. \param take gets its answer, if it matters
   void command(const std::vector<std::string>& words, Take take = {});
   void log_in();
   void ask_sentinel();
-  void take_primary(const Answer& answer);
-  void take_login(const Answer& answer);
-  void take_database(const Answer& answer);
-  void take_role(const Answer& answer);
+  void take_primary(const Reply& reply);
+  void take_login(const Reply& reply);
+  void take_database(const Reply& reply);
+  void take_role(const Reply& reply);
 
   RedisSettings settings_;
   std::optional<Error> postponed_;  ///< a refusal that is reported once the role is known

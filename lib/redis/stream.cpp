@@ -38,11 +38,11 @@ void Stream::append(std::span<const Message> messages, const PublishedBetween& p
     add(missed, deadline, patience);
     last = missed.back().id;
   }
-  const auto fresh = std::find_if(messages.begin(), messages.end(),
-                                  [last](const Message& each) { return each.id > last; });
+  const auto fresh = std::ranges::find_if(
+      messages, [last](std::int64_t id) { return id > last; }, &Message::id);
   const std::span<const Message> known(messages.begin(), fresh);
   const std::vector<bool> stands = holds(known, deadline, patience);
-  if (const auto lacks = std::find(stands.begin(), stands.end(), false); lacks != stands.end()) {
+  if (const auto lacks = std::ranges::find(stands, false); lacks != stands.end()) {
     const Message& other = known[static_cast<std::size_t>(lacks - stands.begin())];
     throw link_.settings().failure(
         fmt::format("the stream {} is at {}, and does not hold event {} under its id {}: the "
@@ -70,7 +70,7 @@ void Stream::add(std::span<const Message> messages, io::Deadline deadline, io::P
   if (node().conversation().replicas() == 0 && link_.settings().master.empty()) return;
   const std::vector<Reply> confirmed =
       ask({{"WAIT", "1", milliseconds_for_replica}}, deadline, patience);
-  if (!confirmed.front().is_error && confirmed.front().text != "0") return;
+  if (!confirmed.front().is_error() && confirmed.front().text != "0") return;
   warning_ = fmt::format(
       "no replica of Redis at {} has confirmed the stream {} within a second, so a failover now "
       "could lose its newest events",
@@ -121,8 +121,7 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
     }
     link.settle(deadline, patience);
     std::vector<Reply> replies = link.conversation().take_replies();
-    const auto error = std::find_if(replies.begin(), replies.end(),
-                                    [](const Reply& each) { return each.is_error; });
+    const auto error = std::ranges::find(replies, true, &Reply::is_error);
     if (error == replies.end()) return replies;
     const bool moved = error->refuses_with("MOVED ");
     if ((!moved && !error->refuses_with("ASK ")) || redirections == most_redirections) {
@@ -148,7 +147,7 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
 
 void Stream::require(const std::vector<Reply>& replies) const {
   for (const Reply& each : replies) {
-    if (!each.is_error) continue;
+    if (!each.is_error()) continue;
     std::string hint;
     if (each.refuses_with("WRONGTYPE")) hint = "Name another key in [events] stream.";
     if (each.refuses_with("NOPERM")) hint = permissions_hint;
