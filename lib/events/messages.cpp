@@ -44,9 +44,7 @@ Message envelope(const Head& head, const Payload&... payload) {
 void write_waiting(json::Writer& json, const EntryWrite& write,
                    const std::vector<Waiting>& waiting) {
   if (!write.rule || write.rule->stability.nights == 1) return;
-  json.put("waiting", std::count_if(waiting.begin(), waiting.end(), [&](const Waiting& each) {
-             return each.universe == write.universe;
-           }));
+  json.put("waiting", std::ranges::count(waiting, write.universe, &Waiting::universe));
 }
 
 std::string_view category_of(ErrorKind kind) {

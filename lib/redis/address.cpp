@@ -46,10 +46,9 @@ int database_of(std::string_view text) {
 
 /// Returns whether a text has only characters of host and parameter names.
 bool is_name(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
+  constexpr std::string_view letters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  return text.find_first_not_of(letters) == std::string_view::npos;
 }
 
 /// Returns what to write instead of a parameter that other libraries accept after an address.
@@ -224,11 +223,9 @@ std::string RedisSettings::transport_weakness() const {
   const auto is_local = [](const std::string& name) {
     return name.starts_with("127.") || name == "localhost" || name == "::1" || name.empty();
   };
-  if (transport != Transport::tcp ||
-      (is_local(host) && std::all_of(sentinels.begin(), sentinels.end(),
-                                     [&](const Endpoint& each) { return is_local(each.host); }))) {
-    return "";
-  }
+  const bool stays_here =
+      is_local(host) && std::ranges::all_of(sentinels, is_local, &Endpoint::host);
+  if (transport != Transport::tcp || stays_here) return "";
   return "the connection to Redis at " + name() + " is not encrypted";
 }
 
