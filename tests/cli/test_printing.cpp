@@ -281,9 +281,10 @@ TEST_CASE("a format on the command line replaces the configured one, in failures
   const TemporaryDirectory directory;
   const std::string json = directory.write("c.toml", "[output]\nformat = 'json'\n");
   const auto run = [&](const Names& arguments) {
-    return run_task(fixture, with(arguments, {"--config", json}));
+    return fixture.run(with(arguments, {"--config", json}));
   };
-  CHECK_THAT(run({"dry-run", "--format", "markdown"}).out, starts_with("| universe | before |"));
+  CHECK_THAT(run({"dry-run", "--as-of", market_day, "--format", "markdown"}).out,
+             starts_with("| universe | before |"));
   CHECK_THAT(run({"history", "--format", "csv"}).out, starts_with("run_id,"));
   const ProcessResult failed = run({"members", "tehc", "--format", "csv"});
   CHECK(failed.status == 1);
