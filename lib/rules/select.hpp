@@ -51,7 +51,7 @@ struct Contest {
 class Selection {
  public:
   /// \param universes all of them, families expanded; they must outlive the selection \param before
-  /// the current entries: they tell who has a seat, and their members count where a label is blank,
+  /// the current entries: they show who has a seat, and their members count where a label is blank,
   /// where one line of an issuer counts, and where members are only added \param waiting who waits
   /// so far \param tasks those whose universes are written; members of the others keep their seats
   Selection(const Market& market, const Universes& universes, const Entries& before,
