@@ -106,7 +106,7 @@ constexpr std::ptrdiff_t conditions = 7;
 /// Returns whether an entry, a type or a column may have this name.
 bool is_name(const std::string& text) {
   const std::size_t size = characters_of(text);
-  static const std::regex control("[\\x01-\\x1f\\x7f]|\xc2[\x80-\x9f]");
+  static const std::regex control("[\\x00-\\x1f\\x7f]|\xc2[\x80-\x9f]");
   return size > 0 && size <= longest_name && !std::regex_search(text, control);
 }
 
@@ -208,6 +208,7 @@ struct UniverseReader {
     for (const toml::node& each : *array) {
       const auto value = each.value_exact<std::string>();
       if (!value) fail(key, "must be a list of strings" + of, "Write \"true\", not true.");
+      if (value->find('\0') != std::string::npos) fail(key, "must not hold a NUL character");
       // A blank text matches nothing.
       if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
     }

@@ -191,6 +191,8 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[[universe]]\nfirst = 3\n", "name is missing"},
       {"[[universe]]\nname = \"\"\nfirst = 3\n", "name must be a string of 1 to 200 characters"},
       {"[[universe]]\nname = \"a\\u0007\"\nfirst = 3\n", "none of them a control character"},
+      {"[[universe]]\nname = \"a\\u0000\"\nfirst = 3\n", "none of them a control character"},
+      {"[[universe]]\nname = \"x\"\ninclude = [\"a\\u0000\"]\n", "include must not hold a NUL"},
       {"[[universe]]\nname = \"" + std::string(201, 'x') + "\"\nfirst = 3\n",
        "name must be a string of 1 to 200 characters"},
       {"[[universe]]\nname = 3\n", "name must be a string of"},
