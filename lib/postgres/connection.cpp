@@ -190,8 +190,11 @@ PipelineOutcome Connection::run_pipeline(const std::function<std::optional<State
 }
 
 void Connection::open_pipeline() {
-  // Nobody asked for these.
-  if (is_busy_after_commit()) outcome_after_commit();
+  if (is_busy_after_commit()) {
+    // Nobody asked for these, and a failure must not be that of the next transaction.
+    outcome_after_commit();
+    rollback();
+  }
   if (PQenterPipelineMode(connection_.get()) != 1) throw lost("opening a pipeline");
 }
 

@@ -294,6 +294,7 @@ TEST_CASE("what travels with a COMMIT runs afterwards, in a transaction of its o
     CHECK(rows() == "1");
   }
   SECTION("nobody needs to ask for it") {
+    commit("SELECT 7", {"SELECT 1 / 0"});
     commit("SELECT 7", {write});
     Transaction next(connection, {}, {{"counting", "SELECT count(*) FROM public.t"}});
     CHECK(next.first_results().front().text(0, 0) == "1");
