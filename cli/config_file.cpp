@@ -89,8 +89,7 @@ Value take(const Setting& setting, const toml::node& node) {
     value = static_cast<double>(*number);
   }
   std::string hint;
-  const std::string problem = problem_of(setting, value, &hint);
-  if (!problem.empty()) {
+  if (const std::string problem = problem_of(setting, value, &hint); !problem.empty()) {
     fail(setting.title() + " " + problem, {.object = setting.title(), .hint = hint});
   }
   return value;
@@ -208,7 +207,7 @@ struct UniverseReader {
     for (const toml::node& each : *array) {
       const auto value = each.value_exact<std::string>();
       if (!value) fail(key, "must be a list of strings" + of, "Write \"true\", not true.");
-      if (value->find('\0') != std::string::npos) fail(key, "must not hold a NUL character");
+      if (value->find('\0') != std::string::npos) fail(key, "must not hold a NUL", "Remove it.");
       // A blank text matches nothing.
       if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
     }
