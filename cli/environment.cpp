@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t largest_file = 1024UL * 1024;
 constexpr const char* check_path = "Check the path and its permissions.";
 
-[[noreturn]] void unusable(const std::string& path, const std::string& why, const char* hint = "") {
+[[noreturn]] void unusable(const std::string& path, const std::string& why, const char* hint) {
   throw Error(ErrorKind::config, "cannot read the file " + path + ": " + why,
               {.object = path, .hint = hint});
 }
@@ -84,7 +84,8 @@ FileContent read_file(const std::string& path) {
   if (::fstat(file.number, &facts) != 0) unusable(path, reason(), check_path);
   // Shell users pass /dev/null for an empty file.
   const bool is_null = S_ISCHR(facts.st_mode) && facts.st_rdev == ::makedev(1, 3);
-  if (!S_ISREG(facts.st_mode) && !is_null) unusable(path, "it is not a regular file");
+  if (!S_ISREG(facts.st_mode) && !is_null)
+    unusable(path, "it is not a regular file", "Name one that is.");
 
   FileContent content;
   content.is_private = is_null || is_private(facts);
@@ -94,7 +95,7 @@ FileContent read_file(const std::string& path) {
     if (size < 0) unusable(path, reason(), check_path);
     if (size == 0) return content;
     content.text.append(buffer.data(), static_cast<std::size_t>(size));
-    if (content.text.size() > largest_file) unusable(path, "it is larger than 1 MB");
+    if (content.text.size() > largest_file) unusable(path, "it is larger than 1 MB", "Shorten it.");
   }
 }
 
@@ -109,7 +110,7 @@ std::string read_secret_file(const std::string& path) {
   require_private(content, path);
   const std::string_view text = content.text;
   const std::string_view line = trimmed(text.substr(0, text.find('\n')));
-  if (line.empty()) unusable(path, "its first line is empty");
+  if (line.empty()) unusable(path, "its first line is empty", "Write the address there.");
   return std::string(line);
 }
 

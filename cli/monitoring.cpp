@@ -97,7 +97,7 @@ void write(const std::string& path, const Samples& samples) {
   const std::string why = std::generic_category().message(errno);
   if (descriptor >= 0) ::unlink(temporary.c_str());
   throw Error(ErrorKind::output, "the metrics can't be written to " + path + ": " + why,
-              {.object = path});
+              {.object = path, .hint = "Check the path and its permissions."});
 }
 
 void change(const std::string& path, Log& log, const std::function<void(Samples&)>& take) {

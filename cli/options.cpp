@@ -136,8 +136,9 @@ class CommandLine {
     };
     const auto of = [this](const std::string& problem, const std::string& object = {},
                            const std::string& hint = {}) {
-      return Error(ErrorKind::usage, problem,
-                   {.object = object, .hint = with_hint(hint, see_help())});
+      return Error(
+          ErrorKind::usage, problem,
+          {.object = object.empty() ? called() : object, .hint = with_hint(hint, see_help())});
     };
     const std::vector<std::string> extras = app_.remaining(true);
     const bool misses_command = is(CLI::ExitCodes::RequiredError);

@@ -68,6 +68,12 @@ class Error : public std::runtime_error {
 
   /// Returns the same error of another kind.
   [[nodiscard]] Error as(ErrorKind kind) const { return {kind, problem_, details_}; }
+  /// Returns the same error about an object.
+  [[nodiscard]] Error about(const std::string& object) const {
+    ErrorDetails details = details_;
+    details.object = object;
+    return {kind_, problem_, std::move(details)};
+  }
   /// Returns the same error with words before its problem.
   [[nodiscard]] Error after(const std::string& words) const {
     return {kind_, words + problem_, details_};

@@ -31,51 +31,6 @@ Number required_number(std::string_view text) {
   throw Error(ErrorKind::failed, fmt::format("PostgreSQL sent '{}' for a number", text));
 }
 
-std::string field(const Result& result, int code) {
-  const char* text = PQresultErrorField(result.get(), code);
-  return text == nullptr ? "" : text;
-}
-
-/// Returns where in a function an error occurred. PostgreSQL can be set to report parameters there,
-/// and one of those could be a whole entry.
-std::string context_of(const Result& result) {
-  constexpr std::size_t longest = 300;
-  const std::string context = field(result, PG_DIAG_CONTEXT);
-  std::string shown;
-  for (std::string_view rest = context; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (line.find("portal") != std::string_view::npos) continue;
-    shown.append(shown.empty() ? "" : " ").append(line);
-  }
-  if (shown.size() > longest) {
-    std::size_t end = longest;
-    // Don't cut inside a character.
-    while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xc0U) == 0x80U) --end;
-    shown = shown.substr(0, end) + "…";
-  }
-  return one_line(shown);
-}
-
-/// Returns the hint of a server or of a function as a sentence.
-std::string sentence_of(std::string words) {
-  if (words.empty()) return words;
-  if (words.front() >= 'a' && words.front() <= 'z') words.front() += 'A' - 'a';
-  if (std::string_view(".?!").find(words.back()) == std::string_view::npos) words += '.';
-  return words;
-}
-
-ErrorKind kind_of(std::string_view sqlstate) {
-  if (sqlstate == "40001" || sqlstate == "40P01") return ErrorKind::retryable;
-  // Connection, login, resources, operator intervention, and a read-only server.
-  constexpr std::array<std::string_view, 10> unavailable{
-      "08", "28", "53", "57", "58", "25006", "25P03", "55P03", "3D000", "40003"};
-  const bool is_unavailable =
-      sqlstate.empty() || std::any_of(unavailable.begin(), unavailable.end(),
-                                      [sqlstate](auto code) { return sqlstate.starts_with(code); });
-  return is_unavailable ? ErrorKind::unavailable : ErrorKind::failed;
-}
-
 }  // namespace
 
 std::int64_t Result::integer(int row, int column) const {
@@ -89,33 +44,6 @@ void Result::get(int row, int column, double& field) const {
 std::int64_t Result::affected() const {
   const std::string_view count = PQcmdTuples(get());
   return count.empty() ? 0 : required_number<std::int64_t>(count);
-}
-
-bool is_error_of_entry(std::string_view sqlstate) {
-  const std::string_view error_class = sqlstate.substr(0, 2);
-  return error_class == "22" || error_class == "23" || error_class == "42" || error_class == "P0";
-}
-
-Error error_of(const Result& result, const std::string& doing) {
-  const std::string sqlstate = field(result, PG_DIAG_SQLSTATE);
-  std::string message = one_line(field(result, PG_DIAG_MESSAGE_PRIMARY));
-  if (message.empty()) message = one_line(PQresultErrorMessage(result.get()));
-  std::string text = doing + " failed: " + message;
-  if (!sqlstate.empty()) text += " (SQLSTATE " + sqlstate + ")";
-  std::string hint = sentence_of(one_line(field(result, PG_DIAG_MESSAGE_HINT)));
-  const std::string context = context_of(result);
-  if (!context.empty()) text += "; context: " + context;
-  if (!context.empty() && (sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704")) {
-    hint = with_hint(hint,
-                     "Triggers and functions run with search_path = pg_catalog: write the schema "
-                     "before the name, or give the function its own search_path.");
-  }
-  // PgBouncer's own message, with the SQLSTATE of a broken connection.
-  if (message.find("statement pooling") != std::string::npos) {
-    hint = with_hint(hint, "Use transaction pooling.");
-    return {ErrorKind::failed, text, {.hint = hint, .sqlstate = sqlstate}};
-  }
-  return {kind_of(sqlstate), text, {.hint = hint, .sqlstate = sqlstate}};
 }
 
 std::string one_line(std::string_view text) {
@@ -348,7 +276,8 @@ void Connection::give_up(Readiness why, const std::string& doing) {
     reason = "the time for the whole command is over";
     hint = "Give it more with --timeout, or check the load and the locks of PostgreSQL.";
   }
-  throw Error(ErrorKind::unavailable, fmt::format("{} failed: {}", doing, reason), {.hint = hint});
+  throw Error(ErrorKind::unavailable, fmt::format("{} failed: {}", doing, reason),
+              {.object = server(), .hint = hint});
 }
 
 void Connection::stop() noexcept {
@@ -402,15 +331,6 @@ bool Connection::cancel() noexcept {
 Deadline Connection::statement_deadline() const {
   const Deadline limit = Deadline::after(settings_.statement_timeout + grace);
   return answer_by_ ? limit.earlier(*answer_by_) : limit;
-}
-
-Error Connection::lost(const std::string& doing) const {
-  std::string words = connection_ ? one_line(PQerrorMessage(connection_.get())) : "";
-  // The position in the statement does not matter.
-  words = words.substr(0, words.find(" LINE "));
-  return {ErrorKind::unavailable,
-          fmt::format("{} failed: the connection to PostgreSQL was lost{}{}", doing,
-                      words.empty() ? "" : ": ", words)};
 }
 
 }  // namespace tickstock::postgres

@@ -79,11 +79,6 @@ inline constexpr const char* insufficient_privilege = "42501";
 /// so that one task can fail on its own.
 bool is_error_of_entry(std::string_view sqlstate);
 
-/// Returns the error that a result reports: what was being done, the server's message, and its
-/// SQLSTATE. Its kind says what to do: try again, wait for the server, or call someone.
-/// PostgreSQL's DETAIL is left out, since it contains data from rows; its HINT becomes the hint.
-Error error_of(const Result& result, const std::string& doing);
-
 /// Returns libpq's text on one line, without trailing line breaks.
 std::string one_line(std::string_view text);
 
@@ -251,6 +246,8 @@ class Connection {
   [[nodiscard]] const std::string& user() const { return user_; }
   [[nodiscard]] io::Patience& patience() const { return *patience_; }
   [[nodiscard]] const Target& target() const { return target_; }
+  /// Returns the server as an error names it: `PostgreSQL at db.example.com:5432`.
+  [[nodiscard]] std::string server() const { return "PostgreSQL at " + target_.shown(); }
 
  private:
   friend class CopyOut;
@@ -296,6 +293,12 @@ class Connection {
   /// \return whether the server got the request.
   bool cancel() noexcept;
   [[nodiscard]] io::Deadline statement_deadline() const;
+  // errors.cpp
+  /// Returns the error that a result reports: what was being done, the server's message, and its
+  /// SQLSTATE. Its kind says what to do: try again, wait for the server, or call someone.
+  /// PostgreSQL's DETAIL is left out, since it contains data from rows; its HINT becomes the hint.
+  [[nodiscard]] Error error_of(const Result& result, const std::string& doing) const;
+  /// Returns the error of a lost connection.
   [[nodiscard]] Error lost(const std::string& doing) const;
 
   std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;

@@ -300,18 +300,18 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
     throw Error(ErrorKind::config,
                 "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
                 "match the addresses",
-                {.hint = "Name each of them."});
+                {.object = "the database URL", .hint = "Name each of them."});
   }
   if (holds_conninfo(value_of(options, "dbname"))) {
     throw Error(ErrorKind::config,
                 "the name of the database, in the URL, PGDATABASE or the service file, is a URL or "
                 "conninfo itself, which could hold a password",
-                {.hint = "Give only the name."});
+                {.object = "the database URL", .hint = "Give only the name."});
   }
   if (ports.size() > 1 && ports.size() != count) {
     throw Error(ErrorKind::config,
                 fmt::format("the database URL has {} ports for {} hosts", ports.size(), count),
-                {.hint = "Give one, or one for each host."});
+                {.object = "the database URL", .hint = "Give one, or one for each host."});
   }
   const std::string sslmode = value_of(options, "sslmode");
   std::vector<Target> targets;

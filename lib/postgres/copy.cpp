@@ -163,7 +163,7 @@ bool CopyOut::advance() {
       // The time limit for the answer ends here, and that for the rows begins.
       deadline_ = connection_.statement_deadline();
     } else if (result.failed()) {
-      failure_ = error_of(result, statement_.doing);
+      failure_ = connection_.error_of(result, statement_.doing);
     } else if (ends_with_command_) {
       break;
     }

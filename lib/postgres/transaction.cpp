@@ -43,7 +43,8 @@ const Statement commit_statement{"COMMIT", "COMMIT"};
 
 void require_committed(const Result& result) {
   if (std::string_view(PQcmdStatus(result.get())) == "COMMIT") return;
-  throw Error(ErrorKind::failed, "PostgreSQL rolled the transaction back instead of committing it");
+  throw Error(ErrorKind::failed, "PostgreSQL rolled the transaction back instead of committing it",
+              {.object = "PostgreSQL", .hint = "See its log, then run again."});
 }
 
 }  // namespace

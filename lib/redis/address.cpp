@@ -241,11 +241,14 @@ std::string RedisSettings::name() const {
 std::string RedisSettings::object() const { return (is_sentinel() ? "" : "Redis at ") + name(); }
 
 Outage RedisSettings::outage(const std::string& why, const std::string& hint) const {
-  return {ErrorKind::redis, object() + ": " + why, {.object = object(), .hint = hint}};
+  // What Sentinels say becomes part of one sentence.
+  const bool needs_hint = hint.empty() && !is_sentinel();
+  return {ErrorKind::redis,
+          object() + ": " + why,
+          {.object = object(), .hint = needs_hint ? "Check the server and the URL." : hint}};
 }
 
 Outage RedisSettings::unreachable(const std::string& why) const {
-  // What Sentinels say becomes part of one sentence.
   if (is_sentinel()) return outage(why);
   return {ErrorKind::redis,
           "cannot connect to " + object() + ": " + why,

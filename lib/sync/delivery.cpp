@@ -83,7 +83,7 @@ bool Courier::send_batches() {
     if (run_id && tables::count_pending(database, run_id) == 0) return false;
     if (deadline.over()) {
       throw Error(ErrorKind::redis, "another publisher is still running",
-                  {.hint = "Run 'tickstock-cache deliver' later."});
+                  {.object = "the outbox", .hint = "Run 'tickstock-cache deliver' later."});
     }
     pause(patience, pause_between_tries, "publishing events");
   }
@@ -168,7 +168,7 @@ void when_alone(const std::string& otherwise, io::Deadline deadline, io::Patienc
   while (!done()) {
     if (deadline.over()) {
       throw Error(ErrorKind::redis, otherwise + ": another publisher is still running",
-                  {.hint = "Run 'tickstock-cache deliver' again later."});
+                  {.object = "the outbox", .hint = "Run 'tickstock-cache deliver' again later."});
     }
     pause(patience, pause_between_tries, "waiting for a publisher");
   }

@@ -50,7 +50,9 @@ std::vector<std::string> known_universes(tables::Database& database, const std::
                 fmt::format("entry '{}' can't be explained: no universe of that name is built in "
                             "or declared, and entries of type '{}' are not cleaned, so this "
                             "program never changes it",
-                            universe, entry.type.value_or("")));
+                            universe, entry.type.value_or("")),
+                {.object = "universe " + universe,
+                 .hint = "Declare it, or name its type in [delisted] types."});
   }
   return names;
 }

@@ -16,8 +16,9 @@ namespace {
 // A row for each column of each relation, or one without a column if a relation has none or does
 // not exist. One statement with few joins, since a new session plans slowly.
 constexpr const char* relations_sql = R"(
-SELECT r.ord, c.oid, c.relkind, has_schema_privilege(c.relnamespace, 'USAGE'),
-       has_table_privilege(c.oid, 'DELETE'), c.reltuples::bigint,
+SELECT r.ord, format('%I.%I', r.nspname, r.relname), quote_ident(r.nspname), c.oid, c.relkind,
+       has_schema_privilege(c.relnamespace, 'USAGE'), has_table_privilege(c.oid, 'DELETE'),
+       c.reltuples::bigint,
        c.relpages + coalesce((SELECT t.relpages FROM pg_class t WHERE t.oid = c.reltoastrelid), 0),
        (SELECT d.description FROM pg_description d
          WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0),
@@ -33,14 +34,14 @@ SELECT r.ord, c.oid, c.relkind, has_schema_privilege(c.relnamespace, 'USAGE'),
             THEN a.atttypmod - 4 ELSE 0 END
   FROM unnest($1::name[], $2::name[]) WITH ORDINALITY AS r(nspname, relname, ord)
   LEFT JOIN pg_class c ON c.relnamespace = to_regnamespace(quote_ident(r.nspname))
-                      AND c.relname = r.relname AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND c.relname = r.relname
   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
 
 // Anything but a full name (EDT, 5, right/UTC) can mean another time zone here than in the setting
 // TimeZone, or none. The list of names is read from hundreds of files, so it is not read for the
 // one that always exists.
 constexpr const char* server_sql = R"(
-SELECT (now() AT TIME ZONE $1)::date, extract(epoch FROM clock_timestamp()),
+SELECT quote_ident($2), (now() AT TIME ZONE $1)::date, extract(epoch FROM clock_timestamp()),
        pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean,
        current_setting('server_version'), current_setting('server_encoding'),
        $1 = 'America/New_York' OR EXISTS (SELECT FROM pg_timezone_names WHERE name = $1))";
@@ -52,9 +53,10 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   std::string column;
   bool unique = false;
   Relation::Column facts;
-  rows.read(row, place, relation.oid, relation.kind, relation.schema_usage, relation.can_delete,
-            relation.rows, relation.pages, relation.comment, column, facts.type_name,
-            facts.can_select, facts.can_insert, facts.can_update, unique, facts.most_characters);
+  rows.read(row, place, relation.typed, relation.typed_schema, relation.oid, relation.kind,
+            relation.schema_usage, relation.can_delete, relation.rows, relation.pages,
+            relation.comment, column, facts.type_name, facts.can_select, facts.can_insert,
+            facts.can_update, unique, facts.most_characters);
   facts.type = facts.type_name;
   std::erase(facts.type, '"');
   relation.rows = std::max<std::int64_t>(relation.rows, 0);
@@ -268,17 +270,6 @@ std::int64_t Database::outbox_lock() const {
   return std::int64_t{1953457004} << 32 | catalog.outbox.oid;
 }
 
-std::string identifier(std::string_view name) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyz_0123456789";
-  if (!name.empty() && plain.find(name.front()) < 27 &&
-      name.find_first_not_of(plain) == std::string_view::npos) {
-    return std::string(name);
-  }
-  std::string quoted = "\"";
-  for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + '"';
-}
-
 Result Database::read(std::string_view doing, std::string_view sql, const Params& params) {
   return std::move(
       read_at_once(connection, {.read_committed = true}, {names.statement(doing, sql, params)})
@@ -304,7 +295,9 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
     results = read_at_once(
         connection, {},
         {{"reading the catalog", relations_sql, {array_literal(schemas), array_literal(tables)}},
-         {"reading the clock in time zone '" + timezone + "'", server_sql, {timezone}}});
+         {"reading the clock in time zone '" + timezone + "'",
+          server_sql,
+          {timezone, connection.user()}}});
   } catch (const Error& error) {
     if (error.sqlstate() != "22023") throw;
     throw Error(no_such_zone);
@@ -316,10 +309,10 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
     take_relation(relations, row, catalog.*all_tables().at(place).relation);
   }
   bool knows_zone = false;
-  server.read(0, catalog.today, catalog.clock, catalog.in_recovery, catalog.read_only,
+  server.read(0, catalog.role, catalog.today, catalog.clock, catalog.in_recovery, catalog.read_only,
               catalog.server_version, catalog.server_encoding, knows_zone);
   if (!knows_zone) throw Error(no_such_zone);
-  if (!parse_day(server.view(0, 0))) {
+  if (!parse_day(server.view(0, 1))) {
     throw Error(ErrorKind::failed, "PostgreSQL's clock shows a day that is out of range");
   }
 }

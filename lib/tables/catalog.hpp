@@ -15,10 +15,6 @@ namespace tickstock::tables {
 // This namespace is all statements and results, so it uses their names unqualified.
 using namespace postgres;
 
-/// Returns a name as SQL takes it: in double quotes if it has more than lower-case letters, digits
-/// and _. (A reserved word is not noticed.)
-std::string identifier(std::string_view name);
-
 /// A relation by schema and name, both literal. The search path is never used.
 struct TableName {
   std::string schema;
@@ -28,8 +24,6 @@ struct TableName {
   [[nodiscard]] std::string quoted() const { return '"' + schema + "\".\"" + name + '"'; }
   /// Returns `public.symbols`, for people.
   [[nodiscard]] std::string shown() const { return schema + "." + name; }
-  /// Returns it as a person types it in SQL: quoted only where it must be.
-  [[nodiscard]] std::string typed() const { return identifier(schema) + "." + identifier(name); }
 };
 
 /// Reads `name` or `schema.name`. Each part has 1 to 63 letters, digits, `_` and `$`, and doesn't
@@ -75,6 +69,9 @@ struct Relation {
   };
 
   TableName name;
+  // As a person types them in SQL: quoted only where they must be.
+  std::string typed;
+  std::string typed_schema;
   std::int64_t oid = 0;  ///< 0 if it does not exist
   std::string kind;      ///< pg_class.relkind
   bool schema_usage = false;
@@ -108,6 +105,7 @@ struct Catalog {
   Relation waiting;
   Relation states;
 
+  std::string role;          ///< that logged in, as a person types it in SQL
   Day today;                 ///< by the server's clock in the requested time zone
   double clock = 0;          ///< seconds since 1970 by the server's clock
   bool in_recovery = false;  ///< a standby

@@ -166,6 +166,45 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
        std::move(type), std::move(metadata), keys_of(write)}};
 }
 
+/// One statement of a run's writes, made when its turn comes; nothing if it is not needed.
+struct Step {
+  std::function<std::optional<Statement>()> make;
+  const EntryWrite* write = nullptr;  ///< null if the step writes no entry
+  std::size_t task = 0;
+};
+
+void add(std::vector<Step>& steps, Statement statement) {
+  steps.push_back({[statement = std::move(statement)] { return statement; }});
+}
+
+/// Returns the steps of the tasks from `first` on, and what opens the writes.
+std::vector<Step> steps_of(const WriteContext& context, const Writes& writes, std::size_t first) {
+  std::vector<Step> steps;
+  for (const Statement& each : writes.opening) add(steps, each);
+  for (std::size_t i = first; i < writes.tasks.size(); ++i) {
+    const TaskPlan& task = writes.tasks[i];
+    steps.push_back({[&writes, &task]() -> std::optional<Statement> {
+      const std::string name = writes.begin_task(task);
+      if (task.writes.empty()) return std::nullopt;
+      return Statement{
+          "naming the step", "SELECT set_config('application_name', $1, true)", {name}};
+    }});
+    if (task.writes.empty()) continue;
+    add(steps, {"opening a savepoint", "SAVEPOINT task"});
+    // Write the journal's lines first, while the entries are still unchanged, then the entries.
+    for (const EntryWrite& write : task.writes) {
+      if (!context.journal) break;
+      steps.push_back(
+          {[&context, &task, &write] { return journal_statement(context, task.task, write); }});
+    }
+    for (const EntryWrite& write : task.writes) {
+      steps.push_back({[&context, &write] { return write_statement(context, write); }, &write, i});
+    }
+    add(steps, {"releasing a savepoint", "RELEASE SAVEPOINT task"});
+  }
+  return steps;
+}
+
 // In this transaction's time zone, UTC, a timestamp with a zone looks the same as one without,
 // which is in UTC.
 constexpr std::string_view list_sql = R"(
@@ -203,36 +242,7 @@ std::vector<Statement> journal_edits(const WriteContext& context, const std::vec
 
 Written write_tasks(Transaction& transaction, const WriteContext& context, const Writes& writes,
                     std::size_t first) {
-  struct Step {
-    std::function<std::optional<Statement>()> make;
-    const EntryWrite* write = nullptr;  ///< null if the step writes no entry
-    std::size_t task = 0;
-  };
-  std::vector<Step> steps;
-  const auto add = [&steps](Statement statement) {
-    steps.push_back({[statement = std::move(statement)] { return statement; }});
-  };
-  for (const Statement& each : writes.opening) add(each);
-  for (std::size_t i = first; i < writes.tasks.size(); ++i) {
-    const TaskPlan& task = writes.tasks[i];
-    steps.push_back({[&writes, &task]() -> std::optional<Statement> {
-      const std::string name = writes.begin_task(task);
-      if (task.writes.empty()) return std::nullopt;
-      return Statement{
-          "naming the step", "SELECT set_config('application_name', $1, true)", {name}};
-    }});
-    if (task.writes.empty()) continue;
-    add({"opening a savepoint", "SAVEPOINT task"});
-    // Write the journal's lines first, while the entries are still unchanged, then the entries.
-    for (const EntryWrite& write : task.writes) {
-      if (!context.journal) break;
-      steps.push_back({[&] { return journal_statement(context, task.task, write); }});
-    }
-    for (const EntryWrite& write : task.writes) {
-      steps.push_back({[&] { return write_statement(context, write); }, &write, i});
-    }
-    add({"releasing a savepoint", "RELEASE SAVEPOINT task"});
-  }
+  std::vector<Step> steps = steps_of(context, writes, first);
   std::vector<std::size_t> sent;
   std::size_t next = 0;
   bool is_closed = false;
@@ -241,7 +251,7 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
         for (;;) {
           if (next == steps.size()) {
             if (std::exchange(is_closed, true)) return std::nullopt;
-            for (Statement& each : writes.closing()) add(std::move(each));
+            for (Statement& each : writes.closing()) add(steps, std::move(each));
             continue;
           }
           if (std::optional<Statement> statement = steps[next].make()) {
@@ -257,12 +267,8 @@ Written write_tasks(Transaction& transaction, const WriteContext& context, const
     if (failed.write == nullptr || !is_error_of_entry(error.sqlstate())) throw Error(error);
     transaction.run({"rolling back a task", "ROLLBACK TO SAVEPOINT task"});
     outcome.results.resize(writes.opening.size());
-    // Such as one on the sequence of a serial id, which only a new entry needs.
-    const bool lacks_privilege = error.sqlstate() == postgres::insufficient_privilege;
     return {std::move(outcome.results),
-            {{failed.task, lacks_privilege
-                               ? error.advised("Run 'tickstock-cache check' for what is missing.")
-                               : error}}};
+            {{failed.task, error.about("universe " + failed.write->universe)}}};
   }
   for (std::size_t i = 0; i < outcome.results.size(); ++i) {
     const EntryWrite* write = steps[sent[i]].write;

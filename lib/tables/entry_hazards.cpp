@@ -130,11 +130,10 @@ Hazards find_hazards(Database& database) {
         ErrorKind::failed,
         fmt::format("no USAGE privilege on sequence {}, which numbers {}", sequences.view(row, 0),
                     entries),
-        ErrorDetails{
-            .object = fmt::format("sequence {}", sequences.view(row, 0)),
-            .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
-                                sequences.view(row, 0), identifier(database.connection.user())),
-            .sqlstate = postgres::insufficient_privilege});
+        ErrorDetails{.object = fmt::format("sequence {}", sequences.view(row, 0)),
+                     .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
+                                         sequences.view(row, 0), catalog.role),
+                     .sqlstate = postgres::insufficient_privilege});
   }
   const Result& published = results[2];
   for (int row = 0; row < published.rows(); ++row) {

@@ -277,7 +277,8 @@ bool give_up_event(Database& database, const std::string& application_name,
                             rows.rows() == 0     ? none
                             : rows.boolean(0, 0) ? "it was published"
                                                  : "it was dropped before"),
-                {.object = "event " + event_id});
+                {.object = "event " + event_id,
+                 .hint = "Run 'tickstock-cache events' for a list of the stored events."});
   }
   transaction.commit();
   return true;

@@ -33,10 +33,12 @@ struct Lack {
 class Inspection {
  public:
   explicit Inspection(const Database& database)
-      : catalog_(database.catalog), role_(database.connection.user()) {
+      : catalog_(database.catalog),
+        role_(database.connection.user()),
+        server_(database.connection.server()) {
     if (catalog_.server_encoding == "UTF8") return;
-    fail("", "Use a database with the encoding UTF8.", "the database is encoded in {}, not in UTF8",
-         catalog_.server_encoding);
+    fail(server_, "Use a database with the encoding UTF8.",
+         "the database is encoded in {}, not in UTF8", catalog_.server_encoding);
   }
 
   [[nodiscard]] const std::vector<Error>& problems() const { return problems_; }
@@ -66,14 +68,15 @@ class Inspection {
     if (catalog_.in_recovery) {
       problems_.emplace_back(ErrorKind::unavailable,
                              "this PostgreSQL server is a standby, which is read-only",
-                             ErrorDetails{.hint = "Connect to the primary."});
+                             ErrorDetails{.object = server_, .hint = "Connect to the primary."});
     } else if (catalog_.read_only) {
       problems_.emplace_back(
           ErrorKind::unavailable, "this login is read-only (default_transaction_read_only is on)",
-          ErrorDetails{.hint = fmt::format(
+          ErrorDetails{.object = server_,
+                       .hint = fmt::format(
                            "Switch it off for the role, the database or in postgresql.conf, such "
                            "as with 'ALTER ROLE {} SET default_transaction_read_only = off'.",
-                           identifier(role_))});
+                           catalog_.role)});
     }
   }
 
@@ -117,7 +120,7 @@ class Inspection {
     may("INSERT", entries, columns_of(&Catalog::entries, inserts));
     may("UPDATE", entries, columns_of(&Catalog::entries, updates));
     if (entries.is_table() && !entries.unique_universe) {
-      fail(shown, fmt::format("Run 'CREATE UNIQUE INDEX ON {} (universe)'.", entries.name.typed()),
+      fail(shown, fmt::format("Run 'CREATE UNIQUE INDEX ON {} (universe)'.", entries.typed),
            "{} has no unique index on universe", shown);
     }
   }
@@ -147,7 +150,7 @@ class Inspection {
     if (!relation.exists()) {
       fail(relation.name.shown(), hint, "the table {} does not exist", relation.name.shown());
     } else if (!relation.schema_usage) {
-      denied("USAGE", "schema " + schema, "SCHEMA " + identifier(schema));
+      denied("USAGE", "schema " + schema, "SCHEMA " + relation.typed_schema);
     }
     return relation.exists();
   }
@@ -189,7 +192,7 @@ class Inspection {
   }
 
   void grant(std::string_view privilege, const Relation& relation) {
-    denied(privilege, relation.name.shown(), relation.name.typed());
+    denied(privilege, relation.name.shown(), relation.typed);
   }
 
   /// Adds a privilege to those that are missing on an object. \param on the object as GRANT names
@@ -215,7 +218,7 @@ class Inspection {
 
   [[nodiscard]] std::string grant_of(const Lack& lack) const {
     return fmt::format("GRANT {} ON {} TO {}", fmt::join(lack.privileges, ", "), lack.on,
-                       identifier(role_));
+                       catalog_.role);
   }
 
   template <typename... Values>
@@ -227,6 +230,7 @@ class Inspection {
 
   const Catalog& catalog_;
   const std::string& role_;
+  const std::string server_;
   std::vector<Error> problems_;
   std::vector<Lack> lacks_;
 };

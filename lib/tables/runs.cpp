@@ -328,7 +328,10 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
 
 RunView require_run(Database& database, const std::optional<std::string>& run_id) {
   if (auto view = read_run(database, run_id)) return *std::move(view);
-  if (!run_id) throw Error(ErrorKind::failed, "no run is on record yet");
+  if (!run_id) {
+    throw Error(ErrorKind::failed, "no run is on record yet",
+                {.object = "the journal", .hint = "Run 'tickstock-cache sync' first."});
+  }
   throw Error(ErrorKind::failed, "there is no record of run '" + *run_id + "'",
               {.object = "run " + *run_id,
                .hint = "Run 'tickstock-cache history' for a list of the recorded runs."});

@@ -58,6 +58,18 @@ TEST_CASE("a missing privilege is named with the GRANT that fixes it") {
       "sync", "UPDATE ON public.cache_entries");
 }
 
+TEST_CASE("the GRANT for a name that is a word of SQL can be run as it is") {
+  Restricted scene(entries_grant);
+  scene.fixture.database().execute("CREATE VIEW \"order\" AS SELECT * FROM symbols");
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("c.toml", "[tables]\nsymbols = \"order\"\n");
+  const std::string grant = fmt::format("GRANT SELECT ON public.\"order\" TO {}", scene.role);
+  check_fails(scene.fixture, {"dry-run", "--config", config}, 1, fmt::format("Run '{}'", grant),
+              scene.environment);
+  scene.fixture.database().execute(grant);
+  CHECK(run_task(scene.fixture, {"dry-run", "--config", config}, scene.environment).status == 0);
+}
+
 TEST_CASE("missing privileges are named at once, and what init prints grants them") {
   Restricted scene("", true);
   scene.fixture.database().execute("REVOKE USAGE ON SCHEMA public FROM public");
