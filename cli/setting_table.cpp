@@ -46,7 +46,11 @@ std::string check_ping_url(const std::string& url) {
 std::string address_problem(const Setting& setting, const std::string& address, std::string* hint) {
   if (std::holds_alternative<postgres::ConnectionSettings*>(setting.field)) {
     const std::string problem = postgres::conninfo_problem(address, hint);
-    return problem.empty() ? "" : "can't be used: " + problem;
+    if (problem.empty()) return "";
+    if (hint != nullptr && hint->empty()) {
+      *hint = "Write postgresql://user@host:port/database, or host=… dbname=….";
+    }
+    return "can't be used: " + problem;
   }
   try {
     redis::parse_redis_url(address);
@@ -341,14 +345,18 @@ std::string problem_of(const Setting& setting, const Value& value, std::string* 
   }
   if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
   const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
-  if (takes_list && (list == nullptr || list->empty())) return "must be a list of strings";
+  if (takes_list && (list == nullptr || list->empty()))
+    return "must be a list of strings, at least one";
   if (!takes_list && text == nullptr) return "must be a string";
-  if (setting.is_address()) return address_problem(setting, *text, hint);
-  std::string problem;
   for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
-    if (check && problem.empty()) problem = check(each);
+    // Whoever takes the value would take it for the end.
+    if (each.find('\0') != std::string::npos) return "must not hold a NUL";
+    const std::string problem = setting.is_address() ? address_problem(setting, each, hint)
+                                : check              ? check(each)
+                                                     : "";
+    if (!problem.empty()) return problem;
   }
-  return problem;
+  return "";
 }
 
 std::optional<Value> parse_value(const Setting& setting, const std::string& text) {

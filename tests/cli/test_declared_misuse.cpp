@@ -206,7 +206,7 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[[universe]]\nname = \"x\"\nmatch = \"sector\"\n", "match must be a table of columns"},
       {"[[universe]]\nname = \"x\"\nmatch = { sector = \"Energy\" }\n",
        "match must be a list of strings for sector, at least one"},
-      {"[[universe]]\nname = \"x\"\nmatch = { etf = [true] }\n", "Write \"true\", not true."},
+      {"[[universe]]\nname = \"x\"\nmatch = { etf = [true] }\n", "Write each in quotes."},
       {"[[universe]]\nname = \"x\"\nexcept = [\"Energy\"]\n", "except must be a table of columns"},
       {"[[universe]]\nname = \"x\"\nmatch = {}\n", "match must be a table of columns"},
       {"[[universe]]\nname = \"x\"\ninclude = []\n",

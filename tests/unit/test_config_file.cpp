@@ -141,8 +141,16 @@ TEST_CASE("a mistake in a file is named by line or key") {
              contains("Did you mean [guards] max_data_age_days?"));
   CHECK_THAT(refusal("[run]\nqqqqqqqqqqqqq = 1\n"), contains("config --example"));
   CHECK_THAT(refusal("[runs]\na = 1\n"), contains("[runs] a"));
+  CHECK_THAT(refusal("[stabilty]\n"),
+             contains("line 1: there is no section [stabilty]. Did you mean [stability]?"));
+  CHECK(refusal("[stability]\n") == "accepted");
   CHECK_THAT(refusal("timezone = \"UTC\"\n"), contains("outside a section"));
-  CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("[run] timezone must be a string"));
+  CHECK_THAT(refusal("[run]\ntimezone = 5\n"), contains("line 2: [run] timezone must be a string"));
+  for (const char* const text :
+       {"[metrics]\nfile = \"/tmp/a\\u0000b\"\n", "[eod]\nlists = [\"a\\u0000b\"]\n",
+        "[redis]\nurl = \"unix:///tmp/a\\u0000b\"\n"}) {
+    CHECK_THAT(refusal(text), contains("must not hold a NUL"));
+  }
   CHECK_THAT(refusal("[database]\nconnections = 3\n"),
              contains("[database] connections must be a whole number from 1 to 2"));
   CHECK_THAT(refusal("[ipo]\ndays = 0\n"), contains("[ipo] days must be a whole number from 1"));
