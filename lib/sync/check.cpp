@@ -130,7 +130,9 @@ class Preflight {
     tables::Reading reading;
     tables::Sources read = tables::read_sources(
         transaction, nullptr, environment_.tables, catalog,
-        {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog)}, reading);
+        {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog),
+         tables::has(database, tables::Need::read_own_tables)},
+        reading);
     const Market& market = read.market;
     const Entries& entries = read.entries;
     const std::size_t eligible = market.ranking().size();

@@ -131,7 +131,8 @@ WITH mine AS (
    WHERE c.universe = $2 AND r.entries = $1),
 ends AS (SELECT (SELECT max(id) FROM mine WHERE NOT later) AS last,
                 (SELECT min(id) FROM mine WHERE later) AS next)
-SELECT ends.last IS NOT NULL OR s.since <= $3::bigint,
+SELECT ends.last IS NOT NULL
+       OR CASE WHEN s.universe IS NULL THEN n.id IS NOT NULL ELSE s.since <= $3::bigint END,
        CASE WHEN n.id IS NOT NULL THEN n.content_before IS NOT NULL
             WHEN s.universe IS NOT NULL THEN s.fingerprint <> 0
             ELSE e.content IS NOT NULL END,
@@ -226,13 +227,15 @@ struct PastRun {
                                         {of.names.entries.shown(), to_string(day)})}) {
     const Result& rows = transaction.first_results().front();
     if (rows.is_null(0, 0)) {
-      throw Error(ErrorKind::failed, "no run is on record yet, so no past day is known");
+      throw Error(ErrorKind::failed, "no run is on record yet, so no past day is known",
+                  {.object = "the journal", .hint = "Run 'tickstock-cache sync' first."});
     }
     rows.get(0, 0, horizon);
     if (rows.is_null(0, 1)) {
       throw Error(ErrorKind::failed,
                   fmt::format("the journal does not reach back to {}: it begins with {}",
-                              to_string(day), horizon));
+                              to_string(day), horizon),
+                  {.object = "the journal", .hint = "Name a day from then on."});
     }
     rows.read(0, horizon, run_id, as_of, position, finished_at);
   }
@@ -331,7 +334,7 @@ Statement store_states(const TableNames& names, const std::string& run_id,
 PastMembers read_members(Database& database, const std::string& universe, Day day) {
   PastRun past(database, day);
   const Result rows = past.ask(members_sql, {universe, past.position, past.finished_at});
-  const bool is_known = rows.is_null(0, 0) || rows.boolean(0, 0);
+  const bool is_known = rows.boolean(0, 0);
   const bool stood = rows.boolean(0, 1);
   if (!is_known || !stood) {
     throw Error(
@@ -351,7 +354,7 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
         fmt::format("the content of universe '{}' on {} can't be read: it was not an object "
                     "with an array of strings under symbols",
                     universe, to_string(day)),
-        {.object = "universe " + universe});
+        {.object = "universe " + universe, .hint = "Name another day."});
   }
   return {past.run_id, past.as_of, *std::move(symbols)};
 }

@@ -54,8 +54,13 @@ COPY (SELECT universe::text, coalesce(cache_type::text, ''),
               OR universe = ANY (
                    ARRAY(SELECT unnest(current_setting('tickstock_cache.universes')::text[])))
               OR universe::text LIKE ANY (
-                   ARRAY(SELECT unnest(current_setting('tickstock_cache.families')::text[])))))
+                   ARRAY(SELECT unnest(current_setting('tickstock_cache.families')::text[])))
+              {known entries}))
   TO STDOUT (FORMAT binary))";
+
+constexpr std::string_view known_entries_sql =
+    "OR universe::text IN (SELECT s.universe FROM {states} s "
+    "WHERE s.entries = {name of entries})";
 
 constexpr std::string_view companies_sql =
     "SELECT symbol::text, company_name::text, sector::text FROM {symbols} "
@@ -171,8 +176,13 @@ std::string like_pattern(const Universe& family) {
 }
 
 /// Returns the COPY that fills the entries.
-CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTable& symbols,
-                     Entries& entries, Reading& reading) {
+CopyOut copy_entries(Transaction& transaction, const TableNames& names, bool known_entries,
+                     SymbolTable& symbols, Entries& entries, Reading& reading) {
+  const std::string shown = names.entries.shown();
+  const std::string known =
+      known_entries
+          ? names.in(known_entries_sql, {{"name of entries", in_quotes(shown, '\'', '\'')}})
+          : "";
   BinaryCopyReader reader(5, [&entries, &symbols, &reading, members = json::StringArrayReader()](
                                  std::span<const CopyField> row) mutable {
     ++reading.rows;
@@ -192,14 +202,16 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, SymbolTa
     entry->fingerprint = fingerprint.value();
     entries.emplace(std::string(*row[0]), std::move(entry));
   });
-  return {transaction.connection(), names.statement("reading {entries}", entries_sql),
+  return {transaction.connection(),
+          {"reading " + shown, names.in(entries_sql, {{"known entries", known}})},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
 
 }  // namespace
 
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Policy& policy) {
-  std::vector<std::string> names;
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(
+    const Policy& policy, const std::vector<std::string>& more) {
+  std::vector<std::string> names = more;
   std::vector<std::string> families;
   for (const auto& universe : policy.universes()) {
     const bool is_family = !universe->each.empty();
@@ -223,7 +235,8 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows + catalog.entries.rows)};
   CopyOut market = copy_market(transaction, names, catalog, options, read.market, reading);
   const auto entries_of = [&](Transaction& source) {
-    return copy_entries(source, names, read.market.symbols(), read.entries, reading);
+    return copy_entries(source, names, options.known_entries, read.market.symbols(), read.entries,
+                        reading);
   };
   if (companion == nullptr) {
     CopyOut entries = entries_of(transaction);

@@ -39,11 +39,15 @@ struct SourceOptions {
   std::optional<int> price_days = {};
   /// The label columns to read from the symbols table.
   std::vector<std::string> columns = {};
+  /// Whether to read every entry that the journal knows, too.
+  bool known_entries = false;
 };
 
 /// Returns the transaction settings that tell read_sources() which entries to read: those of the
-/// policy's universes, those that families may have created, and those of the cleaned types.
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(const Policy& policy);
+/// policy's universes, those that families may have created, those of the cleaned types, and
+/// `more`.
+std::vector<std::pair<std::string_view, std::string>> wanted_entries(
+    const Policy& policy, const std::vector<std::string>& more = {});
 
 /// Returns the same for exactly these entries.
 std::vector<std::pair<std::string_view, std::string>> wanted_entries(

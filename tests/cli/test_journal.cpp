@@ -2,7 +2,7 @@
 
 #include <regex>
 
-#include "cli/scene.hpp"
+#include "cli/declared.hpp"
 
 using namespace tickstock::test;
 
@@ -132,6 +132,35 @@ TEST_CASE("a name that nobody has is said, with the one that was meant") {
   // A known symbol or universe may have no changes.
   CHECK(scene.fixture.run({"history", "--symbol", "LARGE", "--universe", "recent_ipos"}).out ==
         "0 of 0 changes\n");
+}
+
+TEST_CASE("a past day tells of a member that neither the symbols nor a change names") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.set_entry("hand", "theme", R"({"symbols": ["ZZ", "MID"], "count": 2})");
+  REQUIRE(run_task(fixture, {"sync"}).status == 0);
+  const ProcessResult told = fixture.run({"explain", "ZZ", "hand", "--as-of", market_day});
+  CHECK(told.status == 0);
+  CHECK_THAT(told.out, contains("hand: a member"));
+  check_failure(fixture.run({"explain", "ZY", "hand", "--as-of", market_day}), 1,
+                "no symbol 'ZY' is known");
+}
+
+TEST_CASE("what is no longer declared is still followed by the journal") {
+  Declared scene("[[universe]]\nname = 'mine'\ntype = 'own'\ncap_from = 1\n");
+  Fixture& fixture = scene.fixture;
+  scene.add({.symbol = "ONE", .market_cap = "2"});
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-26", "--config", scene.path()}).status == 0);
+  fixture.set_entry("mine", "own", R"({"symbols": ["TWO"], "count": 1})");
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-27"}).status == 0);
+  const auto on = [&fixture](const std::string& day) {
+    return fixture.run({"members", "mine", "--as-of", day, "--format", "csv"}).out;
+  };
+  CHECK(on("2024-06-26") == "symbol,rank,cap\nONE,,\n");
+  CHECK(on("2024-06-27") == "symbol,rank,cap\nTWO,,\n");
+  CHECK(fixture.members("mine") == Names{"TWO"});
 }
 
 TEST_CASE("a run is named by the beginning of its id, as long as no other begins so") {

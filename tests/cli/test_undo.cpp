@@ -215,6 +215,23 @@ TEST_CASE("only a run that changed something can be undone") {
   check_failure(bare.run({"undo", "x"}), 1, "Run 'tickstock-cache init'");
 }
 
+TEST_CASE("what another writer changed before an undo is in the journal as of the undo") {
+  Undo scene;
+  scene.fixture.set_entry("calm", "theme", R"({"symbols": ["LARGE"], "count": 1})");
+  scene.fixture.database().execute("UPDATE symbols SET market_cap = 15e9 WHERE symbol = 'LARGE'");
+  scene.night("third");
+  scene.fixture.set_entry("calm", "theme", R"({"symbols": ["HAND"], "count": 1})");
+  scene.fixture.set_entry("late", "theme", R"({"symbols": ["MID"], "count": 1})");
+  scene.undo("third", {"--run-id", "back"}, 0);
+  const auto members = [&scene](const std::string& universe) {
+    return scene.fixture.run({"members", universe, "--as-of", "2999-01-01", "--format", "csv"}).out;
+  };
+  CHECK(members("calm") == "symbol,rank,cap\nHAND,,\n");
+  CHECK(members("late") == "symbol,rank,cap\nMID,,\n");
+  CHECK_THAT(scene.fixture.run({"history", "--universe", "calm", "--of-run", "back"}).out,
+             contains("another writer"));
+}
+
 TEST_CASE("an undo restores waiting members, and can itself be undone") {
   Declared scene("[stability]\nband = 10\nnights = 3\n");
   Fixture& fixture = scene.fixture;

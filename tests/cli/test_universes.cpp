@@ -1,7 +1,7 @@
 // What the commands universes and members list: every entry, whatever its type and content, and the
 // members of one.
 
-#include "cli/scene.hpp"
+#include "cli/declared.hpp"
 
 using namespace tickstock::test;
 
@@ -145,6 +145,22 @@ TEST_CASE("without a table of entries universes says what to name") {
                 "the table public.cache_entries does not exist");
 }
 
+TEST_CASE(
+    "the universes of a family are where the family is declared, others of its type are not") {
+  Declared scene(
+      "[[universe]]\nname = 'z {sector} end'\neach = 'sector'\n"
+      "[[universe]]\nname = 'lit'\ncap_from = 1\n");
+  for (const std::string name : {"aaa", "z tech end", "z tech", "lit"}) {
+    scene.fixture.set_entry(name, "theme", R"({"symbols": ["A"]})");
+  }
+  Names names;
+  for (const std::string& line :
+       listed(scene.fixture.run(with(as_json, {"--config", scene.path()})))) {
+    names.push_back(line.substr(0, line.find(" theme")));
+  }
+  CHECK(names == Names{"z tech end", "lit", "aaa", "z tech"});
+}
+
 TEST_CASE("members of a day are what the run left, and members says where nobody knows") {
   Fixture fixture;
   add_small_market(fixture);
@@ -169,6 +185,9 @@ TEST_CASE("members of a day are what the run left, and members says where nobody
                 "universe 'recent_ipos' did not exist on 2024-06-10 (the journal begins with");
   check_failure(on("late", "2024-06-10"), 1,
                 "universe 'late' is not known to have existed on 2024-06-10");
+  // No run reads an entry of a type that is neither cleaned nor declared.
+  fixture.set_entry("etfs", "etf", R"({"symbols": ["MID"], "count": 1})");
+  check_failure(on("etfs", market_day), 1, "universe 'etfs' is not known to have existed on");
   check_failure(on("mega_cup", market_day), 1, "Did you mean 'mega_cap'?");
   check_failure(fixture.run({"members", "mega_cup"}), 1, "Did you mean 'mega_cap'?");
 }
