@@ -94,8 +94,8 @@ struct Run {
     for (const Warning& warning : report.warnings) {
       log.warning(warning.words(names_all ? warning.names.size() : names_of_a_warning));
     }
-    const std::vector<std::string> errors = report.errors();
-    for (const std::string& error : errors) log.error(error);
+    const std::vector<Error> errors = report.errors();
+    for (const Error& error : errors) log.error(error.what());
     if (report.listeners == 0) log.debug("nobody listened: no subscriber received the events");
 
     int status = status_of(report, output.detailed_exitcode, caught_signal());
@@ -106,12 +106,13 @@ struct Run {
     if (!report.dry_run) {
       record_run(output.metrics_file, log, report.mode, status, report.ended_at,
                  report.duration_seconds, &report);
-      ping(output.ping_url, log, status, errors.empty() ? "" : errors.front());
+      ping(output.ping_url, log, status, errors.empty() ? "" : errors.front().what());
     }
     return status;
   }
 
-  /// Returns the flags on which a plan depends besides those of the run, quoted for a shell.
+  /// Returns the flags on which a plan and its run depend besides those of the run itself, quoted
+  /// for a shell.
   [[nodiscard]] std::string flags_of_plan() const {
     std::string flags;
     const auto add = [&flags](const std::string& flag, const std::string& value) {
@@ -121,10 +122,12 @@ struct Run {
       flags += fmt::format(" {} {}", flag, is_plain ? value : shell_quoted(value));
     };
     if (options.config_file) add("--config", *options.config_file);
+    if (options.database_url_file) add("--database-url-file", *options.database_url_file);
+    if (options.redis_url_file) add("--redis-url-file", *options.redis_url_file);
     for (const Given& each : options.given) {
-      const bool shapes_plan =
-          each.setting->name == "market_cap.from" || each.setting->name == "run.timezone";
-      if (shapes_plan) add(each.setting->flag, std::get<std::string>(each.value));
+      const bool counts = each.setting->is_address() || each.setting->name == "market_cap.from" ||
+                          each.setting->name == "run.timezone";
+      if (counts) add(each.setting->flag, std::get<std::string>(each.value));
     }
     return flags;
   }
@@ -197,18 +200,23 @@ struct Run {
   /// Explains from the journal alone.
   [[nodiscard]] std::string explain_past() const {
     tables::Database database = open({tables::Need::read_own_tables, tables::Need::read_entries});
-    if (!tables::journal_names(database, *options.symbol)) {
+    sync::ExplainReport report;
+    std::optional<Error> failure;
+    try {
+      report = sync::explain_past(database, *options.symbol, options.universe, *options.as_of);
+    } catch (const Error& error) {
+      failure = error;
+    }
+    const bool is_member =
+        std::ranges::any_of(report.universes, [](const auto& each) { return each.why.member; });
+    if (!is_member && !tables::journal_names(database, *options.symbol)) {
       require_known("symbol", *options.symbol, tables::known_symbols(database));
     }
-    try {
-      return show_explanation(
-          sync::explain_past(database, *options.symbol, options.universe, *options.as_of), output);
-    } catch (const Error&) {
-      if (options.universe) {
-        require_known("universe", *options.universe, tables::known_universes(database));
-      }
-      throw;
+    if (!failure) return show_explanation(report, output);
+    if (options.universe) {
+      require_known("universe", *options.universe, tables::known_universes(database));
     }
+    throw Error(*failure);
   }
 
   [[nodiscard]] std::string explain() const {
@@ -273,7 +281,11 @@ struct Run {
           universes, [&](const auto& each) { return each->name == entry.universe; });
       if (own != universes.end()) return own;
       return std::ranges::find_if(universes, [&](const auto& each) {
-        return !each->each.empty() && each->type == entry.type;
+        const std::size_t open = each->name.find('{');
+        const std::string_view name = each->name;
+        return !each->each.empty() && each->type == entry.type && entry.universe &&
+               entry.universe->starts_with(name.substr(0, open)) &&
+               entry.universe->ends_with(name.substr(name.rfind('}') + 1));
       });
     };
     std::ranges::stable_sort(entries, {}, place);
@@ -282,14 +294,17 @@ struct Run {
 
   int check() {
     const auto findings = sync::check(environment, settings.run, patience);
-    // The first of these that applies.
-    constexpr std::array statuses{status_usage, status_config, status_unavailable, status_failed,
-                                  status_undelivered};
-    const auto* const first = std::ranges::find_first_of(
-        statuses, findings, [](int status, const sync::Finding& finding) {
-          return finding.kind && status_of(*finding.kind, caught_signal()) == status;
-        });
-    const int status = first == statuses.end() ? status_done : *first;
+    int status = status_done;
+    for (const int each :
+         {status_usage, status_config, status_unavailable, status_failed, status_undelivered}) {
+      const auto deciding = std::ranges::find_if(findings, [each](const sync::Finding& finding) {
+        return finding.kind && status_of(*finding.kind, caught_signal()) == each;
+      });
+      if (deciding == findings.end()) continue;
+      status = each;
+      log.error(deciding->words());
+      break;
+    }
     const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
     if (!output.json() && is_silent(status)) return outcome;
     return finish(show_findings(findings, status, output), Tells::what_is, outcome);

@@ -89,8 +89,8 @@ void write_market_caps(json::Writer& json, const sync::Report& report) {
 }
 
 void write_report(json::Writer& json, const sync::Report& report, int exit_status) {
-  const std::vector<std::string> errors = report.errors();
-  const Error* const first = report.first_error();
+  const std::vector<Error> errors = report.errors();
+  const Error* const first = errors.empty() ? nullptr : &errors.front();
   const std::string as_of = report.as_of ? to_string(*report.as_of) : "";
   json.put("exit_code", exit_status, "success", is_success(exit_status), "run_id",
            json::null_if_empty(report.run_id), "mode", to_string(report.mode), "dry_run",
@@ -106,7 +106,11 @@ void write_report(json::Writer& json, const sync::Report& report, int exit_statu
   const auto write_warning = [](json::Writer& warnings, const Warning& warning) {
     warnings.string(warning.words(warning.names.size()));
   };
-  json.put("errors", errors, "warnings", json::list(report.warnings, write_warning), "error",
+  const auto write_error = [](json::Writer& list, const Error& error) {
+    list.string(error.what());
+  };
+  json.put("errors", json::list(errors, write_error), "warnings",
+           json::list(report.warnings, write_warning), "error",
            json::null_if_empty(first == nullptr ? "" : first->what()), "object",
            json::null_if_empty(first == nullptr ? "" : first->object()), "hint",
            json::null_if_empty(first == nullptr ? "" : first->hint()));

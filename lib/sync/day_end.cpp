@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <chrono>
-#include <memory>
+#include <utility>
 
 #include "events/publisher.hpp"
-#include "sync/run_state.hpp"
+#include "sync/walk.hpp"
 #include "tables/market_reader.hpp"
 #include "tables/schema.hpp"
 
@@ -23,96 +23,87 @@ constexpr int rest_per_work = 10;
 /// can't check.
 class DayEnd {
  public:
-  DayEnd(const Environment& environment, const EodOptions& options, Day day, bool has_prices,
-         Observer& observer, io::Patience& patience)
-      : environment_(environment),
-        options_(options),
-        day_(day),
-        has_prices_(has_prices),
-        observer_(observer),
-        patience_(patience) {}
+  DayEnd(const Job& job, Day day, bool has_prices)
+      : job_(job), day_(day), has_prices_(has_prices) {}
 
   /// \return what shows that the day is complete; empty if nothing does yet.
   std::string look(postgres::Connection& connection) {
     const bool priced = has_prices_ && in_prices(connection);
     // Also if prices are there: a signal left on a list would be taken for another day's.
     const bool signalled = in_lists();
-    if (priced) return environment_.tables.prices.shown() + " has its prices";
+    if (priced) return job_.environment.tables.prices.shown() + " has its prices";
     return signalled ? "Redis signalled it" : "";
   }
 
  private:
-  bool in_prices(postgres::Connection& connection) {
+  [[nodiscard]] bool in_prices(postgres::Connection& connection) const {
+    const Environment& environment = job_.environment;
     postgres::Transaction transaction(connection,
-                                      {.read_only = true, .timezone = environment_.timezone},
-                                      {tables::ask_recent_prices(environment_.tables, day_, 1)});
+                                      {.read_only = true, .timezone = environment.timezone},
+                                      {tables::ask_recent_prices(environment.tables, day_, 1)});
     return transaction.first_results().front().rows() > 0;
   }
 
   bool in_lists() {
     try {
-      if (!signals_) {
-        signals_ = std::make_unique<events::DaySignals>(environment_.redis, options_.lists);
-      }
-      return signals_->take(day_, io::Deadline::after(redis_time), patience_);
+      if (!signals_) signals_.emplace(job_.environment.redis, job_.options.eod.lists);
+      return signals_->take(day_, io::Deadline::after(redis_time), job_.patience);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
       if (signals_ && signals_->failed()) signals_.reset();
-      if (!told_) {
-        observer_.note(error.after("no signal can be received: ").advised("Trying again.").what());
+      if (!std::exchange(told_, true)) {
+        job_.observer.note(
+            error.after("no signal can be received: ").advised("Trying again.").what());
       }
-      told_ = true;
       return false;
     }
   }
 
-  const Environment& environment_;
-  const EodOptions& options_;
+  const Job& job_;
   Day day_;
   bool has_prices_;
-  Observer& observer_;
-  io::Patience& patience_;
-  std::unique_ptr<events::DaySignals> signals_;
+  std::optional<events::DaySignals> signals_;
   bool told_ = false;
 };
 
 }  // namespace
 
-bool Run::wait_for_day_end() {
-  const EodOptions& eod = options_.eod;
-  if (eod.wait == milliseconds{0} || options_.dry_run || options_.undo) return false;
-  const auto problems = tables::find_problems(*database_, {tables::Need::read_prices});
+bool wait_for_day_end(Job& job, Session& session, Day day) {
+  const EodOptions& eod = job.options.eod;
+  if (eod.wait == milliseconds{0} || job.options.dry_run || job.options.undo) return false;
+  const auto problems = tables::find_problems(session.database, {tables::Need::read_prices});
   for (const Error& problem : problems) {
-    observer_.note(problem.after("the end of the day can't be seen in the prices: ").what());
+    job.observer.note(problem.after("the end of the day can't be seen in the prices: ").what());
   }
-  const Day day = *report_.as_of;
-  DayEnd end(environment_, eod, day, problems.empty(), observer_, patience_);
-  const io::Deadline deadline = patience_.step(eod.wait);
+  DayEnd end(job, day, problems.empty());
+  const io::Deadline deadline = job.patience.step(eod.wait);
   for (bool told = false;;) {
     const auto begin = io::Clock::now();
-    if (const std::string reason = end.look(database_->connection); !reason.empty()) {
+    if (const std::string reason = end.look(session.database.connection); !reason.empty()) {
       if (told) {
-        observer_.tell("the day " + to_string(day) + " is complete: " + reason);
-        connect_to_redis();
+        job.observer.tell("the day " + to_string(day) + " is complete: " + reason);
+        connect_to_redis(job);
       }
       return told;
     }
     if (deadline.over()) break;
-    if (!told) observer_.tell("waiting for the end of the day " + to_string(day));
+    if (!told) job.observer.tell("waiting for the end of the day " + to_string(day));
     told = true;
     const auto work = std::chrono::ceil<milliseconds>(io::Clock::now() - begin);
     const milliseconds pause = std::max(pause_between_looks, rest_per_work * work);
-    if (!patience_.pause(std::min(pause, deadline.left()))) {
+    if (!job.patience.pause(std::min(pause, deadline.left()))) {
       throw Error(ErrorKind::interrupted,
                   "interrupted by a signal while waiting for the end of the day");
     }
   }
   const std::string late = "the day " + to_string(day) + " was not complete within " +
                            std::to_string(eod.wait.count() / 1000) + " s: no row of it in " +
-                           environment_.tables.prices.shown() + ", and no signal on Redis";
-  if (eod.required) throw Error(ErrorKind::unavailable, late, {.hint = "Run again once it is."});
-  connect_to_redis();
-  early_warnings_.emplace_back(late + ", continuing with the available data");
+                           job.environment.tables.prices.shown() + ", and no signal on Redis";
+  if (eod.required)
+    throw Error(ErrorKind::unavailable, late,
+                {.object = job.environment.tables.prices.shown(), .hint = "Run again once it is."});
+  connect_to_redis(job);
+  session.warnings.emplace_back(late + ", continuing with the available data");
   return true;
 }
 

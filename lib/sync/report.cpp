@@ -41,24 +41,21 @@ std::vector<const EntryWrite*> Report::writes() const {
   return writes;
 }
 
-std::vector<std::string> Report::errors() const {
-  std::vector<std::string> errors;
-  if (failure) errors.emplace_back(failure->what());
+std::vector<Error> Report::errors() const {
+  std::vector<Error> all;
   for (const TaskReport& task : tasks) {
-    if (!task.error) continue;
-    std::string error = task.error->what();
-    if (std::find(errors.begin(), errors.end(), error) == errors.end()) {
-      errors.push_back(std::move(error));
-    }
+    if (task.error) all.push_back(*task.error);
+  }
+  // After COMMIT, what happened to the tasks comes first; otherwise they failed with the run.
+  if (failure) all.insert(committed ? all.end() : all.begin(), *failure);
+  std::vector<Error> errors;
+  for (const Error& error : all) {
+    const auto is_it = [&](const Error& each) {
+      return std::string_view(each.what()) == error.what();
+    };
+    if (std::ranges::none_of(errors, is_it)) errors.push_back(error);
   }
   return errors;
-}
-
-const Error* Report::first_error() const {
-  if (failure) return &*failure;
-  const auto failed = std::find_if(tasks.begin(), tasks.end(),
-                                   [](const TaskReport& task) { return task.error.has_value(); });
-  return failed == tasks.end() ? nullptr : &*failed->error;
 }
 
 RunRecord record_of(const Report& report, const RunOptions& options, const RunClock& clock) {
@@ -106,7 +103,7 @@ RunRecord record_of(const Report& report, const RunOptions& options, const RunCl
   record.started_at = clock.started();
   record.finished_at = clock.now();
   record.duration_seconds = clock.elapsed();
-  if (const auto errors = report.errors(); !errors.empty()) record.error = errors.front();
+  if (const auto errors = report.errors(); !errors.empty()) record.error = errors.front().what();
   return record;
 }
 

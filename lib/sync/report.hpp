@@ -76,6 +76,9 @@ struct Attempt {
   std::vector<Warning> warnings;
   std::vector<Message> messages;  ///< about what was written, and the end
   std::size_t universe_events_omitted = 0;
+  int step = 0;                 ///< the last one that began
+  tables::Standing standing;    ///< what to journal besides the plan
+  bool has_old_events = false;  ///< events pending for too long
 };
 
 /// What a run did, or would do. Everything printed comes from here.
@@ -104,10 +107,9 @@ struct Report : Attempt {
   [[nodiscard]] std::uint64_t total_changes() const;
   /// Returns the writes of the tasks that did not fail.
   [[nodiscard]] std::vector<const EntryWrite*> writes() const;
-  /// Returns the failure and the errors of tasks, each once, in order of occurrence.
-  [[nodiscard]] std::vector<std::string> errors() const;
-  /// Returns the first of them; null if there is none.
-  [[nodiscard]] const Error* first_error() const;
+  /// Returns the failure and the errors of tasks, each once, the most important first: the one that
+  /// the exit status tells of.
+  [[nodiscard]] std::vector<Error> errors() const;
 };
 
 /// Returns the record of a run as far as it has got.

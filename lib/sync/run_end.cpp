@@ -5,7 +5,7 @@
 
 #include "domain/text.hpp"
 #include "sync/delivery.hpp"
-#include "sync/run_state.hpp"
+#include "sync/walk.hpp"
 #include "tables/entries.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
@@ -16,6 +16,9 @@ namespace tickstock::sync {
 namespace {
 
 constexpr std::chrono::milliseconds pause_between_tries{250};
+/// The time limits for the last events of a run, and of a failed run.
+constexpr std::chrono::milliseconds last_words_time{1'000};
+constexpr std::chrono::milliseconds last_words_of_failure_time{500};
 
 int step_of(Task task) {
   switch (task) {
@@ -38,137 +41,89 @@ RunStatus status_of(ErrorKind kind) {
   }
 }
 
-}  // namespace
-
-void Run::apply(postgres::Transaction& transaction) {
-  const Snapshot& snapshot = *report_.snapshot;
-  const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
-                              options_.policy.ipo_days);
-  const tables::WriteContext context{environment_.tables, snapshot.market,    reasons,
-                                     options_.run_id,     report_.written_at, report_.has_outbox};
-  tables::Writes writes{.opening = {},
-                        .tasks = snapshot.plan.tasks,
-                        .begin_task =
-                            [this](const TaskPlan& task) {
-                              begin_step(step_of(task.task));
-                              return application_name(step_of(task.task));
-                            },
-                        .closing = [this, &context] { return closing(context); }};
-  if (options_.measure && can_read_prices()) {
-    writes.opening = tables::ask_newest_prices(environment_.tables, snapshot.market);
-  }
-  const std::size_t questions = writes.opening.size();
-  const auto open_with = [&writes](std::vector<postgres::Statement> statements) {
-    for (postgres::Statement& each : statements) writes.opening.push_back(std::move(each));
-  };
-  if (!snapshot.plan.empty() || !standing_.edits.empty()) open_with(tables::preparing_to_write());
-  open_with(tables::journal_edits(context, standing_.edits));
-  std::size_t first = 0;
-  for (;;) {
-    const tables::Written outcome = tables::write_tasks(transaction, context, writes, first);
-    if (!writes.opening.empty()) {
-      const std::span answers(outcome.opening);
-      report_.newest_prices = tables::newest_price_day(answers.first(questions));
-      writes.opening.clear();
+/// Makes the events about what was written, and about the end of the run. \throws Error (failed)
+/// for one that Redis could not take.
+void add_messages(const Job& job, Report& report) {
+  const RunOptions& options = job.options;
+  const Snapshot& snapshot = *report.snapshot;
+  report.messages.clear();
+  report.universe_events_omitted = 0;
+  for (std::size_t i = 0; i < report.tasks.size(); ++i) {
+    if (report.tasks[i].error) continue;
+    for (Message& message :
+         events::task_events(options.run_id, report.written_at, snapshot.plan.tasks[i],
+                             snapshot.plan.waiting, snapshot.market, options.policy.ipo_days,
+                             options.max_universe_events, report.universe_events_omitted)) {
+      report.messages.push_back(std::move(message));
     }
-    if (!outcome.failure) return;
-    const auto& [failed, error] = *outcome.failure;
-    if (options_.approve_plan) throw Error(error);
-    report_.tasks[failed].error = error;
-    report_.tasks[failed].changes.clear();
-    first = failed + 1;
   }
+  report.messages.push_back(events::sync_completed(record_of(job, report), job.clock.now()));
+  events::require_sendable(report.messages);
 }
 
-std::vector<postgres::Statement> Run::closing(const tables::WriteContext& context) {
-  const Snapshot& snapshot = *report_.snapshot;
-  report_.messages.clear();
-  report_.universe_events_omitted = {};
-  report_.status = RunStatus::completed;
-  for (std::size_t i = 0; i < report_.tasks.size(); ++i) {
-    if (report_.tasks[i].error) {
-      report_.status = RunStatus::completed_with_errors;
-    } else if (options_.events) {
-      for (Message& message :
-           events::task_events(options_.run_id, context.written_at, snapshot.plan.tasks[i],
-                               snapshot.plan.waiting, snapshot.market, options_.policy.ipo_days,
-                               options_.max_universe_events, report_.universe_events_omitted)) {
-        report_.messages.push_back(std::move(message));
-      }
-    }
-  }
-  if (options_.events) {
-    report_.messages.push_back(events::sync_completed(record(), clock_.now()));
-  }
-  events::require_sendable(report_.messages);
-  if (!report_.has_outbox) return {};
-  // A failed task leaves its universes and their waiting members as they were.
+/// Returns what stores who waits after the run. A failed task leaves its universes and their
+/// waiting members as they were.
+std::vector<postgres::Statement> waiting_statements(const Job& job, const Report& report) {
+  const Plan& plan = report.snapshot->plan;
   std::set<std::string_view> unwritten;
-  for (const auto& universe : snapshot.plan.universes) {
-    for (const TaskReport& task : report_.tasks) {
+  for (const auto& universe : plan.universes) {
+    for (const TaskReport& task : report.tasks) {
       if (task.error && task.task == universe->task) unwritten.insert(universe->name);
     }
   }
-  const bool keeps_all = options_.undo && report_.status == RunStatus::completed_with_errors;
+  const bool keeps_all = job.options.undo && report.status == RunStatus::completed_with_errors;
   const auto stays = [&](const Waiting& each) {
     return keeps_all || unwritten.contains(each.universe);
   };
-  std::vector<Waiting> waited = snapshot.plan.waited;
-  std::vector<Waiting> waiting = snapshot.plan.waiting;
+  std::vector<Waiting> waited = plan.waited;
+  std::vector<Waiting> waiting = plan.waiting;
   std::erase_if(waited, stays);
   std::erase_if(waiting, stays);
-  std::vector<postgres::Statement> closing =
-      tables::store_waiting(environment_.tables, options_.run_id, snapshot.market, waited, waiting);
-  if (options_.events) {
+  return tables::store_waiting(job.environment.tables, job.options.run_id, report.snapshot->market,
+                               waited, waiting);
+}
+
+/// Returns what to write after the tasks. It is asked for again if one of them failed.
+std::vector<postgres::Statement> closing(const Job& job, const Session& session, Report& report) {
+  const tables::TableNames& names = job.environment.tables;
+  const std::string& run_id = job.options.run_id;
+  const bool has_failed = std::ranges::any_of(
+      report.tasks, [](const TaskReport& task) { return task.error.has_value(); });
+  report.status = has_failed ? RunStatus::completed_with_errors : RunStatus::completed;
+  if (job.options.events) add_messages(job, report);
+  if (!report.has_outbox) return {};
+  std::vector<postgres::Statement> closing = waiting_statements(job, report);
+  if (job.options.events) {
     for (postgres::Statement& each :
-         tables::store_events(*database_, options_.run_id, context.written_at, report_.messages)) {
+         tables::store_events(session.database, run_id, report.written_at, report.messages)) {
       closing.push_back(std::move(each));
     }
   }
-  closing.push_back(tables::finish_run(environment_.tables, record()));
+  closing.push_back(tables::finish_run(names, record_of(job, report)));
   std::set<std::string> changed;
-  for (const tables::Edit& edit : standing_.edits) changed.insert(edit.write.universe);
-  for (const EntryWrite* write : report_.writes()) changed.insert(write->universe);
-  std::erase_if(standing_.kept, [&](const auto& each) { return changed.contains(each.first); });
-  if (!changed.empty() || !standing_.kept.empty()) {
-    closing.push_back(tables::store_states(environment_.tables, options_.run_id,
-                                           {changed.begin(), changed.end()}, standing_.kept));
+  for (const tables::Edit& edit : report.standing.edits) changed.insert(edit.write.universe);
+  for (const EntryWrite* write : report.writes()) changed.insert(write->universe);
+  auto kept = report.standing.kept;
+  std::erase_if(kept, [&](const auto& each) { return changed.contains(each.first); });
+  if (!changed.empty() || !kept.empty()) {
+    closing.push_back(tables::store_states(names, run_id, {changed.begin(), changed.end()}, kept));
   }
   return closing;
 }
 
-void Run::commit(postgres::Transaction& transaction) {
-  // From here on a signal only shortens the rest.
-  const io::Settling settling(patience_);
-  try {
-    transaction.commit();
-    if (const std::string& warning = database_->connection.commit_warning(); !warning.empty()) {
-      report_.warnings.push_back("PostgreSQL warned at COMMIT: " + warning);
-    }
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::outcome_unknown) throw;
-    observer_.note(error.problem() + ", asking for the outcome");
-    if (!find_outcome()) {
-      throw Error(ErrorKind::unavailable,
-                  "the connection was lost before COMMIT, and the transaction was rolled back",
-                  {.object = "PostgreSQL", .hint = "Run again."});
-    }
-  }
-  report_.committed = true;
-}
-
-bool Run::find_outcome() {
-  const io::Settling settling(patience_);
-  const bool can_tell = report_.has_outbox;
-  const io::Deadline deadline = patience_.step(environment_.database.commit_timeout);
-  while (can_tell && !deadline.over() && !patience_.over()) {
+/// Asks on another connection whether the run committed. \throws Error (outcome_unknown).
+bool find_outcome(const Job& job, Session& session, const Report& report) {
+  const io::Settling settling(job.patience);
+  const bool can_tell = report.has_outbox;
+  const io::Deadline deadline = job.patience.step(job.environment.database.commit_timeout);
+  while (can_tell && !deadline.over() && !job.patience.over()) {
     try {
-      postgres::ConnectionSettings settings = environment_.database;
+      postgres::ConnectionSettings settings = job.environment.database;
       settings.connect_timeout = std::min(settings.connect_timeout, deadline.left());
-      database_->connection = postgres::Connection::open(settings, patience_);
-      return tables::has_committed(*database_, options_.run_id, deadline.left());
+      session.database.connection = postgres::Connection::open(settings, job.patience);
+      return tables::has_committed(session.database, job.options.run_id, deadline.left());
     } catch (const Error&) {
-      patience_.pause(pause_between_tries);
+      job.patience.pause(pause_between_tries);
     }
   }
   throw Error(
@@ -177,72 +132,32 @@ bool Run::find_outcome() {
           (can_tell ? "PostgreSQL could not be asked again"
                     : "the tables of 'tickstock-cache init', which would record it, do not exist"),
       {.object = "PostgreSQL",
-       .hint = can_tell ? "See 'tickstock-cache status " + options_.run_id +
+       .hint = can_tell ? "See 'tickstock-cache status " + job.options.run_id +
                               "' once it answers, then run again."
                         : "Run again."});
 }
 
-void Run::publish() {
-  begin_step(5);
-  events::Publisher& publisher = *publisher_;
-  std::optional<Error> failure;
-  if (report_.has_outbox) {
-    const io::Deadline deadline = patience_.step(environment_.redis.publish_timeout);
-    OldEvents old;
-    if (has_old_events_) {
-      old = give_up_old_events(*database_, application_name(step_),
-                               environment_.retention.outbox_max_age, deadline);
-    }
-    if (!old.warning.empty()) report_.warnings.emplace_back(std::move(old.warning));
-    const Delivery delivery = deliver(*database_, application_name(step_), publisher, deadline,
-                                      options_.run_id, tidying());
-    if (old.reconnected || delivery.reconnected) require_still_committed();
-    // Count unknown events as pending, so that nobody assumes they were delivered.
-    report_.events_pending = std::min<std::uint64_t>(
-        delivery.pending.value_or(report_.messages.size()), report_.messages.size());
-    failure = delivery.failure;
-    report_.listeners = delivery.listeners;
-  } else {
-    report_.events_pending = report_.messages.size();
-    const io::Deadline deadline = io::Deadline::after(environment_.redis.publish_timeout);
-    events::Publisher::Published published =
-        publisher.publish(report_.messages, deadline, patience_);
-    report_.events_pending -= published.receivers.size();
-    if (report_.events_pending == 0) report_.listeners = published.receivers.back();
-    failure = std::move(published.failure);
-  }
-  report_.events_published = report_.messages.size() - report_.events_pending;
-  if (report_.events_pending > 0) {
-    const std::string what = report_.events_pending == 1 ? "1 event of this run is "
-                                                         : std::to_string(report_.events_pending) +
-                                                               " events of this run are ";
-    const std::string state = what + (report_.has_outbox ? "pending: " : "lost: ");
-    report_.failure = failure ? failure->as(ErrorKind::redis).after(state)
-                              : Error(ErrorKind::redis, state + "Redis did not take them");
-    // The failure itself may already say which delivery helps.
-    if (report_.has_outbox && report_.failure->hint().find(" deliver") == std::string::npos) {
-      report_.failure = report_.failure->advised("Run 'tickstock-cache deliver' later.");
-    }
-  } else {
-    announce(events::progress, 5, 5);
-  }
-  for (const TaskReport& task : report_.tasks) {
-    if (task.error) announce(events::sync_error, ErrorKind::failed, task.error->what());
-  }
-  announce_phase(last_words_time);
+/// Returns what deletes old rows; it travels with the marks of published events if there are any.
+std::vector<postgres::Statement> tidying(const Job& job) {
+  std::vector<postgres::Statement> statements =
+      tables::pruning(job.environment.tables, job.environment.retention);
+  if (job.options.measure)
+    statements.push_back(tables::asking_for_pending(job.environment.tables, {}));
+  return statements;
 }
 
-void Run::require_still_committed() {
+/// Checks that a server that took over has the run. \throws Error (unavailable) if it doesn't.
+void require_still_committed(const Job& job, Session& session, Report& report) {
   bool is_there = true;
   try {
-    const io::Settling settling(patience_);
-    is_there = tables::is_recorded_as_committed(*database_, options_.run_id);
+    const io::Settling settling(job.patience);
+    is_there = tables::is_recorded_as_committed(session.database, job.options.run_id);
   } catch (const Error&) {
     // Without an answer, rely on the answer to COMMIT.
   }
   if (is_there) return;
   // Its events are not there either, so none of them would ever be pending.
-  report_.committed = false;
+  report.committed = false;
   throw Error(ErrorKind::unavailable,
               "PostgreSQL lost the committed run in a failover: the server that took over does not "
               "have it",
@@ -251,105 +166,227 @@ void Run::require_still_committed() {
                        "(synchronous_standby_names)."});
 }
 
-std::vector<postgres::Statement> Run::tidying() const {
-  std::vector<postgres::Statement> statements =
-      tables::pruning(environment_.tables, environment_.retention);
-  if (options_.measure) statements.push_back(tables::asking_for_pending(environment_.tables, {}));
-  return statements;
+/// Publishes what the outbox holds. \throws Error if another server has taken over, without the
+/// run.
+Delivery deliver_stored(const Job& job, Session& session, Report& report) {
+  const io::Deadline deadline = job.patience.step(job.environment.redis.publish_timeout);
+  const std::string name = job.application_name(report.step);
+  OldEvents old;
+  if (report.has_old_events) {
+    old = give_up_old_events(session.database, name, job.environment.retention.outbox_max_age,
+                             deadline);
+  }
+  if (!old.warning.empty()) report.warnings.emplace_back(std::move(old.warning));
+  Delivery delivery =
+      deliver(session.database, name, *job.publisher, deadline, job.options.run_id, tidying(job));
+  if (old.reconnected || delivery.reconnected) require_still_committed(job, session, report);
+  return delivery;
 }
 
-void Run::tidy() {
+/// Publishes the events of a run that nothing stores.
+Delivery deliver_once(const Job& job, const Report& report) {
+  const io::Deadline deadline = io::Deadline::after(job.environment.redis.publish_timeout);
+  events::Publisher::Published published =
+      job.publisher->publish(report.messages, deadline, job.patience);
+  Delivery delivery;
+  delivery.failure = std::move(published.failure);
+  delivery.pending = report.messages.size() - published.receivers.size();
+  if (delivery.pending == 0) delivery.listeners = published.receivers.back();
+  return delivery;
+}
+
+/// Announces the end of the phase, which only a full run is, and sends what is queued.
+void announce_phase(Job& job, const Report& report, std::chrono::milliseconds time) {
+  if (job.options.mode == Mode::full) announce(job, report, events::phase_completed);
+  const io::Settling settling(job.patience);
+  if (job.publisher) job.publisher->flush(io::Deadline::after(time), job.patience);
+}
+
+void record_failure(const Job& job, Session& session, const Report& report) {
+  const io::Settling settling(job.patience);
   try {
-    auto answers = postgres::results_after_commit(database_->connection);
-    if (!answers) {
-      // If the run should end now, old rows can wait.
-      const std::vector<postgres::Statement> statements = tidying();
-      if (patience_.ending() || statements.empty()) return;
-      answers =
-          postgres::write_at_once(database_->connection, {.read_committed = true}, statements);
+    if (!session.database.connection.usable()) {
+      session.database.connection =
+          postgres::Connection::open(job.environment.database, job.patience);
     }
-    if (options_.measure) {
-      report_.outbox_pending = static_cast<std::uint64_t>(answers->back().integer(0, 0));
-    }
+    postgres::Transaction transaction(session.database.connection, {.read_committed = true});
+    transaction.commit({tables::finish_failed_run(job.environment.tables, record_of(job, report))});
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted) return;
-    report_.warnings.push_back(std::string("old records were not deleted: ") + error.what());
+    session.warnings.push_back(std::string("how the run ended is not in its record: ") +
+                               error.what());
   }
 }
 
-void Run::measure() {
-  if (!options_.measure || !database_ || !database_->connection.usable()) return;
-  const io::Settling settling(patience_);
+void announce_failure(Job& job, bool had_lock, const Report& report) {
+  const Error& error = *report.failure;
+  // A mistake of the caller is no processing error. An id used before is the name of another run,
+  // whose end was already announced.
+  const bool wrong_call = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::config;
+  const bool had_a_turn = had_lock && error.kind() != ErrorKind::usage;
+  if (had_a_turn || !(wrong_call || error.kind() == ErrorKind::locked)) {
+    announce(job, report, events::sync_error, error.kind(), std::string(error.what()));
+  }
+  if (had_a_turn) announce(job, report, events::sync_completed);
+  announce_phase(job, report, last_words_of_failure_time);
+}
+
+}  // namespace
+
+void connect_to_redis(Job& job) {
+  if (!job.options.events || job.options.dry_run) return;
+  job.publisher =
+      std::make_unique<events::Publisher>(job.environment.redis, job.environment.stream);
+  job.publisher->nudge();
+}
+
+void apply(const Job& job, const Session& session, postgres::Transaction& transaction,
+           Report& report) {
+  const Snapshot& snapshot = *report.snapshot;
+  const MemberReasons reasons(snapshot.market, snapshot.entries, snapshot.plan.universes,
+                              job.options.policy.ipo_days);
+  const tables::WriteContext context{job.environment.tables, snapshot.market,   reasons,
+                                     job.options.run_id,     report.written_at, report.has_outbox};
+  tables::Writes writes{.opening = {},
+                        .tasks = snapshot.plan.tasks,
+                        .begin_task =
+                            [&](const TaskPlan& task) {
+                              begin_step(job, report, step_of(task.task));
+                              return job.application_name(step_of(task.task));
+                            },
+                        .closing = [&] { return closing(job, session, report); }};
+  if (job.options.measure && session.can_read_prices()) {
+    writes.opening = tables::ask_newest_prices(job.environment.tables, snapshot.market);
+  }
+  const std::size_t questions = writes.opening.size();
+  const auto open_with = [&writes](std::vector<postgres::Statement> statements) {
+    for (postgres::Statement& each : statements) writes.opening.push_back(std::move(each));
+  };
+  if (!snapshot.plan.empty() || !report.standing.edits.empty()) {
+    open_with(tables::preparing_to_write());
+  }
+  open_with(tables::journal_edits(context, report.standing.edits));
+  std::size_t first = 0;
+  for (;;) {
+    const tables::Written outcome = tables::write_tasks(transaction, context, writes, first);
+    if (!writes.opening.empty()) {
+      const std::span answers(outcome.opening);
+      report.newest_prices = tables::newest_price_day(answers.first(questions));
+      writes.opening.clear();
+    }
+    if (!outcome.failure) return;
+    const auto& [failed, error] = *outcome.failure;
+    if (job.options.approve_plan) throw Error(error);
+    report.tasks[failed].error = error;
+    report.tasks[failed].changes.clear();
+    first = failed + 1;
+  }
+}
+
+void commit(const Job& job, Session& session, postgres::Transaction& transaction, Report& report) {
+  // From here on a signal only shortens the rest.
+  const io::Settling settling(job.patience);
+  try {
+    transaction.commit();
+    if (const std::string& warning = session.database.connection.commit_warning();
+        !warning.empty()) {
+      report.warnings.push_back("PostgreSQL warned at COMMIT: " + warning);
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::outcome_unknown) throw;
+    job.observer.note(error.problem() + ", asking for the outcome");
+    if (!find_outcome(job, session, report)) {
+      throw Error(ErrorKind::unavailable,
+                  "the connection was lost before COMMIT, and the transaction was rolled back",
+                  {.object = "PostgreSQL", .hint = "Run again."});
+    }
+  }
+  report.committed = true;
+}
+
+void publish(Job& job, Session& session, Report& report) {
+  begin_step(job, report, 5);
+  const Delivery delivery =
+      report.has_outbox ? deliver_stored(job, session, report) : deliver_once(job, report);
+  // Count unknown events as pending, so that nobody assumes they were delivered.
+  const std::uint64_t events = report.messages.size();
+  report.events_pending = std::min(delivery.pending.value_or(events), events);
+  report.events_published = events - report.events_pending;
+  report.listeners = delivery.listeners;
+  if (report.events_pending > 0) {
+    const std::string state =
+        counted(report.events_pending, "event of this run is ", "events of this run are ") +
+        (report.has_outbox ? "pending: " : "lost: ");
+    report.failure =
+        delivery.failure
+            ? delivery.failure->as(ErrorKind::redis).after(state)
+            : Error(ErrorKind::redis, state + "Redis did not take them",
+                    {.object = job.publisher->server().object(), .hint = "Check Redis."});
+    // The failure itself may already say which delivery helps.
+    if (report.has_outbox && report.failure->hint().find(" deliver") == std::string::npos) {
+      report.failure = report.failure->advised("Run 'tickstock-cache deliver' later.");
+    }
+  } else {
+    announce(job, report, events::progress, 5, 5);
+  }
+  for (const TaskReport& task : report.tasks) {
+    if (!task.error) continue;
+    announce(job, report, events::sync_error, ErrorKind::failed, task.error->what());
+  }
+  announce_phase(job, report, last_words_time);
+}
+
+void tidy(const Job& job, Session& session, Report& report) {
+  try {
+    auto answers = postgres::results_after_commit(session.database.connection);
+    if (!answers) {
+      // If the run should end now, old rows can wait.
+      const std::vector<postgres::Statement> statements = tidying(job);
+      if (job.patience.ending() || statements.empty()) return;
+      answers = postgres::write_at_once(session.database.connection, {.read_committed = true},
+                                        statements);
+    }
+    if (job.options.measure) {
+      report.outbox_pending = static_cast<std::uint64_t>(answers->back().integer(0, 0));
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) return;
+    report.warnings.push_back(std::string("old records were not deleted: ") + error.what());
+  }
+}
+
+void measure(const Job& job, Session& session, Report& report) {
+  if (!job.options.measure || !session.database.connection.usable()) return;
+  const io::Settling settling(job.patience);
   try {
     // A refused run has written nothing, so it had no round trip to ask this along with.
-    if (!report_.committed && report_.snapshot && can_read_prices()) {
-      report_.newest_prices = tables::newest_price_day(postgres::read_at_once(
-          database_->connection, {.timezone = environment_.timezone},
-          tables::ask_newest_prices(environment_.tables, report_.snapshot->market)));
+    if (!report.committed && report.snapshot && session.can_read_prices()) {
+      report.newest_prices = tables::newest_price_day(postgres::read_at_once(
+          session.database.connection, {.timezone = job.environment.timezone},
+          tables::ask_newest_prices(job.environment.tables, report.snapshot->market)));
     }
-    if (report_.has_outbox && !report_.outbox_pending) {
-      report_.outbox_pending = static_cast<std::uint64_t>(tables::count_pending(*database_));
+    if (report.has_outbox && !report.outbox_pending) {
+      report.outbox_pending = static_cast<std::uint64_t>(tables::count_pending(session.database));
     }
   } catch (const Error&) {
     // Leave unknown values out. The reason of the failure was already reported.
   }
 }
 
-void Run::fail(const Error& error) {
-  report_.failure = reassured(error);
-  report_.status = status_of(error.kind());
+void fail(Job& job, Session* session, Report& report, const Error& error) {
+  report.failure = reassured(error);
+  report.status = status_of(error.kind());
   // A dry run still shows what a guard would refuse.
-  if (report_.dry_run && report_.snapshot) return;
-  report_.tasks.clear();
-  for (const Task task : tasks_of(options_.mode, options_.policy))
-    report_.tasks.push_back({task, {}, report_.failure});
-  if (report_.dry_run) return;
-  const bool may_have_record = has_record_ || may_have_record_;
-  if (may_have_record && error.kind() != ErrorKind::outcome_unknown) record_failure();
-  announce_failure(*report_.failure);
-}
-
-void Run::record_failure() {
-  const io::Settling settling(patience_);
-  try {
-    if (!database_ || !database_->connection.usable()) {
-      database_->connection = postgres::Connection::open(environment_.database, patience_);
-    }
-    postgres::Transaction transaction(database_->connection, {.read_committed = true});
-    transaction.commit({tables::finish_failed_run(environment_.tables, record())});
-  } catch (const Error& error) {
-    early_warnings_.push_back(std::string("how the run ended is not in its record: ") +
-                              error.what());
+  if (report.dry_run && report.snapshot) return;
+  report.tasks.clear();
+  for (const Task task : tasks_of(job.options.mode, job.options.policy))
+    report.tasks.push_back({task, {}, report.failure});
+  if (report.dry_run) return;
+  const bool may_have_record =
+      session != nullptr && (session->has_record || session->may_have_record);
+  if (may_have_record && error.kind() != ErrorKind::outcome_unknown) {
+    record_failure(job, *session, report);
   }
-}
-
-void Run::announce_failure(const Error& error) {
-  // A mistake of the caller is no processing error. An id used before is the name of another run,
-  // whose end was already announced.
-  const bool wrong_call = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::config;
-  const bool had_a_turn = had_lock_ && error.kind() != ErrorKind::usage;
-  if (had_a_turn || !(wrong_call || error.kind() == ErrorKind::locked)) {
-    announce(events::sync_error, error.kind(), std::string(error.what()));
-  }
-  if (had_a_turn) announce(events::sync_completed);
-  announce_phase(last_words_of_failure_time);
-}
-
-void Run::connect_to_redis() {
-  if (!options_.events || options_.dry_run) return;
-  publisher_ = std::make_unique<events::Publisher>(environment_.redis, environment_.stream);
-  // The connection gets established while the database is being read.
-  publisher_->nudge();
-}
-
-void Run::announce_trigger() {
-  if (!std::exchange(has_trigger_, true)) announce(events::sync_triggered);
-}
-
-void Run::announce_phase(std::chrono::milliseconds time) {
-  if (options_.mode == Mode::full) announce(events::phase_completed);
-  const io::Settling settling(patience_);
-  if (publisher_) publisher_->flush(io::Deadline::after(time), patience_);
+  announce_failure(job, session != nullptr && session->had_lock, report);
 }
 
 void announce_unstarted(const RunOptions& options, const Environment& environment,

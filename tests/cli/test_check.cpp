@@ -99,6 +99,17 @@ TEST_CASE("the check ends with the first that applies of 78, 5, 1 and 6") {
   CHECK_THAT(zone.out, contains("Mars/Olympus"));
 }
 
+TEST_CASE("the failure that a check ends with is a line on standard error, too") {
+  Checked scene;
+  CHECK(scene.fixture.run({"check"}).err.empty());
+  check_failure(scene.fixture.run({"check"}, redis_down()), 6, "Check the server and the URL.");
+  scene.fixture.database().execute("DROP TABLE symbols");
+  for (const Names& command : {Names{"check", "-q"}, Names{"check", "--format", "json"}}) {
+    check_failure(scene.fixture.run(command, redis_down()), 1,
+                  "the table public.symbols does not exist. Name the right table");
+  }
+}
+
 TEST_CASE("the check warns of old prices, pending events and unreadable contents") {
   Checked scene;
   Fixture& fixture = scene.fixture;

@@ -93,9 +93,30 @@ TEST_CASE("the tasks besides a failed one are applied as planned") {
   CHECK(broken.fixture.members("large_cap") == Names{"LARGE"});
 }
 
+TEST_CASE("the journal knows what a failed task left as it was") {
+  Broken broken("mega_cap");
+  broken.fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["GONE"], "count": 1})");
+  REQUIRE(run_task(broken.fixture, {"sync", "--run-id", "night"}).status == 3);
+  broken.fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["MID"], "count": 1})");
+  const ProcessResult result =
+      broken.fixture.run({"members", "large_cap", "--as-of", "2026-08-21", "--format", "json"});
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  const Json members = Json::parse(result.out);
+  CHECK(members.at("run_id").str() == "night");
+  REQUIRE(members.at("members").items().size() == 1);
+  CHECK(members.at("members").items()[0].at("symbol").str() == "GONE");
+}
+
 TEST_CASE("a failed task counts more than undelivered events, and more than changes") {
   Broken broken("tech");
-  CHECK(run_task(broken.fixture, {"sync"}, redis_down()).status == 3);
+  // The document is about what the status is about.
+  const Json done =
+      Json::parse(run_task(broken.fixture, {"sync", "--format", "json"}, redis_down()).out);
+  CHECK(done.at("exit_code").integer() == 3);
+  CHECK_THAT(done.at("error").str(), contains("writing universe 'tech' failed"));
+  CHECK(done.at("object").str() == "universe tech");
+  CHECK_THAT(done.at("errors").items()[1].str(), contains("cannot connect to Redis"));
   CHECK(broken.sql("SELECT count(*) FROM cache_sync_outbox WHERE published_at IS NULL") == "12");
   CHECK(run_task(broken.fixture, {"sync", "--detailed-exitcode"}).status == 3);
 }
