@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <tuple>
 #include <unordered_set>
@@ -102,7 +103,7 @@ EntryWrite without_delisted(const std::string& universe, std::shared_ptr<const E
 
 /// Removes delisted symbols from every entry of a cleaned type, and leaves the rest unchanged.
 void plan_cleanup(const Market& market, const Entries& entries, const Policy& policy,
-                  TaskPlan& plan) {
+                  const Universes& universes, TaskPlan& plan) {
   std::unordered_set<SymbolId> unknown;
   std::size_t entries_with_unknown = 0;
   for (const auto& [universe, entry] : entries) {
@@ -123,6 +124,13 @@ void plan_cleanup(const Market& market, const Entries& entries, const Policy& po
     entries_with_unknown += holds_unknown ? 1 : 0;
     if (holds_delisted) plan.writes.push_back(without_delisted(universe, entry, market));
   }
+  // First what has a rule, in that order, then the others by name.
+  std::map<std::string_view, std::size_t> places;
+  for (const auto& universe : universes) places.emplace(universe->name, places.size());
+  std::ranges::stable_sort(plan.writes, {}, [&places](const EntryWrite& write) {
+    const auto place = places.find(write.universe);
+    return place == places.end() ? places.size() : place->second;
+  });
   if (!unknown.empty()) {
     std::vector<std::string> names;
     for (const SymbolId id : unknown) names.emplace_back(market.name(id));
@@ -262,7 +270,7 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
       task.warnings.insert(task.warnings.end(), warnings.begin(), warnings.end());
     }
     look_for_included(plan.universes, market, task);
-    if (task.task == Task::delisted) plan_cleanup(market, entries, policy, task);
+    if (task.task == Task::delisted) plan_cleanup(market, entries, policy, plan.universes, task);
     for (const EntryWrite& write : task.writes) {
       entries.insert_or_assign(write.universe, write.after);
     }

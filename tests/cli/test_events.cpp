@@ -187,6 +187,19 @@ TEST_CASE("ten universes a task are announced where nothing else is said") {
             .integer() == 3);
 }
 
+TEST_CASE("delisted symbols leave the maintained universes first, in their order") {
+  Fixture fixture;
+  add_small_market(fixture);
+  for (const std::string universe : {"a_theme", "top_100", "mega_cap", "top_1000", "micro_cap"}) {
+    const std::string type = universe == "a_theme" ? "theme" : "market_cap";
+    fixture.set_entry(universe, type, R"({"symbols": ["GONE"], "count": 1})");
+  }
+  Subscriber subscriber(fixture.redis());
+  REQUIRE(run_task(fixture, {"delisted"}).status == 0);
+  CHECK(announced_universes(subscriber.drain()) ==
+        Names{"mega_cap", "micro_cap", "top_100", "top_1000", "a_theme", "tech"});
+}
+
 TEST_CASE("with --no-events nothing is stored or sent, and pending events stay") {
   Heard scene;
   REQUIRE(run_task(scene.fixture, {"ipo"}, redis_down()).status == 6);
