@@ -24,7 +24,8 @@ inline std::optional<Day> parse_day(std::string_view text) {
   const auto year = number_of<unsigned>(text.substr(0, 4));
   const auto month = number_of<unsigned>(text.substr(5, 2));
   const auto day = number_of<unsigned>(text.substr(8, 2));
-  if (!year || !month || !day) return std::nullopt;
+  // PostgreSQL has no year 0 either.
+  if (!year || !month || !day || *year == 0) return std::nullopt;
   const std::chrono::year_month_day date{std::chrono::year{static_cast<int>(*year)},
                                          std::chrono::month{*month}, std::chrono::day{*day}};
   if (!date.ok()) return std::nullopt;

@@ -108,7 +108,7 @@ void Market::take_in(SymbolId id, const Listing& listing, std::span<const LabelI
     columns_[i].label_of[id] = labels[i];
   }
   ++size_;
-  if (listing.activity == Activity::unknown) ++unknown_activity_;
+  if (listing.activity == Activity::unknown && !delisted(id)) ++unknown_activity_;
 }
 
 void Market::put(SymbolId id, const Listing& listing) {

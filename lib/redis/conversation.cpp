@@ -111,10 +111,13 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
   command({"MULTI"}, [this, channels = std::move(channels), stream](const Reply& begun) {
     if (begun.is_error()) return;
     rehearsal_ = "";
-    const auto take = [this](const Reply& reply) {
-      // It is no refusal if another node of a Cluster has the stream.
-      const bool is_elsewhere = reply.refuses_with("MOVED ") || reply.refuses_with("ASK ");
-      if (reply.is_error() && !is_elsewhere && rehearsal_->empty()) rehearsal_ = reply.text;
+    const auto take = [this, stream](const Reply& reply) {
+      // It is no refusal if another node of a Cluster has the stream. Without memory, Redis refuses
+      // transactions, but publishes.
+      const bool is_refusal = reply.is_error() && !reply.refuses_with("MOVED ") &&
+                              !reply.refuses_with("ASK ") &&
+                              !(stream.empty() && reply.refuses_with("OOM "));
+      if (is_refusal && rehearsal_->empty()) rehearsal_ = reply.text;
     };
     for (const std::string& channel : channels) command({"PUBLISH", channel, ""}, take);
     if (!stream.empty()) command({"XADD", stream, "*", "event_id", ""}, take);

@@ -387,8 +387,6 @@ Explanation explain_cleaned(const std::string& name, const Entry& entry, const S
 
 }  // namespace
 
-bool Explanation::belongs() const { return std::ranges::all_of(decisions, &Decision::holds); }
-
 std::vector<Explanation> explain(const Market& market, const Entries& entries, const Policy& policy,
                                  const std::vector<Waiting>& waiting, SymbolId symbol,
                                  const std::optional<std::string>& only) {

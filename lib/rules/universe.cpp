@@ -100,8 +100,10 @@ Universes group_of(const Universes& universes, const std::string& group) {
 }
 
 std::string dollars_text(double dollars) {
-  return dollars >= 1e9 ? fmt::format("${:g} B", dollars / 1e9)
-                        : fmt::format("${:g} M", dollars / 1e6);
+  // As many digits as a double holds.
+  if (dollars >= 1e9) return fmt::format("${:.15g} B", dollars / 1e9);
+  return dollars >= 1e6 ? fmt::format("${:.15g} M", dollars / 1e6)
+                        : fmt::format("${:.15g}", dollars);
 }
 
 DollarUnit unit_of(double dollars) {

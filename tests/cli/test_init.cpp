@@ -77,6 +77,15 @@ TEST_CASE("init refuses a relation of another shape, names what is missing, and 
   CHECK(tables_in(fixture) == Names{"cache_entries", "ohlcv_daily", "symbols"});
 }
 
+TEST_CASE("init refuses a name that a sequence has taken") {
+  Fixture fixture;
+  add_small_market(fixture);
+  fixture.database().execute("CREATE SEQUENCE cache_sync_outbox");
+  check_failure(fixture.run({"init"}), 1,
+                "the relation public.cache_sync_outbox is not a table. Rename it");
+  CHECK(fixture.database().value("SELECT to_regclass('cache_sync_runs')").empty());
+}
+
 TEST_CASE("init refuses own tables of a newer version") {
   Fixture fixture;
   REQUIRE(fixture.run({"init"}).status == 0);

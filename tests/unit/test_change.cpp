@@ -116,6 +116,9 @@ TEST_CASE("every member that came or went has a reason of its own") {
   CHECK(added("large_cap", "OTHER") == "was in no category");
   CHECK(added("top_100", "OTHER") == "rose to rank 1");
   CHECK(removed("large_cap", "FELL") == "crossed $10 B downward");
+  CHECK(dollars_text(1) == "$1");
+  CHECK(dollars_text(1234567890) == "$1.23456789 B");
+  CHECK(dollars_text(2e15) == "$2000000 B");
   CHECK(removed("mid_cap", "ROSE") == "crossed $10 B upward");
   CHECK(removed("micro_cap", "SANK") == "crossed $50 M downward");
   CHECK(removed("large_cap", "GONE") == "delisted 2026-08-20");
