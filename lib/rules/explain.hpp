@@ -22,9 +22,7 @@ struct Explanation {
   std::string outlook = {};              ///< what the next run does, and what would change that
 
   /// Returns whether the next run includes the symbol.
-  [[nodiscard]] bool belongs() const {
-    return std::ranges::all_of(decisions, &Decision::holds);
-  }
+  [[nodiscard]] bool belongs() const { return std::ranges::all_of(decisions, &Decision::holds); }
 };
 
 /// Explains a symbol for every universe of the policy, families expanded, in order, and then for
