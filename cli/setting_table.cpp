@@ -345,15 +345,16 @@ std::string problem_of(const Setting& setting, const Value& value, std::string* 
   }
   if (setting.is_switch()) return unless(std::holds_alternative<bool>(value), "true or false");
   const bool takes_list = std::holds_alternative<std::vector<std::string>*>(setting.field);
-  if (takes_list && (list == nullptr || list->empty()))
+  if (takes_list && (list == nullptr || list->empty())) {
     return "must be a list of strings, at least one";
+  }
   if (!takes_list && text == nullptr) return "must be a string";
   for (const std::string& each : takes_list ? *list : std::vector<std::string>{*text}) {
     // Whoever takes the value would take it for the end.
     if (each.find('\0') != std::string::npos) return "must not hold a NUL";
-    const std::string problem = setting.is_address() ? address_problem(setting, each, hint)
-                                : check              ? check(each)
-                                                     : "";
+    std::string problem = setting.is_address() ? address_problem(setting, each, hint)
+                          : check              ? check(each)
+                                               : "";
     if (!problem.empty()) return problem;
   }
   return "";
