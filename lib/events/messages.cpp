@@ -72,10 +72,10 @@ std::string redis_acl(const std::string& user, const std::vector<std::string>& l
   for (const EventKind& kind : event_kinds) text.append(" &").append(kind.channel);
   for (const std::string& list : lists) text.append(" ~").append(list);
   if (!stream.empty()) text.append(" ~").append(stream);
-  // AUTH needs no permission. `check` sends events in a transaction that it discards.
-  text += " -@all +select +role +publish +multi +discard";
+  // AUTH needs no permission.
+  text += " -@all +select +role +publish";
   if (!lists.empty()) text += " +lpop";
-  if (!stream.empty()) text += " +xadd +xinfo|stream +xrange +exec +wait +asking";
+  if (!stream.empty()) text += " +xadd +xinfo|stream +xrange +multi +exec +discard +wait +asking";
   return text + "\n";
 }
 
