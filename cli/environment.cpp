@@ -84,8 +84,9 @@ FileContent read_file(const std::string& path) {
   if (::fstat(file.number, &facts) != 0) unusable(path, reason(), check_path);
   // Shell users pass /dev/null for an empty file.
   const bool is_null = S_ISCHR(facts.st_mode) && facts.st_rdev == ::makedev(1, 3);
-  if (!S_ISREG(facts.st_mode) && !is_null)
+  if (!S_ISREG(facts.st_mode) && !is_null) {
     unusable(path, "it is not a regular file", "Name one that is.");
+  }
 
   FileContent content;
   content.is_private = is_null || is_private(facts);

@@ -40,9 +40,7 @@ void open_standard_descriptors() {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(number, F_GETFD) >= 0) continue;
     // The lowest free number is the missing one.
-    if (::open("/dev/null", O_RDWR) != number) {
-      ::_exit(status_failed);
-    }
+    if (::open("/dev/null", O_RDWR) != number) ::_exit(status_failed);
   }
 }
 
