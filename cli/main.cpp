@@ -35,12 +35,15 @@ int report_failure(const Error& failure, Log& log, const Output& output) {
 }
 
 /// Opens /dev/null in place of a closed standard descriptor: otherwise the next socket or pipe
-/// would get its number, and everything printed would go into it.
+/// would get its number, and everything printed would go into it. Writing to standard output then
+/// fails, as on any closed descriptor.
 void open_standard_descriptors() {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(number, F_GETFD) >= 0) continue;
     // The lowest free number is the missing one.
-    if (::open("/dev/null", O_RDWR) != number) ::_exit(status_failed);
+    if (::open("/dev/null", number == STDERR_FILENO ? O_WRONLY : O_RDONLY) != number) {
+      ::_exit(status_failed);
+    }
   }
 }
 
