@@ -64,7 +64,7 @@ std::string advice_on(std::string_view sqlstate) {
        {"25006", "Connect to the primary, or let the role write."},
        {"25P03", "Run again."},
        {"3F", "Create the schema, or name another in [tables] schema."},
-       {"40", ""},  // whoever gives up says
+       {"40", "Run again."},
        {"42501", "Run 'tickstock-cache check' for what is missing."},
        {"53", "Give PostgreSQL more memory, disk or connections, then run again."},
        {"55P03", "Run again, or wait longer for other programs: [timeouts] lock."},

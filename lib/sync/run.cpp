@@ -325,10 +325,13 @@ void attempt_until_settled(const Job& job, Session& session, Report& report) {
       if (number == max_attempts) {
         // Nothing conflicts with a reader except the clean-up that a standby replays.
         const std::string attempts = ", given up after " + std::to_string(number) + " attempts";
-        throw Error(ErrorKind::unavailable, error.problem() + attempts, error.details())
-            .advised(job.options.dry_run
+        throw Error(
+            ErrorKind::unavailable, error.problem() + attempts,
+            {.object = error.object(),
+             .hint = job.options.dry_run
                          ? "Set hot_standby_feedback on this standby, or ask the primary."
-                         : "Another program writes the same rows: run again once it is done.");
+                         : "Another program writes the same rows: run again once it is done.",
+             .sqlstate = error.sqlstate()});
       }
       job.observer.note("another transaction was in the way (SQLSTATE " + error.sqlstate() +
                         "), starting over");

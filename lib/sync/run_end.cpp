@@ -141,8 +141,9 @@ bool find_outcome(const Job& job, Session& session, const Report& report) {
 std::vector<postgres::Statement> tidying(const Job& job) {
   std::vector<postgres::Statement> statements =
       tables::pruning(job.environment.tables, job.environment.retention);
-  if (job.options.measure)
+  if (job.options.measure) {
     statements.push_back(tables::asking_for_pending(job.environment.tables, {}));
+  }
   return statements;
 }
 
