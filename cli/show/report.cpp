@@ -212,7 +212,7 @@ struct ReportText {
     for (std::size_t i = 0; i < shown; ++i) {
       const Universe& rule = *snapshot.plan.find(all[i].universe);
       line("{}  {}, in {}", member(" ", all[i].symbol),
-           waiting_reason(rule, snapshot.market, all[i]), printable(rule.name));
+           printable(waiting_reason(rule, snapshot.market, all[i])), printable(rule.name));
     }
     if (shown < all.size()) line("    … and {} more", all.size() - shown);
   }
@@ -250,7 +250,7 @@ struct ReportText {
     const std::size_t shown = output.full ? list.size() : std::min(list.size(), names_shown);
     const std::string painted = screen.paint(color_of(sign), std::string(1, sign));
     for (std::size_t i = 0; i < shown; ++i) {
-      const std::string reason = why(list[i]);
+      const std::string reason = printable(why(list[i]));
       line("{}{}{}", member(painted, list[i].symbol), reason.empty() ? "" : "  ", reason);
     }
     if (shown < list.size()) line("  {} … and {} more", sign, list.size() - shown);

@@ -211,6 +211,42 @@ TEST_CASE("a result of a command that only reads is not said to be on record") {
   CHECK_THAT(result.err, contains("No space left on device") && !contains("record"));
 }
 
+TEST_CASE("a report that is lost says where to look only if there is something to see") {
+  Fixture fixture({.entries = false});
+  RunOptions options = fixture.options();
+  options.stdout_path = "/dev/full";
+  const ProcessResult result = run_process(Fixture::command({"init"}), options);
+  CHECK(result.status == 74);
+  CHECK_THAT(result.err, contains("what it reports was done") && !contains("status"));
+  CHECK(fixture.run({"history"}).status == 0);
+}
+
+TEST_CASE("a label that controls the terminal or forges a line is shown escaped") {
+  Printing scene;
+  const TemporaryDirectory directory;
+  const std::string config =
+      directory.write("config.toml",
+                      "[[universe]]\nname = \"theme_all\"\nnights = 3\nmatch = { sector = "
+                      "[\"Energy\\u001B[2J\", \"A\\nB\"] }\n");
+  const Names run{"themes", "--config", config};
+  scene.fixture.add_symbol({.symbol = "ONE", .market_cap = "1e9", .sector = "A\nB"});
+  REQUIRE(run_task(scene.fixture, run).status == 0);
+  scene.fixture.add_symbol({.symbol = "TWO", .market_cap = "1e9", .sector = "Energy\x1b[2J"});
+  scene.fixture.database().execute("UPDATE symbols SET sector = E'C\\nD' WHERE symbol = 'ONE'");
+  const ProcessResult result = run_task(scene.fixture, run);
+  CHECK(result.status == 0);
+  CHECK_THAT(result.out,
+             contains("sector is Energy\\x1b[2J") && contains("sector is C\\nD, night 1"));
+  CHECK(result.out.find('\x1b') == std::string::npos);
+  scene.fixture.database().execute("UPDATE symbols SET is_active = false WHERE symbol = 'TWO'");
+  for (int night = 2; night <= 3; ++night) {
+    scene.fixture.database().execute("UPDATE cache_sync_waiting SET as_of = as_of - 1");
+    const ProcessResult next = run_task(scene.fixture, run);
+    INFO(next.out);
+    CHECK_THAT(next.out, night < 3 ? contains("C\\nD, night 2") : contains("sector is C\\nD for"));
+  }
+}
+
 TEST_CASE("what check found counts more than whether it could be printed") {
   Printing scene;
   for (const Environment& extra :
