@@ -164,11 +164,12 @@ struct ReportText {
     text += '\n';
   }
 
-  /// Writes all refusals of a dry run, which leaves no record; otherwise only the worst one.
+  /// Writes only the worst refusal if the record has all of them.
   void refusals() {
     const std::vector<GuardResult> refusing = refusals_of(report.guards);
     const std::size_t all = refusing.size();
-    const std::size_t shown = report.dry_run || output.full ? all : std::min<std::size_t>(all, 1);
+    const bool shows_all = report.dry_run || !report.has_outbox || output.full;
+    const std::size_t shown = shows_all ? all : std::min<std::size_t>(all, 1);
     for (std::size_t i = 0; i < shown; ++i) {
       line("{}: {}", screen.paint(Color::bold_red, "refused by a guard"),
            printable(refusing[i].sentence));

@@ -104,6 +104,16 @@ TEST_CASE("too many symbols that vanish at once are refused") {
   scene.check_refused("vanished", "21 of 1000 symbols in the category universes");
 }
 
+TEST_CASE("without a record that has them, a refused run shows all refusals") {
+  Scene scene(1000);
+  scene.execute("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs CASCADE");
+  scene.execute("UPDATE symbols SET market_cap = NULL WHERE symbol <= 'S0400'");
+  const ProcessResult result = run_task(scene.fixture, {"sync"});
+  CHECK(result.status == 4);
+  CHECK_THAT(result.out, contains("refused by a guard: 400 of 1000 symbols in the category") &&
+                             contains(" would lose ") && !contains("tickstock-cache status"));
+}
+
 TEST_CASE("symbols that vanish are counted where only delisted ones are taken out") {
   Scene scene(1000);
   scene.execute("UPDATE symbols SET is_active = false WHERE symbol <= 'S0021'");
