@@ -100,9 +100,20 @@ void write(const std::string& path, const Samples& samples) {
               {.object = path, .hint = "Check the path and its permissions."});
 }
 
+/// Rejects a device, pipe or directory: it could be read forever, and would be replaced. \throws
+/// Error (output).
+void require_regular(const std::string& path) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0 || S_ISREG(facts.st_mode)) return;
+  throw Error(ErrorKind::output,
+              "the metrics can't be written to " + path + ": it is not a regular file",
+              {.object = path, .hint = "Name another path, or none."});
+}
+
 void change(const std::string& path, Log& log, const std::function<void(Samples&)>& take) {
   if (path.empty()) return;
   try {
+    require_regular(path);
     Samples samples = read(path);
     take(samples);
     write(path, samples);

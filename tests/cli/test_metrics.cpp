@@ -179,6 +179,24 @@ TEST_CASE("metrics that can't be written are a warning, and no reason to fail") 
              contains("the metrics can't be written to /nonexistent/cache.prom"));
 }
 
+TEST_CASE("what is not a regular file is neither read nor replaced by metrics") {
+  Fixture fixture;
+  add_small_market(fixture);
+  const TemporaryDirectory directory;
+  const std::string pipe = directory.file("pipe.prom");
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  std::filesystem::create_symlink("/dev/null", directory.file("null.prom"));
+  std::filesystem::create_directory(directory.file("folder.prom"));
+  for (const std::string name : {"pipe.prom", "null.prom", "folder.prom"}) {
+    const auto type = std::filesystem::symlink_status(directory.file(name)).type();
+    const ProcessResult result =
+        run_task(fixture, {"sync", "--metrics-file", directory.file(name)});
+    CHECK(result.status == 0);
+    CHECK_THAT(result.err, contains(name + ": it is not a regular file"));
+    CHECK(std::filesystem::symlink_status(directory.file(name)).type() == type);
+  }
+}
+
 TEST_CASE("other content of the metrics file is not kept") {
   Scene scene;
   std::ofstream(scene.path) << "other 1\ngarbage\n\ntickstock_cache_pending_events 7\n# x\n"
