@@ -88,12 +88,13 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // A write to a pipe without a reader then fails instead of killing the process.
-  std::signal(SIGPIPE, SIG_IGN);
+  // Writing to a pipe without a reader, or beyond the limit of a file's size, then fails instead of
+  // killing the process.
+  for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
   // A core dump would contain passwords.
   ::prctl(PR_SET_DUMPABLE, 0);
   // These would change what the server takes for a day, an encoding or an option behind our back.
-  for (const char* name : {"PGOPTIONS", "PGTZ", "PGCLIENTENCODING", "PGDATESTYLE"})
+  for (const char* name : {"PGOPTIONS", "PGTZ", "PGCLIENTENCODING", "PGDATESTYLE", "PGGEQO"})
     ::unsetenv(name);
   trim_libpq_variables();
   try {
