@@ -110,7 +110,7 @@ class CommandLine {
       const std::string names = option->get_name(true, true);
       rows += fmt::format("{};{};{};{}\n", command, CLI::detail::find_and_replace(names, ",", " "),
                           option->get_expected_max() > 0 ? option->get_type_name() : "",
-                          option->get_description(), column_of_options);
+                          option->get_description());
     }
     return rows;
   }
@@ -166,6 +166,10 @@ class CommandLine {
     std::string text = error.what();
     std::ranges::replace(text, '\n', ' ');
     if (is(CLI::ExitCodes::ArgumentMismatch)) {
+      if (text.find("flag override") != std::string::npos) {
+        const std::string flag = "--" + text.substr(0, text.find(' '));
+        return of(flag + " takes no value", flag);
+      }
       const std::string name = text.substr(0, text.find(':'));
       const bool is_missing = text.find("missing") != std::string::npos;
       return of(name + (is_missing ? " needs a value" : " may be given only once"), name);
@@ -242,8 +246,8 @@ class CommandLine {
     throw std::out_of_range("there is no option " + flag);
   }
 
-  /// Adds options, each allowed once, and those for version and help. Rejects a value that looks
-  /// like another option, which CLI11 would swallow.
+  /// Adds options, each allowed once, and those for version and help. Rejects a value that is
+  /// or looks like another option, which CLI11 would swallow.
   void add(CLI::App& app, const std::string& flags, const std::string& unlisted) {
     for (const std::string& flag : CLI::detail::split(flags, ' ')) {
       if (flag.empty()) continue;
@@ -251,14 +255,16 @@ class CommandLine {
       const std::string group = holds(unlisted, flag) ? "" : group_of(flag);
       if (option.is_switch()) {
         app.add_flag_callback(option.flag, [&] { take(option, option.switches_on()); })
+            ->disable_flag_override()
             ->description(option.help())
             ->group(group);
         continue;
       }
       const std::string name = option.flag.substr(0, option.flag.find('/'));
-      const auto check_and_take = [this, &option, name](const std::string& text) {
+      const auto check_and_take = [this, &app, &option, name](const std::string& text) {
         const Value value = parse_value(option, text).value_or(Value());
-        const bool is_value = !text.empty() && !text.starts_with('-');
+        const bool is_value =
+            !text.empty() && !text.starts_with("--") && app.get_option_no_throw(text) == nullptr;
         std::string problem = is_value ? problem_of(option, value, &hint_) : "needs a value";
         if (problem.empty() && option.is_address() && option.has_password(text)) {
           problem = "holds a password, which everyone on this machine can read";
