@@ -23,8 +23,8 @@ struct Head {
   std::function<void(json::Writer&)> more = {};  ///< writes keys beside the payload
 };
 
-/// Returns the head of an event about a run. If a run has several of that kind, pass a universe or
-/// a position, too.
+/// Returns the head of an event about a run. If there can be several of that kind for a run id,
+/// pass a universe, a position or another text, too.
 Head head_of(const EventKind& kind, const RunRecord& run, const std::string& timestamp,
              std::string_view universe = {}, std::uint64_t position = 0) {
   return {kind, run.run_id, timestamp, uuid_of(run.run_id, kind.event, universe, {}, position)};
@@ -58,6 +58,12 @@ std::string_view category_of(ErrorKind kind) {
     case ErrorKind::output: return "system";
     default: return "database";
   }
+}
+
+/// Returns what distinguishes a failed end from that of another attempt with the same run id.
+std::string failure_of(const RunRecord& run) {
+  const bool is_committed = application_status(run.status) == "completed";
+  return is_committed ? "" : run.error.value_or("failed");
 }
 
 }  // namespace
@@ -152,12 +158,12 @@ Message sync_completed(const RunRecord& run, const std::string& timestamp) {
     }
     json.end_object();
   };
-  return envelope(head_of(kinds::sync_completed, run, timestamp), "job_id", run.run_id, "mode",
-                  run.mode, "status", application_status(run.status), "sync_status",
-                  to_string(run.status), "total_changes", run.total_changes, "universes_updated",
-                  run.universes_updated, "universe_events_omitted", run.universe_events_omitted,
-                  "duration_seconds", run.duration_seconds, "task_results", write_tasks, "error",
-                  run.error);
+  return envelope(head_of(kinds::sync_completed, run, timestamp, failure_of(run)), "job_id",
+                  run.run_id, "mode", run.mode, "status", application_status(run.status),
+                  "sync_status", to_string(run.status), "total_changes", run.total_changes,
+                  "universes_updated", run.universes_updated, "universe_events_omitted",
+                  run.universe_events_omitted, "duration_seconds", run.duration_seconds,
+                  "task_results", write_tasks, "error", run.error);
 }
 
 std::string id_of_end(const std::string& run_id) {
@@ -167,8 +173,8 @@ std::string id_of_end(const std::string& run_id) {
 Message phase_completed(const RunRecord& run, const std::string& timestamp) {
   const std::string_view status = application_status(run.status);
   return envelope(
-      head_of(kinds::phase_completed, run, timestamp), "phase", "cache_sync", "status", status,
-      "stats",
+      head_of(kinds::phase_completed, run, timestamp, failure_of(run)), "phase", "cache_sync",
+      "status", status, "stats",
       json::object("success", status == "completed", "run_id", run.run_id, "duration_seconds",
                    run.duration_seconds, "changes", run.total_changes),
       "error", run.error);

@@ -192,6 +192,14 @@ class CalledAgain(PhaseTest):
             "SELECT duration_seconds FROM cache_sync_runs WHERE run_id = 'daily-2026-08-21'")))
         self.assertEqual(self.records(), ["daily-2026-08-21 completed"])
 
+    def test_a_night_that_has_a_record_is_asked_about_and_not_run(self) -> None:
+        # Given the id again, the program would announce that the phase failed.
+        calls = Path(new_folder()) / "calls"
+        counted = stub(f'echo "$1" >>"{calls}"; exec "{PROGRAM}" "$@"')
+        for _ in range(2):
+            self.assertTrue(run(self.scene, run_id="once", program=counted).success)
+        self.assertEqual(calls.read_text().split(), ["status", "sync", "status"])
+
     def test_a_night_that_committed_with_errors_or_without_delivery(self) -> None:
         undelivered = run(self.scene, run_id="away", more={"REDIS_URL": "redis://127.0.0.1:1/0"})
         self.assertEqual((undelivered.exit_status, undelivered.recorded), (6, False))

@@ -146,6 +146,22 @@ TEST_CASE("the closing events say how it ended in the application's words and in
   CHECK_FALSE(phase.at("stats.success").boolean());
 }
 
+TEST_CASE("ends of several attempts with one run id have ids of their own") {
+  RunRecord failed = run;
+  failed.status = RunStatus::failed;
+  failed.error = "PostgreSQL is away";
+  RunRecord other = failed;
+  other.error = "another run holds the lock";
+  RunRecord done = run;
+  done.status = RunStatus::completed;
+  for (const auto make : {&events::phase_completed, &events::sync_completed}) {
+    const std::string id = make(failed, moment).event_id;
+    CHECK(id != make(done, moment).event_id);
+    CHECK(id != make(other, moment).event_id);
+    CHECK(id == make(failed, moment).event_id);
+  }
+}
+
 TEST_CASE("progress has a source of its own, and errors repeat themselves at the top") {
   const Json progress = Json::parse(events::progress(run, moment, 3, 2).body);
   CHECK(progress.at("source").str() == "daily_processing.cache_sync");

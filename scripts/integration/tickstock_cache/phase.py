@@ -122,16 +122,17 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
     for attempt in itertools.count(1):
         attempt_id = first_id if attempt == 1 else f"{first_id}.{attempt}"
         begun = time.monotonic()
-        status, document = run("--run-id", attempt_id, report=on_progress)
-        record = _record(attempt_id, program, environment, options, deadline) if status == USAGE else None
-        if record is None:
-            break
-        if record["sync_status"] in RECORDED_STATUS:
+        # Given an id that has a record, the program would announce that the phase failed.
+        record = _record(attempt_id, program, environment, options, deadline) if run_id else None
+        if record is not None and record["sync_status"] in RECORDED_STATUS:
             # An id that is the same every night must not pass for a night that is already done.
             day = as_of if as_of is not None else run("--dry-run")[1].get("as_of")
             if record["mode"] == "full" and day is not None and record["as_of"] == _day_text(day):
                 return _recorded_result(record)
-            break
+        elif record is not None and record["sync_status"] != "running":
+            continue
+        status, document = run("--run-id", attempt_id, report=on_progress)
+        break
     result = _result(attempt_id, status, document, time.monotonic() - begun)
     if result.success or (status == REFUSED and on_refused == "continue"):
         return result
