@@ -138,6 +138,19 @@ class Writing(MirrorTest):
         self.assertEqual(self.groups(), {name: universes[name] for name in universes
                                          if name not in ("theme_x", "n" * 101)})
 
+    def test_an_entry_that_cannot_be_read_is_left_alone_and_does_not_stop_the_others(self) -> None:
+        self.set("a_broken", "A")
+        self.mirror.write_all()
+        self.set("theme_x", "B")
+        for content in ('{"symbols": 5}', '{"symbols": "AAPL"}', '{"symbols": {"x": 1}}', '{"symbols": [null, "A"]}',
+                        '{"symbols": [["A"]]}', "[]", "{}"):
+            self.scene.query(f"UPDATE cache_entries SET content = '{content}' WHERE universe = 'a_broken'")
+            with self.assertLogs("tickstock_cache", "WARNING") as logged:
+                self.mirror.write_all()
+            self.assertIn("the universe a_broken can't be read", logged.output[0])
+            self.assertEqual(self.groups()["a_broken"], ["A"])
+        self.assertEqual(self.groups()["theme_x"], ["B"])
+
     def test_other_names_of_tables(self) -> None:
         self.scene.query("ALTER TABLE cache_entries RENAME TO tickstock_universes; CREATE SCHEMA app; "
                          "ALTER TABLE definition_groups SET SCHEMA app")

@@ -88,7 +88,10 @@ class Mirror:
             return False
         if entry is None:
             return group is not None and self._delete(session, group[0])
-        symbols = list(dict.fromkeys(entry[0] or []))
+        if not isinstance(entry[0], list) or not all(isinstance(each, str) for each in entry[0]):
+            log.warning("the content of the universe %s can't be read, and its group is left alone", universe)
+            return False
+        symbols = list(dict.fromkeys(entry[0]))
         metadata = json.dumps({"source": SOURCE, "total_symbols": len(symbols)})
         if group is None:
             session.execute(f"INSERT INTO {self._groups} (name, type, environment, description, metadata) "
