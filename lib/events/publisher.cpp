@@ -87,10 +87,11 @@ std::optional<Day> latest_day_in(std::string_view text) {
 bool DaySignals::take(Day day, Deadline deadline, io::Patience& patience) {
   redis::Conversation& conversation = link_.conversation();
   bool signalled = false;
-  for (;;) {
+  std::optional<Error> refusal;
+  for (bool is_empty = false; !is_empty;) {
     // Late answers to an earlier request may bring the signal.
     if (!std::exchange(asked_, true)) {
-      for (const std::string& list : lists_) conversation.pop(list);
+      for (const std::string& list : lists_) conversation.ask({"LPOP", list});
     }
     try {
       link_.settle(deadline, patience);
@@ -100,12 +101,20 @@ bool DaySignals::take(Day day, Deadline deadline, io::Patience& patience) {
       throw;
     }
     asked_ = false;
-    const std::vector<std::string> elements = conversation.take_elements();
-    if (elements.empty()) return signalled;
-    for (const std::string& element : elements) {
-      signalled = signalled || latest_day_in(element).value_or(day) >= day;
+    is_empty = true;
+    for (const redis::Reply& reply : conversation.take_replies()) {
+      if (reply.type == REDIS_REPLY_STRING) {
+        is_empty = false;
+        signalled = signalled || latest_day_in(reply.text).value_or(day) >= day;
+      } else if (reply.type != REDIS_REPLY_NIL) {
+        refusal =
+            link_.settings().failure(reply.is_error() ? "a list can't be read: " + reply.text
+                                                      : "its answer to LPOP is not an element");
+      }
     }
   }
 }
+  if (refusal && !signalled) throw Error(*refusal);
+  return signalled;
 
 }  // namespace tickstock::events

@@ -95,20 +95,10 @@ void Conversation::ask(const std::vector<std::string>& words, bool matters) {
   });
 }
 
-void Conversation::pop(const std::string& list) {
-  command({"LPOP", list}, [this](const Reply& reply) {
-    if (reply.is_error()) {
-      no_element_ = reply.text;
-    } else if (reply.type == REDIS_REPLY_STRING) {
-      elements_.push_back(reply.text);
-    } else if (reply.type != REDIS_REPLY_NIL) {
-      throw settings_.failure("its answer to LPOP is not an element");
-    }
-  });
-}
-
-void Conversation::rehearse(std::vector<std::string> channels, const std::string& stream) {
-  command({"MULTI"}, [this, channels = std::move(channels), stream](const Reply& begun) {
+void Conversation::rehearse(std::vector<std::string> channels, const std::string& stream,
+                            std::vector<std::string> lists) {
+  command({"MULTI"}, [this, channels = std::move(channels), stream,
+                      lists = std::move(lists)](const Reply& begun) {
     if (begun.is_error()) return;
     rehearsal_ = "";
     const auto take = [this, stream](const Reply& reply) {
@@ -123,11 +113,6 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
     if (!stream.empty()) command({"XADD", stream, "*", "event_id", ""}, take);
     command({"DISCARD"});
   });
-}
-
-std::vector<std::string> Conversation::take_elements() {
-  if (no_element_) throw settings_.failure("a list can't be read: " + *no_element_);
-  return std::exchange(elements_, {});
 }
 
 void Conversation::receive(std::string_view bytes) {

@@ -50,20 +50,14 @@ class Conversation {
   /// questions.
   std::vector<Reply> take_replies() { return std::exchange(replies_, {}); }
 
-  /// Queues a request for the first element of a list. take_elements() returns it once the answer
-  /// has arrived.
-  void pop(const std::string& list);
-  /// Checks whether events on these channels, and in this stream (empty for none), would be
-  /// accepted, without sending one: once Redis has begun a transaction, they are sent in it, and it
-  /// is discarded.
-  void rehearse(std::vector<std::string> channels, const std::string& stream);
+  /// Checks whether events on these channels, and in this stream (empty for none), and taking from
+  /// these lists would be accepted, without doing it: once Redis has begun a transaction, the
+  /// commands are sent in it, and it is discarded.
+  void rehearse(std::vector<std::string> channels, const std::string& stream,
+                std::vector<std::string> lists);
   /// Returns Redis' error for the first one that it refuses; empty if it refuses none; nothing if
   /// the user may not ask.
   [[nodiscard]] const std::optional<std::string>& rehearsal() const { return rehearsal_; }
-
-  /// Returns the elements from pop() that have arrived since the last call, oldest first. \throws
-  /// Error (redis) if an answer was an error.
-  std::vector<std::string> take_elements();
 
   /// Returns, for each published event that was accepted, how many clients received it, up to the
   /// first refused one. In a Cluster this counts clients of this node only.
@@ -126,8 +120,6 @@ class Conversation {
   std::vector<Reply> replies_;
   std::size_t replicas_ = 0;
   std::size_t unanswered_ = 0;
-  std::vector<std::string> elements_;
-  std::optional<std::string> no_element_;  ///< Redis' error in reply to a pop()
   std::optional<Error> refusal_;
   std::optional<std::string> rehearsal_;
   bool in_cluster_ = false;

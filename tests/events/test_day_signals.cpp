@@ -60,3 +60,17 @@ TEST_CASE("a Redis that answers late is asked no second time, and its signal cou
   CHECK_THROWS_AS(signals.take(day, later(), patience), Error);
   CHECK(signals.failed());
 }
+
+TEST_CASE("a list that can't be read is reported, and hides no signal on another one") {
+  Redis redis;
+  events::DaySignals signals(redis::parse_redis_url(redis.url()), {"broken", "done"});
+  io::Patience patience;
+  const Day day = *parse_day("2024-06-28");
+  const auto later = [] { return io::Deadline::after(std::chrono::seconds{30}); };
+  redis.command({"SET", "broken", "text"});
+  CHECK_THROWS_WITH(signals.take(day, later(), patience), test::contains("WRONGTYPE"));
+  CHECK_FALSE(signals.failed());
+  redis.command({"RPUSH", "done", "2024-06-28", "2024-06-28"});
+  CHECK(signals.take(day, later(), patience));
+  CHECK(redis.command({"LLEN", "done"}) == "0");
+}
