@@ -58,10 +58,11 @@ void Publisher::say(std::span<const Message> messages, Deadline deadline, io::Pa
   link_.settle(deadline, patience);
 }
 
-std::optional<std::string> Publisher::rehearse(Deadline deadline, io::Patience& patience) {
+std::optional<std::string> Publisher::rehearse(const std::vector<std::string>& lists,
+                                               Deadline deadline, io::Patience& patience) {
   std::vector<std::string> channels;
   for (const EventKind& kind : event_kinds) channels.emplace_back(kind.channel);
-  link_.conversation().rehearse(std::move(channels), stream_ ? stream_->key() : "");
+  link_.conversation().rehearse(std::move(channels), stream_ ? stream_->key() : "", lists);
   link_.settle(deadline, patience);
   return link_.conversation().rehearsal();
 }

@@ -51,7 +51,8 @@ class Publisher {
   /// Checks whether every kind of event would be accepted, also by the stream, without sending one.
   /// \return Redis' error for the first that would not; empty if all would; nothing if the user may
   /// not ask. \throws Error (redis), (interrupted).
-  std::optional<std::string> rehearse(io::Deadline deadline, io::Patience& patience);
+  std::optional<std::string> rehearse(const std::vector<std::string>& lists, io::Deadline deadline,
+                                      io::Patience& patience);
 
   /// Returns whether a failover may resolve the last error.
   [[nodiscard]] bool may_recover() const { return link_.may_recover(); }

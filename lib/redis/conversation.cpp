@@ -107,6 +107,7 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
       const bool is_refusal = reply.is_error() && !reply.refuses_with("MOVED ") &&
                               !reply.refuses_with("ASK ") &&
                               !(stream.empty() && reply.refuses_with("OOM "));
+    for (const std::string& list : lists) command({"LPOP", list}, take);
       if (is_refusal && rehearsal_->empty()) rehearsal_ = reply.text;
     };
     for (const std::string& channel : channels) command({"PUBLISH", channel, ""}, take);

@@ -296,15 +296,18 @@ class Preflight {
     // Do this before the rehearsal: a user who may not discard its transaction stays in it.
     if (publisher.stream() != nullptr) guarded([&] { look_at_stream(*publisher.stream()); });
     const auto refusal =
-        publisher.rehearse(io::Deadline::after(environment_.redis.connect_timeout), patience_);
-    const std::string connected = "connected to Redis at " + publisher.server().name();
+        publisher.rehearse(eod.wait.count() > 0 ? eod.lists : std::vector<std::string>(),
+                           io::Deadline::after(environment_.redis.connect_timeout), patience_);
     if (refusal && !refusal->empty()) {
-      fail(Error(ErrorKind::redis, connected + ", which refuses events: " + *refusal,
+      fail(Error(ErrorKind::redis,
+                 publisher.server().object() + " refuses what a run sends: " + *refusal,
                  {.object = publisher.server().object(),
                   .hint = refusal->starts_with("NOPERM") ? redis::permissions_hint : ""}));
     } else if (publisher.warning().empty()) {
-      good(connected + (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
+      good("connected to " + publisher.server().object() +
+           (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
     }
+    const EodOptions& eod = options_.eod;
     if (!refusal) {
       warn(
           "it is not known whether Redis takes this user's events, since asking requires the "

@@ -35,6 +35,9 @@ class DayEnd {
     return signalled ? "Redis signalled it" : "";
   }
 
+  /// Returns why no signal could be received at the last look; empty if one could.
+  [[nodiscard]] const std::string& why_no_signal() const { return why_no_signal_; }
+
  private:
   [[nodiscard]] bool in_prices(postgres::Connection& connection) const {
     const Environment& environment = job_.environment;
@@ -47,10 +50,13 @@ class DayEnd {
   bool in_lists() {
     try {
       if (!signals_) signals_.emplace(job_.environment.redis, job_.options.eod.lists);
-      return signals_->take(day_, io::Deadline::after(redis_time), job_.patience);
+      const bool signalled = signals_->take(day_, io::Deadline::after(redis_time), job_.patience);
+      why_no_signal_.clear();
+      return signalled;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
       if (signals_ && signals_->failed()) signals_.reset();
+      why_no_signal_ = error.problem();
       if (!std::exchange(told_, true)) {
         job_.observer.note(
             error.after("no signal can be received: ").advised("Trying again.").what());
@@ -64,6 +70,7 @@ class DayEnd {
   bool has_prices_;
   std::optional<events::DaySignals> signals_;
   bool told_ = false;
+  std::string why_no_signal_;
 };
 
 }  // namespace
@@ -98,7 +105,8 @@ bool wait_for_day_end(Job& job, Session& session, Day day) {
   }
   const std::string late = "the day " + to_string(day) + " was not complete within " +
                            std::to_string(eod.wait.count() / 1000) + " s: no row of it in " +
-                           job.environment.tables.prices.shown() + ", and no signal on Redis";
+                           job.environment.tables.prices.shown() + ", and no signal on Redis" +
+                           (end.why_no_signal().empty() ? "" : ": " + end.why_no_signal());
   if (eod.required)
     throw Error(ErrorKind::unavailable, late,
                 {.object = job.environment.tables.prices.shown(), .hint = "Run again once it is."});

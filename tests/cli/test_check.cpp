@@ -387,7 +387,7 @@ TEST_CASE("a Redis that would not take events fails the check in its own words")
   for (const std::string user : {"mute", "one", "dumb"}) {
     INFO(user);
     CHECK_THAT(scene.findings("failed", 6, as(user)).front(),
-               contains("refuses events: NOPERM") && contains("--print-redis-acl"));
+               contains("refuses what a run sends: NOPERM") && contains("--print-redis-acl"));
   }
   CHECK_THAT(scene.findings("warning", 0, as("plain")).front(), contains("+multi and +discard"));
   CHECK(subscriber.drain().empty());

@@ -286,7 +286,7 @@ TEST_CASE("a refused login is told in Redis' words, without what they repeat of 
 
 TEST_CASE("a rehearsal tells what would be refused, and leaves nothing said") {
   Conversation conversation(settings());
-  conversation.rehearse({"a", "b"}, "");
+  conversation.rehearse({"a", "b"}, "", {});
   CHECK_FALSE(conversation.rehearsal());
   CHECK_THAT(conversation.unsent(), contains("MULTI") && !contains("PUBLISH"));
   conversation.unsent().clear();
@@ -298,7 +298,7 @@ TEST_CASE("a rehearsal tells what would be refused, and leaves nothing said") {
   CHECK(conversation.rehearsal().value() == "NOPERM no channel");
   // Outside of a transaction an event would be delivered.
   Conversation refused(settings());
-  refused.rehearse({"a"}, "");
+  refused.rehearse({"a"}, "", {});
   refused.receive(primary + "-NOPERM no transactions\r\n");
   CHECK_FALSE(refused.rehearsal());
   CHECK_THAT(refused.unsent(), !contains("PUBLISH"));
