@@ -158,8 +158,15 @@ class Preflight {
            " can't be read");
       return;
     }
-    const auto newest = tables::newest_price_day(
-        transaction.run_pipeline(tables::ask_newest_prices(environment_.tables, market)).value());
+    std::optional<Day> newest;
+    try {
+      newest = tables::newest_price_day(
+          transaction.run_pipeline(tables::ask_newest_prices(environment_.tables, market)).value());
+    } catch (const Error& error) {
+      const bool needs_prices = policy_.guards.max_data_age_days || policy_.price_days();
+      if (needs_prices || error.kind() != ErrorKind::failed) throw;
+      return warn("the age of the data is not known: " + error.problem(), error.hint());
+    }
     if (!newest) {
       warn(environment_.tables.prices.shown() + " has no row for the largest symbols");
       return;
@@ -195,6 +202,10 @@ class Preflight {
     std::set<std::string> names;
     for (const auto& universe : universes) names.insert(universe->name);
     if (policy_.declared.empty()) return names;
+    for (const auto& universe : universes) {
+      require_room(catalog.entries, "universe", universe->name);
+      require_room(catalog.entries, "cache_type", universe->type);
+    }
     struct Made {
       std::size_t universes = 0;
       std::size_t members = 0;
@@ -205,8 +216,6 @@ class Preflight {
       Made& of_declared = made[universe->family.empty() ? universe->name : universe->family];
       ++of_declared.universes;
       of_declared.members += selection.members(*universe).size();
-      require_room(catalog.entries, "universe", universe->name);
-      require_room(catalog.entries, "cache_type", universe->type);
     }
     for (const Universe& universe : policy_.declared) {
       const auto& [count, members] = made[universe.name];
@@ -239,7 +248,7 @@ class Preflight {
     }
   }
 
-  /// Checks that a name or type of a declaration fits into its column.
+  /// Checks that a name or type of a universe fits into its column.
   void require_room(const tables::Relation& entries, const std::string& column,
                     const std::string& text) {
     const auto found = entries.columns.find(column);
