@@ -14,8 +14,10 @@ using io::Readiness;
 namespace {
 
 /// Returns the addresses in the order to try them. Looks names up itself, since libpq would do it
-/// without a time limit. \throws Error (unavailable) if no name has an address, (interrupted).
-std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patience& patience) {
+/// without a time limit. \param failures gets the names without an address, and why \throws Error
+/// (unavailable) if no name has one, (interrupted).
+std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patience& patience,
+                                 std::string& failures) {
   constexpr std::chrono::milliseconds pause{5};
   const Deadline deadline = Deadline::after(settings.connect_timeout);
   const std::vector<Target> named = named_targets(settings);
@@ -25,7 +27,6 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
     if (is_name) lookups[i].emplace(named[i].host, "");
   }
   std::vector<Target> targets;
-  std::string failures;
   for (std::size_t i = 0; i < named.size(); ++i) {
     if (!lookups[i]) {
       targets.push_back(named[i]);
@@ -41,7 +42,7 @@ std::vector<Target> find_targets(const ConnectionSettings& settings, io::Patienc
         lookups[i]->done() ? lookups[i]->addresses()
                            : io::Addresses{"its address could not be looked up in time", nullptr};
     if (!found.failure.empty()) {
-      failures += fmt::format("{}{}: {}", failures.empty() ? "" : "; ", host, found.failure);
+      failures += fmt::format("{}{}: {}", failures.empty() ? "" : "; at ", host, found.failure);
     }
     for (const addrinfo* each = found.list.get(); each != nullptr; each = each->ai_next) {
       targets.push_back(named[i]);
@@ -70,7 +71,7 @@ std::string Target::transport_weakness() const {
 Connection Connection::open(const ConnectionSettings& settings, io::Patience& patience) {
   std::string failures;
   std::string hint;
-  std::vector<Target> targets = find_targets(settings, patience);
+  std::vector<Target> targets = find_targets(settings, patience, failures);
   if (targets.front().session == "prefer-standby") {
     // Try each twice: first all as standbys, then all as any server.
     for (Target& target : targets) target.session = "standby";
@@ -80,8 +81,8 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
   const Target* answered = nullptr;
   for (const Target& target : targets) {
     // A server that refused at one of its addresses would refuse at the others, too.
-    if (answered != nullptr && answered->host == target.host && answered->port == target.port &&
-        answered->session == target.session) {
+    if (answered != nullptr && !target.host.empty() && answered->host == target.host &&
+        answered->port == target.port && answered->session == target.session) {
       continue;
     }
     if (const std::string weakness = target.transport_weakness();
@@ -135,7 +136,10 @@ std::optional<Connection> Connection::open_at(const Target& target,
   Connection opened(PQconnectStartParams(keywords.data(), values.data(), 1), settings, target,
                     patience);
   PGconn* raw = opened.connection_.get();
-  if (raw == nullptr) throw Error(ErrorKind::unavailable, "out of memory");
+  if (raw == nullptr)
+    throw Error(
+        ErrorKind::unavailable, "cannot connect to PostgreSQL: out of memory",
+        {.object = "PostgreSQL at " + target.shown(), .hint = "Free memory, and run again."});
   // Set it before the login, since libpq would print the login's warnings itself.
   PQsetNoticeReceiver(raw, &Connection::take_notice, opened.warnings_.get());
 

@@ -12,6 +12,7 @@
 #include "faults/night.hpp"
 #include "mounts.hpp"
 #include "network.hpp"
+#include "peers.hpp"
 
 using namespace tickstock::test;
 
@@ -57,6 +58,12 @@ TEST_CASE("fault 1: PostgreSQL is not there, by port and by socket") {
               fmt::format("cannot connect to PostgreSQL at 127.0.0.1:{}: ", port));
   night.check(night.sync({}, at("postgresql://job:CANARY@/x?host=/no/such/directory")), 5,
               Entries::same, Sent::none, "/no/such/directory");
+  // Each host is named that could not be reached, for whatever reason.
+  const std::string both = job_at(fmt::format("no-such-host.invalid,127.0.0.1:{0}", port), "x");
+  night.check(night.sync({}, at(both)), 5, Entries::same, Sent::none,
+              "cannot connect to PostgreSQL at no-such-host.invalid: ");
+  night.check(night.sync({}, at(both)), 5, Entries::same, Sent::none,
+              fmt::format("; at 127.0.0.1:{}: ", port));
   night.heal();
 }
 
@@ -129,6 +136,23 @@ TEST_CASE("fault 4: PostgreSQL is starting, or has no connection left") {
   std::filesystem::remove(signal_file);
   postgres.start();
   night.heal();
+}
+
+TEST_CASE("fault 4: of two servers named only by their addresses, the first is starting") {
+  Night night;
+  const int port = guarded_postgres().port();
+  const TcpServer starting(
+      [](int client, const TcpServer& server) {
+        using namespace std::string_literals;
+        while (!server.stopping() && !TcpServer::readable(client)) continue;
+        const std::string fields = "SFATAL\0VFATAL\0C57P03\0Mit is starting up\0\0"s;
+        TcpServer::send_all(client, "E\0\0\0"s + static_cast<char>(fields.size() + 4) + fields);
+      },
+      "127.0.0.2", port);
+  const std::string url =
+      job_at("", night.database().name()) +
+      fmt::format("?hostaddr=127.0.0.2,127.0.0.1&port={}&sslmode=disable", port);
+  night.check(night.sync({}, at(url)), 0, Entries::fresh, Sent::all, "");
 }
 
 TEST_CASE("fault 5: the password is wrong, or there is none") {

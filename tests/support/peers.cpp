@@ -88,8 +88,9 @@ BlackHole::~BlackHole() {
   ::close(listener_);
 }
 
-TcpServer::TcpServer(Serve serve) : serve_(std::move(serve)) {
-  listener_ = listen_on_loopback(16, port_);
+TcpServer::TcpServer(Serve serve, const std::string& address, int port)
+    : serve_(std::move(serve)), port_(port) {
+  listener_ = listen_on_loopback(16, port_, address);
   acceptor_ = std::thread([this] { accept_all(); });
 }
 

@@ -28,13 +28,14 @@ class BlackHole {
   int port_ = 0;
 };
 
-/// A private server on 127.0.0.1: passes each connection to `serve` in a thread, and closes it when
-/// that returns. `serve` must return soon after stopping() is true.
+/// A private server on this machine: passes each connection to `serve` in a thread, and closes it
+/// when that returns. `serve` must return soon after stopping() is true.
 class TcpServer {
  public:
   using Serve = std::function<void(int fd, const TcpServer& server)>;
 
-  explicit TcpServer(Serve serve);
+  /// \param port a free one if not given
+  explicit TcpServer(Serve serve, const std::string& address = "127.0.0.1", int port = 0);
   ~TcpServer();
   TcpServer(const TcpServer&) = delete;
   TcpServer& operator=(const TcpServer&) = delete;
