@@ -187,7 +187,7 @@ class Case {
     if (decision.holds) return decision;
     // The band favors the line that is a member.
     const double band = rule_.stability.band / 100.0;
-    const double other = subject_.market.market_cap(counts);
+    const double other = subject_of(subject_.market, counts).cap;
     const double needed = stands(counts) ? other * (1 + band)
                           : is_member_   ? other / (1 + band)
                                          : other;

@@ -147,6 +147,9 @@ class Dice {
     add(policy, {.name = "first", .first = 6});
     add(policy, {.name = "lines", .first = 8, .issuer = "issuer"});
     add(policy, {.name = "all_lines", .conditions = {CapFrom{1e8}}, .issuer = "issuer"});
+    add(policy, {.name = "companies",
+                 .conditions = {Matches{"sector", {"Energy", "Tech"}, false}},
+                 .issuer = "issuer"});
     add(policy, {.name = "theme",
                  .conditions = {Matches{"sector", {"Care"}, true}, CapFrom{1e9}, CapBelow{1e11}}});
     add(policy, {.name = "fresh", .conditions = {ListedWithin{20}}, .order = Order::newest});
@@ -359,6 +362,7 @@ TEST_CASE("after a sync a symbol is a member exactly where all conditions hold")
             const bool was_member = is_member(before, each.universe, symbol);
             const bool is_right = each.member == was_member && each.outlook.size() > 12 &&
                                   each.outlook.find(" .") == std::string::npos &&
+                                  each.outlook.find("nan") == std::string::npos &&
                                   each.belongs() == is_member(world, each.universe, symbol);
             if (!is_right) wrong.push_back(fmt::format("{} in {}", symbol, shown(each)));
             ++checked;
