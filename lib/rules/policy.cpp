@@ -69,6 +69,10 @@ std::optional<std::string> label_of(const Universe& family, const std::string& n
 
 using Labels = std::set<std::string, std::less<>>;
 
+/// The maximum length of a label, in characters. JSON may take six for each of them, and metadata
+/// is read up to 4,096 characters.
+constexpr std::size_t longest_label = 600;
+
 /// Returns the labels that active symbols have in the column of a family. \throws Error for too
 /// many.
 Labels labels_of(const Universe& family, const Market& market) {
@@ -98,7 +102,8 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
   for (const std::string& label : labels_of(family, market)) {
     const std::string slug = slug_of(label);
     const std::string name = name_in_family(family, slug);
-    if (!slug.empty() && label.size() <= longest_name && characters_of(name) <= longest_name) {
+    const bool fits = characters_of(label) <= longest_label && characters_of(name) <= longest_name;
+    if (!slug.empty() && fits) {
       labels_by_name[name].insert(label);
     } else {
       without_slug.push_back(label);
@@ -106,8 +111,7 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
   }
   if (!without_slug.empty()) {
     warnings.emplace_back(fmt::format("universe '{}' leaves out labels of column {} that have "
-                                      "neither a letter nor a digit of ASCII, or make too "
-                                      "long a name",
+                                      "neither a letter nor a digit of ASCII, or are too long",
                                       family.name, family.each),
                           std::move(without_slug));
   }

@@ -49,6 +49,14 @@ TEST_CASE("each makes a universe for every label, and keeps it when the label is
     CHECK_THAT(result.err, contains("***"));
     CHECK(scene.fixture.members("sector_technology") == Names{"BIG"});
   }
+  SECTION("a label is as long as it likes if its name is short") {
+    scene.fixture.database().execute(
+        "UPDATE symbols SET sector = repeat('株', 300) || 'A1' WHERE symbol = 'MED'");
+    CHECK(scene.after("sync", "sector_a1") == Names{"MED"});
+    const Names before = scene.fixture.entries_dump();
+    REQUIRE(scene.run({"sync"}).status == 0);
+    CHECK(scene.fixture.entries_dump() == before);
+  }
   SECTION("a row of another family or of nobody's is left as it is") {
     scene.fixture.set_entry("sector_energy", "sector",
                             R"({"symbols": ["BIG"], "count": 1, "metadata": {"type": "sector"}})");
