@@ -274,7 +274,7 @@ std::optional<Error> resolve_settings(const Options& options, Settings& settings
   if (settings.origin("run.timezone").kind == Origin::Kind::flag) {
     settings.environment.unknown_timezone = ErrorKind::usage;
   }
-  settings.run.measure = !settings.output.metrics_file.empty();
+  settings.run.measure = options.is_run() && !settings.output.metrics_file.empty();
   const bool may_talk = attempt([&] { require_transport(settings, options); });
   // A file that could not be used may have named another Redis than the default one.
   const bool is_default = settings.origin("redis.url").kind == Origin::Kind::fallback;

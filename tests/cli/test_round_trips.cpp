@@ -28,6 +28,9 @@ TEST_CASE("an everyday run makes at most eight round trips after login") {
   CHECK(trips({"sync", metrics}) <= 7);
   fixture.add_symbol({.symbol = "NEXT", .listing_date = "2024-06-27"});
   CHECK(trips({"dry-run"}) <= 5);
+  CHECK(trips({"dry-run", "--config",
+               directory.write("m.toml",
+                               "[metrics]\nfile = \"" + directory.file("m.prom") + "\"\n")}) <= 5);
   CHECK(trips({"sync", metrics}) <= 8);
   fixture.database().execute("DROP ROLE traveller");
 }
