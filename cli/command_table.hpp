@@ -43,8 +43,11 @@ std::string flags_of(const CommandRow& row);
 inline constexpr const char* everywhere = "--log-format --color --progress -v,--verbose -q,--quiet";
 
 /// Groups of flags that cannot be combined.
-inline constexpr std::array exclusive{"-v -q", "--database-url --database-url-file",
-                                      "--redis-url --redis-url-file", "--summary --full",
+inline constexpr std::array exclusive{"-v -q",
+                                      "--discard --renumber",
+                                      "--database-url --database-url-file",
+                                      "--redis-url --redis-url-file",
+                                      "--summary --full",
                                       "--print-sql --print-grants --print-redis-acl"};
 
 /// Returns whether a list of options, separated by spaces, contains this one.

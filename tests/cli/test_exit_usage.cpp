@@ -50,6 +50,9 @@ TEST_CASE("an unusable command line ends with 64 and says where to look") {
   check_usage(fixture, {"sync", "--run-id", std::string(65, 'x')}, "--run-id must be 1 to 64");
   check_usage(fixture, {"sync", "--triggered-by", "caf\xc3\xa9"}, "--triggered-by must be");
   check_usage(fixture, {"sync", "-v", "-q"}, "-v and -q cannot be combined");
+  const std::string event = "00000000-0000-8000-8000-000000000000";
+  check_usage(fixture, {"deliver", "--discard", event, "--renumber"},
+              "--discard and --renumber cannot be combined");
   check_usage(fixture, {"history", "--limit", "0"}, "--limit must be a whole number");
   check_usage(fixture, {"status", "a", "b"}, "unexpected argument");
   check_usage(fixture, {"init", "--limit", "3"}, "unknown option --limit");
