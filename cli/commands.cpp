@@ -101,7 +101,7 @@ struct Run {
     int status = status_of(report, output.detailed_exitcode, caught_signal());
     if (output.json() || !is_silent(status)) {
       status = finish(show_report(report, status, settings.run.policy.ipo_days, output),
-                      report.committed ? Tells::what_was_done : Tells::what_is, status);
+                      report.committed ? Tells::what_a_run_did : Tells::what_is, status);
     }
     if (!report.dry_run) {
       record_run(output.metrics_file, log, report.mode, status, report.ended_at,

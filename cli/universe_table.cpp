@@ -173,7 +173,7 @@ struct UniverseReader {
     }
     for (const std::string& symbol : exclude) {
       if (std::ranges::count(universe.include, symbol) > 0) {
-        fail("exclude", "names " + symbol + ", which include names, too");
+        fail("exclude", "names " + symbol + ", which is in include too", "Keep it in one of them.");
       }
     }
     const auto last = known_keys.begin() + conditions;
@@ -196,7 +196,8 @@ struct UniverseReader {
     if (choice("lines", {"all", "primary"}) == 0) return;
     universe.issuer = defaults.issuer;
     if (!universe.issuer.empty()) return;
-    fail("lines", "is primary, which requires [market] issuer, the column of the company");
+    fail("lines", "is primary, but no column identifies the company",
+         "Name that column in [market] issuer.");
   }
 
   void read_stability() {
@@ -240,10 +241,10 @@ struct UniverseReader {
 DeclaredUniverses read_universes(const toml::table& whole) {
   const toml::array* tables = whole["universe"].as_array();
   if (tables == nullptr || !tables->is_array_of_tables()) {
-    throw Error(
-        ErrorKind::config,
-        fmt::format("line {}: universe must be a table between double brackets, [[universe]]",
-                    whole.get("universe")->source().begin.line));
+    throw Error(ErrorKind::config,
+                fmt::format("line {}: universe is not an array of tables",
+                            whole.get("universe")->source().begin.line),
+                {.hint = "Write [[universe]], between double brackets."});
   }
   Policy policy;
   policy.builtin = whole["universes"]["builtin"].value_or(true);
@@ -269,11 +270,11 @@ DeclaredUniverses read_universes(const toml::table& whole) {
       if (universe->group.empty()) continue;
       const auto [place, is_new] = included.try_emplace({universe->group, symbol}, universe->name);
       if (is_new) continue;
-      throw Error(
-          ErrorKind::config,
-          fmt::format("[[universe]] {}: include names {}, which '{}' of the same group includes, "
-                      "too",
-                      universe->name, symbol, place->second));
+      throw Error(ErrorKind::config,
+                  fmt::format("[[universe]] {}: include names {}, which is in include of '{}' of "
+                              "the same group too",
+                              universe->name, symbol, place->second),
+                  {.hint = "Keep it in one of them."});
     }
   }
   std::ostringstream as_toml;

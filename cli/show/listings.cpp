@@ -327,7 +327,7 @@ std::string show_config(const Settings& settings) {
 std::string config_example() {
   std::string text = R"(# Configuration of tickstock-cache; see tickstock-cache.toml(5).
 #
-# Everything is optional. A commented line shows the default, or an example if there is none.
+# Everything is optional. A commented line shows the default, or an example if that is none or off.
 # Flags take precedence over the environment, and the environment over this file.
 # 'tickstock-cache config' shows the effective settings and their origin.
 #
@@ -375,12 +375,13 @@ void print(const std::string& text, Tells tells) {
   }
   const int reason = errno;
   if (reason == EPIPE && tells == Tells::what_is) return;
-  const bool is_recorded = tells == Tells::what_was_done;
+  constexpr std::array<const char*, 3> hints{
+      "", "Only the report of it is lost: what it reports was done.",
+      "See 'tickstock-cache status' for what was done."};
   throw Error(ErrorKind::output,
               "the result could not be written to standard output: " +
                   std::generic_category().message(reason),
-              {.object = "standard output",
-               .hint = is_recorded ? "See 'tickstock-cache status' for what was done." : ""});
+              {.object = "standard output", .hint = hints[static_cast<std::size_t>(tells)]});
 }
 
 }  // namespace tickstock::cli

@@ -62,8 +62,8 @@ inline Color color_of(char sign) {
   return sign == '+' ? Color::green : sign == '-' ? Color::red : Color::yellow;
 }
 
-/// Whether the printed text reports something that was changed.
-enum class Tells : unsigned char { what_is, what_was_done };
+/// What a printed text is about: what is, or what was changed, by a run or another command.
+enum class Tells : unsigned char { what_is, what_was_done, what_a_run_did };
 
 /// Writes to standard output. A reader that has closed it, as `head` does once it has enough, is a
 /// failure only if it missed the report of a change. \throws Error (output) if writing fails.

@@ -154,7 +154,8 @@ std::vector<std::string> after_change(const std::vector<std::string>& before,
   std::vector<std::string> after;
   const auto require = [](bool fits) {
     if (fits) return;
-    throw Error(ErrorKind::failed, "the ranks of a change in the journal don't match its members");
+    throw Error(ErrorKind::failed, "the ranks of a change in the journal don't match its members",
+                {.object = "the journal", .hint = "Ask for a later day."});
   };
   const std::string& places = *change.places;
   for (std::size_t at = 0; at < places.size(); ++at) {

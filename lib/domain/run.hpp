@@ -36,7 +36,8 @@ inline std::string_view to_string(RunStatus status) {
 inline RunStatus parse_run_status(std::string_view word) {
   const auto found = std::ranges::find(run_statuses, word);
   if (found == run_statuses.end()) {
-    throw Error(ErrorKind::failed, "a record has the unknown status '" + std::string(word) + "'");
+    throw Error(ErrorKind::failed, "a record has the unknown status '" + std::string(word) + "'",
+                {.object = "the journal", .hint = "Correct the record."});
   }
   return static_cast<RunStatus>(found - run_statuses.begin());
 }

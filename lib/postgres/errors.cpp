@@ -59,13 +59,12 @@ ErrorKind kind_of(std::string_view sqlstate) {
 /// SQLSTATE, or beginning of one, that fits.
 std::string advice_on(std::string_view sqlstate) {
   constexpr const char* entry = "Correct the value, the constraint or the trigger, then run again.";
-  constexpr std::array<std::pair<std::string_view, const char*>, 15> advice{
+  constexpr std::array<std::pair<std::string_view, const char*>, 14> advice{
       {{"08", "Check the server and the network, then run again."},
        {"25006", "Connect to the primary, or let the role write."},
        {"25P03", "Run again."},
        {"3F", "Create the schema, or name another in [tables] schema."},
        {"40", "Run again."},
-       {"42501", "Run 'tickstock-cache check' for what is missing."},
        {"53", "Give PostgreSQL more memory, disk or connections, then run again."},
        {"55P03", "Run again, or wait longer for other programs: [timeouts] lock."},
        {"57014", "Run again, or give a statement more time: [timeouts] statement."},
@@ -108,7 +107,11 @@ Error Connection::error_of(const Result& result, const std::string& doing) const
     hint = with_hint(hint, "Use transaction pooling.");
   }
   if (message.find("row-level security") != std::string::npos) {
-    hint = "Give the role BYPASSRLS, or name a view of all rows in [tables].";
+    hint = "Give the role BYPASSRLS; for symbols and prices, a view of all rows will do.";
+  } else if (hint.empty() && sqlstate == insufficient_privilege) {
+    hint = fmt::format(
+        "As the owner, run this command, or what 'tickstock-cache init --print-grants {}' prints.",
+        user_);
   }
   if (hint.empty()) hint = advice_on(sqlstate);
   return {kind, text, {.object = server(), .hint = hint, .sqlstate = sqlstate}};

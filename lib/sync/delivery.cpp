@@ -59,7 +59,10 @@ bool Courier::send_batches() {
           publisher.publish(batch, deadline, patience, published_between);
       failure = std::move(published.failure);
       const std::vector<std::int64_t>& receivers = published.receivers;
-      if (failure && publisher.refused()) {
+      // Without a permission for the command, Redis would refuse the rest, too.
+      const bool may_publish =
+          failure && failure->problem().find("to run the 'publish' command") == std::string::npos;
+      if (publisher.refused() && may_publish) {
         failure = failure->advised(discard_hint(batch[receivers.size()]));
       }
       for (std::size_t i = 0; i < receivers.size(); ++i) {

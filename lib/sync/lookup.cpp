@@ -73,7 +73,9 @@ ExplainReport explain_past(tables::Database& database, const std::string& symbol
         ErrorKind::failed,
         fmt::format("universe '{}' is not known to have existed on {}", *universe, to_string(day)),
         {.object = "universe " + *universe,
-         .hint = "Run 'tickstock-cache history --universe NAME' for what the journal knows."});
+         .hint =
+             fmt::format("Run 'tickstock-cache history --universe {}' for what the journal knows.",
+                         *universe)});
   }
   return report;
 }

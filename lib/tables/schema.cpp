@@ -213,13 +213,19 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
   std::string text = fmt::format(grants_head, in_quotes(role, '"', '"'));
   text += use_schema(names.symbols.schema) + use_schema(names.entries.schema);
   text += grant("SELECT", names.symbols, columns_of(&Catalog::symbols, reads));
-  if (priced) text += grant("SELECT", names.symbols, columns_of(&Catalog::symbols, makes_caps));
   if (!labels.empty()) text += grant("SELECT", names.symbols, labels);
   std::string prices = use_schema(names.prices.schema);
   prices += grant("SELECT", names.prices, columns_of(&Catalog::prices, reads));
-  if (priced) prices += grant("SELECT", names.prices, columns_of(&Catalog::prices, makes_caps));
+  const std::string shares =
+      grant("SELECT", names.symbols, columns_of(&Catalog::symbols, makes_caps));
+  const std::string closes =
+      grant("SELECT", names.prices, columns_of(&Catalog::prices, makes_caps));
+  if (priced) prices += closes;
   text += "-- for max_data_age_days, market caps from prices, and check, if the prices exist\n" +
           block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices));
+  if (priced) text += shares;
+  if (!priced)
+    text += "-- for replay and --market-cap-from prices, also run:\n-- " + shares + "-- " + closes;
   text += grant("SELECT", names.entries, columns_of(&Catalog::entries, reads | updates));
   text += grant("INSERT", names.entries, columns_of(&Catalog::entries, inserts));
   text += grant("UPDATE", names.entries, columns_of(&Catalog::entries, updates));

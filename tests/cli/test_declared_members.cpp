@@ -133,7 +133,8 @@ include = ["NONE", "LOW"]
   add_sectors(scene);
   const ProcessResult result = scene.run({"sync"});
   CHECK(result.status == 0);
-  CHECK_THAT(result.err, contains("universe 'chips' includes what is not in the symbols table"));
+  CHECK_THAT(result.err,
+             contains("universe 'chips' includes symbols that are not in the symbols table"));
   CHECK_THAT(result.err, contains("NOBODY"));
   CHECK(scene.fixture.members("chips") == Names{"BIG", "NONE"});
   CHECK(scene.fixture.members("top_2") == Names{"BIG", "LOW"});

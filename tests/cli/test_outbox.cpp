@@ -141,6 +141,17 @@ TEST_CASE("an event on a denied channel stops the delivery, and --discard goes p
   CHECK(history.at("runs").items().back().at("events.given_up").integer() == 1);
 }
 
+TEST_CASE("who may not publish at all is not advised to drop event after event") {
+  Redis redis({.settings = {"user mute on >word &* -@all +role"}});
+  Outbox scene(redis);
+  scene.store(1, "'first'");
+  const Environment mute{
+      {"REDIS_URL", "redis://mute:word@127.0.0.1:" + std::to_string(redis.port())}};
+  const ProcessResult result = scene.fixture.run({"deliver"}, mute);
+  check_failure(result, 6, "1 event is still pending");
+  CHECK_THAT(result.err, contains("--print-redis-acl") && !contains("--discard"));
+}
+
 TEST_CASE("only a pending event can be dropped") {
   Outbox scene;
   scene.store(1, "'first'");

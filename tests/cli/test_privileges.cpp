@@ -95,7 +95,8 @@ TEST_CASE("missing privileges are named at once, and what init prints grants the
 
   scene.fixture.database().execute(grants);
   const Json partly = run_json(scene.fixture, {"sync"}, 3, scene.environment);
-  CHECK_THAT(partly.at("hint").str(), contains("Run 'tickstock-cache check'"));
+  CHECK_THAT(partly.at("hint").str(),
+             contains("'tickstock-cache init --print-grants " + scene.role));
   CHECK_THAT(scene.fixture.run({"check"}, scene.environment).out,
              contains("GRANT USAGE ON SEQUENCE"));
   scene.fixture.database().execute(scene.fixture.run({"init", "--print-grants", scene.role}).out);
