@@ -54,8 +54,7 @@ constexpr std::string_view restored_sql = R"(CASE
          ELSE CASE WHEN jsonb_typeof(e.content) = 'object' THEN e.content - $4::text[] ELSE '{}' END
               || coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each(c.content_before)
                             WHERE key = ANY ($4::text[])), '{}')
-              || CASE WHEN c.content_before ? 'last_updated'
-                      THEN jsonb_build_object('last_updated', $3::text) ELSE '{}' END
+              || jsonb_build_object('last_updated', $3::text)
        END)";
 
 constexpr std::string_view update_sql = R"(
