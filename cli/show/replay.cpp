@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "domain/text.hpp"
 #include "show/output.hpp"
 
 namespace tickstock::cli {
@@ -122,9 +123,9 @@ std::string as_text(const sync::ReplayReport& report, const std::vector<std::str
   for (const std::string& file : files) {
     compared += (compared.empty() ? "" : " → ") + (file.empty() ? "defaults" : printable(file));
   }
-  return table.text(screen) + fmt::format("{} days from {} to {}; {}\n", report.days.size(),
-                                          to_string(report.days.front()),
-                                          to_string(report.days.back()), compared);
+  return table.text(screen) +
+         fmt::format("{} from {} to {}; {}\n", counted(report.days.size(), "day", "days"),
+                     to_string(report.days.front()), to_string(report.days.back()), compared);
 }
 
 }  // namespace
