@@ -205,7 +205,7 @@ Config read_config_file(const std::string& path);
 
 /// Stores every valid setting in `settings`, so that a failure is shown and announced as they say.
 /// \param default_file the configuration file if none is named; it need not exist \return the first
-/// problem: (config) for an invalid environment or file, (usage) for a flag.
+/// problem, of kind config.
 std::optional<Error> resolve_settings(const Options& options, Settings& settings,
                                       const std::string& default_file = default_config_file);
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "domain/text.hpp"
 #include "show/output.hpp"
 
@@ -11,23 +9,12 @@ namespace tickstock::cli {
 
 namespace {
 
-/// Returns nothing if it is not a number.
-std::optional<double> cap_of(const sync::Member& member) {
-  const bool is_number = member.market_cap && std::isfinite(*member.market_cap);
-  return is_number ? member.market_cap : std::nullopt;
-}
-
-std::optional<std::size_t> rank_of(const sync::Member& member) {
-  return member.rank == 0 ? std::nullopt : std::optional(member.rank);
-}
-
 std::string as_csv(const sync::MembersReport& report) {
   std::string text = "symbol,rank,cap\n";
   for (const sync::Member& member : report.members) {
-    const auto rank = rank_of(member);
-    const auto cap = cap_of(member);
-    text += fmt::format("{},{},{}\n", csv_field(member.symbol), rank ? std::to_string(*rank) : "",
-                        cap ? fmt::format("{}", *cap) : "");
+    text += fmt::format("{},{},{}\n", csv_field(member.symbol),
+                        member.rank ? std::to_string(*member.rank) : "",
+                        member.market_cap ? fmt::format("{}", *member.market_cap) : "");
   }
   return text;
 }
@@ -41,7 +28,7 @@ std::string as_text(const sync::MembersReport& report, const Screen& screen) {
     const sync::Member& member = report.members[i];
     std::vector<std::string> cells{std::to_string(i + 1), printable(member.symbol)};
     if (!is_past) {
-      cells.push_back(member.rank == 0 ? "-" : fmt::format("#{}", member.rank));
+      cells.push_back(member.rank ? fmt::format("#{}", *member.rank) : "-");
       cells.push_back(member.market_cap ? dollars(*member.market_cap) : "-");
     }
     table.add(std::move(cells));
@@ -70,7 +57,7 @@ std::string show_members(const sync::MembersReport& report, const Output& output
   if (output.listing == "csv") return as_csv(report);
   if (output.listing == "text") return as_text(report, output.screen());
   const auto write_one = [](json::Writer& json, const sync::Member& member) {
-    json.object("symbol", member.symbol, "rank", rank_of(member), "cap", cap_of(member));
+    json.object("symbol", member.symbol, "rank", member.rank, "cap", member.market_cap);
   };
   return document("universe", report.universe, "as_of", report.as_of, "run_id",
                   json::null_if_empty(report.run_id), "members",

@@ -270,7 +270,7 @@ struct ReportText {
     const std::vector<const EntryWrite*> writes = report.writes();
     std::uint64_t added = 0;
     std::uint64_t removed = 0;
-    std::uint64_t considered = report.snapshot->plan.considered(report.snapshot->entries);
+    std::uint64_t considered = report.snapshot->plan.considered;
     for (const EntryWrite* write : writes) {
       added += write->diff.added.size();
       removed += write->diff.removed.size();

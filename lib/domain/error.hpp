@@ -97,16 +97,16 @@ inline Error reassured(const Error& error) {
   return {error.kind(), error.problem() + "; nothing was changed", error.details()};
 }
 
-/// Something an operator should know about a run that still ends well: a problem, the names of what
-/// it counts, and a hint.
+/// Something an operator should know about a run that still ends well: a problem, a hint, and the
+/// names of what it counts.
 struct Warning {
   std::string sentence;
-  std::vector<std::string> names = {};
   std::string hint = {};
+  std::vector<std::string> names = {};
 
   // NOLINTNEXTLINE(google-explicit-constructor): most warnings are a sentence alone.
-  Warning(std::string a_sentence, std::vector<std::string> all_names = {}, std::string a_hint = {})
-      : sentence(std::move(a_sentence)), names(std::move(all_names)), hint(std::move(a_hint)) {}
+  Warning(std::string a_sentence, std::string a_hint = {}, std::vector<std::string> all_names = {})
+      : sentence(std::move(a_sentence)), hint(std::move(a_hint)), names(std::move(all_names)) {}
 
   /// Returns the sentence with at most `most` of its names, and the hint.
   [[nodiscard]] std::string words(std::size_t most) const {

@@ -233,8 +233,8 @@ const Company& Market::company(SymbolId id) const {
 
 std::uint64_t fingerprint_of(const Entry& entry, const Market& market) {
   Fingerprint fingerprint(entry);
-  market.each_name(entry.members.list(),
-                   [&fingerprint](std::string_view name) { fingerprint.add(name); });
+  market.symbols().each_name(entry.members.list(),
+                             [&fingerprint](std::string_view name) { fingerprint.add(name); });
   return fingerprint.value();
 }
 

@@ -79,11 +79,6 @@ class Market {
   /// Returns the number of rows.
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::string_view name(SymbolId id) const { return symbols_.name(id); }
-  /// Calls `take` with the names of many symbols, in order.
-  template <typename Take>
-  void each_name(std::span<const SymbolId> ids, Take take) const {
-    symbols_.each_name(ids, take);
-  }
 
   /// Returns whether the symbol has a row, instead of only being named by an entry.
   [[nodiscard]] bool knows(SymbolId id) const { return is(id, known); }

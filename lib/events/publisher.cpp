@@ -11,7 +11,7 @@ using io::Deadline;
 
 void Publisher::announce(const Message& message) {
   if (link_.failed()) return;
-  link_.conversation().announce(message);
+  link_.conversation().ask({"PUBLISH", message.channel, message.body}, false);
   nudge();
 }
 
@@ -114,8 +114,8 @@ bool DaySignals::take(Day day, Deadline deadline, io::Patience& patience) {
       }
     }
   }
-}
   if (refusal && !signalled) throw Error(*refusal);
   return signalled;
+}
 
 }  // namespace tickstock::events

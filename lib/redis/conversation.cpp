@@ -65,10 +65,6 @@ Conversation::Conversation(RedisSettings settings)
   greetings_ = asked();
 }
 
-void Conversation::announce(const Message& message) {
-  command({"PUBLISH", message.channel, message.body});
-}
-
 void Conversation::publish(const Message& message) {
   if (answered() == asked()) refusal_.reset();
   ++unanswered_;
@@ -107,11 +103,11 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
       const bool is_refusal = reply.is_error() && !reply.refuses_with("MOVED ") &&
                               !reply.refuses_with("ASK ") &&
                               !(stream.empty() && reply.refuses_with("OOM "));
-    for (const std::string& list : lists) command({"LPOP", list}, take);
       if (is_refusal && rehearsal_->empty()) rehearsal_ = reply.text;
     };
     for (const std::string& channel : channels) command({"PUBLISH", channel, ""}, take);
     if (!stream.empty()) command({"XADD", stream, "*", "event_id", ""}, take);
+    for (const std::string& list : lists) command({"LPOP", list}, take);
     command({"DISCARD"});
   });
 }

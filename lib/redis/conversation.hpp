@@ -40,8 +40,6 @@ class Conversation {
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
-  /// Queues an event that may be refused.
-  void announce(const Message& message);
   /// Queues an event that must be accepted.
   void publish(const Message& message);
   /// Queues a command. take_replies() returns its answer once it has arrived, if it matters.

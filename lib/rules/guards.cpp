@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <optional>
@@ -13,12 +14,7 @@ namespace tickstock {
 namespace {
 
 /// Formats a number: `3`, `2.5`, `0.33`.
-std::string number(double value) {
-  std::string text = fmt::format("{:.2f}", value);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
+std::string number(double value) { return fmt::format("{}", std::round(value * 100) / 100); }
 
 /// Returns a guard on a share; `sentence` says what it is a share of.
 GuardResult share(const std::string& name, const std::string& universe, std::size_t part,

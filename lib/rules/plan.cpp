@@ -78,8 +78,9 @@ void look_for_included(const Universes& universes, const Market& market, TaskPla
     }
     if (universe->task != plan.task || missing.empty()) continue;
     plan.warnings.emplace_back(
-        fmt::format("universe '{}' includes what is not in the symbols table", universe->name),
-        std::move(missing), "Correct or remove it.");
+        fmt::format("universe '{}' includes symbols that are not in the symbols table",
+                    universe->name),
+        "Correct or remove it.", std::move(missing));
   }
 }
 
@@ -139,7 +140,7 @@ void plan_cleanup(const Market& market, const Entries& entries, const Policy& po
                     counted(entries_with_unknown, "entry", "entries"),
                     unknown.size() == 1 ? "is not in the symbols table and stays where it is"
                                         : "are not in the symbols table and stay where they are"),
-        std::move(names));
+        "", std::move(names));
   }
 }
 
@@ -226,25 +227,9 @@ const Universe* Plan::find(std::string_view universe) const {
   return found == universes.end() ? nullptr : found->get();
 }
 
-std::size_t Plan::considered(const Entries& entries) const {
-  const auto has = [this](Task task) {
-    return std::ranges::count(tasks, task, &TaskPlan::task) > 0;
-  };
-  std::set<std::string_view> owned;
-  for (const auto& universe : universes) {
-    if (has(universe->task)) owned.insert(universe->name);
-  }
-  const bool cleans = has(Task::delisted);
-  return static_cast<std::size_t>(std::ranges::count_if(entries, [&](const auto& entry) {
-    return owned.contains(entry.first) ||
-           (cleans && std::ranges::count(cleaned_types, entry.second->cache_type) > 0);
-  }));
-}
-
 Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& policy,
                const std::vector<Waiting>& waiting) {
   Plan plan;
-  plan.cleaned_types = policy.cleaned_types;
   std::vector<Warning> warnings;
   plan.universes = expand(policy.universes(), market, entries, warnings);
   Selection selection(market, plan.universes, entries, waiting, tasks_of(mode, policy));
@@ -253,8 +238,15 @@ Plan make_plan(Mode mode, const Market& market, Entries entries, const Policy& p
     return std::ranges::find(plan.tasks, universe.task, &TaskPlan::task);
   };
   std::set<std::string> groups;
+  std::set<std::string_view> owned;
   for (const auto& universe : plan.universes) {
-    if (plan_of(*universe) != plan.tasks.end()) groups.insert(universe->group);
+    if (plan_of(*universe) == plan.tasks.end()) continue;
+    groups.insert(universe->group);
+    owned.insert(universe->name);
+  }
+  const bool cleans = std::ranges::count(plan.tasks, Task::delisted, &TaskPlan::task) > 0;
+  for (const auto& [name, entry] : entries) {
+    if (owned.contains(name) || (cleans && policy.cleans(entry->cache_type))) ++plan.considered;
   }
   for (const auto& universe : plan.universes) {
     if (const auto of_task = plan_of(*universe); of_task != plan.tasks.end()) {

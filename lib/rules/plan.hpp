@@ -67,7 +67,7 @@ struct Plan {
   std::vector<TaskPlan> tasks;
   Universes universes;  ///< all of them, families expanded, including those of other modes' tasks
 
-  std::vector<std::string> cleaned_types;
+  std::size_t considered = 0;  ///< how many of the entries the tasks of this plan maintain
 
   std::vector<Waiting> waited;   ///< previous waiting members of the universes this plan decides on
   std::vector<Waiting> waiting;  ///< those who wait from now on; by group, symbol and universe
@@ -83,8 +83,6 @@ struct Plan {
   [[nodiscard]] bool empty() const;
   /// Returns the universe of that name, or null.
   [[nodiscard]] const Universe* find(std::string_view universe) const;
-  /// Returns how many of the entries the tasks of this plan maintain.
-  [[nodiscard]] std::size_t considered(const Entries& entries) const;
 };
 
 /// Makes the plan of a mode; each task builds on the result of the previous one. `market` must be

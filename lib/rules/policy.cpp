@@ -113,7 +113,7 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
     warnings.emplace_back(fmt::format("universe '{}' leaves out labels of column {} that have "
                                       "neither a letter nor a digit of ASCII, or are too long",
                                       family.name, family.each),
-                          std::move(without_slug));
+                          "", std::move(without_slug));
   }
   for (const auto& [name, entry] : entries) {
     if (labels_by_name.contains(name)) continue;

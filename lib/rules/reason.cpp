@@ -74,37 +74,21 @@ std::string patience_words(const Condition& lost, const Universe& rule) {
   return words;
 }
 
-/// Puts into words what a condition that holds says about a new symbol; empty for nothing.
-struct Presence {
-  const Market& market;
-  SymbolId symbol;
-
-  std::string operator()(const Matches& match) const {
-    return match.negated
-               ? ""
-               : fmt::format("{} is {}", match.column, market.label(match.column, symbol));
-  }
-  std::string operator()(const CapFrom& bound) const {
-    return "at least " + dollars_text(bound.dollars);
-  }
-  std::string operator()(const CapBelow& bound) const {
-    return "below " + dollars_text(bound.dollars);
-  }
-  template <typename Other>
-  std::string operator()(const Other& /*other*/) const {
-    return "";
-  }
-};
-
 /// Returns the conditions of a universe that explain why a symbol is in it.
 std::string presence_reason(const Universe& rule, const Market& market, SymbolId symbol) {
   if (rule.includes(market.name(symbol))) return "included by name";
-  std::string words;
+  std::vector<std::string> words;
   for (const Condition& condition : rule.conditions) {
-    const std::string each = std::visit(Presence{market, symbol}, condition);
-    if (!each.empty()) words += (words.empty() ? "" : ", ") + each;
+    if (const auto* from = std::get_if<CapFrom>(&condition)) {
+      words.push_back("at least " + dollars_text(from->dollars));
+    } else if (const auto* below = std::get_if<CapBelow>(&condition)) {
+      words.push_back("below " + dollars_text(below->dollars));
+    } else if (const auto* match = std::get_if<Matches>(&condition);
+               match != nullptr && !match->negated) {
+      words.push_back(fmt::format("{} is {}", match->column, market.label(match->column, symbol)));
+    }
   }
-  return words;
+  return joined(words, ", ");
 }
 
 /// Returns the limit raised (1) or lowered (-1) by the buffer.

@@ -72,7 +72,8 @@ class Preflight {
     if (!sentence.empty()) say(false, sentence, hint);
   }
   void warn(const Warning& warning) {
-    say(false, Warning(warning.sentence, warning.names).words(names_of_a_finding), warning.hint);
+    say(false, Warning(warning.sentence, {}, warning.names).words(names_of_a_finding),
+        warning.hint);
   }
   void fail(const Error& error) {
     findings_.push_back({Finding::Level::failure, error.problem(), error.hint(), error.kind()});
@@ -201,11 +202,11 @@ class Preflight {
     for (const Warning& warning : warnings) warn(warning);
     std::set<std::string> names;
     for (const auto& universe : universes) names.insert(universe->name);
-    if (policy_.declared.empty()) return names;
     for (const auto& universe : universes) {
       require_room(catalog.entries, "universe", universe->name);
       require_room(catalog.entries, "cache_type", universe->type);
     }
+    if (policy_.declared.empty()) return names;
     struct Made {
       std::size_t universes = 0;
       std::size_t members = 0;
@@ -304,6 +305,7 @@ class Preflight {
     warn(publisher.warning());
     // Do this before the rehearsal: a user who may not discard its transaction stays in it.
     if (publisher.stream() != nullptr) guarded([&] { look_at_stream(*publisher.stream()); });
+    const EodOptions& eod = options_.eod;
     const auto refusal =
         publisher.rehearse(eod.wait.count() > 0 ? eod.lists : std::vector<std::string>(),
                            io::Deadline::after(environment_.redis.connect_timeout), patience_);
@@ -316,7 +318,6 @@ class Preflight {
       good("connected to " + publisher.server().object() +
            (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
     }
-    const EodOptions& eod = options_.eod;
     if (!refusal) {
       warn(
           "it is not known whether Redis takes this user's events, since asking requires the "

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "rules/reason.hpp"
@@ -149,15 +150,16 @@ MembersReport members(tables::Database& database, const Environment& environment
     tables::PastMembers past = tables::read_members(database, universe, *as_of);
     report.as_of = std::move(past.as_of);
     report.run_id = std::move(past.run_id);
-    for (std::string& symbol : past.symbols) report.members.push_back({std::move(symbol), 0, {}});
+    for (std::string& symbol : past.symbols) report.members.push_back({std::move(symbol)});
     return report;
   }
   const Day today = database.catalog.today;
   report.as_of = to_string(today);
+  const Policy of_no_other{.builtin = false, .cleaned_types = {}};
   postgres::Transaction transaction(database.connection,
                                     {.read_only = true,
                                      .timezone = environment.timezone,
-                                     .settings = tables::wanted_entries({universe})});
+                                     .settings = tables::wanted_entries(of_no_other, {universe})});
   tables::Reading reading;
   const tables::Sources read =
       tables::read_sources(transaction, nullptr, database.names, database.catalog,
@@ -177,10 +179,11 @@ MembersReport members(tables::Database& database, const Environment& environment
   }
   const Market& market = read.market;
   entry->members.each([&](SymbolId id) {
-    Member& member = report.members.emplace_back();
-    member.symbol = market.name(id);
-    member.rank = market.rank_of(id);
-    if (market.knows(id)) member.market_cap = market.market_cap(id);
+    Member& member = report.members.emplace_back(Member{std::string(market.name(id))});
+    if (market.rank_of(id) > 0) member.rank = market.rank_of(id);
+    if (market.knows(id) && std::isfinite(market.market_cap(id))) {
+      member.market_cap = market.market_cap(id);
+    }
   });
   return report;
 }

@@ -49,8 +49,8 @@ ExplainReport explain(const std::string& symbol, const std::optional<std::string
 /// One member of a universe.
 struct Member {
   std::string symbol;
-  std::size_t rank = 0;              ///< counted from 1; 0 for none, and for a past day
-  std::optional<double> market_cap;  ///< in US dollars; nothing for a past day
+  std::optional<std::size_t> rank = {};   ///< counted from 1; nothing for a past day
+  std::optional<double> market_cap = {};  ///< in US dollars; nothing for a past day
 };
 
 /// The members of a universe, now or on a past day.

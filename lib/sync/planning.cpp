@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <map>
+#include <utility>
 
 #include "domain/members.hpp"
 #include "domain/text.hpp"
@@ -14,13 +16,6 @@ namespace tickstock::sync {
 namespace {
 
 const std::string sector_column = "sector";
-
-/// Returns whether no symbol reaches the lowest bound. Nearly every market has one, unless its caps
-/// are in millions.
-bool has_no_category(const Market& market, Mode mode, std::optional<double> lowest) {
-  return has_categories(mode) && lowest && !market.ranking().empty() &&
-         market.ranked_from(*lowest).empty();
-}
 
 /// Returns the category with the lowest bound; null if none has a bound.
 std::shared_ptr<const Universe> lowest_category(const Policy& policy) {
@@ -57,25 +52,12 @@ std::optional<Warning> decay_warning(const Market& market, const Entries& entrie
   return Warning(fmt::format("{} of {} active symbols that have a sector are in no entry of type "
                              "sector or theme",
                              fmt::group_digits(missing), fmt::group_digits(with_sector)),
-                 {}, "Declare sectors: see tickstock-cache-universes(7).");
+                 "Declare sectors: see tickstock-cache-universes(7).");
 }
 
-std::string_view command_of(Mode mode) {
-  switch (mode) {
-    case Mode::full: return "sync";
-    case Mode::market_cap: return "market-cap";
-    case Mode::ipos: return "ipo";
-    case Mode::themes: return "themes";
-    case Mode::delisted: return "delisted";
-    case Mode::undo: return "undo";
-  }
-  return "";
-}
-
-struct Sides {
-  const Entry* before;
-  const Entry* after;
-};
+/// The commands in the order of Mode.
+constexpr std::array<std::string_view, 6> commands{"sync",   "market-cap", "ipo",
+                                                   "themes", "delisted",   "undo"};
 
 void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
   if (entry == nullptr) {
@@ -84,7 +66,8 @@ void add_entry(events::Sha256& hash, const Entry* entry, const Market& market) {
   }
   hash.add(entry->readable ? "entry" : "unreadable entry").add(entry->cache_type);
   hash.add(std::uint64_t{entry->members.size()});
-  market.each_name(entry->members.list(), [&hash](std::string_view name) { hash.add(name); });
+  market.symbols().each_name(entry->members.list(),
+                             [&hash](std::string_view name) { hash.add(name); });
   hash.add(entry->count).add(entry->metadata);
 }
 
@@ -113,17 +96,18 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
     warnings.emplace_back(
         fmt::format("every value in {} is midnight UTC, which counts as the day before in {}",
                     column, environment.timezone),
-        std::vector<std::string>(),
         fmt::format("If days are meant, name a view in [tables] that has "
                     "({0} AT TIME ZONE 'UTC')::date AS {0}.",
                     name));
   }
-  const auto lowest = lowest_category(policy);
-  if (has_no_category(market, mode, lowest ? lowest->cap_from() : std::nullopt)) {
+  // In nearly every market one does, unless its caps are in millions.
+  if (const auto lowest = lowest_category(policy);
+      has_categories(mode) && lowest && !market.ranking().empty() &&
+      market.ranked_from(*lowest->cap_from()).empty()) {
     warnings.emplace_back(
         fmt::format("no symbol reaches the lowest category, {}: the largest market cap is ${:.2f}",
                     dollars_text(*lowest->cap_from()), market.market_cap(market.ranking().front())),
-        std::vector<std::string>(), "Check that market caps are in dollars.");
+        "Check that market caps are in dollars.");
   }
   if (days && market.caps_from_prices() == 0) {
     warnings.emplace_back(fmt::format(
@@ -155,20 +139,19 @@ std::vector<Warning> data_warnings(postgres::Transaction& transaction,
 
 std::string plan_digest(const Plan& plan, const Market& market) {
   // If two tasks write one entry, compare the state before the first and after the last.
-  std::map<std::string_view, Sides> entries;
+  std::map<std::string_view, std::pair<const Entry*, const Entry*>> entries;
   for (const TaskPlan& task : plan.tasks) {
     for (const EntryWrite& write : task.writes) {
-      const auto [place, first] =
-          entries.try_emplace(write.universe, Sides{write.before.get(), write.after.get()});
-      if (!first) place->second.after = write.after.get();
+      const auto place = entries.try_emplace(write.universe, write.before.get(), nullptr).first;
+      place->second.second = write.after.get();
     }
   }
   events::Sha256 hash;
   hash.add("tickstock-cache plan 1");
   for (const auto& [universe, sides] : entries) {
     hash.add(universe);
-    add_entry(hash, sides.before, market);
-    add_entry(hash, sides.after, market);
+    add_entry(hash, sides.first, market);
+    add_entry(hash, sides.second, market);
   }
   if (!plan.waiting.empty()) hash.add("waiting");
   for (const Waiting& each : plan.waiting) {
@@ -179,7 +162,8 @@ std::string plan_digest(const Plan& plan, const Market& market) {
 }
 
 std::string approval(const RunOptions& options, const Report& report) {
-  std::string command = fmt::format("tickstock-cache {}", command_of(options.mode));
+  std::string command =
+      fmt::format("tickstock-cache {}", commands[static_cast<std::size_t>(options.mode)]);
   if (!report.undone.empty()) command += " " + report.undone;
   if (options.as_of) command += " --as-of " + to_string(*options.as_of);
   return command + " --approve-plan " + report.plan_digest + options.plan_flags;

@@ -76,10 +76,9 @@ RunRecord record_of(const Report& report, const RunOptions& options, const RunCl
   for (const TaskReport& task : report.tasks) {
     record.tasks.push_back(
         {std::string(to_string(task.task)), task.changes.size(), task.failure()});
-    results.key(to_string(task.task)).begin_object();
-    results.put("status", task.error ? "failed" : "success", "changes", task.changes.size(),
-                "error", task.failure());
-    results.end_object();
+    results.put(to_string(task.task),
+                json::object("status", task.error ? "failed" : "success", "changes",
+                             task.changes.size(), "error", task.failure()));
   }
   record.task_results = results.end_object().text();
   if (report.snapshot) {
@@ -108,14 +107,11 @@ RunRecord record_of(const Report& report, const RunOptions& options, const RunCl
 }
 
 void write_guards(json::Writer& json, const std::vector<GuardResult>& guards) {
-  json.begin_array();
-  for (const GuardResult& guard : guards) {
-    json.begin_object().put("name", guard.name, "universe", json::null_if_empty(guard.universe));
-    json.put("value", guard.value, "limit", guard.limit, "setting",
-             json::null_if_empty(guard.setting), "refused", guard.refused);
-    json.end_object();
-  }
-  json.end_array();
+  json.value(json::list(guards, [](json::Writer& each, const GuardResult& guard) {
+    each.object("name", guard.name, "universe", json::null_if_empty(guard.universe), "value",
+                guard.value, "limit", guard.limit, "setting", json::null_if_empty(guard.setting),
+                "refused", guard.refused);
+  }));
 }
 
 }  // namespace tickstock::sync

@@ -38,22 +38,6 @@ std::vector<std::string> changed_by(const tables::RunView& run) {
                .hint = "Run 'tickstock-cache history' for a list of the recorded runs."});
 }
 
-/// Says how long the run waited for the lock, if it waited as long as it may.
-std::string waited_words(milliseconds lock_wait, bool ran_out) {
-  if (ran_out || lock_wait.count() == 0) return "";
-  return ", and did not end within " + std::to_string(lock_wait.count() / 1000) + " s";
-}
-
-/// Returns advice for a run that did not get the lock. \param ran_out whether the time for the
-/// whole command ended before the wait did
-std::string advice_on_waiting(milliseconds lock_wait, bool ran_out) {
-  if (ran_out && lock_wait.count() > 0) {
-    return "The wait was cut short by --timeout: give the command more time.";
-  }
-  if (lock_wait.count() > 0) return "Wait for it to end, or use a longer --lock-wait.";
-  return "Wait for it to end, or use --lock-wait.";
-}
-
 /// Reads the catalog, and checks that it has what the run needs. \throws Error.
 void look_around(const Job& job, Session& session, Report& report) {
   const RunOptions& options = job.options;
@@ -111,7 +95,7 @@ void prepare(Job& job, Session& session, Report& report) {
   session.warnings.emplace_back(
       "the tables cache_sync_* do not exist: no history is kept, and events that "
       "Redis doesn't take are lost",
-      std::vector<std::string>(), "Run 'tickstock-cache init'.");
+      "Run 'tickstock-cache init'.");
 }
 
 /// Returns the options that let a companion, if there is one, join the transaction.
@@ -147,11 +131,17 @@ std::vector<postgres::Statement> first_questions(const Job& job, const Session& 
   } catch (const Error&) {
     // The holder's name is only nice to have.
   }
+  const bool waits = lock_wait.count() > 0;
+  const std::string waited =
+      waits && !ran_out ? fmt::format(", and did not end within {} s", lock_wait.count() / 1000)
+                        : "";
+  const std::string hint =
+      waits && ran_out
+          ? "The wait was cut short by --timeout: give the command more time."
+          : fmt::format("Wait for it to end, or use {}--lock-wait.", waits ? "a longer " : "");
   throw Error(ErrorKind::locked,
-              "another run holds the lock" + (holder.empty() ? "" : ": " + holder) +
-                  waited_words(lock_wait, ran_out),
-              {.object = "the lock of " + session.database.names.entries.shown(),
-               .hint = advice_on_waiting(lock_wait, ran_out)});
+              "another run holds the lock" + (holder.empty() ? "" : ": " + holder) + waited,
+              {.object = "the lock of " + session.database.names.entries.shown(), .hint = hint});
 }
 
 void announce_trigger(const Job& job, Session& session, const Report& report) {
@@ -176,7 +166,7 @@ std::unique_ptr<postgres::Transaction> try_lock(const Job& job, Session& session
   // If no snapshot can be exported, don't try again with every attempt to get the lock.
   if (!transaction->snapshot()) session.companion.reset();
   session.may_have_record = false;
-  if (opens && tables::is_opened(*transaction, names, job.options.run_id)) {
+  if (opens && tables::is_opened(*transaction, job.options.run_id)) {
     session.had_lock = true;
     session.has_record = true;
     announce_trigger(job, session, report);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <set>
 #include <span>
@@ -20,16 +21,10 @@ constexpr std::chrono::milliseconds pause_between_tries{250};
 constexpr std::chrono::milliseconds last_words_time{1'000};
 constexpr std::chrono::milliseconds last_words_of_failure_time{500};
 
+/// Returns the step of a task; none of the five is about undoing.
 int step_of(Task task) {
-  switch (task) {
-    case Task::market_cap: return 2;
-    case Task::ipo:
-    case Task::themes: return 3;
-    case Task::delisted: return 4;
-    // None of the five steps is about undoing.
-    case Task::undo: return 1;
-  }
-  return 0;
+  constexpr std::array<int, 5> steps{2, 3, 3, 4, 1};
+  return steps[static_cast<std::size_t>(task)];
 }
 
 RunStatus status_of(ErrorKind kind) {

@@ -247,12 +247,7 @@ bool Catalog::has_own_tables() const {
 }
 
 bool Catalog::has_any_own_table() const {
-  return std::any_of(all_tables().begin(), all_tables().end(), [this](const Table& table) {
-    // Neither the waiting nor the states are records of runs.
-    const bool keeps_records =
-        table.is_own() && table.relation != &Catalog::waiting && table.relation != &Catalog::states;
-    return keeps_records && (this->*table.relation).exists();
-  });
+  return runs.exists() || changes.exists() || outbox.exists();
 }
 
 // A 32-bit tag of the program above the oid of the locked table, so that neither installations nor

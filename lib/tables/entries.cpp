@@ -72,7 +72,7 @@ constexpr const char* compression_sql =
 std::string names_literal(const std::vector<SymbolId>& symbols, const Market& market) {
   std::vector<std::string_view> names;
   names.reserve(symbols.size());
-  market.each_name(symbols, [&names](std::string_view name) { names.push_back(name); });
+  market.symbols().each_name(symbols, [&names](std::string_view name) { names.push_back(name); });
   return array_literal(names);
 }
 
@@ -107,8 +107,8 @@ std::optional<std::string> reasons_literal(const std::vector<Placement>& members
 std::string content_json(const Entry& entry, const WriteContext& context, bool with_metadata) {
   json::Writer json;
   json.begin_object().key("symbols").begin_array();
-  context.market.each_name(entry.members.list(),
-                           [&json](std::string_view name) { json.string(name); });
+  context.market.symbols().each_name(entry.members.list(),
+                                     [&json](std::string_view name) { json.string(name); });
   json.end_array().put("count", json::Raw{entry.count}, "last_updated", context.written_at);
   if (with_metadata) json.put("metadata", json::Raw{entry.metadata});
   json.end_object();

@@ -117,8 +117,7 @@ Hazards find_hazards(Database& database) {
     const std::string sentence =
         column + " is NOT NULL, has no default, and is not filled by a run that creates an entry";
     if (unfilled.boolean(row, 1)) {
-      hazards.warnings.emplace_back(sentence, std::vector<std::string>(),
-                                    "Give it a default, unless its trigger fills it.");
+      hazards.warnings.emplace_back(sentence, "Give it a default, unless its trigger fills it.");
     } else {
       hazards.problems.emplace_back(ErrorKind::failed, sentence,
                                     ErrorDetails{.object = column, .hint = "Give it a default."});
@@ -153,7 +152,6 @@ Hazards find_hazards(Database& database) {
         fmt::format("the trigger '{}' on {} calls {}(), which names '{}' without its schema, so "
                     "the writes of a run, with search_path = pg_catalog, fail",
                     triggers.view(row, 0), entries, triggers.view(row, 1), triggers.view(row, 2)),
-        std::vector<std::string>(),
         fmt::format("Give the function its own search_path: "
                     "'ALTER FUNCTION {}() SET search_path = {}'.",
                     triggers.view(row, 1), triggers.view(row, 3)));

@@ -43,7 +43,7 @@ std::vector<State> states_of(const Result& rows);
 
 /// An entry that another writer changed since the last run.
 struct Edit {
-  EntryWrite write;  ///< without a rule; `after` is null if the row is gone
+  EntryWrite write;  ///< without a rule; `after` is empty if the row is gone
   bool is_gone = false;
 };
 

@@ -222,13 +222,6 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(
           {"tickstock_cache.types", array_literal(policy.cleaned_types)}};
 }
 
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(
-    const std::vector<std::string>& universes) {
-  return {{"tickstock_cache.universes", array_literal(universes)},
-          {"tickstock_cache.families", "{}"},
-          {"tickstock_cache.types", "{}"}};
-}
-
 Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
                      const Catalog& catalog, const SourceOptions& options, Reading& reading) {
   Sources read{empty_market(catalog, options), {}};

@@ -49,10 +49,6 @@ struct SourceOptions {
 std::vector<std::pair<std::string_view, std::string>> wanted_entries(
     const Policy& policy, const std::vector<std::string>& more = {});
 
-/// Returns the same for exactly these entries.
-std::vector<std::pair<std::string_view, std::string>> wanted_entries(
-    const std::vector<std::string>& universes);
-
 /// Reads the symbols table and the wanted entries as rows arrive; both tables at once if a
 /// companion can join. The transaction's time zone determines the day of a timestamptz. \throws
 /// Error (failed) for two rows with the same symbol, or a row without one.

@@ -160,7 +160,7 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
                                         {array_literal(ids), array_literal(receivers)})},
                        is_last ? then : std::vector<Statement>());
   }
-  return {.read = messages.size(), .sent = ids.size(), .more = more};
+  return {.sent = ids.size(), .more = more};
 }
 
 std::optional<std::uint64_t> renumber_pending(Database& database,

@@ -26,8 +26,7 @@ std::vector<Statement> store_events(const Database& database, const std::string&
 
 /// The result of publish_batch().
 struct BatchOutcome {
-  bool locked = false;  ///< another publisher holds the lock; nothing was read
-  std::size_t read = 0;
+  bool locked = false;  ///< another publisher holds the lock; nothing was sent
   std::size_t sent = 0;
   bool more = false;  ///< the outbox holds more events after these
 };

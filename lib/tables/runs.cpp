@@ -86,33 +86,33 @@ SELECT c.run_id, r.as_of::text,
   JOIN {changes} c USING (id) JOIN {runs} r USING (run_id)
  ORDER BY page.place)";
 
-/// Visits each column of a record in the order of reading, with its type, and whether it is written
-/// when the run ends.
+/// Visits each column of a record in the order of reading, with whether it is written when the run
+/// ends.
 template <typename Record, typename Visit>
 void each_column_of_run(Record& run, const Visit& column) {
-  column("run_id", "text", false, run.run_id);
-  column("mode", "text", false, run.mode);
-  column("triggered_by", "text", false, run.triggered_by);
-  column("status", "text", true, run.status);
-  column("as_of", "date", false, run.as_of);
-  column("events_enabled", "boolean", false, run.events_enabled);
-  column("approved", "boolean", false, run.approved);
-  column("plan_digest", "text", true, run.plan_digest);
-  column("guards", "jsonb", true, run.guards);
-  column("task_results", "jsonb", true, run.task_results);
-  column("symbols", "bigint", true, run.symbols);
-  column("eligible", "bigint", true, run.eligible);
-  column("total_changes", "bigint", true, run.total_changes);
-  column("universes_changed", "bigint", true, run.universes_changed);
-  column("members_added", "bigint", true, run.members_added);
-  column("members_removed", "bigint", true, run.members_removed);
-  column("members_moved", "bigint", true, run.members_moved);
-  column("events", "bigint", true, run.events);
-  column("listeners", "bigint", false, run.listeners);
-  column("started_at", "timestamptz", false, run.started_at);
-  column("finished_at", "timestamptz", true, run.finished_at);
-  column("duration_seconds", "float8", true, run.duration_seconds);
-  column("error", "text", true, run.error);
+  column("run_id", false, run.run_id);
+  column("mode", false, run.mode);
+  column("triggered_by", false, run.triggered_by);
+  column("status", true, run.status);
+  column("as_of", false, run.as_of);
+  column("events_enabled", false, run.events_enabled);
+  column("approved", false, run.approved);
+  column("plan_digest", true, run.plan_digest);
+  column("guards", true, run.guards);
+  column("task_results", true, run.task_results);
+  column("symbols", true, run.symbols);
+  column("eligible", true, run.eligible);
+  column("total_changes", true, run.total_changes);
+  column("universes_changed", true, run.universes_changed);
+  column("members_added", true, run.members_added);
+  column("members_removed", true, run.members_removed);
+  column("members_moved", true, run.members_moved);
+  column("events", true, run.events);
+  column("listeners", false, run.listeners);
+  column("started_at", false, run.started_at);
+  column("finished_at", true, run.finished_at);
+  column("duration_seconds", true, run.duration_seconds);
+  column("error", true, run.error);
 }
 
 // Convert a value to a parameter of a statement.
@@ -135,17 +135,20 @@ constexpr std::string_view committed_sql =
 std::string view_sql() {
   std::string sql = "SELECT ";
   const RunRecord any;
-  each_column_of_run(any, [&sql](const char* name, std::string_view type, bool, const auto&) {
-    sql += type == "timestamptz"
-               ? fmt::format(
-                     "to_char(r.{} AT TIME ZONE 'UTC', "
-                     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), ",
-                     name)
-               : fmt::format("r.{}{}, ", name, type == "date" || type == "jsonb" ? "::text" : "");
+  each_column_of_run(any, [&sql](std::string_view name, bool, const auto&) {
+    constexpr auto time = "to_char(r.{} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), ";
+    sql += name.ends_with("_at") ? fmt::format(time, name) : fmt::format("r.{}, ", name);
   });
   return sql +
          "(SELECT count(*) FROM {outbox} o WHERE o.run_id = r.run_id AND o.published_at IS NULL "
          "AND o.given_up_at IS NULL), r.events_given_up FROM {runs} r";
+}
+
+/// Returns the first column of all rows.
+std::vector<std::string> column_of(const Result& rows) {
+  std::vector<std::string> values;
+  for (int row = 0; row < rows.rows(); ++row) values.push_back(rows.text(row, 0));
+  return values;
 }
 
 Statement locks_statement(const Database& database) {
@@ -165,7 +168,7 @@ int step_of(std::string_view name) {
 RunView view_of(const Result& rows, int row, const Result& holders, const Catalog& catalog) {
   RunView view;
   int column = 0;
-  each_column_of_run(view.record, [&](const char*, const char*, bool, auto& field) {
+  each_column_of_run(view.record, [&](const char*, bool, auto& field) {
     if constexpr (std::is_same_v<decltype(field), RunStatus&>) {
       field = parse_run_status(rows.view(row, column++));
     } else {
@@ -195,40 +198,29 @@ std::vector<Statement> opening_run(const TableNames& names, const RunRecord& rec
                           {record.run_id, entries, record.mode, record.triggered_by,
                            param_of(record.as_of), param_of(record.events_enabled),
                            param_of(record.approved), record.started_at, program_version, lock}),
-          names.statement(doing,
-                          "SELECT (SELECT status FROM {runs} WHERE run_id = $1), "
-                          "(SELECT count(*) FROM {outbox} WHERE run_id = $1)",
-                          {record.run_id})};
+          names.statement(doing, "SELECT status FROM {runs} WHERE run_id = $1", {record.run_id})};
 }
 
-bool is_opened(const Transaction& transaction, const TableNames& names, const std::string& run_id) {
+bool is_opened(const Transaction& transaction, const std::string& run_id) {
   if (!transaction.had_lock_ahead()) return false;
   const std::vector<Result>& answers = transaction.ahead_results();
   if (answers[1].affected() == 1) return true;
-  if (!answers[2].is_null(0, 0)) {
-    throw Error(ErrorKind::usage,
-                fmt::format("run id '{}' has a record already, with status {}", run_id,
-                            answers[2].view(0, 0)),
-                {.object = "--run-id", .hint = "Use another --run-id."});
-  }
-  const std::int64_t left = answers[2].integer(0, 1);
-  const std::string events = counted(static_cast<std::uint64_t>(left), "event is", "events are");
-  throw Error(ErrorKind::usage,
-              fmt::format("run id '{}' was used before: its record is deleted, but {} still in {}",
-                          run_id, events, names.of(table_of(&Catalog::outbox)).shown()),
+  const std::string why =
+      answers[2].rows() > 0
+          ? "has a record already, with status " + answers[2].text(0, 0)
+          : "was used before: its record is deleted, but its events are still stored";
+  throw Error(ErrorKind::usage, fmt::format("run id '{}' {}", run_id, why),
               {.object = "--run-id", .hint = "Use another --run-id."});
 }
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {
   Params params{record.run_id};
   std::vector<std::string> changes;
-  each_column_of_run(
-      record, [&](const char* name, std::string_view type, bool ends, const auto& field) {
-        if (!ends) return;
-        params.push_back(param_of(field));
-        changes.push_back(fmt::format("{} = ${}{}{}", name, params.size(),
-                                      type == "text" ? "" : "::", type == "text" ? "" : type));
-      });
+  each_column_of_run(record, [&](const char* name, bool ends, const auto& field) {
+    if (!ends) return;
+    params.push_back(param_of(field));
+    changes.push_back(fmt::format("{} = ${}", name, params.size()));
+  });
   // Committed runs are numbered consecutively, which the run lock makes safe.
   if (application_status(record.status) == "completed") {
     params.push_back(names.entries.shown());
@@ -319,10 +311,8 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
            "GROUP BY universe ORDER BY min(id)",
            {view.record.run_id}),
        names.statement("reading {runs}", refusals_sql, {view.record.run_id})});
-  const Result& changed = outcome.value()[0];
-  for (int row = 0; row < changed.rows(); ++row) view.universes.push_back(changed.text(row, 0));
-  const Result& refusals = outcome.results[1];
-  for (int row = 0; row < refusals.rows(); ++row) view.refusals.push_back(refusals.text(row, 0));
+  view.universes = column_of(outcome.value()[0]);
+  view.refusals = column_of(outcome.value()[1]);
   return view;
 }
 
@@ -386,16 +376,6 @@ Changes read_changes(Database& database, const ChangeFilter& filter, const Journ
   }
   return found;
 }
-
-namespace {
-
-std::vector<std::string> column_of(const Result& rows) {
-  std::vector<std::string> values;
-  for (int row = 0; row < rows.rows(); ++row) values.push_back(rows.text(row, 0));
-  return values;
-}
-
-}  // namespace
 
 std::vector<std::string> known_universes(Database& database) {
   std::string sql = "SELECT universe FROM {changes}";

@@ -22,7 +22,7 @@ std::vector<Statement> opening_run(const TableNames& names, const RunRecord& rec
 /// Returns whether those statements opened the record, judging by their answers. \throws Error
 /// (usage) if the id already has a record, naming its status, or has events that outlived its
 /// record.
-bool is_opened(const Transaction& transaction, const TableNames& names, const std::string& run_id);
+bool is_opened(const Transaction& transaction, const std::string& run_id);
 
 /// Returns the statement that records how a run ended.
 Statement finish_run(const TableNames& names, const RunRecord& record);

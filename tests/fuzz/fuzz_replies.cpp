@@ -29,7 +29,7 @@ Outcome converse(std::string_view plan, const std::vector<std::string_view>& ans
   const Message event{"id", "tickstock:test", "test", "{}"};
   redis::Conversation conversation(settings);
   for (const char letter : plan) {
-    if (letter == 'a') conversation.announce(event);
+    if (letter == 'a') conversation.ask({"PUBLISH", event.channel, event.body}, false);
     if (letter == 'e') conversation.publish(event);
   }
   Outcome outcome;

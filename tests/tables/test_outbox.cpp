@@ -61,7 +61,7 @@ struct Scene {
   void open_record(const std::string& id) {
     const Transaction transaction(
         connection, {.lock = database.run_lock(), .ahead = opening_run(names, record(id), "1")});
-    if (!is_opened(transaction, names, id)) FAIL("the record is not open");
+    if (!is_opened(transaction, id)) FAIL("the record is not open");
   }
 
   std::string status(const std::string& id) {
@@ -87,7 +87,7 @@ TEST_CASE("events are handed over in the order in which they were stored, and ma
   CHECK(publish_batch(scene.database, "", {}, send).sent == 3);
   CHECK(sent == std::vector<std::string>{"1", "2", "3"});
   CHECK(count_pending(scene.database) == 0);
-  CHECK(publish_batch(scene.database, "", {}, send).read == 0);
+  CHECK(publish_batch(scene.database, "", {}, send).sent == 0);
 }
 
 TEST_CASE("a batch tells whether there is more behind it") {
@@ -105,7 +105,7 @@ TEST_CASE("a batch tells whether there is more behind it") {
   scene.store(std::vector<std::string>(2, std::string(3'000'000, 'x')));
   CHECK(batch().more);
   CHECK_FALSE(batch().more);
-  CHECK(batch().read == 0);
+  CHECK(batch().sent == 0);
 }
 
 TEST_CASE("from the first failure on, events that were not sent stay pending") {

@@ -149,7 +149,7 @@ TEST_CASE("a conversation begins with what the settings ask for, and goes on wit
         "*1\r\n$4\r\nROLE\r\n");
   CHECK(conversation.greetings() == 3);
   conversation.unsent().clear();
-  conversation.announce(event);
+  conversation.ask({"PUBLISH", event.channel, event.body}, false);
   CHECK(conversation.unsent() == "*3\r\n$7\r\nPUBLISH\r\n$14\r\ntickstock:test\r\n$2\r\n{}\r\n");
   CHECK(conversation.asked() == 4);
   conversation.receive("+OK\r\n+OK\r\n");
