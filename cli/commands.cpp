@@ -330,8 +330,9 @@ struct Run {
     const io::Deadline deadline = patience.step(time);
     const sync::OldEvents old =
         sync::give_up_old_events(database, name, environment.retention.outbox_max_age, deadline);
-    // Without a connection nothing can be delivered.
-    if (old.failure && !database.connection.usable()) throw Error(*old.failure);
+    // Without a connection, or time, nothing can be delivered.
+    const bool can_go_on = database.connection.usable() && !patience.ran_out();
+    if (old.failure && !can_go_on) throw Error(*old.failure);
     const std::uint64_t given_up = old.given_up + (options.discard ? 1 : 0);
     if (!old.warning.empty()) log.warning(old.warning);
     const sync::Delivery delivery =

@@ -141,6 +141,19 @@ TEST_CASE("an event on a denied channel stops the delivery, and --discard goes p
   CHECK(history.at("runs").items().back().at("events.given_up").integer() == 1);
 }
 
+TEST_CASE("a delivery whose time is over because of PostgreSQL does not blame Redis") {
+  Outbox scene;
+  scene.store(1, "'first'");
+  Session holder = scene.fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("LOCK TABLE cache_sync_outbox IN ACCESS EXCLUSIVE MODE");
+  const ProcessResult result = scene.fixture.run({"deliver", "--timeout", "2"});
+  holder.execute("ROLLBACK");
+  CHECK(result.status == 5);
+  CHECK_THAT(result.err, !contains("Redis at"));
+  CHECK(scene.fixture.run({"deliver"}).out == "1 event published, 0 pending\n");
+}
+
 TEST_CASE("who may not publish at all is not advised to drop event after event") {
   Redis redis({.settings = {"user mute on >word &* -@all +role"}});
   Outbox scene(redis);
