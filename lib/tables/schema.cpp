@@ -223,9 +223,9 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
   if (priced) prices += closes;
   text += "-- for max_data_age_days, market caps from prices, and check, if the prices exist\n" +
           block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices));
-  if (priced) text += shares;
-  if (!priced)
-    text += "-- for replay and --market-cap-from prices, also run:\n-- " + shares + "-- " + closes;
+  text += priced ? shares
+                 : "-- for replay and --market-cap-from prices, also run:\n-- " + shares + "-- " +
+                       closes;
   text += grant("SELECT", names.entries, columns_of(&Catalog::entries, reads | updates));
   text += grant("INSERT", names.entries, columns_of(&Catalog::entries, inserts));
   text += grant("UPDATE", names.entries, columns_of(&Catalog::entries, updates));

@@ -121,6 +121,23 @@ TEST_CASE("a role with the printed grants can run everything, and each of them i
   CHECK(scene.complaint() == "");
 }
 
+TEST_CASE("what a replay needs besides is in the script, as comments") {
+  Granted scene;
+  const Names replay{"replay", "--from", market_day, "--to", market_day};
+  const ProcessResult refused = scene.fixture.run(replay, as_role(scene.fixture, scene.role));
+  check_failure(refused, 1, "no SELECT privilege on public.symbols");
+  const std::string script = scene.fixture.run({"init", "--print-grants", scene.role}).out;
+  std::istringstream lines(script);
+  std::size_t grants = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("-- GRANT")) continue;
+    scene.fixture.database().execute(line.substr(3));
+    ++grants;
+  }
+  CHECK(grants == 2);
+  CHECK(scene.fixture.run(replay, as_role(scene.fixture, scene.role)).status == 0);
+}
+
 TEST_CASE("a role with the printed grants can do nothing more") {
   Granted scene;
   Session session = scene.fixture.database().connect(scene.role);
