@@ -25,7 +25,7 @@ from datetime import date, datetime
 from os import environ
 from typing import Any, Literal, Optional, Union
 
-from .program import (COMMITTED, DOCUMENT_AND_STEPS, DONE, LOCKED, PROGRAM, REFUSED, UNAVAILABLE, UNDELIVERED, USAGE,
+from .program import (COMMITTED, DOCUMENT_AND_STEPS, DONE, LOCKED, PROGRAM, REFUSED, UNAVAILABLE, UNDELIVERED,
                       WITH_ERRORS, ProgramMissing, ask, exit_status, failure_of, find_program, read_document, read_step)
 
 PHASE = "cache_sync"
