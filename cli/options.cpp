@@ -246,8 +246,8 @@ class CommandLine {
     throw std::out_of_range("there is no option " + flag);
   }
 
-  /// Adds options, each allowed once, and those for version and help. Rejects a value that is
-  /// or looks like another option, which CLI11 would swallow.
+  /// Adds options, each allowed once, and those for version and help. Rejects a value that is or
+  /// looks like another option, which CLI11 would swallow.
   void add(CLI::App& app, const std::string& flags, const std::string& unlisted) {
     for (const std::string& flag : CLI::detail::split(flags, ' ')) {
       if (flag.empty()) continue;

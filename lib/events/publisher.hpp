@@ -48,9 +48,9 @@ class Publisher {
   /// Connects, logs in and asks for the role. \throws Error (redis), (interrupted).
   void connect(io::Deadline deadline, io::Patience& patience) { link_.connect(deadline, patience); }
 
-  /// Checks whether every kind of event would be accepted, also by the stream, without sending one.
-  /// \return Redis' error for the first that would not; empty if all would; nothing if the user may
-  /// not ask. \throws Error (redis), (interrupted).
+  /// Checks whether every kind of event would be accepted, also by the stream, and taking from
+  /// these lists, without doing it. \return Redis' error for the first that would not; empty if all
+  /// would; nothing if the user may not ask. \throws Error (redis), (interrupted).
   std::optional<std::string> rehearse(const std::vector<std::string>& lists, io::Deadline deadline,
                                       io::Patience& patience);
 
