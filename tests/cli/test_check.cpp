@@ -164,6 +164,29 @@ TEST_CASE("check predicts a column of the entries that nobody fills") {
   CHECK_THAT(scene.findings("failed", 1).front(), contains(part));
 }
 
+TEST_CASE("check predicts a column that is too short for a built-in universe") {
+  Checked scene;
+  scene.fixture.database().execute(
+      "TRUNCATE cache_entries; ALTER TABLE cache_entries ALTER universe TYPE varchar(9)");
+  CHECK_THAT(scene.findings("failed", 1).front(),
+             contains("'large_cap'") || contains("'recent_ipos'"));
+}
+
+TEST_CASE("a view of prices that can't be read is a warning if no setting reads it") {
+  Checked scene;
+  const std::string role = make_role(scene.fixture);
+  scene.fixture.database().execute(scene.fixture.run({"init", "--print-grants", role}).out);
+  scene.fixture.database().execute(
+      "ALTER TABLE ohlcv_daily RENAME TO raw_prices;"
+      "CREATE VIEW ohlcv_daily WITH (security_invoker) AS SELECT * FROM raw_prices;"
+      "REVOKE ALL ON raw_prices FROM " +
+      role + "; GRANT SELECT ON ohlcv_daily TO " + role);
+  const Environment as = as_role(scene.fixture, role);
+  CHECK_THAT(scene.findings("warning", 0, as).front(),
+             contains("the age of the data is not known"));
+  CHECK(run_task(scene.fixture, {"sync"}, as).status == 0);
+}
+
 TEST_CASE("check predicts a missing privilege on the sequence of the id, with its GRANT") {
   Checked scene;
   Database& database = scene.fixture.database();

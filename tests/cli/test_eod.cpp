@@ -99,6 +99,24 @@ TEST_CASE(
   CHECK_THAT(log_lines(result, "warning").front(), contains("continuing with the available data"));
 }
 
+TEST_CASE("a run that may not take signals says so, and check predicts it") {
+  Redis redis({.settings = {"user job on >word &* -@all +publish +role +multi +discard"}});
+  Fixture fixture({}, Postgres::shared(), redis);
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const Environment job{
+      {"REDIS_URL", "redis://job:word@127.0.0.1:" + std::to_string(redis.port())}};
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("c.toml", "[eod]\nwait = 1\ntimeout = \"fail\"\n");
+  const ProcessResult run = run_task(fixture, {"sync", "--config", config}, job);
+  CHECK(run.status == 5);
+  CHECK_THAT(run.err, contains("no signal on Redis: ") && contains("NOPERM"));
+  CHECK(fixture.run({"check"}, job).status == 0);
+  const ProcessResult check = fixture.run({"check", "--config", config}, job);
+  CHECK(check.status == 6);
+  CHECK_THAT(check.err, contains("NOPERM") && contains("lpop"));
+}
+
 TEST_CASE("without Redis, or without the prices, the other ends the wait") {
   Scene scene;
   {

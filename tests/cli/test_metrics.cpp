@@ -179,6 +179,20 @@ TEST_CASE("metrics that can't be written are a warning, and no reason to fail") 
              contains("the metrics can't be written to /nonexistent/cache.prom"));
 }
 
+TEST_CASE("a limit of the size of files kills no run and leaves no temporary file") {
+  Scene scene;
+  // Here the test keeps standard output in a file, too.
+  for (const auto& [flags, status] : {std::pair(Names{"-q"}, 0), std::pair(Names{}, 74)}) {
+    scene.fixture.database().execute("DELETE FROM cache_entries WHERE universe = 'mega_cap'");
+    const Names arguments = with(scene.flags({"sync", "--as-of", market_day}), flags);
+    const Names limited =
+        with({"sh", "-c", "ulimit -f 0; exec \"$@\"", "sh"}, Fixture::command(arguments));
+    CHECK(run_process(limited, scene.fixture.options()).status == status);
+    CHECK(scene.samples().empty());
+    CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
+  }
+}
+
 TEST_CASE("what is not a regular file is neither read nor replaced by metrics") {
   Fixture fixture;
   add_small_market(fixture);

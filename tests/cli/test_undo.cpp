@@ -138,6 +138,18 @@ TEST_CASE("the run that took entries over, replaced and created them is undone b
   CHECK(scene.contents() == scene.before);
 }
 
+TEST_CASE("last_updated moves with an undo, too, even if it was missing before the run") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.set_entry("tech", "theme", R"({"symbols": ["MID", "GONE"], "count": 2})");
+  REQUIRE(run_task(fixture, {"delisted", "--run-id", "cleaned"}).status == 0);
+  REQUIRE(fixture.members("tech") == Names{"MID"});
+  REQUIRE(fixture.run({"undo", "cleaned"}).status == 0);
+  CHECK(fixture.members("tech") == Names{"MID", "GONE"});
+  CHECK_FALSE(fixture.content("tech").at("last_updated").str().empty());
+}
+
 TEST_CASE("keys that the run did not touch stay as they are now") {
   Undo scene;
   scene.fixture.database().execute(
