@@ -91,6 +91,41 @@ SELECT DISTINCT ON (trigger) trigger, function, word[1], thing.nspname
    AND thing.nspname !~ '^pg_' AND thing.nspname <> 'information_schema'
  ORDER BY trigger, word[1], thing.nspname)";
 
+/// Adds columns that no run fills: problems, or warnings where a trigger could.
+void add_unfilled(const Result& columns, const std::string& entries, Hazards& hazards) {
+  for (int row = 0; row < columns.rows(); ++row) {
+    const std::string column = fmt::format("column {} of {}", columns.view(row, 0), entries);
+    const std::string sentence =
+        column + " is NOT NULL, has no default, and is not filled by a run that creates an entry";
+    if (columns.boolean(row, 1)) {
+      hazards.warnings.emplace_back(sentence, "Give it a default, unless its trigger fills it.");
+    } else {
+      hazards.problems.emplace_back(ErrorKind::failed, sentence,
+                                    ErrorDetails{.object = column, .hint = "Give it a default."});
+    }
+  }
+}
+
+Error denied_sequence(std::string_view sequence, const Catalog& catalog) {
+  return {ErrorKind::failed,
+          fmt::format("no USAGE privilege on sequence {}, which numbers {}", sequence,
+                      catalog.entries.name.shown()),
+          {.object = fmt::format("sequence {}", sequence),
+           .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.", sequence,
+                               catalog.role),
+           .sqlstate = postgres::insufficient_privilege}};
+}
+
+Error unidentified_rows(std::string_view table, std::string_view publication) {
+  return {ErrorKind::failed,
+          fmt::format("the table {} is published by '{}' without a replica identity, so its rows "
+                      "can't be changed",
+                      table, publication),
+          {.object = std::string(table),
+           .hint = fmt::format(
+               "Give it a primary key, or run 'ALTER TABLE {} REPLICA IDENTITY FULL'.", table)}};
+}
+
 }  // namespace
 
 Hazards find_hazards(Database& database) {
@@ -110,43 +145,17 @@ Hazards find_hazards(Database& database) {
                     {doing, sequences_sql, {oid, filled}},
                     {doing, publications_sql, {array_literal(changed)}},
                     {doing, triggers_sql, {oid}}});
-  Hazards hazards;
-  const Result& unfilled = results[0];
-  for (int row = 0; row < unfilled.rows(); ++row) {
-    const std::string column = fmt::format("column {} of {}", unfilled.view(row, 0), entries);
-    const std::string sentence =
-        column + " is NOT NULL, has no default, and is not filled by a run that creates an entry";
-    if (unfilled.boolean(row, 1)) {
-      hazards.warnings.emplace_back(sentence, "Give it a default, unless its trigger fills it.");
-    } else {
-      hazards.problems.emplace_back(ErrorKind::failed, sentence,
-                                    ErrorDetails{.object = column, .hint = "Give it a default."});
-    }
-  }
   const Result& sequences = results[1];
-  for (int row = 0; row < sequences.rows(); ++row) {
-    hazards.problems.emplace_back(
-        ErrorKind::failed,
-        fmt::format("no USAGE privilege on sequence {}, which numbers {}", sequences.view(row, 0),
-                    entries),
-        ErrorDetails{.object = fmt::format("sequence {}", sequences.view(row, 0)),
-                     .hint = fmt::format("Run 'GRANT USAGE ON SEQUENCE {} TO {}' as its owner.",
-                                         sequences.view(row, 0), catalog.role),
-                     .sqlstate = postgres::insufficient_privilege});
-  }
   const Result& published = results[2];
-  for (int row = 0; row < published.rows(); ++row) {
-    hazards.problems.emplace_back(
-        ErrorKind::failed,
-        fmt::format("the table {} is published by '{}' without a replica identity, so its rows "
-                    "can't be changed",
-                    published.view(row, 0), published.view(row, 1)),
-        ErrorDetails{.object = published.text(row, 0),
-                     .hint = fmt::format(
-                         "Give it a primary key, or run 'ALTER TABLE {} REPLICA IDENTITY FULL'.",
-                         published.view(row, 0))});
-  }
   const Result& triggers = results[3];
+  Hazards hazards;
+  add_unfilled(results[0], entries, hazards);
+  for (int row = 0; row < sequences.rows(); ++row) {
+    hazards.problems.push_back(denied_sequence(sequences.view(row, 0), catalog));
+  }
+  for (int row = 0; row < published.rows(); ++row) {
+    hazards.problems.push_back(unidentified_rows(published.view(row, 0), published.view(row, 1)));
+  }
   for (int row = 0; row < triggers.rows(); ++row) {
     hazards.warnings.emplace_back(
         fmt::format("the trigger '{}' on {} calls {}(), which names '{}' without its schema, so "
