@@ -236,7 +236,7 @@ class CalledAgain(PhaseTest):
 
     def test_an_interrupted_night_is_tried_again(self) -> None:
         with self.scene.hold_entries():
-            self.assertEqual(self.failure(self.scene, run_id="night", time_limit=0.7).exit_status, 143)
+            self.assertEqual(self.failure(self.scene, run_id="night", time_limit=5).exit_status, 143)
         self.assertEqual(run(self.scene, run_id="night").run_id, "night.2")
 
     def test_a_night_that_runs_elsewhere_is_not_run_twice(self) -> None:
@@ -359,7 +359,7 @@ class Ended(PhaseTest):
 
     def test_the_time_limit(self) -> None:
         with self.scene.hold_entries():
-            self.check_rolled_back(self.failure(self.scene, time_limit=0.7))
+            self.check_rolled_back(self.failure(self.scene, time_limit=5))
 
     def test_cancelling_from_another_thread(self) -> None:
         cancel = threading.Event()
