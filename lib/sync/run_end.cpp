@@ -180,7 +180,8 @@ Delivery deliver_stored(const Job& job, Session& session, Report& report) {
 }
 
 /// Publishes the events of a run that nothing stores.
-Delivery deliver_once(const Job& job, const Report& report) {
+Delivery deliver_once(const Job& job, Report& report) {
+  report.messages.back() = events::sync_completed(record_of(job, report), job.clock.now());
   const io::Deadline deadline = io::Deadline::after(job.environment.redis.publish_timeout);
   events::Publisher::Published published =
       job.publisher->publish(report.messages, deadline, job.patience);

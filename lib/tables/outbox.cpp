@@ -8,11 +8,22 @@ namespace tickstock::tables {
 
 namespace {
 
-constexpr std::string_view store_sql =
-    "INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at) "
-    "SELECT event_id, $1, channel, event, message, $2::timestamptz "
-    "FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
-    "AS m(event_id, channel, event, message, position) ORDER BY position";
+// The event about the end is made before the entries are written, and stored afterwards, so it gets
+// its time and duration here. In its text, neither key can occur earlier.
+constexpr std::string_view store_sql = R"(
+INSERT INTO {outbox} (event_id, run_id, channel, event, message, created_at)
+SELECT event_id, $1, channel, event,
+       CASE WHEN event <> 'cache_sync_completed' THEN message ELSE
+         regexp_replace(regexp_replace(
+           message, '"timestamp":"[^"]*"', '"timestamp":' ||
+             to_json(to_char(now.utc, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))),
+           '"duration_seconds":[^,]*', '"duration_seconds":' || extract(epoch FROM now.utc - (
+             SELECT started_at AT TIME ZONE 'UTC' FROM {runs} WHERE run_id = $1))) END,
+       $2::timestamptz
+  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+       AS m(event_id, channel, event, message, position),
+       (SELECT clock_timestamp() AT TIME ZONE 'UTC' AS utc) now
+ ORDER BY position)";
 
 constexpr std::string_view is_pending = "published_at IS NULL AND given_up_at IS NULL";
 

@@ -215,9 +215,12 @@ bool is_opened(const Transaction& transaction, const std::string& run_id) {
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {
   Params params{record.run_id};
-  std::vector<std::string> changes;
-  each_column_of_run(record, [&](const char* name, bool ends, const auto& field) {
-    if (!ends) return;
+  // The entries, which the same round trip writes, take their time.
+  std::vector<std::string> changes{
+      "finished_at = clock_timestamp()",
+      "duration_seconds = extract(epoch FROM clock_timestamp() - started_at)"};
+  each_column_of_run(record, [&](std::string_view name, bool ends, const auto& field) {
+    if (!ends || name == "finished_at" || name == "duration_seconds") return;
     params.push_back(param_of(field));
     changes.push_back(fmt::format("{} = ${}", name, params.size()));
   });

@@ -308,3 +308,25 @@ TEST_CASE("a run for a day after today is refused, unless its plan is approved")
   CHECK_THAT(status, contains("\noverrode      future_as_of: "));
   CHECK_THAT(status, !contains("refused by"));
 }
+
+TEST_CASE("the time that writing takes counts, in the record and in the event about the end") {
+  const bool has_tables = GENERATE(true, false);
+  CAPTURE(has_tables);
+  Fixture fixture;
+  add_small_market(fixture);
+  if (has_tables) REQUIRE(fixture.run({"init"}).status == 0);
+  Database& database = fixture.database();
+  database.execute(
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "IF NEW.universe = 'mega_cap' THEN PERFORM pg_sleep(0.4); END IF; RETURN NEW; END $$");
+  database.execute(
+      "CREATE TRIGGER slow BEFORE INSERT ON cache_entries FOR EACH ROW EXECUTE FUNCTION slow()");
+  Subscriber subscriber(fixture.redis());
+  const Json done = run_json(fixture, {"sync", "--run-id", "slow"});
+  const Json end = Json::parse(subscriber.wait_for("tickstock:cache:sync_complete").back().message);
+  CHECK(end.at("payload").at("duration_seconds").num() >= 0.4);
+  CHECK(end.at("timestamp").str() > done.at("sync_start").str());
+  if (!has_tables) return;
+  CHECK(database.value("SELECT concat_ws(' ', finished_at >= started_at + interval '0.4 s', "
+                       "duration_seconds >= 0.4) FROM cache_sync_runs") == "t t");
+}
