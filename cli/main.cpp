@@ -75,11 +75,11 @@ int run(int argc, const char* const* argv) {
     if (options.is_run() && settings.can_announce) {
       sync::announce_unstarted(settings.run, settings.environment, error);
     }
-    if (is_read && options.is_run()) {
+    if (options.is_run()) {
       record_run(settings.output.metrics_file, log, options.mode, status,
                  sync::RunClock().seconds(), 0);
+      ping(settings.output.ping_url, log, status, error.what());
     }
-    if (options.is_run()) ping(settings.output.ping_url, log, status, error.what());
     return status;
   }
 }

@@ -314,9 +314,15 @@ Options salvage_command_line(int argc, const char* const* argv) {
   }
   const auto command = std::ranges::find_first_of(words, command_table, {}, {}, &CommandRow::name);
   Options options;
-  const bool is_sync = command != words.end() && *command == "sync" && !given.contains("--dry-run");
-  options.command = is_sync ? Command::task : Command::config;
-  for (const char* name : {"output.format", "log.format", "redis.url", "events.enabled"}) {
+  options.command = Command::config;
+  if (command != words.end() && !given.contains("--dry-run")) {
+    const CommandRow& row = *std::ranges::find(command_table, *command, &CommandRow::name);
+    options.command = row.command;
+    options.mode = row.mode;
+    options.dry_run = row.dry_run;
+  }
+  for (const char* name :
+       {"output.format", "log.format", "redis.url", "events.enabled", "metrics.file"}) {
     const Setting& asked = setting(name);
     if (!given.contains(asked.flag)) continue;
     const Value value = asked.is_switch() ? Value(asked.switches_on()) : Value(given[asked.flag]);

@@ -122,6 +122,14 @@ TEST_CASE("a run that fails leaves its status, and keeps the last success and wh
     check_kept(now, 4);
     CHECK(now.at("data_age_seconds") == 42 * 86'400);
   }
+  SECTION("an unusable command line") {
+    check_kept(scene.after({"sync", "--nope"}, 64), 64);
+    check_kept(scene.after({"sync", "--lock-wait=-1"}, 64), 64);
+    const Samples now = scene.after({"ipo", "--nope"}, 64);
+    CHECK(now.at(R"(last_exit_status{mode="ipos"})") == 64);
+    CHECK(scene.after({"dry-run", "--nope"}, 64) == now);
+    CHECK(scene.after({"status", "--nope"}, 64) == now);
+  }
   SECTION("locked") {
     Session holder = scene.fixture.database().connect();
     holder.execute("BEGIN");
