@@ -106,7 +106,8 @@ struct Run {
     if (!report.dry_run) {
       record_run(output.metrics_file, log, report.mode, status, report.ended_at,
                  report.duration_seconds, &report);
-      ping(output.ping_url, log, status, errors.empty() ? "" : errors.front().what());
+      ping(output.ping_url, log, status, errors.empty() ? "" : errors.front().what(),
+           patience.step(ping_time).left());
     }
     return status;
   }
@@ -294,20 +295,20 @@ struct Run {
 
   int check() {
     const auto findings = sync::check(environment, settings.run, patience);
-    int status = status_done;
-    for (const int each :
-         {status_usage, status_config, status_unavailable, status_failed, status_undelivered}) {
+    const int ended = caught_signal() == 0 ? status_done : status_signal + caught_signal();
+    int status = ended;
+    for (const int each : {ended, int{status_usage}, int{status_config}, int{status_unavailable},
+                           int{status_failed}, int{status_undelivered}}) {
       const auto deciding = std::ranges::find_if(findings, [each](const sync::Finding& finding) {
         return finding.kind && status_of(*finding.kind, caught_signal()) == each;
       });
       if (deciding == findings.end()) continue;
-      status = each;
+      if (ended == status_done) status = each;
       log.error(deciding->words());
       break;
     }
-    const int outcome = caught_signal() != 0 ? status_signal + caught_signal() : status;
-    if (!output.json() && is_silent(status)) return outcome;
-    return finish(show_findings(findings, status, output), Tells::what_is, outcome);
+    if (!output.json() && is_silent(status)) return status;
+    return finish(show_findings(findings, status, output), Tells::what_is, status);
   }
 
   int deliver() {

@@ -161,9 +161,8 @@ void take_report(Samples& samples, const sync::Report& report) {
   take_universes(samples, report);
 }
 
-constexpr long time_limit_ms = 5'000;
 /// After a signal, all final steps together have two seconds.
-constexpr long time_limit_after_signal_ms = 1'000;
+constexpr std::chrono::milliseconds last_ping_time{1'000};
 
 /// Turns `https://host/uuid` into `https://host/uuid/fail`, before any query.
 std::string with_fail(const std::string& url) {
@@ -176,6 +175,11 @@ std::string with_fail(const std::string& url) {
 /// Returns only the server: the path is often the secret that lets anyone ping.
 std::string server_of(const std::string& url) {
   return url.substr(0, url.find_first_of("/?#", url.find("://") + 3));
+}
+
+/// Ends a ping because of a signal that came since it began. curl asks at least once a second.
+int is_over(void* signal_before, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return caught_signal() == *static_cast<const int*>(signal_before) ? 0 : 1;
 }
 
 std::size_t ignore(const char*, std::size_t size, std::size_t count, void*) { return size * count; }
@@ -200,7 +204,8 @@ void record_pending(const std::string& path, Log& log, std::uint64_t events) {
          [&](Samples& samples) { samples["pending_events"][""] = static_cast<double>(events); });
 }
 
-void ping(const std::string& url, Log& log, int exit_status, const std::string& message) {
+void ping(const std::string& url, Log& log, int exit_status, const std::string& message,
+          std::chrono::milliseconds time) {
   if (url.empty()) return;
   const bool succeeded = exit_status == status_done || exit_status == status_changes;
   const std::string target = succeeded ? url : with_fail(url);
@@ -208,13 +213,17 @@ void ping(const std::string& url, Log& log, int exit_status, const std::string& 
   curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(),
                                                                    &curl_easy_cleanup);
+  int signal_before = caught_signal();
   CURLcode result = CURLE_FAILED_INIT;
   if (CURL* curl = handle.get()) {
-    const long limit = caught_signal() == 0 ? time_limit_ms : time_limit_after_signal_ms;
+    const auto limit = signal_before == 0 ? std::max(time, last_ping_time) : last_ping_time;
     curl_easy_setopt(curl, CURLOPT_URL, target.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, limit);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limit.count()));
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &is_over);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &signal_before);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &ignore);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "tickstock-cache");
@@ -223,7 +232,9 @@ void ping(const std::string& url, Log& log, int exit_status, const std::string& 
   }
   if (result == CURLE_OK) return;
   log.warning(fmt::format("the ping of {} failed: {}. Check [monitoring] ping_url and the network.",
-                          server_of(url), curl_easy_strerror(result)));
+                          server_of(url),
+                          result == CURLE_ABORTED_BY_CALLBACK ? "interrupted by a signal"
+                                                              : curl_easy_strerror(result)));
 }
 
 }  // namespace tickstock::cli

@@ -78,9 +78,14 @@ void print(const std::string& text, Tells tells = Tells::what_is);
 void record_run(const std::string& path, Log& log, Mode mode, int exit_status, double ended_at,
                 double duration, const sync::Report* report = nullptr);
 
+/// The longest time of a ping.
+inline constexpr std::chrono::milliseconds ping_time{5'000};
+
 /// Tells a dead man's switch how a run ended: with a GET of the URL after status 0 or 2, otherwise
 /// a POST of the message to its `/fail`. Does nothing without a URL; failures become warnings.
-void ping(const std::string& url, Log& log, int exit_status, const std::string& message);
+/// \param time how long it may take; after a signal it ends within a second anyway
+void ping(const std::string& url, Log& log, int exit_status, const std::string& message,
+          std::chrono::milliseconds time = ping_time);
 
 /// Writes how many events are pending in the outbox.
 void record_pending(const std::string& path, Log& log, std::uint64_t events);

@@ -17,8 +17,10 @@ namespace tickstock::events {
 /// queued, and sent as far as possible without waiting.
 class Publisher {
  public:
-  explicit Publisher(const redis::RedisSettings& settings, const redis::StreamSettings& stream = {})
-      : link_(settings, "publishing events") {
+  /// \param doing for the error when a signal interrupts
+  explicit Publisher(const redis::RedisSettings& settings, const redis::StreamSettings& stream = {},
+                     const std::string& doing = "publishing events")
+      : link_(settings, doing) {
     if (!stream.key.empty()) stream_.emplace(stream, link_);
   }
 

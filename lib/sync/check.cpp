@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "domain/text.hpp"
 #include "events/publisher.hpp"
@@ -59,6 +60,9 @@ class Preflight {
     try {
       step();
     } catch (const Error& error) {
+      // After a signal, every step fails.
+      const bool is_interrupted = error.kind() == ErrorKind::interrupted;
+      if (is_interrupted && std::exchange(interrupted_, true)) return;
       fail(error);
     }
   }
@@ -159,6 +163,15 @@ class Preflight {
            " can't be read");
       return;
     }
+    const std::string prices = environment_.tables.prices.shown();
+    const auto most_days = policy_.guards.max_data_age_days;
+    if (most_days &&
+        transaction.run(tables::ask_recent_prices(environment_.tables, catalog.today, *most_days))
+                .rows() == 0) {
+      warn(fmt::format("no symbol has a row of the last {} in {}, so a run would be refused",
+                       counted(static_cast<std::uint64_t>(*most_days), "day", "days"), prices),
+           "Import the prices, or change [guards] max_data_age_days.");
+    }
     std::optional<Day> newest;
     try {
       newest = tables::newest_price_day(
@@ -169,7 +182,7 @@ class Preflight {
       return warn("the age of the data is not known: " + error.problem(), error.hint());
     }
     if (!newest) {
-      warn(environment_.tables.prices.shown() + " has no row for the largest symbols");
+      warn(prices + " has no row for the largest symbols");
       return;
     }
     const bool is_fresh = *newest + stale_after >= catalog.today;
@@ -202,10 +215,12 @@ class Preflight {
     for (const Warning& warning : warnings) warn(warning);
     std::set<std::string> names;
     for (const auto& universe : universes) names.insert(universe->name);
+    std::set<std::string> types;
     for (const auto& universe : universes) {
       require_room(catalog.entries, "universe", universe->name);
-      require_room(catalog.entries, "cache_type", universe->type);
+      types.insert(universe->type);
     }
+    for (const std::string& type : types) require_room(catalog.entries, "cache_type", type);
     if (policy_.declared.empty()) return names;
     struct Made {
       std::size_t universes = 0;
@@ -300,7 +315,7 @@ class Preflight {
   }
 
   void look_at_redis() {
-    events::Publisher publisher(environment_.redis, environment_.stream);
+    events::Publisher publisher(environment_.redis, environment_.stream, "checking Redis");
     publisher.connect(io::Deadline::after(environment_.redis.connect_timeout), patience_);
     warn(publisher.warning());
     // Do this before the rehearsal: a user who may not discard its transaction stays in it.
@@ -351,6 +366,7 @@ class Preflight {
   io::Patience& patience_;
   std::optional<std::int64_t> last_stored_;  ///< of events, if the outbox exists
   std::vector<Finding> findings_;
+  bool interrupted_ = false;
 };
 
 }  // namespace

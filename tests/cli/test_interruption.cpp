@@ -99,6 +99,27 @@ TEST_CASE("the document of an interrupted run carries the signal's status") {
   CHECK(Json::parse(result.out).at("sync_status").str() == "interrupted");
 }
 
+TEST_CASE("an interrupted check says so once, and its document carries the signal's status") {
+  Blocked blocked("symbols");
+  Process process = blocked.fixture.start({"check", "--format", "json"});
+  wait_until("the check to wait for the table", [&] {
+    return blocked.fixture.database().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+               "AND wait_event_type = 'Lock'") == "1";
+  });
+  process.send_signal(SIGTERM);
+  const ProcessResult result = process.wait();
+  check_failure(result, 143, "interrupted by a signal");
+  const Json document = Json::parse(result.out);
+  CHECK(document.at("exit_code").integer() == 143);
+  CHECK_FALSE(document.at("success").boolean());
+  std::size_t failed = 0;
+  for (const Json& finding : document.at("findings").items()) {
+    failed += finding.at("level").str() == "failed" ? 1 : 0;
+  }
+  CHECK(failed == 1);
+}
+
 TEST_CASE("a dry run and a run without own tables are interrupted too") {
   Blocked blocked("symbols", false);
   check_failure(blocked.interrupt({"dry-run"}, SIGTERM), 143, "interrupted by a signal");

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
+#include <csignal>
 #include <mutex>
 
 #include "cli/scene.hpp"
@@ -116,6 +118,20 @@ TEST_CASE("a ping that fails is a warning, which names the server alone") {
                                     contains("Check [monitoring] ping_url"));
     CHECK((result.out + result.err).find("secret-uuid") == std::string::npos);
   }
+}
+
+TEST_CASE("a signal ends a ping that nobody answers") {
+  std::atomic<bool> is_asked = false;
+  TcpServer silent([&is_asked](int fd, const TcpServer& server) {
+    while (!server.stopping()) is_asked = TcpServer::readable(fd) || is_asked;
+  });
+  Watched scene(fmt::format("http://127.0.0.1:{}/secret-uuid", silent.port()));
+  Process process = scene.fixture.start({"sync", "--as-of", market_day}, scene.there);
+  wait_until("the ping", [&] { return is_asked.load(); });
+  process.send_signal(SIGTERM);
+  const ProcessResult result = process.wait();
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, contains(": interrupted by a signal. Check [monitoring] ping_url"));
 }
 
 TEST_CASE("anything but a web address is refused") {
