@@ -110,7 +110,9 @@ Error Connection::error_of(const Result& result, const std::string& doing) const
     hint = "Give the role BYPASSRLS; for symbols and prices, a view of all rows will do.";
   } else if (hint.empty() && sqlstate == insufficient_privilege) {
     hint = fmt::format(
-        "As the owner, run this command, or what 'tickstock-cache init --print-grants {}' prints.",
+        "As the owner, run the same command, or grant what 'tickstock-cache init --print-grants "
+        "{}' "
+        "prints.",
         user_);
   }
   if (hint.empty()) hint = advice_on(sqlstate);

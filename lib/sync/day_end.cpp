@@ -104,7 +104,8 @@ bool wait_for_day_end(Job& job, Session& session, Day day) {
     }
   }
   const std::string late = "the day " + to_string(day) + " was not complete within " +
-                           std::to_string(eod.wait.count() / 1000) + " s: no row of it in " +
+                           std::to_string(eod.wait.count() / 1000) +
+                           " s: no symbol has a row of it in " +
                            job.environment.tables.prices.shown() + ", and no signal on Redis" +
                            (end.why_no_signal().empty() ? "" : ": " + end.why_no_signal());
   if (eod.required)

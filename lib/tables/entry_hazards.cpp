@@ -7,12 +7,13 @@ namespace tickstock::tables {
 
 namespace {
 
-// Columns that an INSERT of an entry must fill but doesn't, and whether a trigger could.
+// Columns that an INSERT of an entry must fill but doesn't, and whether a trigger could; and those
+// that it fills but can't, being generated.
 constexpr const char* unfilled_sql = R"(
 SELECT a.attname,
        EXISTS (SELECT FROM pg_trigger t
                 WHERE t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-                  AND t.tgtype & 7 = 7)
+                  AND t.tgtype & 7 = 7), a.attname = ANY ($2::name[])
   FROM pg_attribute a
  CROSS JOIN LATERAL (
        WITH RECURSIVE types AS (
@@ -22,8 +23,9 @@ SELECT a.attname,
            FROM pg_type t JOIN types d ON t.oid = d.typbasetype)
        SELECT bool_or(typnotnull) AS takes_no_null, max(typdefault) AS fallback FROM types) t
  WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
-   AND (a.attnotnull OR t.takes_no_null) AND NOT a.atthasdef AND t.fallback IS NULL
-   AND a.attidentity = '' AND a.attgenerated = '' AND a.attname <> ALL ($2::name[])
+   AND CASE WHEN a.attname = ANY ($2::name[]) THEN a.attgenerated <> '' OR a.attidentity = 'a'
+            ELSE (a.attnotnull OR t.takes_no_null) AND NOT a.atthasdef AND t.fallback IS NULL
+                 AND a.attidentity = '' AND a.attgenerated = '' END
  ORDER BY a.attnum)";
 
 // Sequences of defaults that an INSERT of an entry uses without permission for this role. CASE
@@ -91,13 +93,17 @@ SELECT DISTINCT ON (trigger) trigger, function, word[1], thing.nspname
    AND thing.nspname !~ '^pg_' AND thing.nspname <> 'information_schema'
  ORDER BY trigger, word[1], thing.nspname)";
 
-/// Adds columns that no run fills: problems, or warnings where a trigger could.
+/// Adds columns that no run fills or can fill: problems, or warnings where a trigger could.
 void add_unfilled(const Result& columns, const std::string& entries, Hazards& hazards) {
   for (int row = 0; row < columns.rows(); ++row) {
     const std::string column = fmt::format("column {} of {}", columns.view(row, 0), entries);
     const std::string sentence =
         column + " is NOT NULL, has no default, and is not filled by a run that creates an entry";
-    if (columns.boolean(row, 1)) {
+    if (columns.boolean(row, 2)) {
+      hazards.problems.emplace_back(
+          ErrorKind::failed, column + " is generated, so a run can't write it",
+          ErrorDetails{.object = column, .hint = "Make it a plain column."});
+    } else if (columns.boolean(row, 1)) {
       hazards.warnings.emplace_back(sentence, "Give it a default, unless its trigger fills it.");
     } else {
       hazards.problems.emplace_back(ErrorKind::failed, sentence,

@@ -47,8 +47,13 @@ class Inspection {
   /// since otherwise each attempt would show only the next one.
   [[nodiscard]] Error summary() const {
     if (problems_.front().sqlstate() != postgres::insufficient_privilege) return problems_.front();
+    // Not every installation needs the prices.
+    const bool lacks_prices = std::any_of(lacks_.begin(), lacks_.end(), [this](const Lack& lack) {
+      return lack.on == catalog_.prices.typed;
+    });
     const std::string script =
-        fmt::format("Or run what 'tickstock-cache init --print-grants {}' prints.", role_);
+        fmt::format("Or run what 'tickstock-cache init --print-grants {}' prints{}.", role_,
+                    lacks_prices ? ", with its comments about prices" : "");
     if (lacks_.size() == 1) return problems_.front().advised(script);
     Names words;
     Names grants;
@@ -135,6 +140,10 @@ class Inspection {
       } else if (version < schema_version) {
         fail(relation.name.shown(), "Run 'tickstock-cache init'.",
              "the table {} belongs to an older version of this program", relation.name.shown());
+      } else if (const auto missing = missing_columns(table, relation); !missing.empty()) {
+        fail(relation.name.shown(),
+             "Restore it from a backup, or rename it and run 'tickstock-cache init'.",
+             "the table {} lacks the columns {}", relation.name.shown(), fmt::join(missing, ", "));
       } else {
         may("SELECT", relation);
         if (writes) may("INSERT", relation);
@@ -157,6 +166,7 @@ class Inspection {
 
   void has_columns(Relation Catalog::*source, unsigned uses) {
     const Relation& relation = catalog_.*source;
+    const bool can_be_view = source != &Catalog::entries;
     Names missing;
     for (const Column& column : table_of(source).columns) {
       if ((column.uses & uses) == 0) continue;
@@ -169,13 +179,14 @@ class Inspection {
       const Names& types = readable_types.at(type);
       if (std::count(types.begin(), types.end(), found->second.type) > 0) continue;
       fail(fmt::format("column {} of {}", column.name, relation.name.shown()),
-           "Change its type, or name a view in [tables].",
+           can_be_view ? "Change its type, or name a view in [tables]." : "Change its type.",
            "column {} of {} is of type {}, which can't be read as {}", column.name,
            relation.name.shown(), found->second.type_name, types.front());
     }
     if (missing.empty()) return;
     fail(fmt::format("column {} of {}", fmt::join(missing, ", "), relation.name.shown()),
-         "Add what is missing, or name another table or view in [tables].",
+         can_be_view ? "Add what is missing, or name another table or view in [tables]."
+                     : "Add what is missing, or name another table in [tables] entries.",
          "the table {} has no column {}", relation.name.shown(), fmt::join(missing, ", "));
   }
 

@@ -47,12 +47,7 @@ void check_shape(const Table& table, const Relation& relation) {
   if (version == 0 || version > schema_version) {
     throw Error(unknown_version(relation, ", wanted is '" + version_comment() + "'"));
   }
-  std::vector<std::string_view> missing;
-  for (const Column& column : table.columns) {
-    if (column.since <= version && !relation.columns.contains(column.name)) {
-      missing.push_back(column.name);
-    }
-  }
+  const std::vector<std::string_view> missing = missing_columns(table, relation);
   if (missing.empty()) return;
   throw Error(ErrorKind::failed,
               fmt::format("the relation {} has another shape: it lacks the columns {}", shown,
@@ -98,6 +93,17 @@ std::string block(const std::string& body) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> missing_columns(const Table& table, const Relation& relation) {
+  const int version = table.is_own() ? version_of(relation) : schema_version;
+  std::vector<std::string_view> missing;
+  for (const Column& column : table.columns) {
+    if (column.since <= version && !relation.columns.contains(column.name)) {
+      missing.push_back(column.name);
+    }
+  }
+  return missing;
+}
 
 int version_of(const Relation& relation) {
   const std::string_view comment = relation.comment;

@@ -59,6 +59,9 @@ inline constexpr int schema_version = 5;
 /// table is not this program's.
 int version_of(const Relation& relation);
 
+/// Returns the columns that one of our tables lacks; for the program's own, those of its version.
+std::vector<std::string_view> missing_columns(const Table& table, const Relation& relation);
+
 /// Returns the error for a table that is not this program's, or has a version that it doesn't know
 /// yet. \param wanted what to add if the comment is not this program's
 Error unknown_version(const Relation& relation, const std::string& wanted = "");

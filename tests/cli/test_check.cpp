@@ -164,6 +164,49 @@ TEST_CASE("check predicts a column of the entries that nobody fills") {
   CHECK_THAT(scene.findings("failed", 1).front(), contains(part));
 }
 
+TEST_CASE("check predicts a column of the entries that is generated, and says it once") {
+  Checked scene;
+  scene.fixture.database().execute(
+      "ALTER TABLE cache_entries DROP created_at, "
+      "ADD created_at timestamptz GENERATED ALWAYS AS ('2024-06-28 00:00:00+00') STORED");
+  const Names failed = scene.findings("failed", 1);
+  REQUIRE(failed.size() == 1);
+  CHECK_THAT(failed[0], contains("column created_at of public.cache_entries is generated"));
+}
+
+TEST_CASE("check and a run name what a table of init lacks, before anything is changed") {
+  for (const std::string column : {"outbox.receivers", "runs.listeners", "changes.places"}) {
+    Checked scene;
+    const std::size_t dot = column.find('.');
+    const std::string table = "cache_sync_" + column.substr(0, dot);
+    scene.fixture.database().execute("ALTER TABLE " + table + " DROP " + column.substr(dot + 1));
+    const std::string words = "the table public." + table + " lacks the columns " +
+                              column.substr(dot + 1) + ". Restore it from a backup";
+    const Names failed = scene.findings("failed", 1);
+    REQUIRE(failed.size() == 1);
+    CHECK_THAT(failed[0], contains(words));
+    check_fails(scene.fixture, {"sync"}, 1, words);
+  }
+}
+
+TEST_CASE("check predicts that a run would be refused for the age of the data") {
+  Checked scene;
+  const TemporaryDirectory directory;
+  const Environment strict{
+      {"TICKSTOCK_CACHE_CONFIG", directory.write("c.toml", "[guards]\nmax_data_age_days = 1\n")}};
+  scene.fixture.database().execute("DELETE FROM ohlcv_daily");
+  scene.fixture.database().execute(
+      "INSERT INTO ohlcv_daily (symbol, date) VALUES "
+      "('MEGA', (now() AT TIME ZONE 'America/New_York')::date - 1)");
+  const Names warnings = scene.findings("warning", 0, strict);
+  REQUIRE(warnings.size() == 1);
+  CHECK_THAT(warnings[0], contains("no symbol has a row of the last 1 day in public.ohlcv_daily, "
+                                   "so a run would be refused"));
+  check_failure(scene.fixture.run({"dry-run"}, strict), 4, "max_data_age_days");
+  scene.fixture.database().execute("UPDATE ohlcv_daily SET date = date + 1");
+  CHECK(scene.findings("warning", 0, strict).empty());
+}
+
 TEST_CASE("check predicts a column that is too short for a built-in universe") {
   Checked scene;
   scene.fixture.database().execute(
