@@ -221,7 +221,7 @@ bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
   if (universe.asks_for_cap() && !market_.eligible(member)) return false;
   if (all_hold(universe.conditions, market_, member, {universe.stability.band, true})) return true;
   // A run counts no nights for universes that it doesn't write.
-  if (std::ranges::find(tasks_, universe.task) == tasks_.end()) return true;
+  if (!writes(universe)) return true;
   Waiting now{universe.seat_group(), member, universe.name, 1, market_.as_of()};
   const auto waited = waited_.find({universe.name, member});
   if (waited != waited_.end() && waited->second.group == now.group) {
@@ -237,7 +237,9 @@ bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
 std::vector<SymbolId> Selection::held(const Universe& universe, std::uint32_t number,
                                       Seats& seats) {
   Ids held;
-  const Entry* before = universe.keeps_seats() ? find_entry(before_, universe.name) : nullptr;
+  // What a run doesn't write stays as it is.
+  const bool keeps = universe.keeps_seats() || !writes(universe);
+  const Entry* before = keeps ? find_entry(before_, universe.name) : nullptr;
   if (before == nullptr) return held;
   before->members.each([&](SymbolId id) {
     // A list from another writer may name a symbol twice.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -100,6 +101,10 @@ class Selection {
   /// Takes the seats of the members that keep one. \return those that are not candidates, in rank
   /// order
   Ids held(const Universe& universe, std::uint32_t number, Seats& seats);
+  /// Returns whether the run writes a universe.
+  [[nodiscard]] bool writes(const Universe& universe) const {
+    return std::ranges::find(tasks_, universe.task) != tasks_.end();
+  }
   /// Decides about a member whose universe's conditions do not hold. \return whether it keeps its
   /// seat
   bool keeps_seat(const Universe& universe, SymbolId member);

@@ -15,6 +15,21 @@ TEST_CASE("a declared universe may join the categories behind them") {
                                                     "theme_rebalancing", "delisted_cleanup"});
 }
 
+TEST_CASE("a run of one task takes no symbol that another task's universe of the group has") {
+  Declared scene("[[universe]]\nname = \"nano_cap\"\ngroup = \"categories\"\ncap_from = 1e6\n");
+  add_small_market(scene.fixture);
+  CHECK(scene.after("sync", "nano_cap") == Names{"TINY"});
+  scene.set("TINY", "market_cap", "70e6");
+  CHECK(scene.after("market-cap", "micro_cap") == Names{"MICRO"});
+  CHECK(scene.fixture.members("nano_cap") == Names{"TINY"});
+  CHECK(scene.after("sync", "micro_cap") == Names{"TINY", "MICRO"});
+  CHECK(scene.fixture.members("nano_cap").empty());
+  scene.set("TINY", "market_cap", "2e6");
+  CHECK(scene.after("themes", "nano_cap").empty());
+  CHECK(scene.after("sync", "nano_cap") == Names{"TINY"});
+  CHECK(scene.fixture.members("micro_cap") == Names{"MICRO"});
+}
+
 TEST_CASE("a built-in name replaces the built-in universe, in its place") {
   Declared scene(R"(
 [[universe]]
