@@ -121,9 +121,10 @@ struct UniverseReader {
             .value_or(words.front()));
   }
 
-  /// Returns trimmed texts in byte order.
+  /// Returns texts in byte order, as `cleaned` makes them; without those that it makes empty.
+  template <typename Cleaned>
   [[nodiscard]] std::vector<std::string> list(std::string_view key, const toml::node* node,
-                                              const std::string& of) const {
+                                              const std::string& of, Cleaned cleaned) const {
     std::set<std::string> values;
     if (node == nullptr) return {};
     const toml::array* const array = node->as_array();
@@ -134,10 +135,17 @@ struct UniverseReader {
       const auto value = each.value_exact<std::string>();
       if (!value) fail(key, "must be a list of strings" + of, "Write each in quotes.");
       if (value->find('\0') != std::string::npos) fail(key, "must not hold a NUL", "Remove it.");
-      // A blank text matches nothing.
-      if (!trimmed(*value).empty()) values.emplace(trimmed(*value));
+      if (!cleaned(*value).empty()) values.emplace(cleaned(*value));
     }
     return {values.begin(), values.end()};
+  }
+
+  /// Returns symbols, which may have white space at either end.
+  [[nodiscard]] std::vector<std::string> symbols(std::string_view key) const {
+    return list(key, table.get(key), "", [&](const std::string& symbol) {
+      if (symbol.empty()) fail(key, "must not hold an empty string", "Remove it.");
+      return symbol;
+    });
   }
 
   void match(std::string_view key, bool negated) {
@@ -149,7 +157,9 @@ struct UniverseReader {
     }
     for (const auto& [column, values] : *columns) {
       const std::string of(column.str());
-      universe.conditions.emplace_back(Matches{of, list(key, &values, " for " + of), negated});
+      // A blank text matches nothing.
+      universe.conditions.emplace_back(
+          Matches{of, list(key, &values, " for " + of, trimmed), negated});
     }
   }
 
@@ -166,8 +176,8 @@ struct UniverseReader {
   }
 
   void read_names() {
-    universe.include = list("include", table.get("include"), "");
-    const std::vector<std::string> exclude = list("exclude", table.get("exclude"), "");
+    universe.include = symbols("include");
+    const std::vector<std::string> exclude = symbols("exclude");
     if (has("include") && has("each")) {
       fail("include", "can't be combined with each, which makes more than one universe");
     }

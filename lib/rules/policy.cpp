@@ -53,17 +53,27 @@ void bound_groups(std::vector<Universe>& universes) {
   }
 }
 
+/// Returns the key of the label in the metadata of a family: its column, unless that is the key of
+/// the type.
+std::string label_key(const Universe& family) {
+  return family.each == "type" ? "label" : family.each;
+}
+
+std::string metadata_of(const Universe& family, const std::string& label) {
+  return metadata_text({{"type", family.type}, {label_key(family), label}});
+}
+
 /// Returns the label for which a family created an entry, by its metadata; nothing if it did not
 /// create it.
 std::optional<std::string> label_of(const Universe& family, const std::string& name,
                                     const Entry& entry) {
   if (entry.cache_type != family.type) return std::nullopt;
-  const std::string key = json_quoted(family.each) + ": ";
+  const std::string key = json_quoted(label_key(family)) + ": ";
   const std::size_t at = entry.metadata.find(key);
   if (at == std::string::npos) return std::nullopt;
   auto label = json_unquoted(std::string_view(entry.metadata).substr(at + key.size()));
   const bool made = label && name == name_in_family(family, slug_of(*label)) &&
-                    entry.metadata == metadata_text({{"type", family.type}, {family.each, *label}});
+                    entry.metadata == metadata_of(family, *label);
   return made ? std::move(label) : std::nullopt;
 }
 
@@ -125,7 +135,7 @@ std::map<std::string, Universe> members_of(const Universe& family, const Market&
     universe.name = name;
     universe.family = family.name;
     universe.each.clear();
-    universe.metadata = metadata_text({{"type", family.type}, {family.each, *labels.begin()}});
+    universe.metadata = metadata_of(family, *labels.begin());
     universe.conditions.insert(
         universe.conditions.begin(),
         Matches{family.each, {labels.begin(), labels.end()}, false, !family.first});

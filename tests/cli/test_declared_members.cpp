@@ -71,6 +71,23 @@ TEST_CASE("each makes a universe for every label, and keeps it when the label is
   }
 }
 
+TEST_CASE("a family by the column type keeps both types in its metadata") {
+  Declared scene(no_builtin +
+                 "[[universe]]\nname = \"my_{type}\"\neach = \"type\"\ntype = \"kind\"\n");
+  scene.fixture.database().execute("ALTER TABLE symbols ADD type text");
+  scene.add({.symbol = "A", .market_cap = "1e9"});
+  scene.set("A", "type", "'CS'");
+  scene.fixture.set_entry("my_kind", "kind",
+                          R"({"symbols": ["A"], "count": 1, "metadata": {"type": "kind"}})");
+  CHECK(scene.after("sync", "my_cs") == Names{"A"});
+  CHECK(scene.metadata("my_cs") == R"({"type": "kind", "label": "CS"})");
+  // Not one of the family.
+  CHECK(scene.fixture.members("my_kind") == Names{"A"});
+  scene.set("A", "type", "'ADRC'");
+  CHECK(scene.after("sync", "my_adrc") == Names{"A"});
+  CHECK(scene.fixture.members("my_cs").empty());
+}
+
 TEST_CASE("the leaders of each label are its first, and a blank label leaves them") {
   Declared scene(no_builtin +
                  "[[universe]]\nname = \"top_{sector}_now\"\neach = \"sector\"\n"
@@ -139,6 +156,26 @@ include = ["NONE", "LOW"]
   CHECK(scene.fixture.members("chips") == Names{"BIG", "NONE"});
   CHECK(scene.fixture.members("top_2") == Names{"BIG", "LOW"});
   CHECK(scene.fixture.members("hand") == Names{"LOW", "NONE"});
+}
+
+TEST_CASE("a symbol with white space at an end is included and excluded by its whole name") {
+  Declared scene(no_builtin + R"(
+[[universe]]
+name = "all"
+first = 10
+exclude = ["PAD  ", "TWIN"]
+[[universe]]
+name = "hand"
+include = [" TWIN", "PAD"]
+)");
+  for (const std::string symbol : {"PAD  ", "TWIN", " TWIN", "LAST"}) {
+    scene.add({.symbol = symbol, .market_cap = "1e9"});
+  }
+  const ProcessResult result = scene.run({"sync"});
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, contains("that are not in the symbols table: 'PAD'"));
+  CHECK(scene.fixture.members("all") == Names{" TWIN", "LAST"});
+  CHECK(scene.fixture.members("hand") == Names{" TWIN"});
 }
 
 TEST_CASE("universes of a group share no member, and bounds follow from those before") {
