@@ -96,6 +96,10 @@ bool Lookup::done() {
   return true;
 }
 
+bool is_numeric_address(const std::string& host) {
+  return look_up(host, "0", AI_NUMERICHOST).failure.empty();
+}
+
 std::string digits_of(const addrinfo& address) {
   std::array<char, NI_MAXHOST> text{};
   const int error = ::getnameinfo(address.ai_addr, address.ai_addrlen, text.data(), text.size(),

@@ -143,6 +143,9 @@ class Lookup {
   std::future<Addresses> pending_;
 };
 
+/// Returns whether a host is a numeric address, which needs no lookup.
+bool is_numeric_address(const std::string& host);
+
 /// Returns an address in numeric form: `192.0.2.1`, `2001:db8::1`.
 std::string digits_of(const addrinfo& address);
 

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "domain/text.hpp"
+#include "io/wait.hpp"
 #include "postgres/connection.hpp"
 
 namespace tickstock::postgres {
@@ -141,10 +142,15 @@ Options effective_options(const std::string& conninfo) {
   // This message names the service, its file or a line of it, and repeats nothing else.
   if (const std::string why = one_line(PQerrorMessage(probe.get()));
       why.find("service") != std::string::npos) {
-    fail_unusable(why, "Check PGSERVICE, and the file that PGSERVICEFILE names.", "PGSERVICE");
+    fail_unusable(
+        why, "Check the service in the URL or PGSERVICE, and the file that PGSERVICEFILE names.",
+        "PGSERVICE");
   }
   Options options = options_of(PQconninfo(probe.get()));
   std::erase_if(options, [](const auto& option) { return option.first == "gssencmode"; });
+  std::string mode = value_of(parse(conninfo), "gssencmode");
+  if (mode.empty()) mode = value_of(options_of(PQconndefaults()), "gssencmode");
+  if (!mode.empty()) options.emplace_back("gssencmode", mode);
   return options;
 }
 
@@ -177,6 +183,12 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
                          keyword.starts_with("keepalives");
   if (is_number && !number_of<int>(value)) {
     return fmt::format("its {} is not a whole number", keyword);
+  }
+  if (keyword == "hostaddr") {
+    for (const std::string& part : split(value, ',')) {
+      if (!part.empty() && !io::is_numeric_address(part))
+        return "its hostaddr is not an IP address";
+    }
   }
   if (keyword == "port") {
     for (const std::string& part : split(value, ',')) {
@@ -288,6 +300,13 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
     if (const std::string problem = parameter_problem(keyword, value); !problem.empty()) {
       fail_unusable(problem, "Check the URL, PG… variables and the service file.");
     }
+  }
+  const std::string lowest = value_of(options, "ssl_min_protocol_version");
+  const std::string highest = value_of(options, "ssl_max_protocol_version");
+  // Their names sort as their versions do.
+  if (!highest.empty() && lowest > highest) {
+    fail_unusable("its ssl_min_protocol_version is above its ssl_max_protocol_version",
+                  "Check the URL, PG… variables and the service file.");
   }
   const std::vector<std::string> hosts = split(value_of(options, "host"), ',');
   const std::vector<std::string> addresses = split(value_of(options, "hostaddr"), ',');

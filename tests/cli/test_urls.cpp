@@ -90,6 +90,12 @@ TEST_CASE("parameters of other libraries in a database URL are 78 with a remedy"
   scene.refuses({{"PGSSLMODE", "no-verify"}}, 78, "sslmode");
   scene.refuses({{"DATABASE_URL", std::nullopt}, {"PGPORT", "CANARY"}}, 78, "port");
   scene.refuses({{"PGTARGETSESSIONATTRS", "master"}}, 78, "target_session_attrs");
+  scene.refuses({{"PGGSSENCMODE", "bogus"}}, 78, "gssencmode");
+  scene.refuses({{"PGHOSTADDR", "300.1.1.1"}}, 78, "hostaddr is not an IP address");
+  scene.refuses({{"DATABASE_URL", url + "?hostaddr=300.1.1.1"}}, 78, "hostaddr");
+  scene.refuses({{"DATABASE_URL", url + "?ssl_max_protocol_version=TLSv1.1"}}, 78,
+                "ssl_min_protocol_version is above");
+  scene.takes({{"DATABASE_URL", url + "?gssencmode=disable"}, {"PGGSSENCMODE", "bogus"}});
 }
 
 TEST_CASE("an unknown service and a certificate file that is not there are 78, not 5") {
