@@ -37,7 +37,16 @@ toml::table table_of(const std::string& text) {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
     // The parser's message can repeat text of the file, such as a password.
-    fail(fmt::format("line {} is not TOML", error.source().begin.line),
+    const auto line = error.source().begin.line;
+    if (error.description().find("cannot redefine") != std::string_view::npos) {
+      fail(fmt::format("line {} gives a key or section again", line),
+           {.hint = "Remove one of them."});
+    }
+    if (error.description().find("not representable") != std::string_view::npos) {
+      fail(fmt::format("line {} holds a number that is out of bounds", line),
+           {.hint = "Write a smaller one."});
+    }
+    fail(fmt::format("line {} is not TOML", line),
          {.hint = "Check its quotes and brackets, and those before it."});
   }
 }
@@ -128,6 +137,12 @@ Config parse_config(const std::string& text, const std::string& path) {
     const toml::table* keys = section.second.as_table();
     if (name == "universe") {
       attempt([&] { config.universes = read_universes(table); });
+    } else if (section.second.is_array_of_tables()) {
+      attempt([&] {
+        fail(fmt::format("line {}: [[{}]] is in double brackets",
+                         section.second.source().begin.line, name),
+             {.object = name, .hint = fmt::format("Write [{}].", name)});
+      });
     } else if (keys == nullptr) {
       attempt([&] {
         fail("the key " + name + " is outside a section",

@@ -136,7 +136,10 @@ std::vector<Setting> rows_of(Settings& s) {
        Accepts(), "/etc/ssl/private/tickstock.key"},
       {"security.require_tls", &database.require_tls, "",
        "Refuse a remote server whose certificate is not verified"},
-      {"tables.schema", &s.tables.schema, "", "Schema of tables named without one"},
+      {"tables.schema", &s.tables.schema, "", "Schema of tables named without one",
+       like("(?!pg_)[A-Za-z_$][A-Za-z0-9_$]{0,62}",
+            "must be a name of 1 to 63 letters, digits, _ and $, not beginning with a digit or "
+            "pg_")},
       {"tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"},
       {"tables.prices", &s.tables.prices, "", "Table or view of the daily prices"},
       {"tables.entries", &s.tables.entries, "", "Table of the universes"},

@@ -258,6 +258,12 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
        "group must be left out"},
       {"[universe]\nname = \"x\"\nfirst = 3\n", "Write [[universe]], between double brackets."},
       {"universe = 3\n", "Write [[universe]], between double brackets."},
+      {"[[universe]]\nname = \"x\"\ninclude = [\"\"]\n", "include must not hold an empty string"},
+      {"[[run]]\ntimeout = 5\n", "line 1: [[run]] is in double brackets. Write [run]."},
+      {"[run]\ntimeout = 9223372036854775808\n", "line 2 holds a number that is out of bounds"},
+      {"[run]\ntimeout = 5\ntimeout = 6\n", "line 3 gives a key or section again. Remove one"},
+      {"[run]\ntimeout = 5\n[run]\n", "line 3 gives a key or section again. Remove one"},
+      {"[tables]\nschema = \"a\\\"b\"\n", "line 2: [tables] schema must be a name of 1 to 63"},
       {"[universes]\nbuiltin = \"no\"\n", "[universes] builtin must be true or false"},
       {"[delisted]\ntypes = []\n", "[delisted] types must be a list of strings"},
   };
