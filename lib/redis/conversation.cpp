@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "domain/text.hpp"
+
 namespace tickstock::redis {
 
 namespace {
@@ -37,9 +39,12 @@ Reply reply_of(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_INTEGER) copy.text = std::to_string(reply.integer);
   if (copy.is_error()) {
     // The peer could be anything.
-    copy.text.resize(std::min<std::size_t>(copy.text.size(), 300));
-    std::ranges::replace_if(
-        copy.text, [](char c) { return c < ' ' || c > '~'; }, '?');
+    std::string line;
+    for (const char c : std::string_view(copy.text).substr(0, 300)) {
+      const bool is_control = (c >= '\0' && c < ' ') || c == '\x7f';
+      line += is_control ? fmt::format("\\x{:02x}", c) : std::string(1, c);
+    }
+    copy.text = escaped_utf8(line);
   }
   for (std::size_t i = 0; i < reply.elements; ++i) {
     copy.elements.push_back(reply_of(*reply.element[i]));

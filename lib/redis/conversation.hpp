@@ -21,7 +21,7 @@ namespace tickstock::redis {
 /// A reply from Redis.
 struct Reply {
   int type;          ///< as hiredis numbers them
-  std::string text;  ///< printable if it is an error; a number as its digits; empty for nil
+  std::string text;  ///< escaped if it is an error; a number as its digits; empty for nil
   std::vector<Reply> elements;
 
   [[nodiscard]] bool is_error() const { return type == REDIS_REPLY_ERROR; }

@@ -196,13 +196,13 @@ TEST_CASE("a refusal is told in Redis' words, but for those that may repeat a pa
 TEST_CASE("the message of a peer that is not Redis still makes one short line") {
   const std::string said =
       outcome_of(primary + "-ERR \x1b[2J\xff\t" + std::string(5'000, 'x') + "\r\n");
-  CHECK_THAT(said, contains("is refused: ERR ?[2J??xxx"));
+  CHECK_THAT(said, contains("is refused: ERR \\x1b[2J\\xff\\x09xxx"));
   CHECK(said.size() < 500);
   // Version 0.14 of hiredis takes half a line end for text, 1.x rejects it.
   for (const char* half : {"\n", "\r"}) {
     const std::string broken = outcome_of(primary + "-ERR a" + half + "b\r\n");
-    CHECK_THAT(broken,
-               contains("is refused: ERR a?b") || contains("its answer is not the Redis protocol"));
+    CHECK_THAT(broken, contains("is refused: ERR a\\x0") ||
+                           contains("its answer is not the Redis protocol"));
     CHECK_THAT(broken, !contains(half));
   }
 }
