@@ -15,7 +15,8 @@ Statement settings_of(const ConnectionSettings& connection, const TransactionOpt
       "set_config('lock_timeout', $3, true), "
       "set_config('idle_in_transaction_session_timeout', $4, true), "
       "set_config('row_security', 'off', true), set_config('extra_float_digits', '1', true), "
-      "set_config('DateStyle', 'ISO', true)",
+      "set_config('DateStyle', 'ISO', true), set_config('IntervalStyle', 'postgres', true), "
+      "set_config('bytea_output', 'hex', true)",
       {options.timezone, shown(connection.statement_timeout),
        shown(options.lock_timeout.value_or(connection.lock_timeout)),
        shown(connection.statement_timeout + options.idle_time)}};
