@@ -86,8 +86,8 @@ SELECT c.run_id, r.as_of::text,
   JOIN {changes} c USING (id) JOIN {runs} r USING (run_id)
  ORDER BY page.place)";
 
-/// Visits each column of a record in the order of reading, with whether it is written when the run
-/// ends.
+/// Visits each column of a record in the order of reading, with whether the run's value is written
+/// when it ends.
 template <typename Record, typename Visit>
 void each_column_of_run(Record& run, const Visit& column) {
   column("run_id", false, run.run_id);
@@ -110,8 +110,8 @@ void each_column_of_run(Record& run, const Visit& column) {
   column("events", true, run.events);
   column("listeners", false, run.listeners);
   column("started_at", false, run.started_at);
-  column("finished_at", true, run.finished_at);
-  column("duration_seconds", true, run.duration_seconds);
+  column("finished_at", false, run.finished_at);
+  column("duration_seconds", false, run.duration_seconds);
   column("error", true, run.error);
 }
 
@@ -124,6 +124,7 @@ std::optional<std::string> param_of(const std::optional<std::int64_t>& number) {
 std::optional<std::string> param_of(bool value) { return value ? "t" : "f"; }
 std::optional<std::string> param_of(Day day) { return to_string(day); }
 std::optional<std::string> param_of(RunStatus status) { return std::string(to_string(status)); }
+
 std::optional<std::string> param_of(const std::optional<double>& number) {
   return std::to_string(number.value_or(0));
 }
@@ -220,7 +221,7 @@ Statement finish_run(const TableNames& names, const RunRecord& record) {
       "finished_at = clock_timestamp()",
       "duration_seconds = extract(epoch FROM clock_timestamp() - started_at)"};
   each_column_of_run(record, [&](std::string_view name, bool ends, const auto& field) {
-    if (!ends || name == "finished_at" || name == "duration_seconds") return;
+    if (!ends) return;
     params.push_back(param_of(field));
     changes.push_back(fmt::format("{} = ${}", name, params.size()));
   });
