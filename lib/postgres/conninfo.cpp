@@ -148,9 +148,6 @@ Options effective_options(const std::string& conninfo) {
   }
   Options options = options_of(PQconninfo(probe.get()));
   std::erase_if(options, [](const auto& option) { return option.first == "gssencmode"; });
-  std::string mode = value_of(parse(conninfo), "gssencmode");
-  if (mode.empty()) mode = value_of(options_of(PQconndefaults()), "gssencmode");
-  if (!mode.empty()) options.emplace_back("gssencmode", mode);
   return options;
 }
 
@@ -295,7 +292,12 @@ bool has_gap(const std::vector<std::string>& list) {
 }  // namespace
 
 std::vector<Target> named_targets(const ConnectionSettings& settings) {
-  const Options options = effective_options(settings.conninfo);
+  Options options = effective_options(settings.conninfo);
+  // The probe has one of its own.
+  const std::string mode = value_of(options_of(PQconndefaults()), "gssencmode");
+  if (!mode.empty() && value_of(parse(settings.conninfo), "gssencmode").empty()) {
+    options.emplace_back("gssencmode", mode);
+  }
   for (const auto& [keyword, value] : options) {
     if (const std::string problem = parameter_problem(keyword, value); !problem.empty()) {
       fail_unusable(problem, "Check the URL, PG… variables and the service file.");
