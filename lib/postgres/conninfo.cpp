@@ -181,14 +181,11 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   if (is_number && !number_of<int>(value)) {
     return fmt::format("its {} is not a whole number", keyword);
   }
-  if (keyword == "hostaddr") {
-    for (const std::string& part : split(value, ',')) {
-      if (!part.empty() && !io::is_numeric_address(part))
-        return "its hostaddr is not an IP address";
+  for (const std::string& part : split(value, ',')) {
+    if (keyword == "hostaddr" && !part.empty() && !io::is_numeric_address(part)) {
+      return "its hostaddr is not an IP address";
     }
-  }
-  if (keyword == "port") {
-    for (const std::string& part : split(value, ',')) {
+    if (keyword == "port") {
       const int port = part.empty() ? 1 : number_of<int>(part).value_or(0);
       // In a URL without a host, libpq would take the password for the port, and print it.
       if (port < 1 || port > 65535) return "its port is not a number from 1 to 65535";
@@ -298,18 +295,17 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   if (!mode.empty() && value_of(parse(settings.conninfo), "gssencmode").empty()) {
     options.emplace_back("gssencmode", mode);
   }
+  std::string problem;
   for (const auto& [keyword, value] : options) {
-    if (const std::string problem = parameter_problem(keyword, value); !problem.empty()) {
-      fail_unusable(problem, "Check the URL, PG… variables and the service file.");
-    }
+    if (problem.empty()) problem = parameter_problem(keyword, value);
   }
-  const std::string lowest = value_of(options, "ssl_min_protocol_version");
   const std::string highest = value_of(options, "ssl_max_protocol_version");
-  // Their names sort as their versions do.
-  if (!highest.empty() && lowest > highest) {
-    fail_unusable("its ssl_min_protocol_version is above its ssl_max_protocol_version",
-                  "Check the URL, PG… variables and the service file.");
-  }
+  // The names sort as their versions do.
+  if (!highest.empty() && problem.empty() &&
+      value_of(options, "ssl_min_protocol_version") > highest)
+    problem = "its ssl_min_protocol_version is above its ssl_max_protocol_version";
+  if (!problem.empty())
+    fail_unusable(problem, "Check the URL, PG… variables and the service file.");
   const std::vector<std::string> hosts = split(value_of(options, "host"), ',');
   const std::vector<std::string> addresses = split(value_of(options, "hostaddr"), ',');
   const std::vector<std::string> ports = split(value_of(options, "port"), ',');
