@@ -24,6 +24,12 @@ std::string check_type(const std::string& value) {
   return value.empty() ? "must not contain an empty string" : "";
 }
 
+std::string check_schema(const std::string& value) {
+  return tables::is_identifier(value) ? ""
+                                      : "must be a name of 1 to 63 letters, digits, _ and $, not "
+                                        "beginning with a digit or pg_";
+}
+
 /// Accepts what Redis' command line takes literally, where permissions are printed.
 Accepts redis_key(const char* called, int shortest) {
   return like(fmt::format("[!#-&()+->@-Z^-~]{{{},256}}", shortest),
@@ -137,9 +143,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"security.require_tls", &database.require_tls, "",
        "Refuse a remote server whose certificate is not verified"},
       {"tables.schema", &s.tables.schema, "", "Schema of tables named without one",
-       like("(?!pg_)[A-Za-z_$][A-Za-z0-9_$]{0,62}",
-            "must be a name of 1 to 63 letters, digits, _ and $, not beginning with a digit or "
-            "pg_")},
+       text(check_schema)},
       {"tables.symbols", &s.tables.symbols, "", "Table or view of the symbols"},
       {"tables.prices", &s.tables.prices, "", "Table or view of the daily prices"},
       {"tables.entries", &s.tables.entries, "", "Table of the universes"},

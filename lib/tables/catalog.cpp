@@ -65,15 +65,6 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   if (!column.empty()) relation.columns.emplace(std::move(column), std::move(facts));
 }
 
-bool is_identifier(std::string_view text) {
-  const auto allowed = [](unsigned char c) {
-    return c < 0x80 && (std::isalnum(c) != 0 || c == '_' || c == '$');
-  };
-  return !text.empty() && text.size() <= 63 &&
-         std::isdigit(static_cast<unsigned char>(text[0])) == 0 && !text.starts_with("pg_") &&
-         std::all_of(text.begin(), text.end(), allowed);
-}
-
 /// Replaces every `{key}` in a text.
 void replace_all(std::string& text, std::string_view key, const std::string& replacement) {
   const std::string token = fmt::format("{{{}}}", key);
@@ -310,6 +301,15 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
   if (!parse_day(server.view(0, 1))) {
     throw Error(ErrorKind::failed, "PostgreSQL's clock shows a day that is out of range");
   }
+}
+
+bool is_identifier(std::string_view text) {
+  const auto allowed = [](unsigned char c) {
+    return c < 0x80 && (std::isalnum(c) != 0 || c == '_' || c == '$');
+  };
+  return !text.empty() && text.size() <= 63 &&
+         std::isdigit(static_cast<unsigned char>(text[0])) == 0 && !text.starts_with("pg_") &&
+         std::all_of(text.begin(), text.end(), allowed);
 }
 
 TableName parse_table_name(std::string_view text, const std::string& default_schema,

@@ -26,6 +26,10 @@ struct TableName {
   [[nodiscard]] std::string shown() const { return schema + "." + name; }
 };
 
+/// Returns whether a text can be the name of a table or schema in the settings: 1 to 63 letters,
+/// digits, _ and $, not beginning with a digit or pg_.
+bool is_identifier(std::string_view text);
+
 /// Reads `name` or `schema.name`. Each part has 1 to 63 letters, digits, `_` and `$`, and doesn't
 /// begin with a digit or `pg_`, so quoting it needs no escapes. \throws Error (config) naming
 /// `setting`.

@@ -124,7 +124,6 @@ std::optional<std::string> param_of(const std::optional<std::int64_t>& number) {
 std::optional<std::string> param_of(bool value) { return value ? "t" : "f"; }
 std::optional<std::string> param_of(Day day) { return to_string(day); }
 std::optional<std::string> param_of(RunStatus status) { return std::string(to_string(status)); }
-
 std::optional<std::string> param_of(const std::optional<double>& number) {
   return std::to_string(number.value_or(0));
 }
@@ -216,11 +215,11 @@ bool is_opened(const Transaction& transaction, const std::string& run_id) {
 
 Statement finish_run(const TableNames& names, const RunRecord& record) {
   Params params{record.run_id};
-  // The entries, which the same round trip writes, take their time.
+  // This statement is made before the entries are written, in the same round trip.
   std::vector<std::string> changes{
       "finished_at = clock_timestamp()",
       "duration_seconds = extract(epoch FROM clock_timestamp() - started_at)"};
-  each_column_of_run(record, [&](std::string_view name, bool ends, const auto& field) {
+  each_column_of_run(record, [&](const char* name, bool ends, const auto& field) {
     if (!ends) return;
     params.push_back(param_of(field));
     changes.push_back(fmt::format("{} = ${}", name, params.size()));
