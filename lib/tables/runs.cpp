@@ -240,8 +240,10 @@ Statement finish_run(const TableNames& names, const RunRecord& record) {
 Statement finish_failed_run(const TableNames& names, const RunRecord& record) {
   Statement statement = finish_run(names, record);
   statement.params.emplace_back(record.started_at);
-  statement.sql += fmt::format(" AND status = 'running' AND started_at = ${}::timestamptz",
-                               statement.params.size());
+  // Since the rollback freed the lock, another run may have taken this one for dead.
+  statement.sql +=
+      fmt::format(" AND status IN ('running', 'interrupted') AND started_at = ${}::timestamptz",
+                  statement.params.size());
   return statement;
 }
 

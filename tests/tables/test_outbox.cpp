@@ -225,6 +225,26 @@ TEST_CASE("opening a run marks those that died, and an id is used once") {
                     contains("'first' has a record already, with status interrupted"));
 }
 
+TEST_CASE("a run that another one took for dead still records how it ended") {
+  Scene scene;
+  scene.open_record("refused");
+  scene.open_record("next");
+  REQUIRE(scene.status("refused") == "interrupted");
+  RunRecord refused = scene.record("refused");
+  refused.status = RunStatus::refused;
+  refused.error = "a guard";
+  scene.connection.run(finish_failed_run(scene.names, refused));
+  CHECK(scene.status("refused") == "refused");
+  CHECK(scene.server.value("SELECT error FROM cache_sync_runs WHERE run_id = 'refused'") ==
+        "a guard");
+  RunRecord late = scene.record("next");
+  late.status = RunStatus::completed;
+  scene.connection.run(finish_run(scene.names, late));
+  late.status = RunStatus::failed;
+  scene.connection.run(finish_failed_run(scene.names, late));
+  CHECK(scene.status("next") == "completed");
+}
+
 TEST_CASE("runs on another table of entries are not touched") {
   Scene scene;
   scene.open_record("production");
