@@ -58,7 +58,7 @@ void add_messages(const Job& job, Report& report) {
 
 /// Returns what stores who waits after the run. A failed task leaves its universes and their
 /// waiting members as they were.
-std::vector<postgres::Statement> waiting_statements(const Job& job, const Report& report) {
+std::optional<postgres::Statement> waiting_statement(const Job& job, const Report& report) {
   const Plan& plan = report.snapshot->plan;
   std::set<std::string_view> unwritten;
   for (const auto& universe : plan.universes) {
@@ -87,7 +87,8 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   report.status = has_failed ? RunStatus::completed_with_errors : RunStatus::completed;
   if (job.options.events) add_messages(job, report);
   if (!report.has_outbox) return {};
-  std::vector<postgres::Statement> closing = waiting_statements(job, report);
+  std::vector<postgres::Statement> closing;
+  if (auto waiting = waiting_statement(job, report)) closing.push_back(*std::move(waiting));
   if (job.options.events) {
     for (postgres::Statement& each :
          tables::store_events(session.database, run_id, report.written_at, report.messages)) {

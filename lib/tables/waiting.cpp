@@ -19,38 +19,20 @@ SELECT last.as_of::text, w."group", w.symbol, w.universe, w.nights, w.as_of::tex
                  ORDER BY started_at DESC LIMIT 1) AS as_of) last
   LEFT JOIN {waiting} w ON w.entries = $1)";
 
-constexpr std::string_view delete_sql = R"(
-DELETE FROM {waiting} w
- USING unnest($2::text[], $3::text[], $4::text[]) AS gone("group", symbol, universe)
- WHERE w.entries = $1 AND w."group" = gone."group" AND w.symbol = gone.symbol
-   AND w.universe = gone.universe)";
-
-constexpr std::string_view insert_sql = R"(
-INSERT INTO {waiting} (entries, "group", symbol, universe, nights, as_of)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::date[])
-ON CONFLICT (entries, "group", symbol, universe)
-DO UPDATE SET nights = EXCLUDED.nights, as_of = EXCLUDED.as_of)";
-
-/// Rows as arrays, one per column.
-struct Columns {
-  std::vector<std::string_view> groups;
-  std::vector<std::string_view> symbols;
-  std::vector<std::string_view> universes;
-  std::vector<std::string> nights;
-  std::vector<std::string> days;
-
-  void add(const Waiting& row, const Market& market) {
-    groups.push_back(row.group);
-    symbols.push_back(market.name(row.symbol));
-    universes.push_back(row.universe);
-    nights.push_back(std::to_string(row.nights));
-    days.push_back(to_string(row.as_of));
-  }
-  [[nodiscard]] Params keys(const TableNames& names) const {
-    return {names.entries.shown(), array_literal(groups), array_literal(symbols),
-            array_literal(universes)};
-  }
-};
+// The rows of `gone` and `changed` are JSON objects. The record keeps what stood there before.
+constexpr std::string_view store_sql = R"(
+WITH gone AS (
+  DELETE FROM {waiting} w
+   USING jsonb_to_recordset($3::jsonb) AS old("group" text, symbol text, universe text)
+   WHERE w.entries = $1 AND w."group" = old."group" AND w.symbol = old.symbol
+     AND w.universe = old.universe),
+changed AS (
+  INSERT INTO {waiting} (entries, "group", symbol, universe, nights, as_of)
+  SELECT $1, * FROM jsonb_to_recordset($4::jsonb)
+      AS new("group" text, symbol text, universe text, nights int, as_of date)
+  ON CONFLICT (entries, "group", symbol, universe)
+  DO UPDATE SET nights = EXCLUDED.nights, as_of = EXCLUDED.as_of)
+UPDATE {runs} SET waited = $5::jsonb WHERE run_id = $2)";
 
 }  // namespace
 
@@ -74,14 +56,14 @@ Past past_of(std::span<const Result> answers, SymbolTable& symbols) {
   return past;
 }
 
-std::vector<Statement> store_waiting(const TableNames& names, const std::string& run_id,
-                                     const Market& market, const std::vector<Waiting>& waited,
-                                     const std::vector<Waiting>& waiting) {
+std::optional<Statement> store_waiting(const TableNames& names, const std::string& run_id,
+                                       const Market& market, const std::vector<Waiting>& waited,
+                                       const std::vector<Waiting>& waiting) {
   using Key = std::tuple<std::string_view, std::string_view, SymbolId>;
   const auto key = [](const Waiting& row) { return Key(row.group, row.universe, row.symbol); };
   std::map<Key, const Waiting*> gone;
   for (const Waiting& row : waited) gone.emplace(key(row), &row);
-  Columns changed;
+  std::vector<const Waiting*> changed;
   // The old rows; a new row had none.
   json::Writer before;
   before.begin_array();
@@ -96,31 +78,28 @@ std::vector<Statement> store_waiting(const TableNames& names, const std::string&
     const bool is_same =
         was_there && old->second->nights == row.nights && old->second->as_of == row.as_of;
     if (!is_same) {
-      changed.add(row, market);
+      changed.push_back(&row);
       note(was_there ? *old->second : row, was_there);
     }
     if (was_there) gone.erase(old);
   }
-  for (const auto& [ignored, row] : gone) note(*row, true);
-  before.end_array();
-  std::vector<Statement> statements;
-  if (!gone.empty()) {
-    Columns deleted;
-    for (const auto& [ignored, row] : gone) deleted.add(*row, market);
-    statements.push_back(names.statement("writing {waiting}", delete_sql, deleted.keys(names)));
+  std::vector<const Waiting*> deleted;
+  for (const auto& [ignored, row] : gone) {
+    note(*row, true);
+    deleted.push_back(row);
   }
-  if (!changed.groups.empty()) {
-    Params params = changed.keys(names);
-    params.emplace_back(array_literal(changed.nights));
-    params.emplace_back(array_literal(changed.days));
-    statements.push_back(names.statement("writing {waiting}", insert_sql, std::move(params)));
-  }
-  if (!statements.empty()) {
-    statements.push_back(names.statement("writing the record of the run",
-                                         "UPDATE {runs} SET waited = $2::jsonb WHERE run_id = $1",
-                                         {run_id, before.text()}));
-  }
-  return statements;
+  if (deleted.empty() && changed.empty()) return std::nullopt;
+  const auto rows_of = [&market](const std::vector<const Waiting*>& rows) {
+    const auto write_one = [&market](json::Writer& json, const Waiting* row) {
+      json.object("group", row->group, "symbol", market.name(row->symbol), "universe",
+                  row->universe, "nights", row->nights, "as_of", to_string(row->as_of));
+    };
+    json::Writer json;
+    return json.value(json::list(rows, write_one)).text();
+  };
+  return names.statement("writing {waiting}", store_sql,
+                         {names.entries.shown(), run_id, rows_of(deleted), rows_of(changed),
+                          before.end_array().text()});
 }
 
 }  // namespace tickstock::tables

@@ -26,10 +26,10 @@ std::vector<Statement> ask_past(const TableNames& names, const Retention& retent
 /// Returns the past from their answers. \param symbols gets the names of waiting members
 Past past_of(std::span<const Result> answers, SymbolTable& symbols);
 
-/// Returns the statements that replace the rows of `waited` with those of `waiting`, and keep the
-/// old ones in the record of the run; none if they are the same.
-std::vector<Statement> store_waiting(const TableNames& names, const std::string& run_id,
-                                     const Market& market, const std::vector<Waiting>& waited,
-                                     const std::vector<Waiting>& waiting);
+/// Returns the statement that replaces the rows of `waited` with those of `waiting`, and keeps the
+/// old ones in the record of the run; nothing if they are the same.
+std::optional<Statement> store_waiting(const TableNames& names, const std::string& run_id,
+                                       const Market& market, const std::vector<Waiting>& waited,
+                                       const std::vector<Waiting>& waiting);
 
 }  // namespace tickstock::tables
