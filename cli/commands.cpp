@@ -73,10 +73,11 @@ struct Run {
   }
 
   /// Connects, and requires what the command needs.
-  [[nodiscard]] tables::Database open(const std::vector<tables::Need>& needs) const {
+  [[nodiscard]] tables::Database open(const std::vector<tables::Need>& needs,
+                                      const std::vector<std::string>& labels = {}) const {
     tables::Database database = connect();
     database.look_around(environment.timezone, environment.unknown_timezone);
-    tables::require(database, needs);
+    tables::require(database, needs, labels);
     return database;
   }
 
@@ -222,8 +223,12 @@ struct Run {
 
   [[nodiscard]] std::string explain() const {
     if (options.as_of) return explain_past();
-    const sync::ExplainReport report = sync::explain(*options.symbol, options.universe,
-                                                     settings.run.policy, environment, patience);
+    const Policy& policy = settings.run.policy;
+    std::vector<tables::Need> needs{tables::Need::read_market, tables::Need::read_entries};
+    if (policy.price_days()) needs.push_back(tables::Need::price_market);
+    tables::Database database = open(needs, policy.columns());
+    const sync::ExplainReport report =
+        sync::explain(database, *options.symbol, options.universe, policy, environment);
     if (report.known_symbols) require_known("symbol", *options.symbol, *report.known_symbols);
     if (report.known_universes) {
       require_known("universe", *options.universe, *report.known_universes);

@@ -70,7 +70,7 @@ std::string show_explanation(const sync::ExplainReport& report, const Output& ou
       json.object("condition", decision.condition, "value", decision.value, "holds",
                   decision.holds);
     };
-    const auto write_one = [&](json::Writer& json, const sync::ExplainReport::Universe& each) {
+    const auto write_one = [&](json::Writer& json, const tables::Membership& each) {
       json.object("universe", each.why.universe, "member", each.why.member, "since", each.since,
                   "run_id", each.run_id, "conditions",
                   json::list(each.why.decisions, write_decision));
@@ -81,7 +81,7 @@ std::string show_explanation(const sync::ExplainReport& report, const Output& ou
   }
   const Screen screen = output.screen();
   std::string text = wrapped(printable(headline(report)), 0, screen);
-  for (const sync::ExplainReport::Universe& each : report.universes) {
+  for (const tables::Membership& each : report.universes) {
     const std::string since =
         each.since ? fmt::format(" since {}, run {}", *each.since, *each.run_id) : "";
     text +=

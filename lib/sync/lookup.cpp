@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "rules/reason.hpp"
 #include "sync/planning.hpp"
@@ -19,24 +18,6 @@ namespace tickstock::sync {
 namespace {
 
 using tables::Need;
-
-/// Returns every symbol that has a row or is in an entry, by SymbolId.
-std::vector<bool> known_symbols(const Market& market, const Entries& entries) {
-  std::vector<bool> known(market.symbols().size());
-  for (SymbolId id = 0; id < known.size(); ++id) known[id] = market.knows(id);
-  for (const auto& [universe, entry] : entries) {
-    entry->members.each([&known](SymbolId id) { known[id] = true; });
-  }
-  return known;
-}
-
-std::vector<std::string> names_of(const std::vector<bool>& symbols, const Market& market) {
-  std::vector<std::string> names;
-  for (SymbolId id = 0; id < symbols.size(); ++id) {
-    if (symbols[id]) names.emplace_back(market.name(id));
-  }
-  return names;
-}
 
 /// Returns the universes that can be explained. \throws Error (failed) if there is an entry of this
 /// name anyway.
@@ -63,12 +44,7 @@ std::vector<std::string> known_universes(tables::Database& database, const std::
 ExplainReport explain_past(tables::Database& database, const std::string& symbol,
                            const std::optional<std::string>& universe, Day day) {
   ExplainReport report{.symbol = symbol, .past = day};
-  for (const auto& each : tables::read_memberships(database, symbol, universe, day)) {
-    Explanation why;
-    why.universe = each.universe;
-    why.member = each.member;
-    report.universes.push_back({std::move(why), each.since, each.run_id});
-  }
+  report.universes = tables::read_memberships(database, symbol, universe, day);
   if (universe && report.universes.empty()) {
     throw Error(
         ErrorKind::failed,
@@ -81,16 +57,9 @@ ExplainReport explain_past(tables::Database& database, const std::string& symbol
   return report;
 }
 
-ExplainReport explain(const std::string& symbol, const std::optional<std::string>& universe,
-                      const Policy& policy, const Environment& environment,
-                      io::Patience& patience) {
-  tables::Database database{postgres::Connection::open(environment.database, patience),
-                            environment.tables};
-  database.look_around(environment.timezone, environment.unknown_timezone);
-  std::vector<Need> needs{Need::read_market, Need::read_entries};
-  if (policy.price_days()) needs.push_back(Need::price_market);
-  tables::require(database, needs, policy.columns());
-
+ExplainReport explain(tables::Database& database, const std::string& symbol,
+                      const std::optional<std::string>& universe, const Policy& policy,
+                      const Environment& environment) {
   ExplainReport report{symbol};
   std::vector<Explanation> explanations;
   const bool has_past = tables::has(database, Need::read_own_tables);
@@ -107,31 +76,32 @@ ExplainReport explain(const std::string& symbol, const std::optional<std::string
         transaction, nullptr, environment.tables, database.catalog,
         {database.catalog.today, policy.price_days(), policy.columns()}, reading);
     Market& market = read.market;
-    const std::vector<bool> known = known_symbols(market, read.entries);
-    const SymbolId id = market.symbols().intern(symbol);
-    if (id >= known.size() || !known[id]) report.known_symbols = names_of(known, market);
+    // Until here it names what has a row or is in an entry.
+    SymbolTable& symbols = market.symbols();
+    if (!symbols.find(symbol)) {
+      std::vector<std::string>& names = report.known_symbols.emplace();
+      for (SymbolId id = 0; id < symbols.size(); ++id) names.emplace_back(symbols.name(id));
+    }
+    const SymbolId id = symbols.intern(symbol);
 
     std::vector<Waiting> waiting;
-    std::map<std::string, tables::Arrival> arrivals;
+    std::vector<tables::Membership> arrivals;
     if (has_past) {
-      waiting = tables::past_of(transaction.first_results(), market.symbols()).waiting;
-      for (auto& each : tables::read_arrivals(transaction, environment.tables, symbol, universe)) {
-        arrivals.emplace(each.universe, each);
-      }
+      waiting = tables::past_of(transaction.first_results(), symbols).waiting;
+      arrivals = tables::read_arrivals(transaction, environment.tables, symbol, universe);
     }
     report.departure = departure_reason(market, id);
     report.rank = market.rank_of(id);
     report.ranked = market.ranking().size();
     if (report.rank > 0) report.market_cap = market.market_cap(id);
     explanations = tickstock::explain(market, read.entries, policy, waiting, id, universe);
-    for (Explanation& each : explanations) {
-      const auto arrival = arrivals.find(each.universe);
-      ExplainReport::Universe explained{each};
-      if (arrival != arrivals.end() && arrival->second.came == each.member) {
-        explained.since = arrival->second.as_of;
-        explained.run_id = arrival->second.run_id;
-      }
-      report.universes.push_back(std::move(explained));
+    for (const Explanation& each : explanations) {
+      const auto arrival = std::ranges::find_if(arrivals, [&each](const tables::Membership& past) {
+        return past.why.universe == each.universe && past.why.member == each.member;
+      });
+      report.universes.push_back(arrival == arrivals.end()
+                                     ? tables::Membership{each}
+                                     : tables::Membership{each, arrival->since, arrival->run_id});
     }
     if (explanations.empty()) {
       explanations = tickstock::explain(market, read.entries, policy, waiting, id);

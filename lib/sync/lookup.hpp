@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "io/wait.hpp"
 #include "rules/explain.hpp"
 #include "rules/policy.hpp"
 #include "sync/options.hpp"
@@ -21,13 +20,7 @@ struct ExplainReport {
   std::size_t rank = 0;        ///< by market cap; 0 for none
   std::size_t ranked = 0;      ///< how many symbols have a rank
 
-  struct Universe {
-    Explanation why;
-    // The last change in the journal, if it fits the entry.
-    std::optional<std::string> since = {};  ///< an as-of day
-    std::optional<std::string> run_id = {};
-  };
-  std::vector<Universe> universes = {};
+  std::vector<tables::Membership> universes = {};
 
   // The known names, if the requested one is unknown.
   std::optional<std::vector<std::string>> known_symbols = {};
@@ -43,8 +36,9 @@ ExplainReport explain_past(tables::Database& database, const std::string& symbol
 /// Explains a symbol as of today, for every universe or for one, in one read-only transaction.
 /// Without the program's own tables, it assumes that nobody waits and that nothing is known about
 /// the past. \throws Error, (failed) for a universe that neither has a rule nor is cleaned.
-ExplainReport explain(const std::string& symbol, const std::optional<std::string>& universe,
-                      const Policy& policy, const Environment& environment, io::Patience& patience);
+ExplainReport explain(tables::Database& database, const std::string& symbol,
+                      const std::optional<std::string>& universe, const Policy& policy,
+                      const Environment& environment);
 
 /// One member of a universe.
 struct Member {

@@ -64,7 +64,7 @@ WITH found AS (
    UNION ALL
   SELECT * FROM {changes}
    WHERE $2::text = ANY (added || removed) AND cardinality(added) + cardinality(removed) > 200)
-SELECT DISTINCT ON (c.universe) c.universe, c.run_id, r.as_of::text, $2 = ANY (c.added)
+SELECT DISTINCT ON (c.universe) c.universe, $2 = ANY (c.added), r.as_of::text, c.run_id
   FROM found c JOIN {runs} r USING (run_id)
  WHERE r.entries = $1 AND ($3::text IS NULL OR c.universe = $3)
  ORDER BY c.universe, c.id DESC)";
@@ -207,6 +207,15 @@ std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int
   rows.get(row, column + 4, change.places);
   // A list that could not be read was replaced as a whole.
   return after_change(before.value_or(std::vector<std::string>()), change);
+}
+
+std::vector<Membership> memberships_of(const Result& rows) {
+  std::vector<Membership> memberships;
+  for (int row = 0; row < rows.rows(); ++row) {
+    Membership& each = memberships.emplace_back();
+    rows.read(row, each.why.universe, each.why.member, each.since, each.run_id);
+  }
+  return memberships;
 }
 
 /// The last run of a past day, in a transaction that stays open.
@@ -359,30 +368,18 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
   return {past.run_id, past.as_of, *std::move(symbols)};
 }
 
-std::vector<PastMembership> read_memberships(Database& database, const std::string& symbol,
-                                             const std::optional<std::string>& universe, Day day) {
+std::vector<Membership> read_memberships(Database& database, const std::string& symbol,
+                                         const std::optional<std::string>& universe, Day day) {
   PastRun past(database, day);
-  const Result rows =
-      past.ask(memberships_sql, {symbol, universe, past.position, past.finished_at});
-  std::vector<PastMembership> memberships;
-  for (int row = 0; row < rows.rows(); ++row) {
-    PastMembership& each = memberships.emplace_back();
-    rows.read(row, each.universe, each.member, each.since, each.run_id);
-  }
-  return memberships;
+  return memberships_of(
+      past.ask(memberships_sql, {symbol, universe, past.position, past.finished_at}));
 }
 
-std::vector<Arrival> read_arrivals(Transaction& transaction, const TableNames& names,
-                                   const std::string& symbol,
-                                   const std::optional<std::string>& universe) {
-  const Result rows = transaction.run(names.statement("reading {changes}", arrivals_sql,
-                                                      {names.entries.shown(), symbol, universe}));
-  std::vector<Arrival> arrivals(static_cast<std::size_t>(rows.rows()));
-  for (int row = 0; row < rows.rows(); ++row) {
-    Arrival& each = arrivals[static_cast<std::size_t>(row)];
-    rows.read(row, each.universe, each.run_id, each.as_of, each.came);
-  }
-  return arrivals;
+std::vector<Membership> read_arrivals(Transaction& transaction, const TableNames& names,
+                                      const std::string& symbol,
+                                      const std::optional<std::string>& universe) {
+  return memberships_of(transaction.run(names.statement(
+      "reading {changes}", arrivals_sql, {names.entries.shown(), symbol, universe})));
 }
 
 std::vector<Statement> pruning(const TableNames& names, const Retention& retention) {

@@ -9,6 +9,7 @@
 #include "domain/members.hpp"
 #include "domain/symbol_table.hpp"
 #include "postgres/transaction.hpp"
+#include "rules/explain.hpp"
 #include "rules/plan.hpp"
 #include "tables/catalog.hpp"
 
@@ -79,33 +80,24 @@ struct PastMembers {
 /// universe did not exist or is not known to have existed.
 PastMembers read_members(Database& database, const std::string& universe, Day day);
 
-/// Whether a symbol was in a universe after a past run.
-struct PastMembership {
-  std::string universe;
-  bool member = false;
+/// Whether a symbol is in a universe, or was after a past run, and why.
+struct Membership {
+  Explanation why;  ///< the journal knows only the universe and whether it is a member
   // When it joined or left, if the journal still knows.
-  std::optional<std::string> since;  ///< an as-of day
-  std::optional<std::string> run_id;
+  std::optional<std::string> since = {};  ///< an as-of day
+  std::optional<std::string> run_id = {};
 };
 
 /// Reads the membership of a symbol in every universe that existed, by name, or in one universe;
 /// nothing if that one did not exist. \throws Error (failed) as read_members() does.
-std::vector<PastMembership> read_memberships(Database& database, const std::string& symbol,
-                                             const std::optional<std::string>& universe, Day day);
+std::vector<Membership> read_memberships(Database& database, const std::string& symbol,
+                                         const std::optional<std::string>& universe, Day day);
 
-/// The last time the journal saw a symbol join or leave a universe.
-struct Arrival {
-  std::string universe;
-  std::string run_id;
-  std::string as_of;  ///< the as-of day of that run
-  bool came = false;  ///< joined, or else left
-};
-
-/// Reads the last arrival or departure of a symbol for each universe. \param universe the only one
-/// to look for
-std::vector<Arrival> read_arrivals(Transaction& transaction, const TableNames& names,
-                                   const std::string& symbol,
-                                   const std::optional<std::string>& universe);
+/// Reads the last time the journal saw a symbol join or leave each universe. \param universe the
+/// only one to look for
+std::vector<Membership> read_arrivals(Transaction& transaction, const TableNames& names,
+                                      const std::string& symbol,
+                                      const std::optional<std::string>& universe);
 
 /// Returns the statements that delete expired records of runs on these entries, and expired events,
 /// oldest first. They delete only so many that no night becomes slow, and wait for no row. They
