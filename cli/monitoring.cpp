@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "domain/text.hpp"
 #include "environment.hpp"
 #include "exit_status.hpp"
 #include "logging.hpp"
@@ -48,12 +49,7 @@ constexpr std::string_view prefix = "tickstock_cache_";
 using Samples = std::map<std::string, std::map<std::string, double>, std::less<>>;
 
 std::string label(std::string_view name, std::string_view value) {
-  std::string escaped;
-  for (const char c : value) {
-    if (c == '\\' || c == '"' || c == '\n') escaped += '\\';
-    escaped += c == '\n' ? 'n' : c;
-  }
-  return fmt::format("{{{}=\"{}\"}}", name, escaped);
+  return fmt::format("{{{}={}}}", name, replaced(postgres::in_quotes(value, '"'), "\n", "\\n"));
 }
 
 /// Reads the current values from the file; none if it does not exist or is something else.

@@ -48,6 +48,14 @@ std::string slug_of(std::string_view text) {
   return slug;
 }
 
+std::string replaced(std::string text, std::string_view part, std::string_view replacement) {
+  for (std::size_t at = text.find(part); at != std::string::npos;
+       at = text.find(part, at + replacement.size())) {
+    text.replace(at, part.size(), replacement);
+  }
+  return text;
+}
+
 std::string json_quoted(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {

@@ -21,6 +21,9 @@ std::string_view trimmed(std::string_view text);
 /// replaced by one `_`, and none at either end: `health_care` for ` Health Care`.
 std::string slug_of(std::string_view text);
 
+/// Returns a text with every `part` replaced. \pre `part` is not empty.
+std::string replaced(std::string text, std::string_view part, std::string_view replacement);
+
 /// Returns a text as a JSON string, as PostgreSQL prints jsonb.
 std::string json_quoted(std::string_view text);
 

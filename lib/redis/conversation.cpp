@@ -196,13 +196,8 @@ void Conversation::take_login(const Reply& reply) {
     throw settings_.failure("the login is refused (WRONGPASS)", login_hint);
   }
   // For an unknown command, Redis repeats the arguments.
-  std::string words = refusal.substr(0, refusal.find(", with args"));
-  constexpr std::string_view mask = "********";
-  const std::string& password = settings_.password;
-  for (std::size_t at = 0; (at = words.find(password, at)) != std::string::npos;
-       at += mask.size()) {
-    words.replace(at, password.size(), mask);
-  }
+  const std::string words =
+      replaced(refusal.substr(0, refusal.find(", with args")), settings_.password, "********");
   const bool is_old = words.find("wrong number of arguments") != std::string::npos;
   postponed_ = settings_.failure(
       "the login is refused: " + words,

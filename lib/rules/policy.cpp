@@ -186,13 +186,7 @@ bool Policy::cleans(const std::string& type) const {
 }
 
 std::string name_in_family(const Universe& family, std::string_view slug) {
-  const std::string braces = "{" + family.each + "}";
-  std::string name = family.name;
-  for (std::size_t at = name.find(braces); at != std::string::npos;
-       at = name.find(braces, at + slug.size())) {
-    name.replace(at, braces.size(), slug);
-  }
-  return name;
+  return replaced(family.name, "{" + family.each + "}", slug);
 }
 
 Universes expand(const Universes& declared, const Market& market, const Entries& entries,

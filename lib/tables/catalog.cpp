@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "domain/error.hpp"
+#include "domain/text.hpp"
 #include "postgres/transaction.hpp"
 
 namespace tickstock::tables {
@@ -65,14 +66,8 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   if (!column.empty()) relation.columns.emplace(std::move(column), std::move(facts));
 }
 
-/// Replaces every `{key}` in a text.
-void replace_all(std::string& text, std::string_view key, const std::string& replacement) {
-  const std::string token = fmt::format("{{{}}}", key);
-  for (std::size_t at = text.find(token); at != std::string::npos;
-       at = text.find(token, at + replacement.size())) {
-    text.replace(at, token.size(), replacement);
-  }
-}
+/// Returns `{key}`.
+std::string token_of(std::string_view key) { return fmt::format("{{{}}}", key); }
 
 }  // namespace
 
@@ -334,14 +329,18 @@ TableName TableNames::of(const Table& table) const {
 
 std::string TableNames::in(std::string_view sql, const Replacements& more) const {
   std::string text(sql);
-  for (const Table& table : all_tables()) replace_all(text, table.key, of(table).quoted());
-  for (const auto& [key, replacement] : more) replace_all(text, key, replacement);
+  for (const Table& table : all_tables()) {
+    text = replaced(std::move(text), token_of(table.key), of(table).quoted());
+  }
+  for (const auto& [key, value] : more) text = replaced(std::move(text), token_of(key), value);
   return text;
 }
 
 Statement TableNames::statement(std::string_view doing, std::string_view sql, Params params) const {
   std::string words(doing);
-  for (const Table& table : all_tables()) replace_all(words, table.key, of(table).shown());
+  for (const Table& table : all_tables()) {
+    words = replaced(std::move(words), token_of(table.key), of(table).shown());
+  }
   return {std::move(words), in(sql), std::move(params)};
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "domain/text.hpp"
 #include "json/json.hpp"
 #include "postgres/copy.hpp"
 
@@ -161,18 +162,11 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Cat
 
 /// Returns a LIKE pattern for the names that a family may have created.
 std::string like_pattern(const Universe& family) {
-  std::string pattern;
-  const std::string braces = "{" + family.each + "}";
-  for (std::size_t at = 0; at < family.name.size();) {
-    if (family.name.compare(at, braces.size(), braces) == 0) {
-      pattern += '%';
-      at += braces.size();
-      continue;
-    }
-    if (std::string_view("%_\\").find(family.name[at]) != std::string_view::npos) pattern += '\\';
-    pattern += family.name[at++];
-  }
-  return pattern;
+  const auto escaped = [](std::string text) {
+    for (const std::string sign : {"\\", "%", "_"}) text = replaced(text, sign, "\\" + sign);
+    return text;
+  };
+  return replaced(escaped(family.name), escaped("{" + family.each + "}"), "%");
 }
 
 /// Returns the COPY that fills the entries.
