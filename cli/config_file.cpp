@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "domain/text.hpp"
 #include "environment.hpp"
 #include "settings.hpp"
 #include "universe_table.hpp"

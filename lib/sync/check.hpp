@@ -6,7 +6,6 @@
 
 #include "domain/error.hpp"
 #include "io/wait.hpp"
-#include "rules/policy.hpp"
 #include "sync/options.hpp"
 
 namespace tickstock::sync {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "domain/market.hpp"
-#include "domain/run.hpp"
 #include "postgres/connection.hpp"
 #include "postgres/transaction.hpp"
 #include "rules/plan.hpp"

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "domain/text.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::tables {

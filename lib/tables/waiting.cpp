@@ -4,7 +4,6 @@
 #include <string>
 #include <tuple>
 
-#include "domain/text.hpp"
 #include "json/json.hpp"
 #include "tables/outbox.hpp"
 

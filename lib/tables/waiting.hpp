@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "domain/market.hpp"
-#include "postgres/transaction.hpp"
 #include "rules/select.hpp"
 #include "tables/catalog.hpp"
 #include "tables/journal.hpp"
