@@ -201,10 +201,11 @@ struct Run {
   /// Explains from the journal alone.
   [[nodiscard]] std::string explain_past() const {
     tables::Database database = open({tables::Need::read_own_tables, tables::Need::read_entries});
-    sync::ExplainReport report;
+    sync::ExplainReport report{.symbol = *options.symbol, .past = options.as_of};
     std::optional<Error> failure;
     try {
-      report = sync::explain_past(database, *options.symbol, options.universe, *options.as_of);
+      report.universes =
+          tables::read_memberships(database, *options.symbol, options.universe, *options.as_of);
     } catch (const Error& error) {
       failure = error;
     }

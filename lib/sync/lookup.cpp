@@ -41,22 +41,6 @@ std::vector<std::string> known_universes(tables::Database& database, const std::
 
 }  // namespace
 
-ExplainReport explain_past(tables::Database& database, const std::string& symbol,
-                           const std::optional<std::string>& universe, Day day) {
-  ExplainReport report{.symbol = symbol, .past = day};
-  report.universes = tables::read_memberships(database, symbol, universe, day);
-  if (universe && report.universes.empty()) {
-    throw Error(
-        ErrorKind::failed,
-        fmt::format("universe '{}' is not known to have existed on {}", *universe, to_string(day)),
-        {.object = "universe " + *universe,
-         .hint =
-             fmt::format("Run 'tickstock-cache history --universe {}' for what the journal knows.",
-                         *universe)});
-  }
-  return report;
-}
-
 ExplainReport explain(tables::Database& database, const std::string& symbol,
                       const std::optional<std::string>& universe, const Policy& policy,
                       const Environment& environment) {

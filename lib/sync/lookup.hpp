@@ -27,12 +27,6 @@ struct ExplainReport {
   std::optional<std::vector<std::string>> known_universes = {};
 };
 
-/// Looks up in the journal alone which universes contained a symbol after the last run of a day;
-/// for every universe that existed then, or for one. \throws Error (failed) if the journal does not
-/// reach back that far, or if that universe did not exist.
-ExplainReport explain_past(tables::Database& database, const std::string& symbol,
-                           const std::optional<std::string>& universe, Day day);
-
 /// Explains a symbol as of today, for every universe or for one, in one read-only transaction.
 /// Without the program's own tables, it assumes that nobody waits and that nothing is known about
 /// the past. \throws Error, (failed) for a universe that neither has a rule nor is cleaned.

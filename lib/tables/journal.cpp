@@ -209,6 +209,14 @@ std::optional<std::vector<std::string>> list_of(const Result& rows, int row, int
   return after_change(before.value_or(std::vector<std::string>()), change);
 }
 
+[[noreturn]] void fail_unknown(const std::string& universe, const std::string& why) {
+  throw Error(ErrorKind::failed, fmt::format("universe '{}' {}", universe, why),
+              {.object = "universe " + universe,
+               .hint = fmt::format("Run 'tickstock-cache history --universe {}' for what the "
+                                   "journal knows.",
+                                   universe)});
+}
+
 std::vector<Membership> memberships_of(const Result& rows) {
   std::vector<Membership> memberships;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -343,18 +351,11 @@ Statement store_states(const TableNames& names, const std::string& run_id,
 PastMembers read_members(Database& database, const std::string& universe, Day day) {
   PastRun past(database, day);
   const Result rows = past.ask(members_sql, {universe, past.position, past.finished_at});
-  const bool is_known = rows.boolean(0, 0);
   const bool stood = rows.boolean(0, 1);
-  if (!is_known || !stood) {
-    throw Error(
-        ErrorKind::failed,
-        fmt::format("universe '{}' {} on {} (the journal begins with {})", universe,
-                    stood ? "is not known to have existed" : "did not exist", to_string(day),
-                    past.horizon),
-        {.object = "universe " + universe,
-         .hint = fmt::format("Run 'tickstock-cache history --universe {}' for what the journal "
-                             "knows.",
-                             universe)});
+  if (!rows.boolean(0, 0) || !stood) {
+    fail_unknown(universe, fmt::format("{} on {} (the journal begins with {})",
+                                       stood ? "is not known to have existed" : "did not exist",
+                                       to_string(day), past.horizon));
   }
   auto symbols = list_of(rows, 0, 2);
   if (!symbols) {
@@ -371,8 +372,12 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
 std::vector<Membership> read_memberships(Database& database, const std::string& symbol,
                                          const std::optional<std::string>& universe, Day day) {
   PastRun past(database, day);
-  return memberships_of(
+  std::vector<Membership> memberships = memberships_of(
       past.ask(memberships_sql, {symbol, universe, past.position, past.finished_at}));
+  if (universe && memberships.empty()) {
+    fail_unknown(*universe, "is not known to have existed on " + to_string(day));
+  }
+  return memberships;
 }
 
 std::vector<Membership> read_arrivals(Transaction& transaction, const TableNames& names,

@@ -88,8 +88,8 @@ struct Membership {
   std::optional<std::string> run_id = {};
 };
 
-/// Reads the membership of a symbol in every universe that existed, by name, or in one universe;
-/// nothing if that one did not exist. \throws Error (failed) as read_members() does.
+/// Reads the membership of a symbol after the last run of a day, in every universe that existed, by
+/// name, or in one universe. \throws Error (failed) as read_members() does.
 std::vector<Membership> read_memberships(Database& database, const std::string& symbol,
                                          const std::optional<std::string>& universe, Day day);
 
