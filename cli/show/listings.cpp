@@ -16,11 +16,6 @@ namespace tickstock::cli {
 
 namespace {
 
-/// The counts of a record are never negative.
-std::string counted(std::int64_t number, const std::string& one, const std::string& many) {
-  return tickstock::counted(static_cast<std::uint64_t>(number), one, many);
-}
-
 /// Returns the last line of a list.
 template <typename Items>
 std::string part_of(const Items& shown, std::int64_t total, const std::string& one) {
@@ -266,8 +261,7 @@ std::string show_universes(const std::vector<tables::EntrySummary>& entries, con
     table.add({shown(entry.universe), shown(entry.type),
                entry.symbols ? std::to_string(*entry.symbols) : "-", shown(entry.updated_at)});
   }
-  return table.text(output.screen()) + tickstock::counted(entries.size(), "universe", "universes") +
-         "\n";
+  return table.text(output.screen()) + counted(entries.size(), "universe", "universes") + "\n";
 }
 
 std::string show_findings(const std::vector<sync::Finding>& findings, int exit_status,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -32,7 +33,8 @@ std::string json_quoted(std::string_view text);
 std::optional<std::string> json_unquoted(std::string_view text);
 
 /// Returns `1 universe`, `2 universes`.
-inline std::string counted(std::uint64_t number, const std::string& one, const std::string& many) {
+template <std::integral Number>
+std::string counted(Number number, const std::string& one, const std::string& many) {
   return std::to_string(number) + " " + (number == 1 ? one : many);
 }
 

@@ -350,8 +350,7 @@ class Case {
     if (needs.empty()) return fmt::format("It leaves {}.", losses());
     const int left = std::max(rule_.stability.nights - nights_waited(), 1);
     return fmt::format("It leaves after {}; to stay, it needs {}.",
-                       counted(static_cast<std::uint64_t>(left), "more night", "more nights"),
-                       needs);
+                       counted(left, "more night", "more nights"), needs);
   }
 
   [[nodiscard]] bool stands(SymbolId id) const { return id < stands_.size() && stands_[id]; }

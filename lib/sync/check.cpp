@@ -31,8 +31,7 @@ constexpr std::size_t names_of_a_finding = 10;
 std::string age_words(double seconds) {
   const auto hours = static_cast<std::int64_t>(seconds / 3600);
   if (hours < 1) return "less than an hour";
-  if (hours < 48) return hours == 1 ? "1 hour" : std::to_string(hours) + " hours";
-  return std::to_string(hours / 24) + " days";
+  return hours < 48 ? counted(hours, "hour", "hours") : std::to_string(hours / 24) + " days";
 }
 
 /// Collects findings; a step that throws is a finding too.
@@ -169,7 +168,7 @@ class Preflight {
         transaction.run(tables::ask_recent_prices(environment_.tables, catalog.today, *most_days))
                 .rows() == 0) {
       warn(fmt::format("no symbol has a row of the last {} in {}, so a run would be refused",
-                       counted(static_cast<std::uint64_t>(*most_days), "day", "days"), prices),
+                       counted(*most_days, "day", "days"), prices),
            "Import the prices, or change [guards] max_data_age_days.");
     }
     std::optional<Day> newest;
@@ -292,7 +291,7 @@ class Preflight {
     last_stored_ = backlog.last_id;
     if (backlog.events == 0) return good("no event is pending");
     warn(fmt::format("{} pending, the oldest for {}",
-                     counted(static_cast<std::uint64_t>(backlog.events), "event is", "events are"),
+                     counted(backlog.events, "event is", "events are"),
                      age_words(backlog.oldest_seconds)),
          "Run 'tickstock-cache deliver'.");
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "domain/text.hpp"
 #include "events/messages.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"
@@ -159,9 +160,8 @@ std::string words_for(const std::vector<tables::GivenUp>& old, std::uint64_t eve
   return fmt::format(
       "{} pending for more than {} ([outbox] max_age) {} dropped and will not be published, of "
       "the run{} {}",
-      events == 1 ? "1 event" : fmt::format("{} events", events),
-      max_age == 1 ? "1 day" : fmt::format("{} days", max_age), events == 1 ? "was" : "were",
-      old.size() == 1 ? "" : "s", runs);
+      counted(events, "event", "events"), counted(max_age, "day", "days"),
+      events == 1 ? "was" : "were", old.size() == 1 ? "" : "s", runs);
 }
 
 /// Retries until no other publisher is at work. \throws Error if that takes too long.
