@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <limits>
 #include <span>
 #include <unordered_set>
@@ -14,48 +13,16 @@ namespace tickstock {
 
 namespace {
 
-/// The position of each symbol of a list: open addressing, a power of two, at most half full.
-class Places {
- public:
-  explicit Places(std::size_t size)
-      : slots_(std::bit_ceil(2 * size + 2)), shift_(64 - std::countr_zero(slots_.size())) {}
+/// Returns a number above every symbol of a list.
+std::size_t bound_of(const std::vector<SymbolId>& list) {
+  return list.empty() ? 0 : std::size_t{*std::ranges::max_element(list)} + 1;
+}
 
-  /// \return whether the symbol had no position yet.
-  bool add(SymbolId symbol, Place place) {
-    Slot& slot = slots_[slot_of(symbol)];
-    if (slot.place != 0) return false;
-    slot = {symbol, place + 1};
-    return true;
-  }
-
-  [[nodiscard]] std::optional<Place> find(SymbolId symbol) const {
-    const Slot& slot = slots_[slot_of(symbol)];
-    if (slot.place == 0) return std::nullopt;
-    return slot.place - 1;
-  }
-
- private:
-  struct Slot {
-    SymbolId symbol = 0;
-    Place place = 0;  ///< counted from 1; 0 for an empty slot
-  };
-
-  [[nodiscard]] std::size_t slot_of(SymbolId symbol) const {
-    // Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
-    std::size_t at = (std::uint64_t{symbol} * 0x9e3779b97f4a7c15ULL) >> shift_;
-    while (slots_[at].place != 0 && slots_[at].symbol != symbol)
-      at = (at + 1) & (slots_.size() - 1);
-    return at;
-  }
-
-  std::vector<Slot> slots_;
-  int shift_;
-};
+constexpr Place none = std::numeric_limits<Place>::max();
 
 /// Returns which members are on one longest increasing subsequence of old positions (all
 /// different).
 std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
-  constexpr Place none = std::numeric_limits<Place>::max();
   // For each length, the index of the smallest last value of an increasing sequence.
   std::vector<Place> tails;
   std::vector<Place> previous(kept.size(), none);
@@ -80,11 +47,12 @@ std::vector<bool> on_longest_increase(const std::vector<Placement>& kept) {
 }  // namespace
 
 std::vector<SymbolId> distinct(const std::vector<SymbolId>& list) {
-  Places seen(list.size());
+  std::vector<bool> seen(bound_of(list));
   std::vector<SymbolId> once;
   once.reserve(list.size());
   for (const SymbolId id : list) {
-    if (seen.add(id, 0)) once.push_back(id);
+    if (!seen[id]) once.push_back(id);
+    seen[id] = true;
   }
   return once;
 }
@@ -93,19 +61,20 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
                                 const std::vector<SymbolId>& after) {
   const std::vector<SymbolId> old_list = distinct(before);
   const std::vector<SymbolId> new_list = distinct(after);
-  Places old_places(old_list.size());
-  for (Place i = 0; i < old_list.size(); ++i) old_places.add(old_list[i], i);
+  std::vector<Place> old_places(bound_of(old_list), none);
+  for (Place i = 0; i < old_list.size(); ++i) old_places[old_list[i]] = i;
 
   MembershipDiff diff;
   diff.before = old_list.size();
   std::vector<Placement> kept;
   std::vector<bool> is_kept(old_list.size(), false);
   for (Place i = 0; i < new_list.size(); ++i) {
-    if (const auto old_place = old_places.find(new_list[i])) {
-      kept.push_back({new_list[i], *old_place, i});
-      is_kept[*old_place] = true;
+    const SymbolId id = new_list[i];
+    if (const Place old_place = id < old_places.size() ? old_places[id] : none; old_place != none) {
+      kept.push_back({id, old_place, i});
+      is_kept[old_place] = true;
     } else {
-      diff.added.push_back({new_list[i], 0, i});
+      diff.added.push_back({id, 0, i});
     }
   }
   for (Place i = 0; i < old_list.size(); ++i) {
