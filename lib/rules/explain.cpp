@@ -48,14 +48,7 @@ struct Scene {
 /// One universe deciding about a symbol, step by step as Selection does.
 class Case {
  public:
-  Case(Scene& scene, const Universe& rule)
-      : scene_(scene),
-        subject_(scene.subject),
-        rule_(rule),
-        entry_(find_entry(scene.entries, rule.name)),
-        stands_(standing(entry_, subject_.market)),
-        is_member_(stands(subject_.id)),
-        explanation_{rule.name, is_member_} {}
+  Case(Scene& scene, const Universe& rule) : scene_(scene), rule_(rule) {}
 
   Explanation explain() {
     scene_.selection.members(rule_, &contest_);
@@ -356,13 +349,13 @@ class Case {
   [[nodiscard]] bool stands(SymbolId id) const { return id < stands_.size() && stands_[id]; }
 
   Scene& scene_;
-  const Subject& subject_;
   const Universe& rule_;
-  const Entry* entry_;
-  std::vector<bool> stands_;
-  bool is_member_;
+  const Subject& subject_ = scene_.subject;
+  const Entry* entry_ = find_entry(scene_.entries, rule_.name);
+  std::vector<bool> stands_ = standing(entry_, subject_.market);
+  bool is_member_ = stands(subject_.id);
   Contest contest_;
-  Explanation explanation_;
+  Explanation explanation_{rule_.name, is_member_};
   std::vector<Decision>& decisions_ = explanation_.decisions;
 };
 

@@ -38,10 +38,7 @@ std::string age_words(double seconds) {
 class Preflight {
  public:
   Preflight(const Environment& environment, const RunOptions& options, io::Patience& patience)
-      : environment_(environment),
-        options_(options),
-        policy_(options.policy),
-        patience_(patience) {}
+      : environment_(environment), options_(options), patience_(patience) {}
 
   std::vector<Finding> look() {
     guarded([this] { look_at_database(); });
@@ -361,7 +358,7 @@ class Preflight {
 
   const Environment& environment_;
   const RunOptions& options_;
-  const Policy& policy_;
+  const Policy& policy_ = options_.policy;
   io::Patience& patience_;
   std::optional<std::int64_t> last_stored_;  ///< of events, if the outbox exists
   std::vector<Finding> findings_;
