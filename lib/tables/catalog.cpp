@@ -42,7 +42,8 @@ SELECT r.ord, format('%I.%I', r.nspname, r.relname), quote_ident(r.nspname), c.o
 // TimeZone, or none. The list of names is read from hundreds of files, so it is not read for the
 // one that always exists.
 constexpr const char* server_sql = R"(
-SELECT quote_ident($2), (now() AT TIME ZONE $1)::date, extract(epoch FROM clock_timestamp()),
+SELECT quote_ident(session_user), quote_ident(current_user), current_user,
+       (now() AT TIME ZONE $1)::date, extract(epoch FROM clock_timestamp()),
        pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean,
        current_setting('server_version'), current_setting('server_encoding'),
        $1 = 'America/New_York' OR EXISTS (SELECT FROM pg_timezone_names WHERE name = $1))";
@@ -276,9 +277,7 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
     results = read_at_once(
         connection, {},
         {{"reading the catalog", relations_sql, {array_literal(schemas), array_literal(tables)}},
-         {"reading the clock in time zone '" + timezone + "'",
-          server_sql,
-          {timezone, connection.user()}}});
+         {"reading the clock in time zone '" + timezone + "'", server_sql, {timezone}}});
   } catch (const Error& error) {
     if (error.sqlstate() != "22023") throw;
     throw Error(no_such_zone);
@@ -290,10 +289,11 @@ void Database::look_around(const std::string& timezone, ErrorKind unknown_timezo
     take_relation(relations, row, catalog.*all_tables().at(place).relation);
   }
   bool knows_zone = false;
-  server.read(0, catalog.role, catalog.today, catalog.clock, catalog.in_recovery, catalog.read_only,
-              catalog.server_version, catalog.server_encoding, knows_zone);
+  server.read(0, catalog.login, catalog.role, catalog.role_name, catalog.today, catalog.clock,
+              catalog.in_recovery, catalog.read_only, catalog.server_version,
+              catalog.server_encoding, knows_zone);
   if (!knows_zone) throw Error(no_such_zone);
-  if (!parse_day(server.view(0, 1))) {
+  if (!parse_day(server.view(0, 3))) {
     throw Error(ErrorKind::failed, "PostgreSQL's clock shows a day that is out of range");
   }
 }

@@ -109,7 +109,10 @@ struct Catalog {
   Relation waiting;
   Relation states;
 
-  std::string role;          ///< that logged in, as a person types it in SQL
+  // As a person types them in SQL. They differ if the role that logged in is set to act as another.
+  std::string login;
+  std::string role;
+  std::string role_name;     ///< the same as `role`, without quotes
   Day today;                 ///< by the server's clock in the requested time zone
   double clock = 0;          ///< seconds since 1970 by the server's clock
   bool in_recovery = false;  ///< a standby

@@ -33,9 +33,7 @@ struct Lack {
 class Inspection {
  public:
   explicit Inspection(const Database& database)
-      : catalog_(database.catalog),
-        role_(database.connection.user()),
-        server_(database.connection.server()) {
+      : catalog_(database.catalog), server_(database.connection.server()) {
     if (catalog_.server_encoding == "UTF8") return;
     fail(server_, "Use a database with the encoding UTF8.",
          "the database is encoded in {}, not in UTF8", catalog_.server_encoding);
@@ -52,8 +50,8 @@ class Inspection {
       return lack.on == catalog_.prices.typed;
     });
     const std::string script =
-        fmt::format("Or run what 'tickstock-cache init --print-grants {}' prints{}.", role_,
-                    lacks_prices ? ", with its comments about prices" : "");
+        fmt::format("Or run what 'tickstock-cache init --print-grants {}' prints{}.",
+                    catalog_.role_name, lacks_prices ? ", with its comments about prices" : "");
     if (lacks_.size() == 1) return problems_.front().advised(script);
     Names words;
     Names grants;
@@ -81,7 +79,7 @@ class Inspection {
                        .hint = fmt::format(
                            "Switch it off for the role, the database or in postgresql.conf, such "
                            "as with 'ALTER ROLE {} SET default_transaction_read_only = off'.",
-                           catalog_.role)});
+                           catalog_.login)});
     }
   }
 
@@ -240,7 +238,6 @@ class Inspection {
   }
 
   const Catalog& catalog_;
-  const std::string& role_;
   const std::string server_;
   std::vector<Error> problems_;
   std::vector<Lack> lacks_;

@@ -121,6 +121,23 @@ TEST_CASE("a role with the printed grants can run everything, and each of them i
   CHECK(scene.complaint() == "");
 }
 
+TEST_CASE("the missing grants are those of the role that a login acts as") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  const std::string login = make_role(fixture);
+  const std::string role = "acting_" + login;
+  Database& database = fixture.database();
+  database.execute("CREATE ROLE " + role);
+  database.execute("GRANT " + role + " TO " + login);
+  database.execute("ALTER ROLE " + login + " SET role = " + role);
+  const ProcessResult refused = run_task(fixture, {"sync"}, as_role(fixture, login));
+  check_failure(refused, 1, "TO " + role);
+  CHECK_THAT(refused.err, contains("--print-grants " + role + "'"));
+  database.execute("ALTER ROLE " + login + " SET default_transaction_read_only = on");
+  check_failure(run_task(fixture, {"sync"}, as_role(fixture, login)), 5, "ALTER ROLE " + login);
+}
+
 TEST_CASE("what a replay needs besides is in the script, as comments") {
   Granted scene;
   const Names replay{"replay", "--from", market_day, "--to", market_day};
