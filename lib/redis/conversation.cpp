@@ -100,7 +100,11 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
                             std::vector<std::string> lists) {
   command({"MULTI"}, [this, channels = std::move(channels), stream,
                       lists = std::move(lists)](const Reply& begun) {
-    if (begun.is_error()) return;
+    if (begun.is_error()) {
+      // The stream is written in a transaction, too.
+      if (!stream.empty()) rehearsal_ = begun.text;
+      return;
+    }
     rehearsal_ = "";
     const auto take = [this, stream](const Reply& reply) {
       // It is no refusal if another node of a Cluster has the stream. Without memory, Redis refuses
@@ -111,9 +115,15 @@ void Conversation::rehearse(std::vector<std::string> channels, const std::string
       if (is_refusal && rehearsal_->empty()) rehearsal_ = reply.text;
     };
     for (const std::string& channel : channels) command({"PUBLISH", channel, ""}, take);
-    if (!stream.empty()) command({"XADD", stream, "*", "event_id", ""}, take);
+    if (!stream.empty()) {
+      command({"XADD", stream, "*", "event_id", ""}, take);
+      command({"XRANGE", stream, "0-1", "0-1"}, take);
+    }
     for (const std::string& list : lists) command({"LPOP", list}, take);
     command({"DISCARD"});
+    if (stream.empty()) return;
+    command({"MULTI"});
+    command({"EXEC"}, take);
   });
 }
 

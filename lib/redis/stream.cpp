@@ -40,17 +40,21 @@ void Stream::append(std::span<const Message> messages, const PublishedBetween& p
   }
   const auto fresh = std::ranges::find_if(
       messages, [last](std::int64_t id) { return id > last; }, &Message::id);
-  const std::span<const Message> known(messages.begin(), fresh);
-  const std::vector<bool> stands = holds(known, deadline, patience);
-  if (const auto lacks = std::ranges::find(stands, false); lacks != stands.end()) {
-    const Message& other = known[static_cast<std::size_t>(lacks - stands.begin())];
-    throw link_.settings().failure(
-        fmt::format("the stream {} is at {}, and does not hold event {} under its id {}: the "
-                    "database was restored, or another outbox writes there",
-                    stream_.key, last, other.event_id, other.id),
-        "Run 'tickstock-cache deliver --renumber', or name another stream.");
-  }
+  require_held(std::span(messages.begin(), fresh), last, deadline, patience);
   add(std::span(fresh, messages.end()), deadline, patience);
+}
+
+void Stream::require_held(std::span<const Message> messages, std::int64_t last,
+                          io::Deadline deadline, io::Patience& patience) {
+  const std::vector<bool> stands = holds(messages, deadline, patience);
+  const auto lacks = std::ranges::find(stands, false);
+  if (lacks == stands.end()) return;
+  const Message& other = messages[static_cast<std::size_t>(lacks - stands.begin())];
+  throw link_.settings().failure(
+      fmt::format("the stream {} is at {}, and does not hold event {} under its id {}: the "
+                  "database was restored, or another outbox writes there",
+                  stream_.key, last, other.event_id, other.id),
+      "Run 'tickstock-cache deliver --renumber', or name another stream.");
 }
 
 void Stream::add(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience) {

@@ -39,6 +39,11 @@ class Stream {
   std::vector<bool> holds(std::span<const Message> messages, io::Deadline deadline,
                           io::Patience& patience);
 
+  /// \throws Error (redis) if the stream, which has used ids up to `last`, holds another event
+  /// under the id of one of these, or none; else as append().
+  void require_held(std::span<const Message> messages, std::int64_t last, io::Deadline deadline,
+                    io::Patience& patience);
+
   /// Returns the outbox id up to which the stream has used ids; 0 if there is no stream. \throws
   /// Error, as append().
   std::int64_t last_id(io::Deadline deadline, io::Patience& patience);

@@ -284,8 +284,7 @@ class Preflight {
     }
     if (!tables::has(database, tables::Need::read_own_tables)) return;
     look_at_runs(database);
-    const tables::Backlog backlog = tables::read_backlog(database);
-    last_stored_ = backlog.last_id;
+    const tables::Backlog& backlog = stored_.emplace(tables::read_backlog(database));
     if (backlog.events == 0) return good("no event is pending");
     warn(fmt::format("{} pending, the oldest for {}",
                      counted(backlog.events, "event is", "events are"),
@@ -321,10 +320,10 @@ class Preflight {
         publisher.rehearse(eod.wait.count() > 0 ? eod.lists : std::vector<std::string>(),
                            io::Deadline::after(environment_.redis.connect_timeout), patience_);
     if (refusal && !refusal->empty()) {
-      fail(Error(ErrorKind::redis,
-                 publisher.server().object() + " refuses what a run sends: " + *refusal,
-                 {.object = publisher.server().object(),
-                  .hint = refusal->starts_with("NOPERM") ? redis::permissions_hint : ""}));
+      fail(Error(
+          ErrorKind::redis, publisher.server().object() + " refuses what a run sends: " + *refusal,
+          {.object = publisher.server().object(),
+           .hint = refusal->find("NOPERM") != std::string::npos ? redis::permissions_hint : ""}));
     } else if (publisher.warning().empty()) {
       good("connected to " + publisher.server().object() +
            (publisher.in_cluster() ? ", a replica in a Cluster" : ", a primary"));
@@ -338,29 +337,35 @@ class Preflight {
   }
 
   void look_at_stream(redis::Stream& stream) {
-    const std::int64_t last =
-        stream.last_id(io::Deadline::after(environment_.redis.connect_timeout), patience_);
-    if (!last_stored_) {
+    const auto deadline = io::Deadline::after(environment_.redis.connect_timeout);
+    const std::int64_t last = stream.last_id(deadline, patience_);
+    if (!stored_) {
       warn("the stream " + stream.key() +
            " gets no events: only those that the tables of 'tickstock-cache init' store go there");
-    } else if (last > *last_stored_ && *last_stored_ > 0) {
+      return;
+    }
+    if (last > stored_->last_id && stored_->last_id > 0) {
       fail(Error(ErrorKind::redis,
                  fmt::format("the stream {} is at {}, ahead of the last stored event, {}, so it "
                              "would refuse the next: the database was restored, or another outbox "
                              "writes there",
-                             stream.key(), last, *last_stored_),
+                             stream.key(), last, stored_->last_id),
                  {.object = "stream " + stream.key(),
                   .hint = "Run 'tickstock-cache deliver --renumber', or name another stream."}));
-    } else {
-      good(fmt::format("the stream {} holds the events up to {}", stream.key(), last));
+      return;
     }
+    const Message& first = stored_->first;
+    if (first.id > 0 && first.id <= last) {
+      stream.require_held({&first, 1}, last, deadline, patience_);
+    }
+    good(fmt::format("the stream {} holds the events up to {}", stream.key(), last));
   }
 
   const Environment& environment_;
   const RunOptions& options_;
   const Policy& policy_ = options_.policy;
   io::Patience& patience_;
-  std::optional<std::int64_t> last_stored_;  ///< of events, if the outbox exists
+  std::optional<tables::Backlog> stored_;  ///< if the outbox exists
   std::vector<Finding> findings_;
   bool interrupted_ = false;
 };

@@ -246,10 +246,12 @@ std::int64_t count_pending(Database& database, const std::optional<std::string>&
 Backlog read_backlog(Database& database) {
   const Result rows = database.read("counting pending events",
                                     "SELECT count(*), extract(epoch FROM now() - min(created_at)), "
-                                    "(SELECT max(id) FROM {outbox}) FROM {outbox} "
+                                    "(SELECT max(id) FROM {outbox}), min(id), "
+                                    "(array_agg(event_id::text ORDER BY id))[1] FROM {outbox} "
                                     "WHERE published_at IS NULL AND given_up_at IS NULL");
   Backlog backlog;
-  rows.read(0, backlog.events, backlog.oldest_seconds, backlog.last_id);
+  rows.read(0, backlog.events, backlog.oldest_seconds, backlog.last_id, backlog.first.id,
+            backlog.first.event_id);
   return backlog;
 }
 

@@ -66,6 +66,7 @@ struct Backlog {
   std::int64_t events = 0;
   double oldest_seconds = 0;  ///< age of the oldest event by PostgreSQL's clock
   std::int64_t last_id = 0;   ///< of all stored events; 0 if there are none
+  Message first = {};         ///< the oldest pending event: id and event_id
 };
 
 Backlog read_backlog(Database& database);

@@ -129,6 +129,21 @@ TEST_CASE("an event is in the stream before it is published, and one that is ref
   CHECK(scene.entries() == scene.stored());
 }
 
+TEST_CASE("the check says what the stream asks of a user besides publishing") {
+  Streamed scene;
+  const std::string missing = GENERATE("exec", "multi", "xadd", "xrange");
+  scene.redis(
+      {"ACL", "SETUSER", "job", "reset", "on", ">word", "~*", "&*", "+@all", "-" + missing});
+  const ProcessResult check = scene.fixture.run(
+      {"check"},
+      {{"REDIS_URL", fmt::format("redis://job:word@127.0.0.1:{}/0", scene.fixture.redis().port())},
+       {"TICKSTOCK_CACHE_CONFIG", scene.with_stream.at("TICKSTOCK_CACHE_CONFIG")}});
+  CHECK(check.status == 6);
+  CHECK_THAT(check.out, contains("refuses what a run sends: ") && contains("NOPERM") &&
+                            contains(missing) && contains("--print-redis-acl"));
+  CHECK(scene.entries().empty());
+}
+
 TEST_CASE("a stream that is ahead of a restored database is said, and renumbering goes on") {
   Streamed scene;
   scene.sync();
@@ -145,6 +160,10 @@ TEST_CASE("a stream that is ahead of a restored database is said, and renumberin
   CHECK(scene.entries() == old);
   CHECK(scene.pending() == "4");
   CHECK(subscriber.drain().empty());
+  // With ids up to that of the stream, only what stands under them tells.
+  const ProcessResult predicted = scene.run({"check"});
+  CHECK(predicted.status == 6);
+  CHECK_THAT(predicted.out, contains("does not hold event") && contains("deliver --renumber"));
 
   const ProcessResult renumbered = scene.run({"deliver", "--renumber"});
   INFO(renumbered.err);
