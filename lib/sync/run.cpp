@@ -214,10 +214,11 @@ Plan undoing_plan(const Job& job, const Session& session, postgres::Transaction&
   plan.waiting_elsewhere = past.waiting.size() - plan.waited.size();
   // An undone undo brings back what the data may no longer give.
   if (!undone.universes.empty()) {
-    report.warnings.emplace_back(
-        session.undoes_undo
-            ? "the next run brings the universes back in line with the data and overrides this undo"
-            : "the next run on the same data makes the changes of run " + report.undone + " again");
+    report.warnings.emplace_back(session.undoes_undo
+                                     ? "the next run brings the universes in line with the data "
+                                       "again, which may override this undo"
+                                     : "the next run on the same data makes the changes of run " +
+                                           report.undone + " again");
   }
   return plan;
 }

@@ -104,10 +104,9 @@ TEST_CASE("an undo is foretold, done, announced and recorded as a run") {
 TEST_CASE("an undo is undone, and the next run repeats what was undone") {
   Undo scene;
   scene.undo("second", {"--run-id", "back"});
-  CHECK(
-      scene.undo("back", {"--run-id", "forth"}).at("warnings").strings() ==
-      Names{
-          "the next run brings the universes back in line with the data and overrides this undo"});
+  CHECK(scene.undo("back", {"--run-id", "forth"}).at("warnings").strings() ==
+        Names{"the next run brings the universes in line with the data again, which may override "
+              "this undo"});
   CHECK(scene.contents() == scene.after);
   scene.undo("forth");
   CHECK(scene.contents() == scene.before);
