@@ -174,7 +174,7 @@ struct Run {
     if (found.total == 0 && filter.universe) {
       require_known("universe", *filter.universe, tables::known_universes(database));
     }
-    if (found.total == 0 && filter.symbol && !tables::journal_names(database, *filter.symbol)) {
+    if (found.total == 0 && filter.symbol && !tables::is_named(database, *filter.symbol)) {
       require_known("symbol", *filter.symbol, tables::known_symbols(database));
     }
     return show_changes(found, output);
@@ -211,7 +211,7 @@ struct Run {
     }
     const bool is_member =
         std::ranges::any_of(report.universes, [](const auto& each) { return each.why.member; });
-    if (!is_member && !tables::journal_names(database, *options.symbol)) {
+    if (!is_member && !tables::is_named(database, *options.symbol)) {
       require_known("symbol", *options.symbol, tables::known_symbols(database));
     }
     if (!failure) return show_explanation(report, output);

@@ -392,11 +392,13 @@ std::vector<std::string> known_symbols(Database& database) {
   return column_of(database.read("reading {symbols}", "SELECT symbol::text FROM {symbols}"));
 }
 
-bool journal_names(Database& database, const std::string& symbol) {
-  constexpr std::string_view sql =
-      "SELECT FROM {changes} WHERE $1 = ANY (added) OR $1 = ANY (removed) OR $1 = ANY (moved) "
-      "LIMIT 1";
-  return database.read("reading {changes}", sql, {symbol}).rows() > 0;
+bool is_named(Database& database, const std::string& symbol) {
+  std::string sql =
+      "SELECT 1 FROM {changes} WHERE $1 = ANY (added) OR $1 = ANY (removed) OR $1 = ANY (moved)";
+  if (has(database, Need::read_entries)) {
+    sql += " UNION ALL SELECT 1 FROM {entries} WHERE content -> 'symbols' ? $1";
+  }
+  return database.read("looking for a symbol", sql + " LIMIT 1", {symbol}).rows() > 0;
 }
 
 }  // namespace tickstock::tables

@@ -157,7 +157,7 @@ Changes read_changes(Database& database, const ChangeFilter& filter, const Journ
 /// that the role may not read are skipped.
 std::vector<std::string> known_universes(Database& database);
 std::vector<std::string> known_symbols(Database& database);
-/// Returns whether the journal mentions a symbol anywhere.
-bool journal_names(Database& database, const std::string& symbol);
+/// Returns whether a change or an entry mentions a symbol.
+bool is_named(Database& database, const std::string& symbol);
 
 }  // namespace tickstock::tables
