@@ -97,9 +97,16 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   }
   closing.push_back(tables::finish_run(names, record_of(job, report)));
   std::set<std::string> changed;
-  for (const tables::Edit& edit : report.standing.edits) changed.insert(edit.write.universe);
-  for (const EntryWrite* write : report.writes()) changed.insert(write->universe);
   auto kept = report.standing.kept;
+  for (const auto& [write, is_gone] : report.standing.edits) {
+    // A change to something that can't be read does not tell what it left.
+    if (is_gone || write.after->readable) {
+      changed.insert(write.universe);
+    } else {
+      kept.emplace_back(write.universe, write.after->fingerprint);
+    }
+  }
+  for (const EntryWrite* write : report.writes()) changed.insert(write->universe);
   std::erase_if(kept, [&](const auto& each) { return changed.contains(each.first); });
   if (!changed.empty() || !kept.empty()) {
     closing.push_back(tables::store_states(names, run_id, {changed.begin(), changed.end()}, kept));

@@ -83,8 +83,9 @@ SELECT s.universe,
         OR s.universe = ANY ($3::text[])
            AND NOT EXISTS (SELECT FROM {entries} e WHERE e.universe::text = s.universe)))";
 
-// For universes that the run changed, refers to its last change; for the others, keeps the current
-// content. A universe changed before states were stored counts as known from the beginning.
+// For universes that the run changed (fingerprint 0), refers to its last change; for the others,
+// keeps the current content. A universe changed before states were stored counts as known from the
+// beginning.
 constexpr std::string_view store_states_sql = R"(
 WITH last AS (SELECT universe, max(id) AS id FROM {changes} WHERE run_id = $2 GROUP BY universe)
 INSERT INTO {states} (entries, universe, since, fingerprint, change, content, cache_type)
@@ -93,12 +94,14 @@ SELECT $1, w.universe,
                           WHERE o.universe = w.universe AND b.entries = $1 AND o.run_id <> $2)
             THEN 0 ELSE r.position END,
        coalesce(c.fingerprint, w.fingerprint), c.id,
-       CASE WHEN c.id IS NULL THEN e.content END, CASE WHEN c.id IS NULL THEN e.cache_type END
+       CASE WHEN c.id IS NULL OR w.fingerprint <> 0 THEN e.content END,
+       CASE WHEN c.id IS NULL OR w.fingerprint <> 0 THEN e.cache_type END
   FROM unnest($3::text[], $4::bigint[]) AS w(universe, fingerprint)
   JOIN {runs} r ON r.run_id = $2
   LEFT JOIN last ON last.universe = w.universe
   LEFT JOIN {changes} c ON c.id = last.id
-  LEFT JOIN {entries} e ON e.universe::text = w.universe
+  LEFT JOIN (SELECT universe::text, coalesce(content, 'null') AS content, cache_type
+               FROM {entries}) e ON e.universe = w.universe
 ON CONFLICT (entries, universe) DO UPDATE
    SET fingerprint = EXCLUDED.fingerprint, change = EXCLUDED.change, content = EXCLUDED.content,
        cache_type = EXCLUDED.cache_type)";

@@ -143,8 +143,29 @@ TEST_CASE("a past day tells of a member that neither the symbols nor a change na
   const ProcessResult told = fixture.run({"explain", "ZZ", "hand", "--as-of", market_day});
   CHECK(told.status == 0);
   CHECK_THAT(told.out, contains("hand: a member"));
+  CHECK(fixture.run({"history", "--symbol", "ZZ"}).out == "0 of 0 changes\n");
   check_failure(fixture.run({"explain", "ZY", "hand", "--as-of", market_day}), 1,
                 "no symbol 'ZY' is known");
+}
+
+TEST_CASE("a list that another writer broke is not an empty one on that day") {
+  const std::string broken = GENERATE(R"({"symbols": 7})", "null", "[1]", "{}");
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.set_entry("hand", "theme", R"({"symbols": ["MID"], "count": 1})");
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-26"}).status == 0);
+  fixture.set_entry("hand", "theme", broken);
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-27"}).status == 0);
+  const auto on = [&fixture](const std::string& day) {
+    return fixture.run({"members", "hand", "--as-of", day, "--format", "csv"});
+  };
+  CHECK(on("2024-06-26").out == "symbol,rank,cap\nMID,,\n");
+  check_failure(on("2024-06-27"), 1, "can't be read");
+  fixture.set_entry("hand", "theme", R"({"symbols": ["LARGE"], "count": 1})");
+  REQUIRE(fixture.run({"sync", "--as-of", "2024-06-28"}).status == 0);
+  check_failure(on("2024-06-27"), 1, "can't be read");
+  CHECK(on("2024-06-28").out == "symbol,rank,cap\nLARGE,,\n");
 }
 
 TEST_CASE("what is no longer declared is still followed by the journal") {

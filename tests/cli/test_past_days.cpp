@@ -140,8 +140,9 @@ struct Past {
       for (const Json& each : Json::parse(result.out).at("universes").items()) {
         told[each.at("universe").str()] = each.at("member").boolean();
       }
-      std::erase_if(told, [](const auto& each) {
-        return each.first.starts_with("theme_text") || each.first.starts_with("theme_malf");
+      std::erase_if(told, [&lists](const auto& each) {
+        return each.first.starts_with("theme_text") || each.first.starts_with("theme_malf") ||
+               (each.first == "theme_broken" && !lists.contains(each.first));
       });
       std::map<std::string, bool> stood;
       for (const auto& [universe, list] : lists) {
@@ -187,9 +188,11 @@ void check_days(Over over, bool is_quick = false) {
         fixture.set_entry("large_cap", "market_cap", R"({"symbols": ["ZZZ", "AAPL"], "count": 2})");
         fixture.set_entry("sector_energy", "sector", R"({"symbols": ["XOM", "ZZZ"], "count": 2})");
         fixture.set_entry("theme_late", "theme", R"({"symbols": ["B", "A", "B"], "count": 3})");
+        fixture.set_entry("theme_broken", "theme", R"({"symbols": ["A", "B"]})");
         break;
       case 15:
         fixture.set_entry("theme_late", "theme", R"({"symbols": ["A", "C"], "count": 3})");
+        fixture.set_entry("theme_broken", "theme", R"({"symbols": 7})");
         database.execute("DELETE FROM cache_entries WHERE universe = 'theme_without_metadata'");
         break;
       case 18:
