@@ -126,6 +126,22 @@ class Failed(PhaseTest):
                 self.assertIn(words, str(result.error))
         self.assertEqual(scene.query("SELECT count(*) FROM cache_sync_runs WHERE status = 'completed'"), "1")
 
+    def test_a_call_that_waited_for_the_same_night_returns_its_record(self) -> None:
+        scene = Scene()
+        results: list[CacheSyncResult] = []
+        calls = [threading.Thread(target=lambda: results.append(
+            run(scene, run_id="shared-night", options=["--lock-wait", "60"]))) for _ in range(2)]
+        with scene.hold_lock():
+            for call in calls:
+                call.start()
+            wait_until("both to have looked for a record", lambda: scene.query(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name LIKE 'tickstock-cache shared-night%'") == "2")
+        for call in calls:
+            call.join()
+        self.assertEqual(sorted(result.recorded for result in results), [False, True])
+        self.assertEqual({result.run_id for result in results}, {"shared-night"})
+
     def test_another_run_that_holds_the_lock_is_raised(self) -> None:
         scene = Scene()
         with scene.hold_lock() as holder:

@@ -13,7 +13,6 @@ again. The program itself publishes `phase_completed`, so the coordinator must n
 """
 
 import asyncio
-import itertools
 import secrets
 import subprocess
 import tempfile
@@ -26,7 +25,7 @@ from os import environ
 from typing import Any, Literal, Optional, Union
 
 from .program import (COMMITTED, DOCUMENT_AND_STEPS, DONE, LOCKED, PROGRAM, REFUSED, UNAVAILABLE, UNDELIVERED,
-                      WITH_ERRORS, ProgramMissing, ask, exit_status, failure_of, find_program, read_document, read_step)
+                      USAGE, WITH_ERRORS, ProgramMissing, ask, exit_status, failure_of, find_program, read_document, read_step)
 
 PHASE = "cache_sync"
 
@@ -119,7 +118,8 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
     def run(*more: str, report: Optional[OnProgress] = None) -> tuple[int, dict[str, Any]]:
         return _run([*command, *more], dict(environment), report, deadline, cancelled)
 
-    for attempt in itertools.count(1):
+    attempt = 1
+    while True:
         attempt_id = first_id if attempt == 1 else f"{first_id}.{attempt}"
         begun = time.monotonic()
         # Given an id that has a record, the program would announce that the phase failed.
@@ -130,9 +130,14 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
             if record["mode"] == "full" and day is not None and record["as_of"] == _day_text(day):
                 return _recorded_result(record)
         elif record is not None and record["sync_status"] != "running":
+            attempt += 1
             continue
         status, document = run("--run-id", attempt_id, report=on_progress)
-        break
+        # While this one waited for the lock, another call with the id may have ended.
+        overtaken = (status == USAGE and run_id and record is None
+                     and _record(attempt_id, program, environment, options, deadline) is not None)
+        if not overtaken:
+            break
     result = _result(attempt_id, status, document, time.monotonic() - begun)
     if result.success or (status == REFUSED and on_refused == "continue"):
         return result
