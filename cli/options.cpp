@@ -43,7 +43,8 @@ class CommandLine {
  public:
   /// \param words those of the command line. A command that is not among them gets no options,
   /// which would take a millisecond to create. Without a list, all commands get theirs.
-  explicit CommandLine(const std::optional<std::vector<std::string_view>>& words) {
+  explicit CommandLine(std::optional<std::vector<std::string_view>> words)
+      : words_(std::move(words)) {
     app_.require_subcommand(1);
     add(app_, everywhere, "");
     for (const CommandRow& row : command_table) {
@@ -53,7 +54,7 @@ class CommandLine {
         options_.mode = row.mode;
         options_.dry_run = options_.dry_run || row.dry_run;
       });
-      if (words && std::ranges::count(*words, row.name) == 0) continue;
+      if (words_ && std::ranges::count(*words_, row.name) == 0) continue;
       add(app, flags_of(row), row.unlisted);
     }
   }
@@ -246,6 +247,14 @@ class CommandLine {
     throw std::out_of_range("there is no option " + flag);
   }
 
+  /// Returns whether a word was typed as `--option=WORD`, or behind `--`.
+  [[nodiscard]] bool is_surely_value(const std::string& name, const std::string& word) const {
+    if (!words_) return false;
+    const auto rest = std::ranges::find(*words_, "--");
+    return std::ranges::count(*words_, name + "=" + word) > 0 ||
+           std::find(rest, words_->end(), word) != words_->end();
+  }
+
   /// Adds options, each allowed once, and those for version and help. Rejects a value that is or
   /// looks like another option, which CLI11 would swallow.
   void add(CLI::App& app, const std::string& flags, const std::string& unlisted) {
@@ -264,7 +273,9 @@ class CommandLine {
       const auto check_and_take = [this, &app, &option, name](const std::string& text) {
         const Value value = parse_value(option, text).value_or(Value());
         const bool is_value =
-            !text.empty() && !text.starts_with("--") && app.get_option_no_throw(text) == nullptr;
+            !text.empty() &&
+            (is_surely_value(name, text) ||
+             (!text.starts_with("--") && app.get_option_no_throw(text) == nullptr));
         std::string problem = is_value ? problem_of(option, value, &hint_) : "needs a value";
         if (problem.empty() && option.is_address() && option.has_password(text)) {
           problem = "holds a password, which everyone on this machine can read";
@@ -287,6 +298,7 @@ class CommandLine {
   Options options_;
   bool verbose_ = false;
   bool quiet_ = false;
+  std::optional<std::vector<std::string_view>> words_;
   std::vector<Setting> own_ = own_options(options_, verbose_, quiet_);
   std::set<std::string> flags_;  ///< that were given
   // The option whose value is refused, and what to do about it
