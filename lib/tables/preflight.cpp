@@ -69,9 +69,11 @@ class Inspection {
 
   void server() {
     if (catalog_.in_recovery) {
-      problems_.emplace_back(ErrorKind::unavailable,
-                             "this PostgreSQL server is a standby, which is read-only",
-                             ErrorDetails{.object = server_, .hint = "Connect to the primary."});
+      problems_.emplace_back(
+          ErrorKind::unavailable, "this PostgreSQL server is a standby, which is read-only",
+          ErrorDetails{.object = server_,
+                       .hint = "Connect to the primary. With several hosts in the URL, "
+                               "target_session_attrs=primary finds it."});
     } else if (catalog_.read_only) {
       problems_.emplace_back(
           ErrorKind::unavailable, "this login is read-only (default_transaction_read_only is on)",
