@@ -99,7 +99,7 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   std::set<std::string> changed;
   auto kept = report.standing.kept;
   for (const auto& [write, is_gone] : report.standing.edits) {
-    // A change to something that can't be read does not tell what it left.
+    // The difference to something that can't be read doesn't show what it is.
     if (is_gone || write.after->readable) {
       changed.insert(write.universe);
     } else {

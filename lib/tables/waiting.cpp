@@ -18,7 +18,7 @@ SELECT last.as_of::text, w."group", w.symbol, w.universe, w.nights, w.as_of::tex
                  ORDER BY started_at DESC LIMIT 1) AS as_of) last
   LEFT JOIN {waiting} w ON w.entries = $1)";
 
-// The rows of `gone` and `changed` are JSON objects. The record keeps what stood there before.
+// The rows of `gone` and `changed` are JSON objects. The record keeps the rows from before.
 constexpr std::string_view store_sql = R"(
 WITH gone AS (
   DELETE FROM {waiting} w
