@@ -127,20 +127,27 @@ class Failed(PhaseTest):
         self.assertEqual(scene.query("SELECT count(*) FROM cache_sync_runs WHERE status = 'completed'"), "1")
 
     def test_a_call_that_waited_for_the_same_night_returns_its_record(self) -> None:
-        scene = Scene()
-        results: list[CacheSyncResult] = []
-        calls = [threading.Thread(target=lambda: results.append(
-            run(scene, run_id="shared-night", options=["--lock-wait", "60"]))) for _ in range(2)]
-        with scene.hold_lock():
-            for call in calls:
-                call.start()
-            wait_until("both to have looked for a record", lambda: scene.query(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND application_name LIKE 'tickstock-cache shared-night%'") == "2")
-        for call in calls:
-            call.join()
-        self.assertEqual(sorted(result.recorded for result in results), [False, True])
-        self.assertEqual({result.run_id for result in results}, {"shared-night"})
+        for begun, holds in (("0", Scene.hold_lock), ("1", Scene.hold_entries)):
+            with self.subTest(holds=holds.__name__):
+                scene = Scene()
+                scene.next_day()
+                results: list[CacheSyncResult] = []
+
+                def call(scene: Scene = scene, results: list[CacheSyncResult] = results) -> None:
+                    results.append(run(scene, run_id="shared-night", options=["--lock-wait", "60"]))
+
+                calls = [threading.Thread(target=call), threading.Thread(target=call)]
+                with holds(scene):
+                    for number, thread in enumerate(calls, 1):
+                        thread.start()
+                        wait_until("it to wait", lambda: scene.query(
+                            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                            "AND application_name LIKE 'tickstock-cache shared-night%'") == str(number)
+                            and scene.query("SELECT count(*) FROM cache_sync_runs WHERE status = 'running'") == begun)
+                for thread in calls:
+                    thread.join()
+                self.assertEqual(sorted(result.recorded for result in results), [False, True])
+                self.assertEqual({result.run_id for result in results}, {"shared-night"})
 
     def test_another_run_that_holds_the_lock_is_raised(self) -> None:
         scene = Scene()

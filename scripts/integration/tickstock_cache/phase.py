@@ -133,10 +133,11 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
             attempt += 1
             continue
         status, document = run("--run-id", attempt_id, report=on_progress)
-        # While this one waited for the lock, another call with the id may have ended.
-        overtaken = (status == USAGE and run_id and record is None
-                     and _record(attempt_id, program, environment, options, deadline) is not None)
-        if not overtaken:
+        if status != USAGE or not run_id or (record is not None and record["sync_status"] != "running"):
+            break
+        # While this call waited for the lock, another one with the id may have ended.
+        record = _record(attempt_id, program, environment, options, deadline)
+        if record is None or record["sync_status"] == "running":
             break
     result = _result(attempt_id, status, document, time.monotonic() - begun)
     if result.success or (status == REFUSED and on_refused == "continue"):
