@@ -252,7 +252,7 @@ class CommandLine {
     if (!words_) return false;
     const auto rest = std::ranges::find(*words_, "--");
     return std::ranges::count(*words_, name + "=" + word) > 0 ||
-           std::find(rest, words_->end(), word) != words_->end();
+           std::ranges::find(rest, words_->end(), word) != words_->end();
   }
 
   /// Adds options, each allowed once, and those for version and help. Rejects a value that is or

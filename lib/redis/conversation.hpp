@@ -50,11 +50,12 @@ class Conversation {
 
   /// Checks whether events on these channels, and in this stream (empty for none), and taking from
   /// these lists would be accepted, without doing it: once Redis has begun a transaction, the
-  /// commands are sent in it, and it is discarded.
+  /// commands are sent in it, and it is discarded. For a stream, which needs it, an empty
+  /// transaction is also executed.
   void rehearse(std::vector<std::string> channels, const std::string& stream,
                 std::vector<std::string> lists);
   /// Returns Redis' error for the first one that it refuses; empty if it refuses none; nothing if
-  /// the user may not ask.
+  /// the user may not ask, and needs no transaction otherwise.
   [[nodiscard]] const std::optional<std::string>& rehearsal() const { return rehearsal_; }
 
   /// Returns, for each published event that was accepted, how many clients received it, up to the

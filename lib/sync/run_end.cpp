@@ -99,7 +99,7 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   std::set<std::string> changed;
   auto kept = report.standing.kept;
   for (const auto& [write, is_gone] : report.standing.edits) {
-    // The difference to something that can't be read doesn't show what it is.
+    // From a difference, nobody could tell a list that can't be read from an empty one.
     if (is_gone || write.after->readable) {
       changed.insert(write.universe);
     } else {

@@ -126,29 +126,6 @@ class Failed(PhaseTest):
                 self.assertIn(words, str(result.error))
         self.assertEqual(scene.query("SELECT count(*) FROM cache_sync_runs WHERE status = 'completed'"), "1")
 
-    def test_a_call_that_waited_for_the_same_night_returns_its_record(self) -> None:
-        for begun, holds in (("0", Scene.hold_lock), ("1", Scene.hold_entries)):
-            with self.subTest(holds=holds.__name__):
-                scene = Scene()
-                scene.next_day()
-                results: list[CacheSyncResult] = []
-
-                def call(scene: Scene = scene, results: list[CacheSyncResult] = results) -> None:
-                    results.append(run(scene, run_id="shared-night", options=["--lock-wait", "60"]))
-
-                calls = [threading.Thread(target=call), threading.Thread(target=call)]
-                with holds(scene):
-                    for number, thread in enumerate(calls, 1):
-                        thread.start()
-                        wait_until("it to wait", lambda: scene.query(
-                            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                            "AND application_name LIKE 'tickstock-cache shared-night%'") == str(number)
-                            and scene.query("SELECT count(*) FROM cache_sync_runs WHERE status = 'running'") == begun)
-                for thread in calls:
-                    thread.join()
-                self.assertEqual(sorted(result.recorded for result in results), [False, True])
-                self.assertEqual({result.run_id for result in results}, {"shared-night"})
-
     def test_another_run_that_holds_the_lock_is_raised(self) -> None:
         scene = Scene()
         with scene.hold_lock() as holder:
@@ -192,6 +169,29 @@ class Failed(PhaseTest):
 
 class CalledAgain(PhaseTest):
     """The coordinator calls again for the same night."""
+
+    def test_a_call_that_waited_for_the_same_night_returns_its_record(self) -> None:
+        for begun, holds in (("0", Scene.hold_lock), ("1", Scene.hold_entries)):
+            with self.subTest(holds=holds.__name__):
+                scene = Scene()
+                scene.next_day()
+                results: list[CacheSyncResult] = []
+
+                def call(scene: Scene = scene, results: list[CacheSyncResult] = results) -> None:
+                    results.append(run(scene, run_id="shared-night", options=["--lock-wait", "60"]))
+
+                calls = [threading.Thread(target=call), threading.Thread(target=call)]
+                with holds(scene):
+                    for number, thread in enumerate(calls, 1):
+                        thread.start()
+                        wait_until("it to wait", lambda: scene.query(
+                            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                            "AND application_name LIKE 'tickstock-cache shared-night%'") == str(number)
+                            and scene.query("SELECT count(*) FROM cache_sync_runs WHERE status = 'running'") == begun)
+                for thread in calls:
+                    thread.join()
+                self.assertEqual(sorted(result.recorded for result in results), [False, True])
+                self.assertEqual({result.run_id for result in results}, {"shared-night"})
 
     def setUp(self) -> None:
         self.scene = Scene()

@@ -41,6 +41,14 @@ std::string refusal(const std::vector<std::string>& words) {
 
 }  // namespace
 
+TEST_CASE("a value may look like an option behind an equals sign or two hyphens") {
+  CHECK(parse({"sync", "--run-id=--x"}).run_id == "--x");
+  CHECK(parse({"history", "--universe=--format", "--format", "json"}).changes.universe ==
+        "--format");
+  CHECK(parse({"members", "--", "--odd"}).universe == "--odd");
+  CHECK_THAT(refusal({"members", "--odd"}), contains("--odd"));
+}
+
 TEST_CASE("each command is known") {
   CHECK(parse({"sync"}).mode == Mode::full);
   CHECK(parse({"market-cap"}).mode == Mode::market_cap);
@@ -53,11 +61,6 @@ TEST_CASE("each command is known") {
   CHECK(parse({"status", "run-1"}).run_id == "run-1");
   CHECK(parse({"history", "--limit", "5", "--offset", "10"}).page.offset == 10);
   CHECK(parse({"history", "--universe", "top_100"}).changes.universe == "top_100");
-  // Values that look like options, which can only be meant.
-  CHECK(parse({"sync", "--run-id=--x"}).run_id == "--x");
-  CHECK(parse({"history", "--universe=--format", "--format", "json"}).changes.universe ==
-        "--format");
-  CHECK(parse({"members", "--", "--odd"}).universe == "--odd");
   CHECK(parse({"history", "--symbol", "BRK.B"}).changes.symbol == "BRK.B");
   CHECK(parse({"history", "--days", "7"}).page.days == 7);
   CHECK(parse({"universes"}).command == Command::universes);
