@@ -5,7 +5,7 @@ import unittest
 from typing import Any
 
 import redis
-from listeners import FollowingTest, OwnRedis, completed, store, updated
+from listeners import FollowingTest, Listener, OwnRedis, completed, store, updated
 from support import Scene, wait_until
 
 from tickstock_cache import aio, subscriber
@@ -15,6 +15,12 @@ TRIMMED = "* the stream was trimmed before it was read"
 DELETED = "* the stream or its group was deleted"
 GONE = "* a pending entry was trimmed"
 RESTARTED = "* Redis was restarted, or is another one"
+
+
+class StopsAfterOne(Listener):
+    def on_universe(self, universe: str, event: subscriber.Event) -> None:
+        super().on_universe(universe, event)
+        self._subscriber.stop()
 
 
 class Group(FollowingTest):
@@ -214,6 +220,24 @@ class Gaps(FollowingTest):
         self.redis.xreadgroup("group", "one", {self.stream: ">"})
         self.redis.xdel(self.stream, f"{number}-0")
         self.follow_stream(outbox=scene.database.url).wait_for("a")
+        self.wait_for_acknowledged()
+
+    def test_what_a_dead_colleague_left_and_was_trimmed_outlives_a_stop(self) -> None:
+        scene = Scene()
+        names = [updated(name) for name in "abc"]
+        for number, event in zip(store(scene, *names), names):
+            self.add(number, event)
+        self.redis.xgroup_create(self.stream, "group", "0")
+        self.redis.xreadgroup("group", "dead", {self.stream: ">"})
+        self.redis.xtrim(self.stream, maxlen=0, approximate=False)
+        more = {"claim_after": 0.1, "outbox": scene.database.url}
+        first = StopsAfterOne()
+        first.start(self.stream_subscriber(first, **more))
+        wait_until("the first of them", lambda: first.said == ["a"])
+        first.stop()
+        self.assertEqual((first.said, self.pending()), (["a"], 2))
+        second = self.follow_stream(**more)
+        second.wait_for("b", "c")
         self.wait_for_acknowledged()
 
     def test_a_stream_that_is_deleted(self) -> None:

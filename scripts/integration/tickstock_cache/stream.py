@@ -216,21 +216,36 @@ class Stream(Subscriber):
                     del self._failed[entry]
 
     async def _claim(self) -> None:
+        """Takes over what another consumer has left pending.
+
+        What was trimmed stays pending until its gap is closed. XAUTOCLAIM would forget it at once, and so would XCLAIM,
+        which therefore gets only what is still there.
+        """
         if time.monotonic() < self._claim_due:
             return
-        after = "0-0"
+        idle = int(self._claim_after * 1000)
+        after = "-"
         while not self._stopped:
-            reply = await self._port.command("xautoclaim", self._stream, self._group, self._consumer,
-                                             int(self._claim_after * 1000), after, STREAM_BATCH)
-            for entry, fields in _pairs(reply[1]):
-                await self._try(entry, fields)
-            # Redis 7 reports entries that are no longer in the stream, and forgets them.
-            for gone in reply[2] if len(reply) > 2 else []:
-                await self._try(_id(gone), {})
-            after = text_of(reply[0])
-            if after == "0-0":
+            pending = await self._port.command("xpending_range", self._stream, self._group, min=after, max="+",
+                                               count=STREAM_BATCH, idle=idle)
+            for entry in [_id(each["message_id"]) for each in pending]:
+                claimed = []
+                if await self._stands(entry):
+                    # Nothing if another consumer was faster.
+                    claimed = _pairs(await self._port.command("xclaim", self._stream, self._group, self._consumer, idle,
+                                                              [_id_text(entry)]))
+                if claimed:
+                    await self._try(*claimed[0])
+                elif not await self._stands(entry):
+                    await self._try(entry, {})
+                after = "(" + _id_text(entry)
+            if len(pending) < STREAM_BATCH:
                 break
         self._claim_due = time.monotonic() + self._claim_after / 2
+
+    async def _stands(self, entry: Id) -> bool:
+        """Returns whether an entry is still in the stream."""
+        return bool(await self._port.command("xrange", self._stream, _id_text(entry), _id_text(entry)))
 
     async def _read_new(self) -> None:
         reply = await self._port.command("xreadgroup", self._group, self._consumer, {self._stream: ">"},
