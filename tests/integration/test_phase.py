@@ -4,17 +4,17 @@ import asyncio
 import inspect
 import json
 import os
+import resource
 import threading
-import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from support import NOWHERE, PROGRAM, SECOND_DAY, Scene, new_folder, stub, wait_until
+from support import FIRST_DAY, NOWHERE, PROGRAM, SECOND_DAY, Scene, new_folder, stub, wait_until
 
-from tickstock_cache.phase import CacheSyncFailed, CacheSyncResult, _record, run_cache_sync, run_cache_sync_async
+from tickstock_cache.phase import CacheSyncFailed, CacheSyncResult, run_cache_sync, run_cache_sync_async
 from tickstock_cache.program import ProgramMissing
 
 DAY = date.fromisoformat(SECOND_DAY)
@@ -90,6 +90,17 @@ class Committed(PhaseTest):
         result = run(Scene(), more={"REDIS_URL": "redis://127.0.0.1:1/0"})
         self.assertEqual((result.exit_status, result.success, result.error), (6, True, None))
         self.assertIn("tickstock-cache deliver", str(result.warning))
+
+    def test_no_file_is_needed_for_the_document(self) -> None:
+        scene = Scene()
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # The program inherits it, as it would a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            result = run(scene)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.assertEqual((result.exit_status, result.sync_status), (0, "completed"))
 
 
 class Failed(PhaseTest):
@@ -302,13 +313,16 @@ class CalledAgain(PhaseTest):
                 self.assertTrue(again[1].recorded)
 
     def test_a_run_is_not_taken_for_another_whose_id_begins_so(self) -> None:
-        def record(run_id: str) -> Any:
-            return _record(run_id, PROGRAM, self.scene.environment, [], time.monotonic() + 60)
+        for run_id, recorded in (("first-night", True), ("first", False)):
+            with self.subTest(run_id=run_id):
+                result = run(self.scene, run_id=run_id, as_of=FIRST_DAY)
+                self.assertEqual((result.run_id, result.recorded), (run_id, recorded))
 
-        found = record("first-night")
-        assert found is not None
-        self.assertEqual(found["run_id"], "first-night")
-        self.assertIsNone(record("first"))
+    def test_an_id_may_begin_like_an_option(self) -> None:
+        for run_id in ("-x", "--help", "--"):
+            with self.subTest(run_id=run_id):
+                again = [run(self.scene, run_id=run_id) for _ in range(2)]
+                self.assertEqual([(each.run_id, each.recorded) for each in again], [(run_id, False), (run_id, True)])
 
     def test_without_own_tables_every_call_runs(self) -> None:
         self.scene.query("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs")
@@ -396,6 +410,18 @@ class Ended(PhaseTest):
             thread.start()
             self.check_rolled_back(self.failure(self.scene, run_id="held", cancel=cancel))
             thread.join()
+
+    def test_cancelling_while_a_record_is_read(self) -> None:
+        folder = new_folder()
+        script = (f"[ $1 = status ] || exit 143; trap 'touch {folder}/ended; kill $!; exit 143' TERM; "
+                  f"touch {folder}/begun; sleep 600 >/dev/null 2>&1 & wait $!")
+        cancel = threading.Event()
+        waiting = threading.Thread(target=lambda: (wait_until("it", (folder / "begun").exists), cancel.set()))
+        waiting.start()
+        with self.assertRaises(CacheSyncFailed):
+            run_stub(script, run_id="night", cancel=cancel, time_limit=10)
+        waiting.join()
+        self.assertTrue((folder / "ended").exists())
 
     def test_cancelling_a_task_of_asyncio(self) -> None:
         async def cancelled() -> None:

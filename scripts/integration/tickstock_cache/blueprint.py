@@ -239,9 +239,9 @@ class Runs:
     def status(self, run_id: str) -> dict[str, Any]:
         """Returns the state of a run from its record or, if it has none, from what is known here."""
         launch = self._launcher.find(run_id) if RUN_ID.fullmatch(run_id) else None
-        if not WORD.fullmatch(run_id) or run_id.startswith("-"):
+        if not WORD.fullmatch(run_id):
             raise unknown(run_id)
-        status, document = self._ask("status", run_id)
+        status, document = self._ask("status", "--", run_id)
         if status == DONE and document["run_id"] != run_id:
             # The program also accepts the beginning of an id.
             status = FAILED
@@ -279,8 +279,8 @@ class Runs:
     def _ask(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Runs a read-only command. Returns its exit status and its document."""
         try:
-            return ask(self._program, self._environment, [*words, "--timeout", str(QUESTION_SECONDS)],
-                       2 * QUESTION_SECONDS)
+            return ask(self._program, self._environment,
+                       [words[0], "--timeout", str(QUESTION_SECONDS), *words[1:]], 2 * QUESTION_SECONDS)
         except ProgramMissing as error:
             raise ApiError(500, "program_missing", str(error)) from error
         except subprocess.TimeoutExpired as error:

@@ -73,8 +73,8 @@ class Launcher:
             try:
                 # In its own session, so that signals for the web server's group don't reach the run.
                 process = subprocess.Popen(
-                    [program, COMMANDS[mode], *DOCUMENT_AND_STEPS, "--run-id", run_id, "--triggered-by",
-                     triggered_by],
+                    [program, COMMANDS[mode], *DOCUMENT_AND_STEPS, f"--run-id={run_id}",
+                     f"--triggered-by={triggered_by}"],
                     stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=self._environment,
                     start_new_session=True)
             except OSError as error:

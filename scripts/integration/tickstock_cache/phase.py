@@ -15,17 +15,18 @@ again. The program itself publishes `phase_completed`, so the coordinator must n
 import asyncio
 import secrets
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from os import environ
 from typing import Any, Literal, Optional, Union
 
 from .program import (COMMITTED, DOCUMENT_AND_STEPS, DONE, LOCKED, PROGRAM, REFUSED, UNAVAILABLE, UNDELIVERED,
-                      USAGE, WITH_ERRORS, ProgramMissing, ask, exit_status, failure_of, find_program, read_document, read_step)
+                      USAGE, WITH_ERRORS, ProgramMissing, exit_status, failure_of, find_program, read_document,
+                      read_step)
 
 PHASE = "cache_sync"
 
@@ -108,35 +109,42 @@ def run_cache_sync(*, run_id: Optional[str] = None, as_of: Union[date, str, None
     Raises CacheSyncFailed, and ProgramMissing if there is no program.
     """
     first_id = run_id or "daily-cache-sync-" + secrets.token_hex(4)
-    command = [find_program(program, environment), "sync", *DOCUMENT_AND_STEPS, "--triggered-by", triggered_by,
-               *options]
+    path = find_program(program, environment)
+    # A value after the sign is no option, whatever it begins with.
+    command = ["sync", *DOCUMENT_AND_STEPS, f"--triggered-by={triggered_by}", *options]
     if as_of is not None:
-        command += ["--as-of", _day_text(as_of)]
+        command.append(f"--as-of={_day_text(as_of)}")
     deadline = time.monotonic() + time_limit
     cancelled = cancel or threading.Event()
 
-    def run(*more: str, report: Optional[OnProgress] = None) -> tuple[int, dict[str, Any]]:
-        return _run([*command, *more], dict(environment), report, deadline, cancelled)
+    def call(words: Sequence[str], report: Optional[OnProgress] = None) -> tuple[int, dict[str, Any]]:
+        return _call([path, *words], dict(environment), report, deadline, cancelled)
+
+    def record_of(run_id: str) -> Optional[dict[str, Any]]:
+        """Returns the record of a run; nothing if it has none, or if the program does not answer."""
+        status, record = call(["status", "--format", "json", *_connection_options(options), "--", run_id])
+        # The program also accepts the beginning of an id, which could be that of another run.
+        return record if status == DONE and record["run_id"] == run_id else None
 
     attempt = 1
     while True:
         attempt_id = first_id if attempt == 1 else f"{first_id}.{attempt}"
         begun = time.monotonic()
         # Given an id that has a record, the program would announce that the phase failed.
-        record = _record(attempt_id, program, environment, options, deadline) if run_id else None
+        record = record_of(attempt_id) if run_id else None
         if record is not None and record["sync_status"] in RECORDED_STATUS:
             # An id that is the same every night must not pass for a night that is already done.
-            day = as_of if as_of is not None else run("--dry-run")[1].get("as_of")
+            day = as_of if as_of is not None else call([*command, "--dry-run"])[1].get("as_of")
             if record["mode"] == "full" and day is not None and record["as_of"] == _day_text(day):
                 return _recorded_result(record)
         elif record is not None and record["sync_status"] != "running":
             attempt += 1
             continue
-        status, document = run("--run-id", attempt_id, report=on_progress)
+        status, document = call([*command, f"--run-id={attempt_id}"], on_progress)
         if status != USAGE or not run_id or (record is not None and record["sync_status"] != "running"):
             break
         # While this call waited for the lock, another one with the id may have ended.
-        record = _record(attempt_id, program, environment, options, deadline)
+        record = record_of(attempt_id)
         if record is None or record["sync_status"] == "running":
             break
     result = _result(attempt_id, status, document, time.monotonic() - begun)
@@ -175,18 +183,6 @@ def _day_text(day: Union[date, str]) -> str:
     return day if isinstance(day, str) else day.isoformat()
 
 
-def _record(run_id: str, program: str, environment: Mapping[str, str], options: Sequence[str],
-            deadline: float) -> Optional[dict[str, Any]]:
-    """Returns the record of a run; nothing if it has none, or if the program does not answer."""
-    try:
-        status, record = ask(program, environment, ["status", run_id, *_connection_options(options)],
-                             max(deadline - time.monotonic(), 1.0))
-    except subprocess.TimeoutExpired:
-        return None
-    # The program also accepts the beginning of an id, which could be that of another run.
-    return record if status == DONE and record["run_id"] == run_id else None
-
-
 def _connection_options(options: Sequence[str]) -> list[str]:
     """Returns the options that tell where the records are."""
     found: list[str] = []
@@ -197,32 +193,32 @@ def _connection_options(options: Sequence[str]) -> list[str]:
     return found
 
 
-def _run(command: Sequence[str], environment: dict[str, str], on_progress: Optional[OnProgress], deadline: float,
-         cancel: threading.Event) -> tuple[int, dict[str, Any]]:
-    # A document can be larger than a pipe's buffer, and the log is read first.
-    with tempfile.TemporaryFile() as output:
+def _call(command: Sequence[str], environment: dict[str, str], on_progress: Optional[OnProgress], deadline: float,
+          cancel: threading.Event) -> tuple[int, dict[str, Any]]:
+    """Runs the program to its end. Returns its exit status and its document."""
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=environment)
+    except OSError as error:
+        raise ProgramMissing(f"{command[0]} can't be run: {error.strerror}") from error
+    given_up = threading.Event()
+    watch = threading.Thread(target=_watch, args=(process, deadline, cancel, given_up), daemon=True)
+    watch.start()
+    # A document can be larger than a pipe's buffer, and the log is read at the same time.
+    with ThreadPoolExecutor(1) as reader, process:
+        assert process.stdout is not None and process.stderr is not None
+        document = reader.submit(process.stdout.read)
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
-                                       env=environment)
-        except OSError as error:
-            raise ProgramMissing(f"{command[0]} can't be run: {error.strerror}") from error
-        given_up = threading.Event()
-        watch = threading.Thread(target=_watch, args=(process, deadline, cancel, given_up), daemon=True)
-        watch.start()
-        with process:
-            try:
-                assert process.stderr is not None
-                for line in process.stderr:
-                    step = read_step(line)
-                    if step is not None and on_progress is not None:
-                        on_progress(step.number, step.total, step.name)
-                process.wait()
-            finally:
-                # However the wait ends, don't leave a process behind that still writes.
-                given_up.set()
-                watch.join()
-        output.seek(0)
-        return exit_status(process.returncode), read_document(output.read())
+            for line in process.stderr:
+                step = read_step(line)
+                if step is not None and on_progress is not None:
+                    on_progress(step.number, step.total, step.name)
+            process.wait()
+        finally:
+            # However the wait ends, don't leave a process behind that still writes.
+            given_up.set()
+            watch.join()
+        return exit_status(process.returncode), read_document(document.result())
 
 
 def _watch(process: "subprocess.Popen[bytes]", deadline: float, cancel: threading.Event,

@@ -50,13 +50,13 @@ def find_program(program: str, environment: Mapping[str, str]) -> str:
 
 def ask(program: str, environment: Mapping[str, str], words: Sequence[str],
         seconds: float) -> tuple[int, dict[str, Any]]:
-    """Runs a read-only command. Returns its exit status and its document.
+    """Runs a read-only command, the first of the words. Returns its exit status and its document.
 
     Raises ProgramMissing, and subprocess.TimeoutExpired if there is no answer in time.
     """
     try:
         done = subprocess.run(
-            [find_program(program, environment), *words, "--format", "json"], stdin=subprocess.DEVNULL,
+            [find_program(program, environment), words[0], "--format", "json", *words[1:]], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(environment), timeout=seconds, check=False)
     except OSError as error:
         raise ProgramMissing(f"{program} can't be run: {error.strerror}") from error
