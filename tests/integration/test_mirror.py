@@ -220,6 +220,14 @@ class ByHand(MirrorTest):
         self.assertEqual(process.wait(30), 0)
         self.assertEqual(self.groups(), self.universes())
 
+    def test_once_with_a_universe_that_does_not_fit(self) -> None:
+        self.scene.query("ALTER TABLE definition_groups ALTER name TYPE varchar(11)")
+        process = self.start("--once")
+        self.assertIn("can't be mirrored", process.communicate(timeout=30)[1])
+        self.assertEqual(process.returncode, 1)
+        fitting = {name: symbols for name, symbols in self.universes().items() if len(name) <= 11}
+        self.assertEqual(self.groups(), fitting)
+
     def test_what_is_missing_is_said(self) -> None:
         process = self.start("--once", DATABASE_URL="postgresql://job:s3cr3t@127.0.0.1:1/none")
         said = process.communicate(timeout=30)[1]

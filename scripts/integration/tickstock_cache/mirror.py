@@ -45,17 +45,19 @@ class Mirror:
     def write_all(self, _: str = "") -> list[str]:
         """Writes all universes, and returns those whose group had to change.
 
-        A universe that does not fit into the tables is logged, and the others are written.
+        A universe that does not fit into the tables is logged and in `unwritten`, and the others are written.
         """
         import psycopg2
 
         changed = []
+        self.unwritten: list[str] = []
         for universe in self._database.transaction(self._names):
             try:
                 if self.write_one(universe):
                     changed.append(universe)
             except psycopg2.DataError as error:
                 log.error("the universe %s can't be mirrored: %s", universe, str(error).strip())
+                self.unwritten.append(universe)
         return changed
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ def main() -> int:
         except Exception as error:
             log.error("%s", safe_text(error))
             return 1
-        return 0
+        return 1 if mirror.unwritten else 0
     subscriber = CursorSubscriber(Outbox(url, options.outbox), write_one, write_all, cursor=MemoryCursor(),
                                   redis=os.environ.get("REDIS_URL"))
     subscriber.stop_on_sigterm()
