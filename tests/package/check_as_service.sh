@@ -26,8 +26,8 @@ trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 file=$scratch/environment
 # Uses a service user that every machine has, and a program that says what it got.
-sed -e 's|^\(readonly user=\).*|\1daemon|' -e "s|^\(readonly program=\).*|\1$scratch/program|" \
-  -e "s|^\(readonly environment=\).*|\1$file|" scripts/packaging/as-service >"$scratch/as-service"
+sed -e 's|^\(readonly service_user=\).*|\1daemon|' -e "s|^\(readonly service_program=\).*|\1$scratch/program|" \
+  -e "s|^\(readonly service_environment=\).*|\1$file|" scripts/packaging/as-service >"$scratch/as-service"
 chmod +x "$scratch/as-service"
 program() {
   printf '#!/bin/bash\n%s\n' "$1" >"$scratch/program"
@@ -60,6 +60,8 @@ reads 'twice' $'A=1\nA=2' 'A=2'
 reads 'other letters' 'A=grün' "A=\$'gr\\303\\274n'"
 reads 'what is no variable' $'export A=1\nA-B=2\n1=3\nAB=4\nA' 'AB=4'
 is 'what is said of it' "$(grep -c 'ignoring' "$scratch/words")" 3
+reads 'what the shell does not let go' $'UID=5\nuser=me\nenvironment=x\nstate=x\nc=x\nservice_program=/bin/true\nA=1' 'A=1'
+is 'what is said of that' "$(grep -c "can't be set" "$scratch/words")" 2
 reads 'what a shell would run' 'A=$(touch '"$scratch"'/ran) `touch '"$scratch"'/ran`' \
   "$(printf 'A=%q' '$(touch '"$scratch"'/ran) `touch '"$scratch"'/ran`')"
 [[ ! -e $scratch/ran ]] || is 'a command in the file' 'was run' 'nothing'
