@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "domain/text.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::cli {
@@ -19,6 +20,10 @@ constexpr std::int64_t longest_past = 36'500;
 std::string check_redis_user(const std::string& value) {
   if (value == "default") return "must not be default, the user of clients that do not log in";
   return check_word(value);
+}
+
+std::string check_name(const std::string& value) {
+  return is_utf8(value) ? "" : "must be text in UTF-8";
 }
 
 std::string check_day(const std::string& value) {
@@ -105,15 +110,16 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
       own("RUN_ID", &options.run_id, "The run; the last one if omitted", text(check_word)),
       own("RUN_ID/undo", &options.undo, "The run to undo; a unique prefix of its id is enough",
           text(check_word)),
-      own("SYMBOL", &options.symbol, "The symbol"),
-      own("UNIVERSE", &options.universe, "The universe"),
-      own("UNIVERSE/one", &options.universe, "The universe; all of them if omitted"),
+      own("SYMBOL", &options.symbol, "The symbol", text(check_name)),
+      own("UNIVERSE", &options.universe, "The universe", text(check_name)),
+      own("UNIVERSE/one", &options.universe, "The universe; all of them if omitted",
+          text(check_name)),
       own("--as-of/past", &options.as_of, "Past day, YYYY-MM-DD, answered from the journal",
           text(check_day, "DAY")),
       own("--universe", &options.changes.universe, "List the changes of this universe",
-          Accepts{"NAME"}),
+          text(check_name, "NAME")),
       own("--symbol", &options.changes.symbol,
-          "List the changes that added, removed or moved this symbol", Accepts{"SYMBOL"}),
+          "List the changes that added, removed or moved this symbol", text(check_name, "SYMBOL")),
       own("--of-run", &options.run_id, "List the changes of this run; a unique prefix is enough",
           text(check_word, "ID")),
       own("--days", &options.page.days, "List only the last N days, of 24 hours each",
@@ -125,9 +131,9 @@ std::vector<Setting> own_options(Options& options, bool& verbose, bool& quiet) {
                "must be the id of an event, a UUID", "EVENT_ID")),
       own("--renumber", &options.renumber,
           "After a restore, first give pending events ids after the stream's last"),
-      own("--after", &options.after, "List the events after this id (0)",
+      own("--after", &options.after, "List the events after this id",
           within(0, std::numeric_limits<std::int64_t>::max())),
-      own("--limit/events", &options.most_events, "List at most N (1000)", within(1, largest_page)),
+      own("--limit/events", &options.most_events, "List at most N", within(1, largest_page)),
       own("--from", &options.from, "First day, YYYY-MM-DD", text(check_day, "DAY")),
       own("--to", &options.to, "Last day, YYYY-MM-DD", text(check_day, "DAY")),
       own("--against", &options.against, "Another configuration file to compare with", file),

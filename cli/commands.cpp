@@ -129,6 +129,8 @@ struct Run {
       const bool counts = each.setting->is_address() || each.setting->name == "market_cap.from" ||
                           each.setting->name == "run.timezone";
       if (counts) add(each.setting->flag, std::get<std::string>(each.value));
+      // What was tried in silence must not be announced.
+      if (each.setting->name == "events.enabled") flags += " " + each.setting->flag;
     }
     return flags;
   }

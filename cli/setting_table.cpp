@@ -232,7 +232,7 @@ std::vector<Setting> rows_of(Settings& s) {
       {"log.level", &output.log_level, "", "How much to log: quiet as with -q, verbose as with -v",
        one_of({"quiet", "normal", "verbose"})},
       {"metrics.file", &output.metrics_file, "--metrics-file",
-       "File for Prometheus' textfile collector; empty for none", Accepts{"FILE"},
+       "File for Prometheus' textfile collector", Accepts{"FILE"},
        "/var/lib/prometheus/node-exporter/tickstock-cache.prom"},
       {"monitoring.ping_url", &output.ping_url, "",
        "URL to get after a successful run, and with /fail to post to after any other; empty for "

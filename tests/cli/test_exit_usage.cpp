@@ -54,6 +54,11 @@ TEST_CASE("an unusable command line ends with 64 and says where to look") {
   check_usage(fixture, {"deliver", "--discard", event, "--renumber"},
               "--discard and --renumber cannot be combined");
   check_usage(fixture, {"history", "--limit", "0"}, "--limit must be a whole number");
+  for (const Names& words :
+       {Names{"history", "--universe", "\xff"}, Names{"history", "--symbol", "\xff"},
+        Names{"explain", "\xff"}, Names{"explain", "S", "\xff"}, Names{"members", "\xff"}}) {
+    check_usage(fixture, words, "must be text in UTF-8");
+  }
   check_usage(fixture, {"status", "a", "b"}, "unexpected argument");
   check_usage(fixture, {"init", "--limit", "3"}, "unknown option --limit");
 }

@@ -338,11 +338,13 @@ TEST_CASE("the command that a dry run or a refusal ends with runs exactly its pl
   SECTION("a dry run") {
     // It also names the server.
     const std::string url = fixture.database().url();
-    const Names dry_run{"dry-run", "--config", config, "--timezone", "UTC", "--database-url", url};
+    const Names dry_run{"dry-run", "--config",       config, "--timezone",
+                        "UTC",     "--database-url", url,    "--no-events"};
     line = lines_of(run_task(fixture, dry_run).out).back();
     words = "to run exactly this: ";
     CHECK(line.starts_with(words + "tickstock-cache sync --as-of 2024-06-28 --approve-plan "));
     CHECK_THAT(line, contains(" --database-url "));
+    CHECK_THAT(line, contains(" --no-events"));
   }
   SECTION("a refusal") {
     const ProcessResult refused =
