@@ -236,6 +236,9 @@ class ByHand(MirrorTest):
         self.assertNotIn("s3cr3t", said)
         process = self.start(DATABASE_URL="")
         self.assertEqual((process.communicate(timeout=30)[1], process.returncode), ("DATABASE_URL is not set\n", 64))
+        process = self.start(REDIS_URL="redis://job:s3cr3t@host:port")
+        self.assertEqual((process.communicate(timeout=30)[1], process.returncode),
+                         ("REDIS_URL is not usable: the URL of Redis can't be read\n", 64))
 
     def test_a_role_with_the_rights_that_the_manual_names(self) -> None:
         self.scene.query("CREATE ROLE mirror_role LOGIN; "

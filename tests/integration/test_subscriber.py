@@ -321,6 +321,13 @@ class ByHand(SubscriberTest):
             program.send_signal(signal.SIGTERM)
             self.assertEqual(program.wait(20), 0)
 
+    def test_an_unusable_address_is_said(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", "tickstock_cache.subscriber"], stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(MODULES), "REDIS_URL": "redis://job:s3cr3t@host:port"})
+        self.assertEqual((done.stderr, done.returncode),
+                         ("REDIS_URL is not usable: the URL of Redis can't be read\n", 64))
+
 
 class Channels(unittest.TestCase):
     def test_they_are_those_of_the_program(self) -> None:

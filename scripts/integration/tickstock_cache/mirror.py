@@ -153,8 +153,12 @@ def main() -> int:
             log.error("%s", safe_text(error))
             return 1
         return 1 if mirror.unwritten else 0
-    subscriber = CursorSubscriber(Outbox(url, options.outbox), write_one, write_all, cursor=MemoryCursor(),
-                                  redis=os.environ.get("REDIS_URL"))
+    try:
+        subscriber = CursorSubscriber(Outbox(url, options.outbox), write_one, write_all, cursor=MemoryCursor(),
+                                      redis=os.environ.get("REDIS_URL"))
+    except ValueError as error:
+        print(f"REDIS_URL is not usable: {error}", file=sys.stderr)
+        return 64
     subscriber.stop_on_sigterm()
     subscriber.run()
     return 0

@@ -255,7 +255,7 @@ def _recorded_result(record: Mapping[str, Any]) -> CacheSyncResult:
     pending = record["events"]["pending"]
     warning = None
     if pending > 0:
-        warning = f"{pending} events of this run are pending; run '{PROGRAM} deliver'"
+        warning = f"pending events of this run: {pending}; run '{PROGRAM} deliver'"
         status = status or UNDELIVERED
     return CacheSyncResult(
         success=True, run_id=record["run_id"], duration_seconds=record["duration_seconds"],

@@ -96,9 +96,13 @@ def main() -> int:
         about = payload.get("symbol") or payload.get("universe") or payload.get("current_step") or payload.get("status")
         say(channel, event.get("event"), payload.get("run_id"), about or "-")
 
-    subscriber = CacheSyncSubscriber(
-        url, on_universe=lambda name, _: say("read again:", name), on_refresh=lambda why: say("read all again:", why),
-        on_event=say_event)
+    try:
+        subscriber = CacheSyncSubscriber(
+            url, on_universe=lambda name, _: say("read again:", name),
+            on_refresh=lambda why: say("read all again:", why), on_event=say_event)
+    except ValueError as error:
+        print(f"REDIS_URL is not usable: {error}", file=sys.stderr)
+        return 64
     subscriber.stop_on_sigterm()
     subscriber.run()
     return 0
