@@ -77,10 +77,16 @@ class Refusals(EndpointsTest):
     def test_a_run_that_nobody_knows(self) -> None:
         client = self.serve(Scene())
         # The beginning of another run's id is not an id.
-        for name in ("nobody", "first", "manual-cache-sync-00000000", job_id_of("manual-cache-sync-00000000"), "-h", "--help",
-                     "%2e%2e", "a%20b", "x" * 200, "%C3%A9"):
+        for name in ("nobody", "first", "manual-cache-sync-00000000", job_id_of("manual-cache-sync-00000000"), "-h",
+                     "--help", "%2e%2e", "a%20b", "x" * 200, "%C3%A9"):
             with self.subTest(name=name):
                 self.check_error(client.ask("/status/" + name), 404, "unknown_run", "there is no run")
+
+    def test_a_run_whose_id_begins_like_an_option(self) -> None:
+        scene = Scene()
+        scene.run("ipo", "--run-id=--help", "-q")
+        status, document = self.serve(scene).ask("/status/--help")
+        self.assertEqual((status, document["run_id"]), (200, "--help"))
 
     def test_a_program_that_is_missing(self) -> None:
         client = self.serve(Scene(), program="/nonexistent/tickstock-cache")
