@@ -229,6 +229,8 @@ class Stream(Subscriber):
             pending = await self._port.command("xpending_range", self._stream, self._group, min=after, max="+",
                                                count=STREAM_BATCH, idle=idle)
             for entry in [_id(each["message_id"]) for each in pending]:
+                if self._stopped:
+                    return
                 claimed = []
                 if await self._stands(entry):
                     # Nothing if another consumer was faster.
