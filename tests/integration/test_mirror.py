@@ -238,7 +238,7 @@ class ByHand(MirrorTest):
         self.assertEqual((process.communicate(timeout=30)[1], process.returncode), ("DATABASE_URL is not set\n", 64))
         process = self.start(REDIS_URL="redis://job:s3cr3t@host:port")
         self.assertEqual((process.communicate(timeout=30)[1], process.returncode),
-                         ("REDIS_URL is not usable: the URL of Redis can't be read\n", 64))
+                         ("REDIS_URL is not usable: the URL of Redis can't be read; write redis://host:6379/0\n", 64))
 
     def test_a_role_with_the_rights_that_the_manual_names(self) -> None:
         self.scene.query("CREATE ROLE mirror_role LOGIN; "

@@ -394,7 +394,7 @@ class Addresses(FollowingTest):
                     "redis+sentinel://job:s3cr3t@/m", "redis+sentinel://job:s3cr3t@h:1x/m", "redis+sentinel://s@h"):
             with self.subTest(url=url), self.assertRaises(ValueError) as raised:
                 self.follow_stream(url=url)
-            self.assertEqual(str(raised.exception), "the URL of Redis can't be read")
+            self.assertEqual(str(raised.exception), "the URL of Redis can't be read; write redis://host:6379/0")
             self.assertIsNone(raised.exception.__cause__)
 
     def test_a_password_is_not_logged(self) -> None:

@@ -326,7 +326,7 @@ class ByHand(SubscriberTest):
             [sys.executable, "-B", "-m", "tickstock_cache.subscriber"], stderr=subprocess.PIPE, text=True, check=False,
             env={**os.environ, "PYTHONPATH": str(MODULES), "REDIS_URL": "redis://job:s3cr3t@host:port"})
         self.assertEqual((done.stderr, done.returncode),
-                         ("REDIS_URL is not usable: the URL of Redis can't be read\n", 64))
+                         ("REDIS_URL is not usable: the URL of Redis can't be read; write redis://host:6379/0\n", 64))
 
 
 class Channels(unittest.TestCase):

@@ -37,6 +37,7 @@ class Mirror:
         self._database = Database(url)
         self._entries, self._groups, self._memberships = quoted(entries), quoted(groups), quoted(memberships)
         self._key = (GROUP_TYPE, environment)
+        self.unwritten: list[str] = []
 
     def write_one(self, universe: str, _: Optional[Event] = None) -> bool:
         """Writes one universe. Returns whether its group had to change."""
@@ -50,7 +51,7 @@ class Mirror:
         import psycopg2
 
         changed = []
-        self.unwritten: list[str] = []
+        self.unwritten = []
         for universe in self._database.transaction(self._names):
             try:
                 if self.write_one(universe):

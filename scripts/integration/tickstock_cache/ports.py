@@ -179,7 +179,7 @@ def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
             return _sentinel_factory(url, parts.scheme.startswith("rediss"), module, sentinel)
         module.ConnectionPool.from_url(url)
     except ValueError:
-        raise ValueError("the URL of Redis can't be read") from None
+        raise ValueError("the URL of Redis can't be read; write redis://host:6379/0") from None
     return lambda: module.Redis.from_url(url, socket_timeout=SOCKET_SECONDS, retry=no_retry(module))
 
 
