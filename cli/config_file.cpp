@@ -138,9 +138,11 @@ Config parse_config(const std::string& text, const std::string& path) {
       attempt([&] { config.universes = read_universes(table); });
     } else if (section.second.is_array_of_tables()) {
       attempt([&] {
+        const auto meant = nearest(name, {"universe"});
         fail(fmt::format("line {}: [[{}]] is in double brackets",
                          section.second.source().begin.line, name),
-             {.object = name, .hint = fmt::format("Write [{}].", name)});
+             {.object = name,
+              .hint = meant ? "Did you mean [[universe]]?" : fmt::format("Write [{}].", name)});
       });
     } else if (keys == nullptr) {
       attempt([&] {

@@ -259,6 +259,7 @@ TEST_CASE("a declaration that makes no sense is refused, and nothing is changed"
       {"[universe]\nname = \"x\"\nfirst = 3\n", "Write [[universe]], between double brackets."},
       {"universe = 3\n", "Write [[universe]], between double brackets."},
       {"[[universe]]\nname = \"x\"\ninclude = [\"\"]\n", "include must not hold an empty string"},
+      {"[[universes]]\nname = \"x\"\nfirst = 3\n", "Did you mean [[universe]]?"},
       {"[[run]]\ntimeout = 5\n", "line 1: [[run]] is in double brackets. Write [run]."},
       {"[run]\ntimeout = 9223372036854775808\n", "line 2 holds a number that is out of bounds"},
       {"[run]\ntimeout = 5\ntimeout = 6\n", "line 3 gives a key or section again. Remove one"},
