@@ -10,8 +10,9 @@ namespace tickstock::tables {
 namespace {
 
 // A run may have written a universe twice: restore what was there before its first line, and expect
-// what its last line left. A write that kept the other keys of a content lists the keys it set; one
-// that replaced the content set or removed all of them.
+// what its last line left. What makes a plan, members, count and metadata, is restored always; of
+// the other keys of a content those that the run set or removed: all where it replaced the content,
+// else those that its lines name.
 constexpr std::string_view undone_sql = R"(
 WITH mine AS (
   SELECT universe, min(id) AS first, max(id) AS last,
@@ -26,10 +27,9 @@ SELECT m.universe, m.first, f.content_before IS NOT NULL, coalesce(f.cache_type_
                   WHERE o.universe = m.universe AND r.entries = $2 AND o.id > m.last
                   ORDER BY o.id LIMIT 1), ''),
        to_jsonb(ARRAY(
-         SELECT unnest('{symbols,count,last_updated}'::text[])
+         SELECT unnest('{symbols,count,metadata,last_updated}'::text[])
           UNION SELECT unnest(c.keys) FROM {changes} c
                  WHERE c.run_id = $1 AND c.universe = m.universe AND c.task <> 'another_writer'
-          UNION SELECT 'metadata' WHERE NOT m.merged
           UNION SELECT jsonb_object_keys(CASE WHEN jsonb_typeof(f.content_before) = 'object'
                                               THEN f.content_before ELSE '{}' END)
                  WHERE NOT m.merged
@@ -44,30 +44,32 @@ SELECT w ->> 0, w ->> 1, w ->> 2, w ->> 3, w ->> 4
   FROM {runs} r CROSS JOIN jsonb_array_elements(r.waited) w
  WHERE r.run_id = $1)";
 
-// Keys that the run did not touch keep their current values. If the content was not an object, it
-// is restored as a whole.
+// Keys that the run did not touch keep their current values, or those from before it if the row is
+// gone. If the content was not an object, it is restored as a whole.
 constexpr std::string_view restored_sql = R"(CASE
-         WHEN c.content_before IS NULL
-         THEN e.content || jsonb_build_object('symbols', '[]'::jsonb, 'count', 0, 'last_updated',
-                                              $3::text)
          WHEN jsonb_typeof(c.content_before) <> 'object' THEN c.content_before
-         ELSE CASE WHEN jsonb_typeof(e.content) = 'object' THEN e.content - $4::text[] ELSE '{}' END
-              || coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each(c.content_before)
-                            WHERE key = ANY ($4::text[])), '{}')
+         ELSE CASE WHEN jsonb_typeof(e.content) = 'object' THEN e.content ELSE '{}' END
+              - CASE WHEN c.content_before IS NULL THEN '{}' ELSE $4::text[] END
+              || CASE WHEN c.content_before IS NULL THEN '{"symbols": [], "count": 0}'
+                      ELSE coalesce((SELECT jsonb_object_agg(key, value)
+                                       FROM jsonb_each(c.content_before)
+                                      WHERE key = ANY ($4::text[])), '{}') END
               || jsonb_build_object('last_updated', $3::text)
        END)";
 
 constexpr std::string_view update_sql = R"(
 UPDATE {entries} e
    SET content = {restored},
-       cache_type = coalesce(c.cache_type_before, e.cache_type), updated_at = $3::timestamptz
+       cache_type = CASE WHEN c.content_before IS NULL THEN e.cache_type
+                         ELSE c.cache_type_before END,
+       updated_at = $3::timestamptz
   FROM {changes} c
  WHERE c.id = $2::bigint AND e.universe = $1::text)";
 
 constexpr std::string_view insert_sql = R"(
 INSERT INTO {entries} (universe, content, cache_type, created_at, updated_at)
 SELECT $1::text, {restored}, c.cache_type_before, $3::timestamptz, $3::timestamptz
-  FROM {changes} c CROSS JOIN (SELECT '{}'::jsonb) e(content)
+  FROM {changes} c CROSS JOIN LATERAL (SELECT c.content_before) e(content)
  WHERE c.id = $2::bigint
 ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content,
    cache_type = EXCLUDED.cache_type, updated_at = EXCLUDED.updated_at)";

@@ -195,6 +195,66 @@ TEST_CASE("an undo is refused where the universe is not as the run left it") {
   }
 }
 
+TEST_CASE("an approved undo leaves what its plan says, whatever stood there") {
+  struct Meddling {
+    const char* run;
+    const char* universe;
+    const char* sql;      ///< of another writer, before the undo
+    const char* content;  ///< of the entry afterwards, without last_updated
+  };
+  const std::vector<Meddling> cases{
+      {"second", "tech", R"(content = content || '{"metadata": {"other": 1}}')",
+       R"({"count": 2, "owner": "desk 7", "symbols": ["MID", "MEGA"], "metadata": {"own": 1}})"},
+      {"second", "tech", "content = content - 'metadata'",
+       R"({"count": 2, "owner": "desk 7", "symbols": ["MID", "MEGA"], "metadata": {"own": 1}})"},
+      {"second", "tech", nullptr,
+       R"({"count": 2, "owner": "desk 7", "symbols": ["MID", "MEGA"], "metadata": {"own": 1}})"},
+      {"first", "top_1000", "content = '[1, 2]'", R"({"count": 0, "symbols": []})"},
+      {"first", "top_1000", "content = 'null'", R"({"count": 0, "symbols": []})"},
+      {"first", "top_1000", R"(content = '"text"')", R"({"count": 0, "symbols": []})"},
+  };
+  for (const auto& [run, universe, sql, content] : cases) {
+    INFO(universe << " " << (sql == nullptr ? "deleted" : sql));
+    Fixture fixture;
+    add_small_market(fixture);
+    fixture.set_entry("tech", "theme",
+                      R"({"count": 2, "owner": "desk 7", "symbols": ["MID", "MEGA"],)"
+                      R"( "metadata": {"own": 1}})");
+    REQUIRE(fixture.run({"init"}).status == 0);
+    REQUIRE(run_task(fixture, {"sync", "--run-id", "first"}).status == 0);
+    fixture.database().execute("UPDATE symbols SET is_active = false WHERE symbol = 'MID'");
+    REQUIRE(run_task(fixture, {"sync", "--run-id", "second"}).status == 0);
+    const std::string where = fmt::format(" WHERE universe = '{}'", universe);
+    fixture.database().execute(sql == nullptr
+                                   ? "DELETE FROM cache_entries" + where
+                                   : fmt::format("UPDATE cache_entries SET {}", sql) + where);
+    const Json dry = Json::parse(fixture.run({"undo", run, "--dry-run", "--format", "json"}).out);
+    REQUIRE(
+        fixture
+            .run({"undo", run, "--run-id", "back", "--approve-plan", dry.at("plan_digest").str()})
+            .status == 0);
+    CHECK(fixture.database().value("SELECT content - 'last_updated' FROM cache_entries" + where) ==
+          content);
+    CHECK_THAT(fixture.run({"check"}).out, !contains("another writer"));
+    CHECK(fixture.run({"undo", "back", "--dry-run"}).status == 0);
+  }
+}
+
+TEST_CASE("an undo restores that an entry had no type") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.set_entry("mega_cap", "theme", R"({"symbols": ["LARGE"], "count": 1})");
+  fixture.database().execute(
+      "ALTER TABLE cache_entries ALTER cache_type DROP NOT NULL;"
+      "UPDATE cache_entries SET cache_type = NULL WHERE universe = 'mega_cap'");
+  REQUIRE(run_task(fixture, {"market-cap", "--run-id", "taken"}).status == 0);
+  REQUIRE(fixture.run({"undo", "taken", "--run-id", "back"}).status == 0);
+  CHECK(fixture.database().value(
+            "SELECT cache_type IS NULL FROM cache_entries WHERE universe = 'mega_cap'") == "t");
+  CHECK(fixture.run({"undo", "back"}).status == 0);
+}
+
 TEST_CASE("an undo that takes out too many members is refused as a run would be") {
   Fixture fixture;
   REQUIRE(fixture.run({"init"}).status == 0);
