@@ -164,6 +164,11 @@ struct ReportText {
     text += '\n';
   }
 
+  /// Returns whether guards that would refuse do not, since exactly this plan is approved.
+  [[nodiscard]] bool was_approved() const {
+    return application_status(report.status) == "completed";
+  }
+
   /// Writes only the worst refusal if the record has all of them.
   void refusals() {
     const std::vector<GuardResult> refusing = refusals_of(report.guards);
@@ -171,7 +176,9 @@ struct ReportText {
     const bool shows_all = report.dry_run || !report.has_outbox || output.full;
     const std::size_t shown = shows_all ? all : std::min<std::size_t>(all, 1);
     for (std::size_t i = 0; i < shown; ++i) {
-      line("{}: {}", screen.paint(Color::bold_red, "refused by a guard"),
+      line("{}: {}",
+           was_approved() ? screen.paint(Color::yellow, "overrides a guard")
+                          : screen.paint(Color::bold_red, "refused by a guard"),
            printable(refusing[i].sentence));
     }
     if (shown < all) {
@@ -350,12 +357,14 @@ std::string as_markdown(const sync::Report& report, int ipo_days, const Output& 
     text +=
         "<details><summary>Members added and removed</summary>\n\n" + names + "\n</details>\n\n";
   }
+  ReportText rest{report, ipo_days, output, {}};
   for (const GuardResult& guard : refusals_of(report.guards)) {
-    text += "**Refused by a guard:** " + escaped(guard.sentence) + "\n\n";
+    text += fmt::format("**{}:** {}\n\n",
+                        rest.was_approved() ? "Overrides a guard" : "Refused by a guard",
+                        escaped(guard.sentence));
   }
   if (!report.snapshot) return text;
   // An indented block, which no text can end.
-  ReportText rest{report, ipo_days, output, {}};
   rest.waiting();
   rest.closing();
   std::istringstream lines(rest.text);

@@ -57,6 +57,10 @@ struct Scene {
     const std::string other = (digest[0] == '0' ? "1" : "0") + digest.substr(1);
     check_fails(fixture, with(arguments, {"--approve-plan", other}), 7, digest);
     CHECK(dump() == before);
+    const ProcessResult approved =
+        run_task(fixture, with(arguments, {"--dry-run", "--approve-plan", digest}));
+    CHECK(approved.status == 0);
+    CHECK_THAT(approved.out, contains("overrides a guard: ") && !contains("refused"));
     const Json done = run_json(fixture, with(arguments, {"--approve-plan", digest}));
     CHECK(done.at("total_changes").integer() == foretold.at("total_changes").integer());
     CHECK(done.at("plan_digest").str() == digest);
