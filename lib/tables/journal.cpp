@@ -26,7 +26,7 @@ SELECT run_id FROM {runs} r
    AND run_id IS DISTINCT FROM (
          SELECT run_id FROM {runs}
           WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
-          ORDER BY started_at DESC LIMIT 1)
+          ORDER BY position DESC, started_at DESC LIMIT 1)
    AND NOT EXISTS (
          SELECT FROM {outbox} o
           WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
