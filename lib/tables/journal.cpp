@@ -260,6 +260,8 @@ struct PastRun {
     rows.read(0, horizon, run_id, as_of, position, finished_at);
   }
 
+  [[nodiscard]] std::string beginning() const { return "the journal begins with " + horizon; }
+
   /// Runs a statement whose first parameter is the name of the entries.
   Result ask(std::string_view sql, const Params& more) {
     Params params{database.names.entries.shown()};
@@ -356,9 +358,9 @@ PastMembers read_members(Database& database, const std::string& universe, Day da
   const Result rows = past.ask(members_sql, {universe, past.position, past.finished_at});
   const bool stood = rows.boolean(0, 1);
   if (!rows.boolean(0, 0) || !stood) {
-    fail_unknown(universe, fmt::format("{} on {} (the journal begins with {})",
+    fail_unknown(universe, fmt::format("{} on {} ({})",
                                        stood ? "is not known to have existed" : "did not exist",
-                                       to_string(day), past.horizon));
+                                       to_string(day), past.beginning()));
   }
   auto symbols = list_of(rows, 0, 2);
   if (!symbols) {
@@ -378,7 +380,8 @@ std::vector<Membership> read_memberships(Database& database, const std::string& 
   std::vector<Membership> memberships = memberships_of(
       past.ask(memberships_sql, {symbol, universe, past.position, past.finished_at}));
   if (universe && memberships.empty()) {
-    fail_unknown(*universe, "is not known to have existed on " + to_string(day));
+    fail_unknown(*universe, fmt::format("is not known to have existed on {} ({})", to_string(day),
+                                        past.beginning()));
   }
   return memberships;
 }

@@ -185,6 +185,9 @@ TEST_CASE("members of a day are what the run left, and members says where nobody
                 "universe 'recent_ipos' did not exist on 2024-06-10 (the journal begins with");
   check_failure(on("late", "2024-06-10"), 1,
                 "universe 'late' is not known to have existed on 2024-06-10");
+  check_failure(fixture.run({"explain", "MID", "late", "--as-of", "2024-06-10"}), 1,
+                "universe 'late' is not known to have existed on 2024-06-10 (the journal begins "
+                "with 2024-06-10)");
   // No run reads an entry of a type that is neither cleaned nor declared.
   fixture.set_entry("etfs", "etf", R"({"symbols": ["MID"], "count": 1})");
   check_failure(on("etfs", market_day), 1, "universe 'etfs' is not known to have existed on");
