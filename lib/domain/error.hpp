@@ -78,11 +78,15 @@ class Error : public std::runtime_error {
   [[nodiscard]] Error after(const std::string& words) const {
     return {kind_, words + problem_, details_};
   }
+  /// Returns the same error with another hint.
+  [[nodiscard]] Error hinting(const std::string& hint) const {
+    ErrorDetails details = details_;
+    details.hint = hint;
+    return {kind_, problem_, std::move(details)};
+  }
   /// Returns the same error with another sentence after its hint.
   [[nodiscard]] Error advised(const std::string& sentence) const {
-    ErrorDetails details = details_;
-    details.hint = with_hint(details.hint, sentence);
-    return {kind_, problem_, std::move(details)};
+    return hinting(with_hint(hint(), sentence));
   }
 
  private:

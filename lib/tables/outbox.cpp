@@ -205,7 +205,7 @@ std::optional<std::uint64_t> renumber_pending(Database& database,
     return static_cast<std::uint64_t>(rows.integer(0, 0));
   } catch (const Error& error) {
     if (error.sqlstate() != postgres::insufficient_privilege) throw;
-    throw error.advised(fmt::format("Run 'tickstock-cache deliver --renumber' as the owner of {}.",
+    throw error.hinting(fmt::format("Run 'tickstock-cache deliver --renumber' as the owner of {}.",
                                     outbox.shown()));
   }
 }

@@ -182,7 +182,7 @@ std::vector<std::string> create_schema(Database& database) {
     }
   } catch (const Error& error) {
     if (error.sqlstate() != postgres::insufficient_privilege) throw;
-    throw error.advised(
+    throw error.hinting(
         fmt::format("Run init as the owner of the tables, who may create others in schema {}.",
                     names.entries.schema));
   }

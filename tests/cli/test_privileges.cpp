@@ -169,3 +169,10 @@ TEST_CASE("a dry run only needs to read") {
   CHECK(run_json(scene.fixture, {"dry-run"}, 0, scene.environment).at("total_changes").integer() ==
         11);
 }
+
+TEST_CASE("init of a role that may create nothing names who may") {
+  Restricted scene("");
+  check_failure(scene.fixture.run({"init"}, scene.environment), 1,
+                "(SQLSTATE 42501). Run init as the owner of the tables, who may create others in "
+                "schema public.");
+}
