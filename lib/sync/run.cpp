@@ -31,6 +31,10 @@ constexpr std::int64_t pages_worth_two_connections = 128;
 /// Returns the universes of a run to undo.
 std::vector<std::string> changed_by(const tables::RunView& run) {
   if (application_status(run.record.status) == "completed") return run.universes;
+  if (run.record.status == RunStatus::running) {
+    throw Error(ErrorKind::failed, fmt::format("run {} is still running", run.record.run_id),
+                {.object = "run " + run.record.run_id, .hint = "Undo it once it has ended."});
+  }
   throw Error(ErrorKind::failed,
               fmt::format("run {} is {} and changed nothing, so there is nothing to undo",
                           run.record.run_id, to_string(run.record.status)),

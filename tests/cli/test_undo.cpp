@@ -284,6 +284,14 @@ TEST_CASE("only a run that changed something can be undone") {
                 "run refused is refused and changed nothing, so there is nothing to undo");
   Fixture bare;
   check_failure(bare.run({"undo", "x"}), 1, "Run 'tickstock-cache init'");
+  // Its lock is held, so it may still change something.
+  Session holder = scene.fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+  scene.fixture.database().execute(
+      "UPDATE cache_sync_runs SET status = 'running' WHERE run_id = 'second'");
+  check_failure(scene.fixture.run({"undo", "second"}), 1,
+                "run second is still running. Undo it once it has ended.");
 }
 
 TEST_CASE("what another writer changed before an undo is in the journal as of the undo") {
