@@ -141,7 +141,8 @@ class CommandLine {
           ErrorKind::usage, problem,
           {.object = object.empty() ? called() : object, .hint = with_hint(hint, see_help())});
     };
-    const std::vector<std::string> extras = app_.remaining(true);
+    std::vector<std::string> extras = app_.remaining(true);
+    std::erase(extras, "--");
     const bool misses_command = is(CLI::ExitCodes::RequiredError);
     if (misses_command && extras.empty()) return of("a command is required");
     if (misses_command || is(CLI::ExitCodes::ExtrasError)) {

@@ -60,6 +60,8 @@ TEST_CASE("an unusable command line ends with 64 and says where to look") {
     check_usage(fixture, words, "must be text in UTF-8");
   }
   check_usage(fixture, {"status", "a", "b"}, "unexpected argument");
+  check_usage(fixture, {"status", "--", "a", "b"}, "unexpected argument");
+  check_usage(fixture, {"--"}, "a command is required");
   check_usage(fixture, {"init", "--limit", "3"}, "unknown option --limit");
 }
 
