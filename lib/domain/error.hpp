@@ -16,7 +16,7 @@ enum class ErrorKind {
   failed,       ///< a person must act: schema, privilege, content
   unavailable,  ///< PostgreSQL can't be reached or stopped serving; worth a retry
   retryable,    ///< serialization failure or deadlock: the same transaction may succeed next time
-  outcome_unknown,  ///< the connection was lost during COMMIT
+  outcome_unknown,  ///< COMMIT was sent, and not answered
   locked,           ///< another run holds the lock
   refused,          ///< a guard fired
   not_approved,     ///< the plan is not the approved one

@@ -187,7 +187,12 @@ Result Connection::commit(std::vector<Statement> last, const std::vector<Stateme
     // It may still happen. Canceling a COMMIT that waits for a standby would only end the wait.
     connection_.reset();
     after_commit_.clear();
-    throw Error(ErrorKind::outcome_unknown, "the connection was lost during COMMIT");
+    const bool is_late =
+        error.sqlstate().empty() && error.problem().find(" was lost") == std::string::npos;
+    throw Error(ErrorKind::outcome_unknown, !is_late ? "the connection was lost during COMMIT"
+                                            : patience_->signalled()
+                                                ? "a signal left no time for the answer to COMMIT"
+                                                : "PostgreSQL did not answer COMMIT in time");
   }
 }
 

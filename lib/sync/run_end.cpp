@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -114,8 +116,9 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   return closing;
 }
 
-/// Asks on another connection whether the run committed. \throws Error (outcome_unknown).
-bool find_outcome(const Job& job, Session& session, const Report& report) {
+/// Asks on another connection whether the run committed. \param lost why that is not known
+/// \throws Error (outcome_unknown).
+bool find_outcome(const Job& job, Session& session, const Report& report, const Error& lost) {
   const io::Settling settling(job.patience);
   const bool can_tell = report.has_outbox;
   const io::Deadline deadline = job.patience.step(job.environment.database.commit_timeout);
@@ -131,9 +134,10 @@ bool find_outcome(const Job& job, Session& session, const Report& report) {
   }
   throw Error(
       ErrorKind::outcome_unknown,
-      std::string("outcome unknown: the connection was lost during COMMIT, and ") +
-          (can_tell ? "PostgreSQL could not be asked again"
-                    : "the tables of 'tickstock-cache init', which would record it, do not exist"),
+      fmt::format("outcome unknown: {}, and {}", lost.problem(),
+                  can_tell ? "asking again gave no answer"
+                           : "the tables of 'tickstock-cache init', which would record it, do not "
+                             "exist"),
       {.object = "PostgreSQL",
        .hint = can_tell ? "See 'tickstock-cache status " + job.options.run_id +
                               "' once it answers, then run again."
@@ -299,7 +303,7 @@ void commit(const Job& job, Session& session, postgres::Transaction& transaction
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::outcome_unknown) throw;
     job.observer.note(error.problem() + ", asking for the outcome");
-    if (!find_outcome(job, session, report)) {
+    if (!find_outcome(job, session, report, error)) {
       throw Error(ErrorKind::unavailable,
                   "the connection was lost before COMMIT, and the transaction was rolled back",
                   {.object = "PostgreSQL", .hint = "Run again."});

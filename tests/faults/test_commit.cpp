@@ -90,7 +90,7 @@ TEST_CASE("fault 13: COMMIT is in limbo, since the old connection is still open"
   Spoilt spoilt(Mode::hang_before);
   const ProcessResult result = spoilt.sync();
   spoilt.night.check(result, 8, Entries::same, Sent::none,
-                     "outcome unknown: the connection was lost during COMMIT");
+                     "outcome unknown: PostgreSQL did not answer COMMIT in time, and asking again");
   CHECK_THAT(result.err, contains("tickstock-cache status night"));
   CHECK(spoilt.record() == "running");
   // The old backend still holds the lock; without it, the record shows that the run died.
@@ -123,6 +123,18 @@ TEST_CASE("fault 15: COMMIT waits for a standby that is not there") {
   night.heal();
   CHECK(night.database().value("SELECT status FROM cache_sync_runs WHERE run_id = 'night'") ==
         "completed");
+}
+
+TEST_CASE("fault 30: a signal leaves no time for a COMMIT that waits for a standby") {
+  WaitingForStandby scene;
+  Night& night = scene.night;
+  const auto process = night.start();
+  wait_until("the COMMIT to wait for a standby", [&scene] { return !scene.waiting().empty(); });
+  process->send_signal(SIGTERM);
+  const ProcessResult result = night.finish(*process);
+  night.check(result, 8, Entries::same, Sent::none,
+              "outcome unknown: a signal left no time for the answer to COMMIT");
+  scene.end_waiting("pg_terminate_backend");
 }
 
 TEST_CASE("fault 15: whoever ends the wait for a standby is told on, by a warning or a lost line") {
