@@ -128,19 +128,17 @@ class Preflight {
                                       {.read_only = true,
                                        .timezone = environment_.timezone,
                                        .settings = tables::wanted_entries(policy_)});
-    tables::Reading reading;
+    const bool has_past = tables::has(database, tables::Need::read_own_tables);
     tables::Sources read = tables::read_sources(
-        transaction, nullptr, environment_.tables, catalog,
-        {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog),
-         tables::has(database, tables::Need::read_own_tables)},
-        reading);
+        database, transaction,
+        {catalog.today, policy_.price_days(), columns_with_decay(policy_, catalog), has_past});
     const Market& market = read.market;
     const Entries& entries = read.entries;
     const std::size_t eligible = market.ranking().size();
     say(eligible > 0, fmt::format("{} symbols, of which {} are eligible{}", market.size(), eligible,
                                   eligible > 0 ? "" : ", so a run would be refused"));
     for (const Warning& warning :
-         data_warnings(transaction, environment_, catalog, policy_, Mode::full, market, entries)) {
+         data_warnings(database, environment_.timezone, policy_, Mode::full, market, entries)) {
       warn(warning);
     }
     std::set<std::string> kept;
@@ -151,9 +149,7 @@ class Preflight {
         warn("the content of entry '" + universe + "' " + std::string(unreadable_because(*entry)));
       }
     }
-    if (tables::has(database, tables::Need::read_own_tables)) {
-      look_for_edits(transaction, read);
-    }
+    if (has_past) look_for_edits(database, read);
     if (!tables::has(database, tables::Need::read_prices)) {
       warn("the age of the data is not known: " + environment_.tables.prices.shown() +
            " can't be read");
@@ -188,12 +184,11 @@ class Preflight {
   }
 
   /// Names the universes that another writer changed.
-  void look_for_edits(postgres::Transaction& transaction, tables::Sources& read) {
-    const tables::TableNames& names = environment_.tables;
-    const auto states =
-        tables::states_of(transaction.run(tables::ask_states(names, environment_.retention)));
+  void look_for_edits(tables::Database& database, tables::Sources& read) {
+    const auto states = tables::states_of(
+        database.connection.run(tables::ask_states(database.names, environment_.retention)));
     const tables::Standing standing =
-        tables::compare_states(transaction, names, states, read.entries, read.market.symbols());
+        tables::compare_states(database, states, read.entries, read.market.symbols());
     for (const tables::Edit& edit : standing.edits) {
       const MembershipDiff& diff = edit.write.diff;
       warn(fmt::format("another writer {} universe '{}' since the last run: +{} −{} ~{}",

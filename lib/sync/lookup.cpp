@@ -55,10 +55,8 @@ ExplainReport explain(tables::Database& database, const std::string& symbol,
          .settings = tables::wanted_entries(policy)},
         has_past ? tables::ask_past(environment.tables, environment.retention)
                  : std::vector<postgres::Statement>());
-    tables::Reading reading;
     tables::Sources read = tables::read_sources(
-        transaction, nullptr, environment.tables, database.catalog,
-        {database.catalog.today, policy.price_days(), policy.columns()}, reading);
+        database, transaction, {database.catalog.today, policy.price_days(), policy.columns()});
     Market& market = read.market;
     // Until here it names what has a row or is in an entry.
     SymbolTable& symbols = market.symbols();
@@ -72,7 +70,7 @@ ExplainReport explain(tables::Database& database, const std::string& symbol,
     std::vector<tables::Membership> arrivals;
     if (has_past) {
       waiting = tables::past_of(transaction.first_results(), symbols).waiting;
-      arrivals = tables::read_arrivals(transaction, environment.tables, symbol, universe);
+      arrivals = tables::read_arrivals(database, symbol, universe);
     }
     report.departure = departure_reason(market, id);
     report.rank = market.rank_of(id);
@@ -114,10 +112,8 @@ MembersReport members(tables::Database& database, const Environment& environment
                                     {.read_only = true,
                                      .timezone = environment.timezone,
                                      .settings = tables::wanted_entries(of_no_other, {universe})});
-  tables::Reading reading;
   const tables::Sources read =
-      tables::read_sources(transaction, nullptr, database.names, database.catalog,
-                           {today, price_days(policy, Mode::full)}, reading);
+      tables::read_sources(database, transaction, {today, price_days(policy, Mode::full)});
   const Entry* entry = find_entry(read.entries, universe);
   if (entry == nullptr) {
     throw Error(ErrorKind::failed, "there is no universe '" + universe + "'",

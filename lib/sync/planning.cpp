@@ -84,18 +84,17 @@ std::vector<std::string> columns_with_decay(const Policy& policy, const tables::
   return looks ? std::vector<std::string>{sector_column} : policy.columns();
 }
 
-std::vector<Warning> data_warnings(postgres::Transaction& transaction,
-                                   const Environment& environment, const tables::Catalog& catalog,
+std::vector<Warning> data_warnings(tables::Database& database, const std::string& timezone,
                                    const Policy& policy, Mode mode, const Market& market,
                                    const Entries& entries) {
   std::vector<Warning> warnings;
   const std::optional<int> days = price_days(policy, mode);
   const bool reads_prices = days || policy.guards.max_data_age_days;
-  for (const std::string& column : tables::midnight_columns(transaction, catalog, reads_prices)) {
+  for (const std::string& column : tables::midnight_columns(database, reads_prices)) {
     const std::string name = column.substr(0, column.find(' '));
     warnings.emplace_back(
         fmt::format("every value in {} is midnight UTC, which counts as the day before in {}",
-                    column, environment.timezone),
+                    column, timezone),
         fmt::format("If days are meant, name a view in [tables] that has "
                     "({0} AT TIME ZONE 'UTC')::date AS {0}.",
                     name));

@@ -15,8 +15,7 @@ namespace tickstock::sync {
 
 /// Returns what looks wrong with the data behind a plan, even though every row can be read. A run
 /// and `check` share it. \throws Error.
-std::vector<Warning> data_warnings(postgres::Transaction& transaction,
-                                   const Environment& environment, const tables::Catalog& catalog,
+std::vector<Warning> data_warnings(tables::Database& database, const std::string& timezone,
                                    const Policy& policy, Mode mode, const Market& market,
                                    const Entries& entries);
 

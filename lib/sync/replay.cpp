@@ -31,22 +31,20 @@ ReplayReport replay(const ReplayOptions& options, const Environment& environment
     tables::require(database, {tables::Need::read_market, tables::Need::price_market},
                     policy.columns());
   }
-  postgres::Transaction transaction(database.connection,
-                                    {.read_only = true, .timezone = environment.timezone});
-  tables::Reading reading;
+  const postgres::Transaction transaction(database.connection,
+                                          {.read_only = true, .timezone = environment.timezone});
   std::deque<Side> sides;
   int oldest = 0;
   for (const Policy& policy : options.policies) {
-    Market market = tables::read_market(transaction, environment.tables, database.catalog,
-                                        {options.last, {}, policy.columns()}, reading);
+    Market market = tables::read_market(database, {options.last, {}, policy.columns()});
     sides.push_back({PastMarket(std::move(market), policy.max_price_age_days), Replay(policy)});
     oldest = std::max(oldest, policy.max_price_age_days);
   }
   const Day first =
       std::chrono::time_point_cast<Day::duration>(options.first - std::chrono::days(oldest));
+  tables::Reading reading;
   observer.follow(reading);
   observer.tell("replaying", true);
-  reading = {};
   ReplayReport report{options.first, options.last, {}, {}};
   std::optional<Day> day;
   const auto days = static_cast<double>((options.last - first).count() + 1);
@@ -55,17 +53,16 @@ ReplayReport replay(const ReplayOptions& options, const Environment& environment
     report.days.push_back(*day);
     for (Side& side : sides) side.replay.add(side.past.on(*day));
   };
-  tables::read_prices(transaction, environment.tables, database.catalog, first, options.last,
-                      [&](const tables::PastPrice& price) {
-                        ++reading.rows;
-                        if (day != price.day) end_day();
-                        reading.day = day = price.day;
-                        reading.part = static_cast<double>((price.day - first).count()) / days;
-                        for (Side& side : sides) {
-                          const auto id = side.past.market().symbols().find(price.symbol);
-                          if (id) side.past.price(*id, price.day, price.market_cap);
-                        }
-                      });
+  tables::read_prices(database, first, options.last, [&](const tables::PastPrice& price) {
+    ++reading.rows;
+    if (day != price.day) end_day();
+    reading.day = day = price.day;
+    reading.part = static_cast<double>((price.day - first).count()) / days;
+    for (Side& side : sides) {
+      const auto id = side.past.market().symbols().find(price.symbol);
+      if (id) side.past.price(*id, price.day, price.market_cap);
+    }
+  });
   end_day();
   if (report.days.empty()) {
     throw Error(ErrorKind::failed,

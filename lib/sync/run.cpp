@@ -207,11 +207,10 @@ std::unique_ptr<postgres::Transaction> begin_locked(const Job& job, Session& ses
 }
 
 /// Makes the plan that undoes a run. \param market gets names that only the journal knows
-Plan undoing_plan(const Job& job, const Session& session, postgres::Transaction& transaction,
-                  Market& market, const Entries& entries, const tables::Past& past,
-                  Report& report) {
-  tables::UndoneRun undone = tables::read_undone(transaction, job.environment.tables, report.undone,
-                                                 past.waiting, market.symbols());
+Plan undoing_plan(Session& session, Market& market, const Entries& entries,
+                  const tables::Past& past, Report& report) {
+  tables::UndoneRun undone =
+      tables::read_undone(session.database, report.undone, past.waiting, market.symbols());
   Plan plan = plan_undo(report.undone, undone.universes, entries);
   plan.waited = std::move(undone.waited);
   plan.waiting = std::move(undone.waiting);
@@ -228,21 +227,20 @@ Plan undoing_plan(const Job& job, const Session& session, postgres::Transaction&
 }
 
 /// Reads, plans and judges. \throws Error.
-void make_plan(const Job& job, Session& session, postgres::Transaction& transaction,
+void make_plan(const Job& job, Session& session, const postgres::Transaction& transaction,
                Report& report) {
   const RunOptions& options = job.options;
   const Policy& policy = options.policy;
-  const tables::TableNames& names = job.environment.tables;
-  const tables::Catalog& catalog = session.database.catalog;
+  tables::Database& database = session.database;
+  const tables::Catalog& catalog = database.catalog;
   const std::optional<int> days = price_days(policy, options.mode);
   // Close it once the tables are read or reading fails; another attempt does without.
   std::unique_ptr<postgres::Companion> companion = std::move(session.companion);
   auto [market, entries] = tables::read_sources(
-      transaction, companion.get(), names, catalog,
+      database, transaction,
       {*report.as_of, days,
        options.dry_run ? columns_with_decay(policy, catalog) : policy.columns(),
-       session.can_read_history},
-      job.reading);
+       session.can_read_history, companion.get(), &job.reading});
   companion.reset();
   const std::span answers(transaction.first_results());
   tables::Past past;
@@ -250,8 +248,7 @@ void make_plan(const Job& job, Session& session, postgres::Transaction& transact
     past = tables::past_of(answers.first(tables::statements_of_past), market.symbols());
     report.has_old_events = past.has_old_events;
     if (!options.dry_run) {
-      report.standing =
-          tables::compare_states(transaction, names, past.states, entries, market.symbols());
+      report.standing = tables::compare_states(database, past.states, entries, market.symbols());
     }
   }
   if (past.last_as_of && *report.as_of < *past.last_as_of && !options.undo) {
@@ -261,17 +258,17 @@ void make_plan(const Job& job, Session& session, postgres::Transaction& transact
   }
   Plan plan;
   if (options.undo) {
-    plan = undoing_plan(job, session, transaction, market, entries, past, report);
+    plan = undoing_plan(session, market, entries, past, report);
   } else {
-    for (Warning& warning : data_warnings(transaction, job.environment, catalog, policy,
-                                          options.mode, market, entries)) {
+    for (Warning& warning :
+         data_warnings(database, job.environment.timezone, policy, options.mode, market, entries)) {
       report.warnings.push_back(std::move(warning));
     }
     plan = tickstock::make_plan(options.mode, market, entries, policy, past.waiting);
   }
   const auto described = described_symbols(plan, market, policy.ipo_days);
   std::optional<postgres::Statement> asked;
-  if (!described.empty()) asked = tables::ask_companies(transaction, names, market, described);
+  if (!described.empty()) asked = tables::ask_companies(database, market, described);
   report.looked_for_prices = days.has_value();
   for (const TaskPlan& task : plan.tasks) {
     report.warnings.insert(report.warnings.end(), task.warnings.begin(), task.warnings.end());
@@ -282,7 +279,7 @@ void make_plan(const Job& job, Session& session, postgres::Transaction& transact
       evaluate_guards({options.mode, market, entries, plan, limits, catalog.today, fresh});
   report.written_at = job.clock.now();
   report.plan_digest = plan_digest(plan, market);
-  if (asked) tables::take_companies(transaction, *asked, market);
+  if (asked) tables::take_companies(database, *asked, market);
   report.snapshot = std::make_unique<const Snapshot>(
       Snapshot{std::move(market), std::move(entries), std::move(plan)});
   for (const TaskPlan& task : report.snapshot->plan.tasks) {

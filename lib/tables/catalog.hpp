@@ -178,6 +178,11 @@ struct Database {
 
   /// Runs one read-only statement, built as by TableNames, in its own READ COMMITTED transaction.
   Result read(std::string_view doing, std::string_view sql, const Params& params = {});
+
+  /// Does the same in the transaction that is open.
+  Result run(std::string_view doing, std::string_view sql, const Params& params = {}) {
+    return connection.run(names.statement(doing, sql, params));
+  }
 };
 
 }  // namespace tickstock::tables

@@ -266,7 +266,7 @@ struct PastRun {
   Result ask(std::string_view sql, const Params& more) {
     Params params{database.names.entries.shown()};
     params.insert(params.end(), more.begin(), more.end());
-    return transaction.run(database.names.statement("reading {changes}", sql, std::move(params)));
+    return database.run("reading {changes}", sql, params);
   }
 };
 
@@ -292,9 +292,8 @@ std::vector<State> states_of(const Result& rows) {
   return states;
 }
 
-Standing compare_states(Transaction& transaction, const TableNames& names,
-                        const std::vector<State>& states, const Entries& entries,
-                        SymbolTable& symbols) {
+Standing compare_states(Database& database, const std::vector<State>& states,
+                        const Entries& entries, SymbolTable& symbols) {
   Standing standing;
   std::vector<std::string> differ;
   std::vector<std::string> absent;  // deleted, or no longer asked for
@@ -313,9 +312,9 @@ Standing compare_states(Transaction& transaction, const TableNames& names,
     if (!known.contains(universe)) standing.kept.emplace_back(universe, entry->fingerprint);
   }
   if (differ.empty() && absent.empty()) return standing;
-  const Result rows = transaction.run(
-      names.statement("reading what the last run left", left_sql,
-                      {names.entries.shown(), array_literal(differ), array_literal(absent)}));
+  const Result rows =
+      database.run("reading what the last run left", left_sql,
+                   {database.names.entries.shown(), array_literal(differ), array_literal(absent)});
   for (int row = 0; row < rows.rows(); ++row) {
     const std::string universe = rows.text(row, 0);
     const auto found = entries.find(universe);
@@ -386,11 +385,10 @@ std::vector<Membership> read_memberships(Database& database, const std::string& 
   return memberships;
 }
 
-std::vector<Membership> read_arrivals(Transaction& transaction, const TableNames& names,
-                                      const std::string& symbol,
+std::vector<Membership> read_arrivals(Database& database, const std::string& symbol,
                                       const std::optional<std::string>& universe) {
-  return memberships_of(transaction.run(names.statement(
-      "reading {changes}", arrivals_sql, {names.entries.shown(), symbol, universe})));
+  return memberships_of(database.run("reading {changes}", arrivals_sql,
+                                     {database.names.entries.shown(), symbol, universe}));
 }
 
 std::vector<Statement> pruning(const TableNames& names, const Retention& retention) {

@@ -58,9 +58,8 @@ struct Standing {
 
 /// Compares the entries with what the last runs left. \param symbols gets the names of members that
 /// are gone. \throws Error.
-Standing compare_states(Transaction& transaction, const TableNames& names,
-                        const std::vector<State>& states, const Entries& entries,
-                        SymbolTable& symbols);
+Standing compare_states(Database& database, const std::vector<State>& states,
+                        const Entries& entries, SymbolTable& symbols);
 
 /// Returns the statement that stores the states of entries after a run whose record is finished:
 /// what it left in `changed`, and the content of `kept`.
@@ -95,8 +94,7 @@ std::vector<Membership> read_memberships(Database& database, const std::string& 
 
 /// Reads the last time the journal saw a symbol join or leave each universe. \param universe the
 /// only one to look for
-std::vector<Membership> read_arrivals(Transaction& transaction, const TableNames& names,
-                                      const std::string& symbol,
+std::vector<Membership> read_arrivals(Database& database, const std::string& symbol,
                                       const std::optional<std::string>& universe);
 
 /// Returns the statements that delete expired records of runs on these entries, and expired events,

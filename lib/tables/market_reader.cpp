@@ -114,8 +114,10 @@ Market empty_market(const Catalog& catalog, const SourceOptions& options) {
 }
 
 /// Returns the COPY that fills a market.
-CopyOut copy_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
-                    const SourceOptions& options, Market& market, Reading& reading) {
+CopyOut copy_market(Database& database, const SourceOptions& options, Market& market,
+                    Reading& reading) {
+  const TableNames& names = database.names;
+  const Catalog& catalog = database.catalog;
   const Relation& symbols = catalog.symbols;
   // Read anything but a numeric as text, in which every type shows its full precision.
   const bool numeric = symbols.has("market_cap", "numeric");
@@ -155,7 +157,7 @@ CopyOut copy_market(Transaction& transaction, const TableNames& names, const Cat
         market.add(row[0].value_or(std::string_view()), listing, labels);
         if (row[1] && !std::isfinite(listing.market_cap)) market.count_not_finite();
       });
-  return {transaction.connection(),
+  return {database.connection,
           {doing, names.in(market_sql, {{"cap", cap}, {"priced", priced}, {"labels", labels}})},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
@@ -170,7 +172,7 @@ std::string like_pattern(const Universe& family) {
 }
 
 /// Returns the COPY that fills the entries.
-CopyOut copy_entries(Transaction& transaction, const TableNames& names, bool known_entries,
+CopyOut copy_entries(Connection& connection, const TableNames& names, bool known_entries,
                      SymbolTable& symbols, Entries& entries, Reading& reading) {
   const std::string shown = names.entries.shown();
   const std::string known =
@@ -196,7 +198,7 @@ CopyOut copy_entries(Transaction& transaction, const TableNames& names, bool kno
     entry->fingerprint = fingerprint.value();
     entries.emplace(std::string(*row[0]), std::move(entry));
   });
-  return {transaction.connection(),
+  return {connection,
           {"reading " + shown, names.in(entries_sql, {{"known entries", known}})},
           [reader = std::move(reader)](std::string_view bytes) mutable { reader.feed(bytes); }};
 }
@@ -216,24 +218,27 @@ std::vector<std::pair<std::string_view, std::string>> wanted_entries(
           {"tickstock_cache.types", array_literal(policy.cleaned_types)}};
 }
 
-Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
-                     const Catalog& catalog, const SourceOptions& options, Reading& reading) {
+Sources read_sources(Database& database, const Transaction& transaction,
+                     const SourceOptions& options) {
+  const Catalog& catalog = database.catalog;
   Sources read{empty_market(catalog, options), {}};
+  Reading unseen;
+  Reading& reading = options.progress == nullptr ? unseen : *options.progress;
   reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows + catalog.entries.rows)};
-  CopyOut market = copy_market(transaction, names, catalog, options, read.market, reading);
-  const auto entries_of = [&](Transaction& source) {
-    return copy_entries(source, names, options.known_entries, read.market.symbols(), read.entries,
-                        reading);
+  CopyOut market = copy_market(database, options, read.market, reading);
+  const auto entries_of = [&](Connection& source) {
+    return copy_entries(source, database.names, options.known_entries, read.market.symbols(),
+                        read.entries, reading);
   };
-  if (companion == nullptr) {
-    CopyOut entries = entries_of(transaction);
+  if (options.companion == nullptr) {
+    CopyOut entries = entries_of(database.connection);
     CopyOut::finish_in_turn(market, entries, [&read] { read.market.rank(); });
     return read;
   }
   market.begin();
   bool has_entries = false;
-  if (Transaction* beside = companion->join(transaction)) {
-    CopyOut entries = entries_of(*beside);
+  if (Transaction* beside = options.companion->join(transaction)) {
+    CopyOut entries = entries_of(beside->connection());
     has_entries = !CopyOut::finish_both(market, entries, Companion::longest_silence);
   } else {
     market.finish();
@@ -241,48 +246,48 @@ Sources read_sources(Transaction& transaction, Companion* companion, const Table
   read.market.rank();
   if (!has_entries) {
     read.entries.clear();
-    entries_of(transaction).finish();
+    entries_of(database.connection).finish();
   }
   return read;
 }
 
-Market read_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
-                   const SourceOptions& options, Reading& reading) {
-  Market market = empty_market(catalog, options);
-  reading = {0, static_cast<std::uint64_t>(catalog.symbols.rows)};
-  copy_market(transaction, names, catalog, options, market, reading).finish();
+Market read_market(Database& database, const SourceOptions& options) {
+  Market market = empty_market(database.catalog, options);
+  Reading unseen;
+  copy_market(database, options, market, unseen).finish();
   market.rank();
   return market;
 }
 
-void read_prices(Transaction& transaction, const TableNames& names, const Catalog& catalog,
-                 Day first, Day last, const std::function<void(const PastPrice&)>& take) {
+void read_prices(Database& database, Day first, Day last,
+                 const std::function<void(const PastPrice&)>& take) {
+  const TableNames& names = database.names;
   BinaryCopyReader reader(3, [&take](std::span<const CopyField> row) {
     const auto day = copy_day(row[1]);
     if (row[0] && day) take({*row[0], *day, copy_numeric(row[2])});
   });
-  CopyOut(transaction.connection(),
+  CopyOut(database.connection,
           {"reading " + names.prices.shown(),
-           names.in(days_sql, {{"cap of price", cap_of_price(catalog)},
+           names.in(days_sql, {{"cap of price", cap_of_price(database.catalog)},
                                {"first", to_string(first)},
                                {"last", to_string(last)}})},
           [&reader](std::string_view bytes) { reader.feed(bytes); })
       .finish();
 }
 
-Statement ask_companies(Transaction& transaction, const TableNames& names, const Market& market,
+Statement ask_companies(Database& database, const Market& market,
                         const std::vector<SymbolId>& symbols) {
   std::vector<std::string_view> wanted;
   wanted.reserve(symbols.size());
   for (const SymbolId id : symbols) wanted.push_back(market.name(id));
-  Statement asked =
-      names.statement("reading companies from {symbols}", companies_sql, {array_literal(wanted)});
-  transaction.connection().ask(asked);
+  Statement asked = database.names.statement("reading companies from {symbols}", companies_sql,
+                                             {array_literal(wanted)});
+  database.connection.ask(asked);
   return asked;
 }
 
-void take_companies(Transaction& transaction, const Statement& asked, Market& market) {
-  const Result rows = transaction.connection().answer(asked);
+void take_companies(Database& database, const Statement& asked, Market& market) {
+  const Result rows = database.connection.answer(asked);
   std::string symbol;
   Company company;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -291,13 +296,13 @@ void take_companies(Transaction& transaction, const Statement& asked, Market& ma
   }
 }
 
-std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
-                                          bool with_prices) {
+std::vector<std::string> midnight_columns(Database& database, bool with_prices) {
   struct Source {
     const Relation& relation;
     std::string_view column;
     std::string_view rows;  ///< which to look at: all prices would be too many
   };
+  const Catalog& catalog = database.catalog;
   std::vector<Source> sources{{catalog.symbols, "listing_date", ""},
                               {catalog.symbols, "delisted_date", ""},
                               {catalog.prices, "date", " LIMIT 1000"}};
@@ -318,7 +323,7 @@ std::vector<std::string> midnight_columns(Transaction& transaction, const Catalo
   }
   if (found.empty()) return found;
   const std::vector<Result> results =
-      std::move(transaction.run_pipeline(std::move(statements)).value());
+      std::move(database.connection.run_pipeline(std::move(statements)).value());
   std::size_t next = 0;
   std::erase_if(found, [&](const std::string&) { return !results[next++].boolean(0, 0); });
   return found;

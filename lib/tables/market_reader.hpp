@@ -41,6 +41,8 @@ struct SourceOptions {
   std::vector<std::string> columns = {};
   /// Whether to read every entry that the journal knows, too.
   bool known_entries = false;
+  Companion* companion = nullptr;  ///< if it can join, it reads the entries at the same time
+  Reading* progress = nullptr;     ///< where to show it
 };
 
 /// Returns the transaction settings that tell read_sources() which entries to read: those of the
@@ -49,15 +51,14 @@ struct SourceOptions {
 std::vector<std::pair<std::string_view, std::string>> wanted_entries(
     const Policy& policy, const std::vector<std::string>& more = {});
 
-/// Reads the symbols table and the wanted entries as rows arrive; both tables at once if a
-/// companion can join. The transaction's time zone determines the day of a timestamptz. \throws
-/// Error (failed) for two rows with the same symbol, or a row without one.
-Sources read_sources(Transaction& transaction, Companion* companion, const TableNames& names,
-                     const Catalog& catalog, const SourceOptions& options, Reading& reading);
+/// Reads the symbols table and the wanted entries in a transaction of the database, as rows arrive.
+/// The transaction's time zone determines the day of a timestamptz. \throws Error (failed) for two
+/// rows with the same symbol, or a row without one.
+Sources read_sources(Database& database, const Transaction& transaction,
+                     const SourceOptions& options);
 
-/// Reads the symbols table alone.
-Market read_market(Transaction& transaction, const TableNames& names, const Catalog& catalog,
-                   const SourceOptions& options, Reading& reading);
+/// Reads the symbols table alone, in the database's open transaction.
+Market read_market(Database& database, const SourceOptions& options);
 
 /// One past price, as the market cap it gives a symbol.
 struct PastPrice {
@@ -68,17 +69,17 @@ struct PastPrice {
 
 /// Reads the prices from `first` to `last` in order of day, as they arrive, and passes them to
 /// `take` one by one. If a symbol has two prices on one day, the later one comes last.
-void read_prices(Transaction& transaction, const TableNames& names, const Catalog& catalog,
-                 Day first, Day last, const std::function<void(const PastPrice&)>& take);
+void read_prices(Database& database, Day first, Day last,
+                 const std::function<void(const PastPrice&)>& take);
 
 /// Requests names and sectors of some symbols, at least one, without waiting for the answer. Call
-/// take_companies() before asking anything else of the transaction. \return what was asked. \throws
+/// take_companies() before asking anything else of the database. \return what was asked. \throws
 /// Error.
-Statement ask_companies(Transaction& transaction, const TableNames& names, const Market& market,
+Statement ask_companies(Database& database, const Market& market,
                         const std::vector<SymbolId>& symbols);
 
 /// Waits for the answer and stores it in the market. \throws Error.
-void take_companies(Transaction& transaction, const Statement& asked, Market& market);
+void take_companies(Database& database, const Statement& asked, Market& market);
 
 /// Returns a query for whether the prices table has a row in the last `days` days up to the as-of
 /// day. It looks up symbol by symbol through the table's key, until the first hit.
@@ -87,8 +88,7 @@ Statement ask_recent_prices(const TableNames& names, Day as_of, int days);
 /// Returns the day columns, such as `listing_date of public.symbols`, that hold only midnights in
 /// UTC and so show the previous day in the transaction's time zone: whoever wrote them meant a day.
 /// Only timestamptz columns are checked.
-std::vector<std::string> midnight_columns(Transaction& transaction, const Catalog& catalog,
-                                          bool with_prices);
+std::vector<std::string> midnight_columns(Database& database, bool with_prices);
 
 /// Returns queries for the newest price day of each of the largest symbols.
 std::vector<Statement> ask_newest_prices(const TableNames& names, const Market& market);

@@ -104,11 +104,11 @@ SELECT run_id, events FROM by_run ORDER BY first)";
 constexpr const char* too_old =
     "$1::int > 0 AND created_at < now() - make_interval(days => $1::int)";
 
-std::vector<GivenUp> give_up(Transaction& transaction, const TableNames& names,
-                             std::string_view condition, const std::string& value) {
-  const Result rows = transaction.run(
-      names.statement("dropping events in {outbox}",
-                      fmt::format("{}{}{}", give_up_sql, condition, count_sql), {value}));
+std::vector<GivenUp> give_up(Database& database, std::string_view condition,
+                             const std::string& value) {
+  const Result rows =
+      database.run("dropping events in {outbox}",
+                   fmt::format("{}{}{}", give_up_sql, condition, count_sql), {value});
   std::vector<GivenUp> given_up;
   for (int row = 0; row < rows.rows(); ++row) {
     given_up.push_back({rows.text(row, 0), rows.integer(row, 1)});
@@ -177,16 +177,15 @@ BatchOutcome publish_batch(Database& database, const std::string& application_na
 std::optional<std::uint64_t> renumber_pending(Database& database,
                                               const std::string& application_name,
                                               std::int64_t last, const Holds& holds) {
-  const TableNames& names = database.names;
   Transaction transaction(database.connection, publishing(database, application_name),
                           {lock_statement(database)});
   if (!transaction.has_lock()) return std::nullopt;
-  const TableName outbox = names.of(table_of(&Catalog::outbox));
-  const Result up_to_last = transaction.run(names.statement(
+  const TableName outbox = database.names.of(table_of(&Catalog::outbox));
+  const Result up_to_last = database.run(
       "reading {outbox}",
       fmt::format("SELECT id, event_id FROM {{outbox}} WHERE {} AND id <= $1::bigint ORDER BY id",
                   is_pending),
-      {std::to_string(last)}));
+      {std::to_string(last)});
   std::vector<Message> events(static_cast<std::size_t>(up_to_last.rows()));
   for (std::size_t i = 0; i < events.size(); ++i) {
     up_to_last.read(static_cast<int>(i), events[i].id, events[i].event_id);
@@ -197,10 +196,10 @@ std::optional<std::uint64_t> renumber_pending(Database& database,
     if (stands[i]) kept.push_back(std::to_string(events[i].id));
   }
   try {
-    const Result rows = transaction.run(
-        names.statement("renumbering pending events", renumber_sql,
-                        {std::to_string(last), outbox.quoted(),
-                         kept.size() < events.size() ? "t" : "f", array_literal(kept)}));
+    const Result rows =
+        database.run("renumbering pending events", renumber_sql,
+                     {std::to_string(last), outbox.quoted(),
+                      kept.size() < events.size() ? "t" : "f", array_literal(kept)});
     transaction.commit();
     return static_cast<std::uint64_t>(rows.integer(0, 0));
   } catch (const Error& error) {
@@ -269,22 +268,21 @@ std::optional<std::vector<GivenUp>> give_up_old(Database& database,
                           {ask_old_events(database.names, days)});
   if (!transaction.has_lock()) return std::nullopt;
   if (transaction.first_results().front().rows() == 0) return std::vector<GivenUp>();
-  std::vector<GivenUp> given_up = give_up(transaction, database.names, too_old, age);
+  std::vector<GivenUp> given_up = give_up(database, too_old, age);
   transaction.commit();
   return given_up;
 }
 
 bool give_up_event(Database& database, const std::string& application_name,
                    const std::string& event_id) {
-  const TableNames& names = database.names;
   Transaction transaction(database.connection, publishing(database, application_name));
   if (!transaction.has_lock()) return false;
-  if (give_up(transaction, names, "event_id = $1::uuid", event_id).empty()) {
-    const Result rows = transaction.run(names.statement(
+  if (give_up(database, "event_id = $1::uuid", event_id).empty()) {
+    const Result rows = database.run(
         "reading {outbox}",
-        "SELECT published_at IS NOT NULL FROM {outbox} WHERE event_id = $1::uuid", {event_id}));
+        "SELECT published_at IS NOT NULL FROM {outbox} WHERE event_id = $1::uuid", {event_id});
     const std::string none =
-        "there is none with this id in " + names.of(table_of(&Catalog::outbox)).shown();
+        "there is none with this id in " + database.names.of(table_of(&Catalog::outbox)).shown();
     throw Error(ErrorKind::failed,
                 fmt::format("event {} is not pending: {}; nothing was changed", event_id,
                             rows.rows() == 0     ? none

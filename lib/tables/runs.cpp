@@ -266,8 +266,7 @@ bool has_committed(Database& database, const std::string& run_id, milliseconds t
   if (waited.boolean(0, 0)) {
     throw Error(ErrorKind::unavailable, "a standby can't tell the outcome of a run");
   }
-  const Result rows = transaction.run(
-      database.names.statement("reading the record of the run", committed_sql, {run_id}));
+  const Result rows = database.run("reading the record of the run", committed_sql, {run_id});
   return rows.rows() == 1 && rows.boolean(0, 0);
 }
 
@@ -371,8 +370,8 @@ Changes read_changes(Database& database, const ChangeFilter& filter, const Journ
     ids.push_back(matching.text(static_cast<int>(row), 0));
   }
   if (ids.empty()) return found;
-  const Result rows = transaction.run(names.statement(
-      doing, page_sql, {array_literal(ids), filter.symbol, param_of(filter.with_names)}));
+  const Result rows = database.run(
+      doing, page_sql, {array_literal(ids), filter.symbol, param_of(filter.with_names)});
   for (int row = 0; row < rows.rows(); ++row) {
     int column = 0;
     each_column(found.changes.emplace_back(),

@@ -76,9 +76,10 @@ ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content,
 
 }  // namespace
 
-UndoneRun read_undone(Transaction& transaction, const TableNames& names, const std::string& run_id,
+UndoneRun read_undone(Database& database, const std::string& run_id,
                       const std::vector<Waiting>& waiting, SymbolTable& symbols) {
-  PipelineOutcome outcome = transaction.run_pipeline(
+  const TableNames& names = database.names;
+  PipelineOutcome outcome = database.connection.run_pipeline(
       {names.statement("reading {changes}", undone_sql, {run_id, names.entries.shown()}),
        names.statement("reading {runs}", waited_sql, {run_id})});
   const Result& rows = outcome.value()[0];

@@ -17,7 +17,7 @@ struct UndoneRun {
 };
 
 /// Reads it from the journal. \param waiting who waits now \param symbols gets the names of members
-UndoneRun read_undone(Transaction& transaction, const TableNames& names, const std::string& run_id,
+UndoneRun read_undone(Database& database, const std::string& run_id,
                       const std::vector<Waiting>& waiting, SymbolTable& symbols);
 
 /// Returns the statement that restores what an undo writes to an entry.

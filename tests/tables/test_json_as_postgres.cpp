@@ -118,7 +118,6 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   settings.conninfo = database.url();
   tables::Database ours{postgres::Connection::open(settings, test::unlimited()), {}};
   postgres::Connection& connection = ours.connection;
-  const tables::TableNames& names = ours.names;
   create_schema(ours);
   give(database, texts);
   database.execute(
@@ -132,13 +131,10 @@ TEST_CASE("members, count and metadata of a content are what PostgreSQL sees in 
   database.execute(
       "CREATE TABLE symbols (symbol text, market_cap numeric, is_active boolean, "
       "listing_date date, delisted_date date)");
-  tables::Reading reading;
-  tables::Catalog catalog;
-  catalog.symbols.columns["market_cap"].type = "numeric";
+  ours.catalog.symbols.columns["market_cap"].type = "numeric";
 
   postgres::Transaction transaction(connection, {.settings = tables::wanted_entries(Policy())});
-  const auto [market, entries] =
-      read_sources(transaction, nullptr, names, catalog, {*parse_day("2026-08-21")}, reading);
+  const auto [market, entries] = read_sources(ours, transaction, {*parse_day("2026-08-21")});
   REQUIRE(entries.size() == rows.size());
   std::size_t readable = 0;
   for (const auto& row : rows) {
