@@ -209,8 +209,7 @@ std::unique_ptr<postgres::Transaction> begin_locked(const Job& job, Session& ses
 /// Makes the plan that undoes a run. \param market gets names that only the journal knows
 Plan undoing_plan(Session& session, Market& market, const Entries& entries,
                   const tables::Past& past, Report& report) {
-  tables::UndoneRun undone =
-      tables::read_undone(session.database, report.undone, past.waiting, market.symbols());
+  tables::UndoneRun undone = tables::read_undone(session.database, report.undone, market.symbols());
   Plan plan = plan_undo(report.undone, undone.universes, entries);
   plan.waited = std::move(undone.waited);
   plan.waiting = std::move(undone.waiting);

@@ -1,8 +1,5 @@
 #include "tables/undo.hpp"
 
-#include <set>
-#include <tuple>
-
 #include "json/json.hpp"
 
 namespace tickstock::tables {
@@ -40,8 +37,11 @@ SELECT m.universe, m.first, f.content_before IS NOT NULL, coalesce(f.cache_type_
  ORDER BY m.first)";
 
 constexpr std::string_view waited_sql = R"(
-SELECT w ->> 0, w ->> 1, w ->> 2, w ->> 3, w ->> 4
-  FROM {runs} r CROSS JOIN jsonb_array_elements(r.waited) w
+SELECT w ->> 0, w ->> 1, w ->> 2, w ->> 3, w ->> 4, now.nights, now.as_of::text
+  FROM {runs} r
+ CROSS JOIN jsonb_array_elements(r.waited) w
+  LEFT JOIN {waiting} now ON now.entries = r.entries AND now."group" = w ->> 0
+                         AND now.symbol = w ->> 1 AND now.universe = w ->> 2
  WHERE r.run_id = $1)";
 
 // Keys that the run did not touch keep their current values, or those from before it if the row is
@@ -76,8 +76,7 @@ ON CONFLICT (universe) DO UPDATE SET content = EXCLUDED.content,
 
 }  // namespace
 
-UndoneRun read_undone(Database& database, const std::string& run_id,
-                      const std::vector<Waiting>& waiting, SymbolTable& symbols) {
+UndoneRun read_undone(Database& database, const std::string& run_id, SymbolTable& symbols) {
   const TableNames& names = database.names;
   PipelineOutcome outcome = database.connection.run_pipeline(
       {names.statement("reading {changes}", undone_sql, {run_id, names.entries.shown()}),
@@ -107,20 +106,15 @@ UndoneRun read_undone(Database& database, const std::string& run_id,
     each.before = std::make_shared<const Entry>(std::move(before));
   }
   const Result& waited = outcome.results[1];
-  using Key = std::tuple<std::string, SymbolId, std::string>;
-  std::set<Key> touched;
   for (int row = 0; row < waited.rows(); ++row) {
-    Waiting each{waited.text(row, 0), symbols.intern(waited.view(row, 1)), waited.text(row, 2), 0,
-                 Day()};
-    touched.emplace(each.group, each.symbol, each.universe);
-    const auto as_of = parse_day(waited.view(row, 4));
-    if (waited.is_null(row, 3) || !as_of) continue;
-    each.nights = static_cast<int>(waited.integer(row, 3));
-    each.as_of = *as_of;
-    undone.waiting.push_back(std::move(each));
-  }
-  for (const Waiting& each : waiting) {
-    if (touched.contains({each.group, each.symbol, each.universe})) undone.waited.push_back(each);
+    const auto take = [&](int nights, std::vector<Waiting>& taken) {
+      const auto as_of = parse_day(waited.view(row, nights + 1));
+      if (!as_of) return;
+      taken.push_back({waited.text(row, 0), symbols.intern(waited.view(row, 1)),
+                       waited.text(row, 2), static_cast<int>(waited.integer(row, nights)), *as_of});
+    };
+    take(3, undone.waiting);
+    take(5, undone.waited);
   }
   return undone;
 }

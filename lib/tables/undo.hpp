@@ -16,9 +16,8 @@ struct UndoneRun {
   std::vector<Waiting> waiting;   ///< members who waited there before the run
 };
 
-/// Reads it from the journal. \param waiting who waits now \param symbols gets the names of members
-UndoneRun read_undone(Database& database, const std::string& run_id,
-                      const std::vector<Waiting>& waiting, SymbolTable& symbols);
+/// Reads it from the journal, in the open transaction. \param symbols gets the names of members
+UndoneRun read_undone(Database& database, const std::string& run_id, SymbolTable& symbols);
 
 /// Returns the statement that restores what an undo writes to an entry.
 Statement restore_statement(const TableNames& names, const EntryWrite& write,

@@ -1,8 +1,6 @@
 #include "tables/waiting.hpp"
 
-#include <map>
 #include <string>
-#include <tuple>
 
 #include "json/json.hpp"
 #include "tables/outbox.hpp"
@@ -18,20 +16,35 @@ SELECT last.as_of::text, w."group", w.symbol, w.universe, w.nights, w.as_of::tex
                  ORDER BY started_at DESC LIMIT 1) AS as_of) last
   LEFT JOIN {waiting} w ON w.entries = $1)";
 
-// The rows of `gone` and `changed` are JSON objects. The record keeps the rows from before.
+// The record keeps the rows from before; a new row had neither nights nor day.
 constexpr std::string_view store_sql = R"(
-WITH gone AS (
-  DELETE FROM {waiting} w
-   USING jsonb_to_recordset($3::jsonb) AS old("group" text, symbol text, universe text)
-   WHERE w.entries = $1 AND w."group" = old."group" AND w.symbol = old.symbol
-     AND w.universe = old.universe),
+WITH old AS (
+  SELECT "group", symbol, universe, w.nights, w.as_of
+    FROM {waiting} w
+    JOIN jsonb_to_recordset($3::jsonb) AS given("group" text, symbol text, universe text)
+   USING ("group", symbol, universe)
+   WHERE w.entries = $1),
+differing AS (
+  SELECT "group", symbol, universe, new.nights, new.as_of, old.nights AS nights_before,
+         old.as_of AS as_of_before
+    FROM old
+    FULL JOIN jsonb_to_recordset($4::jsonb)
+           AS new("group" text, symbol text, universe text, nights int, as_of date)
+   USING ("group", symbol, universe)
+   WHERE (old.nights, old.as_of) IS DISTINCT FROM (new.nights, new.as_of)),
+gone AS (
+  DELETE FROM {waiting} w USING differing d
+   WHERE w.entries = $1 AND w."group" = d."group" AND w.symbol = d.symbol
+     AND w.universe = d.universe AND d.nights IS NULL),
 changed AS (
   INSERT INTO {waiting} (entries, "group", symbol, universe, nights, as_of)
-  SELECT $1, * FROM jsonb_to_recordset($4::jsonb)
-      AS new("group" text, symbol text, universe text, nights int, as_of date)
+  SELECT $1, "group", symbol, universe, nights, as_of FROM differing WHERE nights IS NOT NULL
   ON CONFLICT (entries, "group", symbol, universe)
   DO UPDATE SET nights = EXCLUDED.nights, as_of = EXCLUDED.as_of)
-UPDATE {runs} SET waited = $5::jsonb WHERE run_id = $2)";
+UPDATE {runs}
+   SET waited = (SELECT jsonb_agg(jsonb_build_array("group", symbol, universe, nights_before,
+                                                    as_of_before)) FROM differing)
+ WHERE run_id = $2)";
 
 }  // namespace
 
@@ -58,47 +71,17 @@ Past past_of(std::span<const Result> answers, SymbolTable& symbols) {
 std::optional<Statement> store_waiting(const TableNames& names, const std::string& run_id,
                                        const Market& market, const std::vector<Waiting>& waited,
                                        const std::vector<Waiting>& waiting) {
-  using Key = std::tuple<std::string_view, std::string_view, SymbolId>;
-  const auto key = [](const Waiting& row) { return Key(row.group, row.universe, row.symbol); };
-  std::map<Key, const Waiting*> gone;
-  for (const Waiting& row : waited) gone.emplace(key(row), &row);
-  std::vector<const Waiting*> changed;
-  // The old rows; a new row had none.
-  json::Writer before;
-  before.begin_array();
-  const auto note = [&](const Waiting& row, bool was_there) {
-    before.begin_array().value(row.group).value(market.name(row.symbol)).value(row.universe);
-    if (was_there) before.value(row.nights).value(to_string(row.as_of));
-    before.end_array();
-  };
-  for (const Waiting& row : waiting) {
-    const auto old = gone.find(key(row));
-    const bool was_there = old != gone.end();
-    const bool is_same =
-        was_there && old->second->nights == row.nights && old->second->as_of == row.as_of;
-    if (!is_same) {
-      changed.push_back(&row);
-      note(was_there ? *old->second : row, was_there);
-    }
-    if (was_there) gone.erase(old);
-  }
-  std::vector<const Waiting*> deleted;
-  for (const auto& [ignored, row] : gone) {
-    note(*row, true);
-    deleted.push_back(row);
-  }
-  if (deleted.empty() && changed.empty()) return std::nullopt;
-  const auto rows_of = [&market](const std::vector<const Waiting*>& rows) {
-    const auto write_one = [&market](json::Writer& json, const Waiting* row) {
-      json.object("group", row->group, "symbol", market.name(row->symbol), "universe",
-                  row->universe, "nights", row->nights, "as_of", to_string(row->as_of));
+  if (waited.empty() && waiting.empty()) return std::nullopt;
+  const auto rows_of = [&market](const std::vector<Waiting>& rows) {
+    const auto write_one = [&market](json::Writer& json, const Waiting& row) {
+      json.object("group", row.group, "symbol", market.name(row.symbol), "universe", row.universe,
+                  "nights", row.nights, "as_of", to_string(row.as_of));
     };
     json::Writer json;
     return json.value(json::list(rows, write_one)).text();
   };
   return names.statement("writing {waiting}", store_sql,
-                         {names.entries.shown(), run_id, rows_of(deleted), rows_of(changed),
-                          before.end_array().text()});
+                         {names.entries.shown(), run_id, rows_of(waited), rows_of(waiting)});
 }
 
 }  // namespace tickstock::tables

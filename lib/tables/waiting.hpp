@@ -26,7 +26,7 @@ std::vector<Statement> ask_past(const TableNames& names, const Retention& retent
 Past past_of(std::span<const Result> answers, SymbolTable& symbols);
 
 /// Returns the statement that replaces the rows of `waited` with those of `waiting`, and keeps the
-/// old ones in the record of the run; nothing if they are the same.
+/// old ones in the record of the run; nothing if there are neither.
 std::optional<Statement> store_waiting(const TableNames& names, const std::string& run_id,
                                        const Market& market, const std::vector<Waiting>& waited,
                                        const std::vector<Waiting>& waiting);
