@@ -13,7 +13,6 @@
 #include "options.hpp"
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
-#include "sync/replay.hpp"
 #include "tables/outbox.hpp"
 #include "tables/schema.hpp"
 

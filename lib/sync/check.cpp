@@ -1,5 +1,3 @@
-#include "sync/check.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include "events/publisher.hpp"
 #include "rules/select.hpp"
 #include "sync/planning.hpp"
+#include "sync/questions.hpp"
 #include "tables/market_reader.hpp"
 #include "tables/outbox.hpp"
 #include "tables/runs.hpp"

@@ -1,5 +1,3 @@
-#include "sync/lookup.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,11 +5,12 @@
 
 #include "rules/reason.hpp"
 #include "sync/planning.hpp"
+#include "sync/questions.hpp"
 #include "tables/entries.hpp"
 #include "tables/journal.hpp"
 #include "tables/market_reader.hpp"
+#include "tables/past.hpp"
 #include "tables/schema.hpp"
-#include "tables/waiting.hpp"
 
 namespace tickstock::sync {
 

@@ -1,10 +1,9 @@
-#include "sync/replay.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <deque>
 
+#include "sync/questions.hpp"
 #include "tables/market_reader.hpp"
 #include "tables/schema.hpp"
 

@@ -8,10 +8,9 @@
 
 #include "sync/planning.hpp"
 #include "sync/walk.hpp"
+#include "tables/past.hpp"
 #include "tables/runs.hpp"
 #include "tables/schema.hpp"
-#include "tables/undo.hpp"
-#include "tables/waiting.hpp"
 
 namespace tickstock::sync {
 

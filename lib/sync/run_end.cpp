@@ -11,8 +11,8 @@
 #include "sync/walk.hpp"
 #include "tables/entries.hpp"
 #include "tables/outbox.hpp"
+#include "tables/past.hpp"
 #include "tables/runs.hpp"
-#include "tables/waiting.hpp"
 
 namespace tickstock::sync {
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "json/json.hpp"
-#include "tables/undo.hpp"
+#include "tables/past.hpp"
 
 namespace tickstock::tables {
 

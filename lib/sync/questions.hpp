@@ -6,10 +6,28 @@
 #include <vector>
 
 #include "rules/explain.hpp"
-#include "rules/policy.hpp"
-#include "sync/options.hpp"
+#include "rules/replay.hpp"
+#include "sync/run.hpp"
 
 namespace tickstock::sync {
+
+/// One result of the preflight.
+struct Finding {
+  enum class Level { good, warning, failure };
+  Level level;
+  std::string sentence;
+  std::string hint = {};               ///< what to do; empty if nothing is known
+  std::optional<ErrorKind> kind = {};  ///< of a failure
+
+  /// The whole line: the sentence and the hint.
+  [[nodiscard]] std::string words() const { return with_hint(sentence, hint); }
+};
+
+/// Checks everything that a run needs, and writes nothing: connections, tables, columns,
+/// privileges, the data and its age, the outbox, Redis. Never throws an Error: a failure becomes a
+/// finding.
+std::vector<Finding> check(const Environment& environment, const RunOptions& options,
+                           io::Patience& patience);
 
 /// Why a symbol is in universes or not, and since when; for a past day only whether.
 struct ExplainReport {
@@ -53,5 +71,29 @@ struct MembersReport {
 /// (failed) if there is no such universe, or was none on that day, or if its content can't be read.
 MembersReport members(tables::Database& database, const Environment& environment,
                       const Policy& policy, const std::string& universe, std::optional<Day> as_of);
+
+/// The days to replay, and the policies.
+struct ReplayOptions {
+  Day first;
+  Day last;
+  std::vector<Policy> policies;  ///< one, or two to compare
+};
+
+/// The results of the policies.
+struct ReplayReport {
+  Day first;
+  Day last;
+  std::vector<Day> days;  ///< those with a price
+  struct Side {
+    std::vector<ReplayUniverse> universes;
+    std::vector<ReplayNight> total;
+  };
+  std::vector<Side> sides;  ///< in the order of the policies
+};
+
+/// Replays policies over the days of the prices table, in one read-only transaction. \throws Error,
+/// (failed) if no day of the range has a price.
+ReplayReport replay(const ReplayOptions& options, const Environment& environment,
+                    Observer& observer, io::Patience& patience);
 
 }  // namespace tickstock::sync
