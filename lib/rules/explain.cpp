@@ -1,5 +1,3 @@
-#include "rules/explain.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +7,7 @@
 #include <set>
 
 #include "domain/text.hpp"
-#include "rules/plan.hpp"
+#include "rules/reason.hpp"
 
 namespace tickstock {
 

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "rules/explain.hpp"
 #include "rules/replay.hpp"
 #include "sync/run.hpp"
 

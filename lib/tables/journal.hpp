@@ -9,8 +9,7 @@
 #include "domain/members.hpp"
 #include "domain/symbol_table.hpp"
 #include "postgres/transaction.hpp"
-#include "rules/explain.hpp"
-#include "rules/plan.hpp"
+#include "rules/reason.hpp"
 #include "tables/catalog.hpp"
 
 // The journal can answer for every day between its oldest and its newest record. The content of an

@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-#include "rules/explain.hpp"
+#include "rules/reason.hpp"
 #include "support/catch.hpp"
 #include "unit/sample.hpp"
 
