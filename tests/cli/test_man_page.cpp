@@ -238,9 +238,8 @@ TEST_CASE("the man pages document the fields of documents and log, and those of 
   const std::string messages = read_file(source_root / "lib/events/messages.cpp");
   const std::string output = read_file(source_root / "cli/show/output.hpp") +
                              read_file(source_root / "cli/show/listings.cpp") +
-                             read_file(source_root / "cli/show/members.cpp") +
                              read_file(source_root / "cli/show/report.cpp") +
-                             read_file(source_root / "cli/show/replay.cpp") +
+                             read_file(source_root / "cli/show/questions.cpp") +
                              read_file(source_root / "cli/logging.cpp") +
                              read_file(source_root / "lib/tables/runs.hpp") +
                              read_file(source_root / "lib/sync/report.cpp");
