@@ -11,7 +11,7 @@ constexpr std::string_view past_sql = R"(
 SELECT last.as_of::text, w."group", w.symbol, w.universe, w.nights, w.as_of::text
   FROM (SELECT (SELECT as_of FROM {runs}
                  WHERE status IN ('completed', 'completed_with_errors') AND entries = $1
-                 ORDER BY started_at DESC LIMIT 1) AS as_of) last
+                 ORDER BY position DESC, started_at DESC LIMIT 1) AS as_of) last
   LEFT JOIN {waiting} w ON w.entries = $1)";
 
 // The record keeps the rows from before; a new row had neither nights nor day.

@@ -29,7 +29,7 @@ constexpr std::string_view last_success_sql =
     "SELECT run_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
     "extract(epoch FROM now() - finished_at) FROM {runs} "
     "WHERE status IN ('completed', 'completed_with_errors') AND entries = $1 "
-    "ORDER BY started_at DESC LIMIT 1";
+    "ORDER BY position DESC, started_at DESC LIMIT 1";
 
 constexpr const char* holder_sql =
     "SELECT l.pid, coalesce(a.application_name, '') FROM pg_catalog.pg_locks l "

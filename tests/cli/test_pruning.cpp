@@ -82,11 +82,13 @@ TEST_CASE("a run deletes the oldest of too many records") {
   CHECK(scene.runs() == Names{"day-1", "day-2", "day-3"});
 }
 
-TEST_CASE("a run that waited for others does not delete its own record") {
+TEST_CASE("a run that waited for others is the last one, and keeps its record") {
   Journal scene;
   scene.add_run("began-later", -1);
   REQUIRE(scene.run("[journal]\nkeep_runs = 1\n").status == 0);
   CHECK(scene.fixture.run({"status", "last"}).status == 0);
+  CHECK_THAT(scene.fixture.run({"dry-run", "--as-of", "2024-06-15"}).err,
+             contains("is before that of the last completed run, which is 2024-06-28"));
 }
 
 TEST_CASE("with 0 nothing is too old and nothing too much") {
