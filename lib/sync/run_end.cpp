@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <map>
 #include <set>
 #include <span>
 
@@ -98,21 +99,16 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
     }
   }
   closing.push_back(tables::finish_run(names, record_of(job, report)));
-  std::set<std::string> changed;
-  auto kept = report.standing.kept;
-  for (const auto& [write, is_gone] : report.standing.edits) {
+  std::map<std::string, std::uint64_t> left = report.standing.kept;
+  const auto leave = [&](const EntryWrite& write, bool is_gone) {
     // From a difference, nobody could tell a list that can't be read from an empty one.
-    if (is_gone || write.after->readable) {
-      changed.insert(write.universe);
-    } else {
-      kept.emplace_back(write.universe, write.after->fingerprint);
-    }
-  }
-  for (const EntryWrite* write : report.writes()) changed.insert(write->universe);
-  std::erase_if(kept, [&](const auto& each) { return changed.contains(each.first); });
-  if (!changed.empty() || !kept.empty()) {
-    closing.push_back(tables::store_states(names, run_id, {changed.begin(), changed.end()}, kept));
-  }
+    left[write.universe] = is_gone || write.after->readable
+                               ? 0
+                               : fingerprint_of(*write.after, report.snapshot->market);
+  };
+  for (const auto& [write, is_gone] : report.standing.edits) leave(write, is_gone);
+  for (const EntryWrite* write : report.writes()) leave(*write, false);
+  if (!left.empty()) closing.push_back(tables::store_states(names, run_id, left));
   return closing;
 }
 

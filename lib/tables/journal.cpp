@@ -305,11 +305,11 @@ Standing compare_states(Database& database, const std::vector<State>& states,
     if (entry != nullptr && entry->fingerprint != state.fingerprint) {
       differ.push_back(state.universe);
     } else if (state.is_old) {
-      standing.kept.emplace_back(state.universe, state.fingerprint);
+      standing.kept.emplace(state.universe, state.fingerprint);
     }
   }
   for (const auto& [universe, entry] : entries) {
-    if (!known.contains(universe)) standing.kept.emplace_back(universe, entry->fingerprint);
+    if (!known.contains(universe)) standing.kept.emplace(universe, entry->fingerprint);
   }
   if (differ.empty() && absent.empty()) return standing;
   const Result rows =
@@ -339,11 +339,10 @@ Standing compare_states(Database& database, const std::vector<State>& states,
 }
 
 Statement store_states(const TableNames& names, const std::string& run_id,
-                       const std::vector<std::string>& changed,
-                       const std::vector<std::pair<std::string, std::uint64_t>>& kept) {
-  std::vector<std::string> universes = changed;
-  std::vector<std::string> fingerprints(changed.size(), "0");
-  for (const auto& [universe, fingerprint] : kept) {
+                       const std::map<std::string, std::uint64_t>& left) {
+  std::vector<std::string> universes;
+  std::vector<std::string> fingerprints;
+  for (const auto& [universe, fingerprint] : left) {
     universes.push_back(universe);
     fingerprints.push_back(signed_text(fingerprint));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -52,7 +53,7 @@ struct Standing {
   std::vector<Edit> edits;
   /// Entries to keep the content of, with their fingerprints: those that the run meets for the
   /// first time, and those that an old change left.
-  std::vector<std::pair<std::string, std::uint64_t>> kept;
+  std::map<std::string, std::uint64_t> kept;
 };
 
 /// Compares the entries with what the last runs left. \param symbols gets the names of members that
@@ -60,11 +61,11 @@ struct Standing {
 Standing compare_states(Database& database, const std::vector<State>& states,
                         const Entries& entries, SymbolTable& symbols);
 
-/// Returns the statement that stores the states of entries after a run whose record is finished:
-/// what it left in `changed`, and the content of `kept`.
+/// Returns the statement that stores the states of entries after a run whose record is finished.
+/// \param left the fingerprints of those whose content is stored, and 0 for those of which the
+/// run's last change shows what it left
 Statement store_states(const TableNames& names, const std::string& run_id,
-                       const std::vector<std::string>& changed,
-                       const std::vector<std::pair<std::string, std::uint64_t>>& kept);
+                       const std::map<std::string, std::uint64_t>& left);
 
 /// The members of a universe after a past run.
 struct PastMembers {

@@ -168,6 +168,19 @@ TEST_CASE("a list that another writer broke is not an empty one on that day") {
   CHECK(on("2024-06-28").out == "symbol,rank,cap\nLARGE,,\n");
 }
 
+TEST_CASE("a broken list that an undo restores is not an empty one either") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.set_entry("recent_ipos", "ipo", R"({"symbols": 7})");
+  REQUIRE(run_task(fixture, {"sync", "--run-id", "mended"}).status == 0);
+  REQUIRE(fixture.run({"undo", "mended"}).status == 0);
+  const std::string today =
+      fixture.database().value("SELECT as_of FROM cache_sync_runs WHERE mode = 'undo'");
+  check_failure(fixture.run({"members", "recent_ipos", "--as-of", today}), 1, "can't be read");
+  CHECK_THAT(fixture.run({"check"}).out, !contains("another writer"));
+}
+
 TEST_CASE("what is no longer declared is still followed by the journal") {
   Declared scene("[[universe]]\nname = 'mine'\ntype = 'own'\ncap_from = 1\n");
   Fixture& fixture = scene.fixture;
