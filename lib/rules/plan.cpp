@@ -177,7 +177,11 @@ std::string moved_on(const Undone& undone, const Entry* now) {
   if (now != nullptr && undone.left && *undone.left == now->fingerprint) return "";
   if (!undone.changed_by.empty()) return since("was changed");
   if (now == nullptr) return since("was deleted");
-  return undone.left ? since("was changed") : "";
+  if (undone.left) return since("was changed");
+  return fmt::format(
+      "universe '{}' may have been changed since: an older version of this program did not record "
+      "what the run left",
+      undone.universe);
 }
 
 bool is_same(const Entry& a, const Entry& b) {

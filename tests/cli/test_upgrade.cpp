@@ -198,6 +198,10 @@ TEST_CASE("a journal of version 3 tells the days of then, and those that follow"
       "COMMENT ON TABLE cache_sync_waiting IS 'tickstock-cache schema 3'");
   REQUIRE(fixture.run({"init"}).status == 0);
   check();
+  const std::string old_run =
+      database.value("SELECT run_id FROM cache_sync_runs WHERE as_of = '2024-06-28'");
+  check_failure(fixture.run({"undo", old_run}), 4,
+                "universe 'large_cap' may have been changed since: an older version");
   // The first run of this version finds everything unchanged, the second one an edit.
   night("2024-06-29", "15e9");
   check();
