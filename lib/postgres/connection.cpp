@@ -185,11 +185,10 @@ Result Connection::commit(std::vector<Statement> last, const std::vector<Stateme
   } catch (const Error& error) {
     if (usable() && !error.sqlstate().empty()) throw;
     // It may still happen. Canceling a COMMIT that waits for a standby would only end the wait.
+    const bool gave_up = !connection_;  // give_up() closes it
     connection_.reset();
     after_commit_.clear();
-    const bool is_late =
-        error.sqlstate().empty() && error.problem().find(" was lost") == std::string::npos;
-    throw Error(ErrorKind::outcome_unknown, !is_late ? "the connection was lost during COMMIT"
+    throw Error(ErrorKind::outcome_unknown, !gave_up ? "the connection was lost during COMMIT"
                                             : patience_->signalled()
                                                 ? "a signal left no time for the answer to COMMIT"
                                                 : "PostgreSQL did not answer COMMIT in time");
