@@ -25,7 +25,7 @@ using Options = std::vector<std::pair<std::string, std::string>>;
 
 /// \throws Error (config) saying why the connection can't be used.
 [[noreturn]] void fail_unusable(const std::string& why, const std::string& hint,
-                                const std::string& object = {}) {
+                                const std::string& object = "the database URL") {
   throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + why,
               {.object = object, .hint = hint});
 }
@@ -168,6 +168,12 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
       {"load_balance_hosts", {"disable", "random"}},
       {"ssl_min_protocol_version", protocols},
       {"ssl_max_protocol_version", protocols}};
+  // In a URL without a host, libpq would take the password for the port, and print it. The others
+  // are Linux' limits: libpq only meets them while connecting.
+  static const std::map<std::string_view, int> limits{{"port", 65535},
+                                                      {"keepalives_idle", 32767},
+                                                      {"keepalives_interval", 32767},
+                                                      {"keepalives_count", 127}};
   // An empty protocol version sets no bound; any other choice must be one of its words.
   const auto choice = choices.find(keyword);
   if (value.empty() && (choice == choices.end() || keyword.starts_with("ssl_"))) return "";
@@ -185,10 +191,11 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
     if (keyword == "hostaddr" && !part.empty() && !io::is_numeric_address(part)) {
       return "its hostaddr is not an IP address";
     }
-    if (keyword == "port") {
-      const int port = part.empty() ? 1 : number_of<int>(part).value_or(0);
-      // In a URL without a host, libpq would take the password for the port, and print it.
-      if (port < 1 || port > 65535) return "its port is not a number from 1 to 65535";
+    if (const auto limit = limits.find(keyword); limit != limits.end()) {
+      const int number = part.empty() ? 1 : number_of<int>(part).value_or(0);
+      if (number < 1 || number > limit->second) {
+        return fmt::format("its {} is not a number from 1 to {}", keyword, limit->second);
+      }
     }
   }
   if (keyword == "replication" && value != "false" && value != "off" && value != "0") {
@@ -314,21 +321,15 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   const std::size_t count = by_address ? addresses.size() : hosts.size();
   // libpq would then look names up itself, without a time limit.
   if (has_gap(hosts) || has_gap(addresses) || (by_address && by_name && hosts.size() != count)) {
-    throw Error(ErrorKind::config,
-                "the hosts of the database URL, PGHOST or the service file have a gap, or do not "
-                "match the addresses",
-                {.object = "the database URL", .hint = "Name each of them."});
+    fail_unusable("its hosts have a gap, or do not match its addresses", "Name each of them.");
   }
   if (holds_conninfo(value_of(options, "dbname"))) {
-    throw Error(ErrorKind::config,
-                "the name of the database, in the URL, PGDATABASE or the service file, is a URL or "
-                "conninfo itself, which could hold a password",
-                {.object = "the database URL", .hint = "Give only the name."});
+    fail_unusable("its database name is a URL or conninfo itself, which could hold a password",
+                  "Give only the name, in the URL, PGDATABASE or the service file.");
   }
   if (ports.size() > 1 && ports.size() != count) {
-    throw Error(ErrorKind::config,
-                fmt::format("the database URL has {} ports for {} hosts", ports.size(), count),
-                {.object = "the database URL", .hint = "Give one, or one for each host."});
+    fail_unusable(fmt::format("it has {} ports for {} hosts", ports.size(), count),
+                  "Give one, or one for each host.");
   }
   const std::string sslmode = value_of(options, "sslmode");
   std::vector<Target> targets;

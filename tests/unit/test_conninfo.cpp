@@ -17,7 +17,8 @@ TEST_CASE("URLs and lists of keywords are told from what libpq can't read") {
         "postgresql://u:p?w@host/db", "postgresql://u:p#w@host/db",
         "postgresql://u:p@host/db?application_name=a@b",
         "postgresql://u:p@host/db?connect_timeout=3&application_name=a@b&sslmode=require",
-        "host=h port=5432,5433", "host=h connect_timeout=-1 keepalives=0"}) {
+        "host=h port=5432,5433", "host=h connect_timeout=-1 keepalives=0",
+        "host=h keepalives_idle=32767 keepalives_interval=1 keepalives_count=127"}) {
     INFO(good);
     CHECK(conninfo_problem(good).empty());
   }
@@ -56,6 +57,9 @@ TEST_CASE("what libpq would reject only while connecting is named with a remedy"
            {"postgresql://h/d?ssl_min_protocol_version=TLS1.2", "its ssl_min_protocol_version"},
            {"postgresql://h/d?connect_timeout=3s", "its connect_timeout is not a whole number"},
            {"postgresql://h/d?keepalives_idle=x", "its keepalives_idle is not a whole number"},
+           {"postgresql://h/d?keepalives_idle=0", "its keepalives_idle is not a number from 1 to"},
+           {"host=h keepalives_interval=-5", "keepalives_interval is not a number from 1 to 32767"},
+           {"host=h keepalives_count=128", "its keepalives_count is not a number from 1 to 127"},
            {"postgresql://h:70000/d", "its port is not a number from 1 to 65535"},
            {"host=h port=0", "its port is not a number from 1 to 65535"},
            {"host=h replication=database", "its replication", "Remove it."},
