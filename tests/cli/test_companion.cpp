@@ -2,6 +2,7 @@
 // to it.
 
 #include <csignal>
+#include <exception>
 #include <filesystem>
 #include <memory>
 

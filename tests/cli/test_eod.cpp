@@ -1,6 +1,7 @@
 // `--wait-for-eod`: what ends the wait for a complete day, and what happens if nothing does.
 
 #include <csignal>
+#include <stdexcept>
 
 #include "cli/scene.hpp"
 

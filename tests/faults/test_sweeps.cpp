@@ -1,6 +1,7 @@
 // Faults 20 and 26, and every point in between: a run is killed, interrupted or cut off at each of
 // its externally visible system calls, and many are started at once. Label: sweep.
 
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 

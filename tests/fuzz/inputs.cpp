@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <stdexcept>
+#include <system_error>
 
 #include "fuzz/targets.hpp"
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <map>
 #include <string_view>
+#include <system_error>
 
 #include "soak/ledger.hpp"
 #include "soak/market.hpp"
