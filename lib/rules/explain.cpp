@@ -179,9 +179,10 @@ class Case {
     // The band favors the line that is a member.
     const double band = rule_.stability.band / 100.0;
     const double other = subject_of(subject_.market, counts).cap;
-    const double needed = stands(counts) ? other * (1 + band)
-                          : is_member_   ? other / (1 + band)
-                                         : other;
+    const bool is_beside = is_member_ && rule_.includes(decision.value);
+    const double needed = stands(counts) && !is_beside ? other * (1 + band)
+                          : is_member_                 ? other / (1 + band)
+                                                       : other;
     decision.need = "a market cap above that of " + decision.value;
     if (subject_.cap > 0) decision.more = std::max(needed - subject_.cap, 1.0);
     return decision;

@@ -54,10 +54,12 @@ Turn turn_of(const Universe& universe, std::size_t rank, bool stands) {
 void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
                         const Universe& universe, const std::vector<bool>& stands) {
   const std::string& issuer = universe.issuer;
-  // The best line of each issuer, and the best of its current members.
+  // The best line of each issuer, and the one that stands there: an included symbol does so beside
+  // the line that counts, and is it only if no other one stands there.
   struct OfIssuer {
     std::optional<SymbolId> best;
     std::optional<SymbolId> standing;
+    bool is_included = false;
   };
   const auto better = [&market](SymbolId id, const std::optional<SymbolId>& other) {
     if (!other) return true;
@@ -69,7 +71,12 @@ void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
   for (const SymbolId id : lines) {
     OfIssuer& of = by_issuer[market.label_id(issuer, id)];
     if (better(id, of.best)) of.best = id;
-    if (is_in(stands, id) && better(id, of.standing)) of.standing = id;
+    if (!is_in(stands, id)) continue;
+    const bool is_included = universe.includes(market.name(id));
+    if (of.standing && is_included != of.is_included ? of.is_included : better(id, of.standing)) {
+      of.standing = id;
+      of.is_included = is_included;
+    }
   }
   std::erase_if(lines, [&](SymbolId id) {
     const LabelId label = market.label_id(issuer, id);

@@ -336,6 +336,40 @@ TEST_CASE("a line of a company gives way to one that is larger by more than the 
   }
 }
 
+TEST_CASE("an included line of a company does not stand in the way of the one that counts") {
+  const std::vector<std::string_view> one{"acme"};
+  Policy policy;
+  policy.builtin = false;
+  policy.declared = {{.name = "big",
+                      .type = "theme",
+                      .task = Task::themes,
+                      .conditions = {CapFrom{1e9}},
+                      .include = {"NAMED"},
+                      .issuer = "issuer",
+                      .stability = {.band = 5}}};
+  Names names{"OTHER"};
+  const auto next = [&](double cap) -> const Names& {
+    Market lines(*parse_day("2026-08-04"), {"issuer"});
+    lines.add("NAMED", {cap, {}, {}, Activity::active}, one);
+    lines.add("OTHER", {100e9, {}, {}, Activity::active}, one);
+    lines.rank();
+    const Entries entries{{"big", entry_of(lines, "theme", names, R"({"type": "theme"})")}};
+    const Plan plan = make_plan(Mode::themes, lines, entries, policy);
+    if (plan.empty()) return names;
+    names.clear();
+    for (const SymbolId id : plan.tasks.front().writes.front().after->members.list()) {
+      names.emplace_back(lines.name(id));
+    }
+    return names;
+  };
+  for (int night = 0; night < 3; ++night) CHECK(next(104e9) == Names{"NAMED", "OTHER"});
+  CHECK(next(90e9) == Names{"OTHER", "NAMED"});
+  CHECK(next(101e9) == Names{"NAMED", "OTHER"});
+  for (int night = 0; night < 2; ++night) CHECK(next(106e9) == Names{"NAMED"});
+  for (int night = 0; night < 2; ++night) CHECK(next(96e9) == Names{"NAMED"});
+  for (int night = 0; night < 2; ++night) CHECK(next(95e9) == Names{"OTHER", "NAMED"});
+}
+
 TEST_CASE("reasons say which rule let a member go, and why one waits") {
   Nights nights(stable({.band = 10, .nights = 2}));
   nights.to("2026-08-03", {{"A", 20e9}, {"B", 3e9}});
