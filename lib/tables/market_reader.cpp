@@ -92,10 +92,12 @@ double cap_of_text(const CopyField& field) {
   return cap;
 }
 
-/// Returns a column cast to text or numeric. Casting a `real` directly would round it: PostgreSQL
-/// shows 199,999,995,904 as 2e+11.
+/// Returns a column cast to text or numeric. Casting directly would round: PostgreSQL shows the
+/// `real` 199,999,995,904 as 2e+11, and takes 15 digits of a `double precision` for a numeric.
 std::string cast_of(const Relation& relation, const std::string& column, const std::string& type) {
-  return column + (relation.has(column, "real") ? "::float8::" : "::") + type;
+  const bool is_real = relation.has(column, "real");
+  const bool is_float = is_real || relation.has(column, "double precision");
+  return column + (is_real ? "::float8" : "") + (is_float ? "::text::" : "::") + type;
 }
 
 /// Returns the SQL for a close times the shares outstanding of its symbol.

@@ -56,6 +56,22 @@ TEST_CASE("the latest close on or before the as-of day, at most seven days old, 
   }
 }
 
+TEST_CASE("a close counts with all its digits, whatever its type") {
+  for (const std::string type : {"numeric", "double precision", "real"}) {
+    INFO(type);
+    Fixture fixture;
+    fixture.database().execute("ALTER TABLE ohlcv_daily ALTER close TYPE " + type);
+    const bool is_real = type == "real";
+    add_shares(fixture, "BELOW", "1", "1000000");
+    add_close(fixture, "BELOW", market_day, is_real ? "9999.999" : "9999.999999999998");
+    add_shares(fixture, "BOUND", "1", "3000000");
+    add_close(fixture, "BOUND", market_day, is_real ? "3333.33349609375" : "3333.3333333333335");
+    run_json(fixture, with({"sync"}, from_prices));
+    CHECK(fixture.members("large_cap") == Names{"BOUND"});
+    CHECK(fixture.members("mid_cap") == Names{"BELOW"});
+  }
+}
+
 TEST_CASE("without a usable close or number of shares the column counts") {
   Fixture fixture;
   add_shares(fixture, "NOSHARES", "300e9", std::nullopt);
