@@ -92,6 +92,12 @@ Connection Connection::open(const ConnectionSettings& settings, io::Patience& pa
     }
     Refusal refusal;
     if (auto opened = open_at(target, settings, patience, refusal)) return *std::move(opened);
+    if (refusal.by_file) {
+      throw Error(ErrorKind::config, "the connection to PostgreSQL is not usable: " + refusal.why,
+                  {.object = "PostgreSQL at " + target.shown(),
+                   .hint = "Check the files that sslcert, sslkey and sslrootcert name; sslpassword "
+                           "opens an encrypted key."});
+    }
     if (refusal.by_server) answered = &target;
     failures +=
         fmt::format("{}{}: {}", failures.empty() ? "" : "; at ", target.shown(), refusal.why);
@@ -115,6 +121,8 @@ std::optional<Connection> Connection::open_another(std::chrono::milliseconds tim
 std::optional<Connection> Connection::open_at(const Target& target,
                                               const ConnectionSettings& settings,
                                               io::Patience& patience, Refusal& refusal) {
+  // Otherwise OpenSSL asks the terminal for the password of a key, and nothing can end that wait.
+  PQsetSSLKeyPassHook_OpenSSL(&PQdefaultSSLKeyPassHook_OpenSSL);
   // libpq expands the conninfo in "dbname"; later options override it. A null keyword ends the
   // list.
   const std::vector<std::pair<const char*, const char*>> options{
@@ -163,6 +171,9 @@ std::optional<Connection> Connection::open_at(const Target& target,
     const std::string_view why = PQerrorMessage(raw);
     // libpq's own hint, on a line of its own, would run into its sentence.
     refusal.why = one_line(why.substr(0, why.find("\n\tIs the server running")));
+    // Only libpq speaks of its files: they can be read, but are not what they should be.
+    refusal.by_file = why.find("certificate file \"") != std::string_view::npos ||
+                      why.find("private key file \"") != std::string_view::npos;
     if (PQconnectionNeedsPassword(raw) == 1 && !target.refused_passfile.empty()) {
       refusal.hint = fmt::format(
           "The password file {0} is ignored, since others can read it: run 'chmod 600 {0}'.",

@@ -134,8 +134,10 @@ PipelineOutcome Connection::read_results(const std::vector<std::string>& doing, 
   try {
     for (std::size_t i = 0; i < doing.size(); ++i) {
       const Deadline deadline = statement_deadline();
+      // The server keeps its answers until it has many, or all.
+      const std::string doing_now = doing[i] + (i + 1 < doing.size() ? " or what follows it" : "");
       for (;;) {
-        Result result = next_result(deadline, doing[i]);
+        Result result = next_result(deadline, doing_now);
         if (result.get() == nullptr) break;
         if (result.failed() && !outcome.failure) outcome.failure = {i, error_of(result, doing[i])};
         if (!outcome.failure) outcome.results.push_back(std::move(result));

@@ -257,6 +257,7 @@ class Connection {
     std::string why;
     std::string hint = {};
     bool by_server = false;  ///< the server itself refused
+    bool by_file = false;    ///< a file of this client can't be used
   };
 
   Connection(PGconn* connection, ConnectionSettings settings, Target target, io::Patience& patience)

@@ -325,7 +325,7 @@ std::vector<Target> named_targets(const ConnectionSettings& settings) {
   }
   if (holds_conninfo(value_of(options, "dbname"))) {
     fail_unusable("its database name is a URL or conninfo itself, which could hold a password",
-                  "Give only the name, in the URL, PGDATABASE or the service file.");
+                  "Give only the name.");
   }
   if (ports.size() > 1 && ports.size() != count) {
     fail_unusable(fmt::format("it has {} ports for {} hosts", ports.size(), count),

@@ -32,13 +32,15 @@ class TlsPostgres {
   }
 
   /// Runs the night against a host name, with what libpq is told about certificates.
-  ProcessResult sync(const std::string& host, const std::string& mode,
-                     const std::string& authority) {
+  ProcessResult sync(const std::string& host, const std::string& mode, const std::string& authority,
+                     const std::string& more = "") {
     const std::string url = fmt::format(
-        "postgresql://job:CANARY-pg%2F%40%25%3Ax@{}:{}/{}?sslmode={}&sslrootcert={}", host,
-        postgres_->port(), night->database().name(), mode, certificates_.file(authority + ".crt"));
+        "postgresql://job:CANARY-pg%2F%40%25%3Ax@{}:{}/{}?sslmode={}&sslrootcert={}{}", host,
+        postgres_->port(), night->database().name(), mode, file(authority + ".crt"), more);
     return night->sync({}, {{"DATABASE_URL", url}});
   }
+
+  std::string file(const std::string& name) const { return certificates_.file(name); }
 
  private:
   Certificates certificates_;
@@ -74,6 +76,32 @@ TEST_CASE("a certificate of PostgreSQL for another host, or one that has expired
   TlsPostgres server("expired");
   server.night->check(server.sync("localhost", "verify-full", "ca"), 5, Entries::same, Sent::none,
                       "certificate verify failed");
+}
+
+TEST_CASE("a certificate or key that libpq can't use is a wrong setting, and nobody is asked") {
+  const TemporaryDirectory directory;
+  TlsPostgres server("good");
+  const std::string key = server.file("private.key");
+  const std::string locked = directory.file("locked.key");
+  REQUIRE(run_process(
+              {"openssl", "rsa", "-aes256", "-passout", "pass:CANARY", "-in", key, "-out", locked})
+              .status == 0);
+  const std::string garbage = directory.write("garbage", "CANARY", 0600);
+  const auto refuses = [&](const std::string& certificate, const std::string& with,
+                           const std::string& why) {
+    const ProcessResult result =
+        server.sync("127.0.0.1", "require", "ca", "&sslcert=" + certificate + "&sslkey=" + with);
+    server.night->check(result, 78, Entries::same, Sent::none, why);
+    CHECK_THAT(result.err, contains("sslpassword opens an encrypted key") && !contains("phrase:"));
+  };
+  refuses(server.file("wrong_host.crt"), key, "private key file \"" + key);
+  refuses(server.file("good.crt"), locked, "could not load private key file \"" + locked);
+  refuses(server.file("good.crt"), garbage, "could not load private key file \"" + garbage);
+  refuses(garbage, key, "could not read certificate file \"" + garbage);
+  server.night->check(server.sync("127.0.0.1", "require", "ca",
+                                  "&sslcert=" + server.file("good.crt") + "&sslkey=" + locked +
+                                      "&sslpassword=CANARY"),
+                      0, Entries::fresh, Sent::all, "");
 }
 
 TEST_CASE("a PostgreSQL without TLS is refused where TLS is asked for") {
