@@ -33,12 +33,14 @@ struct Descriptor {
 };
 
 /// Returns whether only the owner can read it. Also accepts a file of root that can't be written
-/// and that only a group of this process can read, which is how Kubernetes mounts a secret.
+/// and that only a group or an access control list opens to this process: that is how Kubernetes
+/// mounts a secret, and how systemd passes a credential.
 bool is_private(const struct stat& facts) {
   const mode_t mode = facts.st_mode & 07777;
   if ((mode & 077) == 0) return facts.st_uid == ::geteuid() || facts.st_uid == 0;
   const bool in_group = facts.st_gid == ::getegid() || ::group_member(facts.st_gid) != 0;
-  return mode == 0440 && facts.st_uid == 0 && in_group;
+  const bool by_list = !in_group && ::geteuid() != 0;  // since it could be opened
+  return mode == 0440 && facts.st_uid == 0 && (in_group || by_list);
 }
 
 std::array<int, 2> self_pipe{-1, -1};

@@ -2,8 +2,11 @@
 
 #include <libpq-fe.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 
 #include "certificates.hpp"
@@ -46,6 +49,25 @@ struct Urls {
 
   std::string database_url() { return fixture.database().tcp_url(); }
 };
+
+/// Lets one more user read a file of mode 0400, by its access control list.
+void open_to(const std::string& file, uid_t user) {
+  struct Line {
+    std::uint16_t tag;
+    std::uint16_t permissions;
+    std::uint32_t id;
+  };
+  constexpr std::uint32_t nobody = 0xffffffff;
+  struct {
+    std::uint32_t version = 2;
+    std::array<Line, 5> lines;
+  } const list{.lines = {{{0x01, 4, nobody},  // the owner
+                          {0x02, 4, user},
+                          {0x04, 0, nobody},     // the group
+                          {0x10, 4, nobody},     // what a line above may give
+                          {0x20, 0, nobody}}}};  // everybody else
+  REQUIRE(::setxattr(file.c_str(), "system.posix_acl_access", &list, sizeof list, 0) == 0);
+}
 
 }  // namespace
 
@@ -232,7 +254,9 @@ TEST_CASE("the connect_timeout of a URL, or of libpq's environment, is the one t
                 5, "no answer in time");
 }
 
-TEST_CASE("a secret that Kubernetes mounts is accepted, and /dev/null is an empty configuration") {
+TEST_CASE(
+    "a secret that Kubernetes or systemd hands over is accepted, and /dev/null is an empty "
+    "configuration") {
   Urls scene;
   scene.takes({}, {"--config", "/dev/null"});
   scene.takes({{"TICKSTOCK_CACHE_CONFIG", "/dev/null"}});
@@ -260,5 +284,13 @@ TEST_CASE("a secret that Kubernetes mounts is accepted, and /dev/null is an empt
   }
   REQUIRE(::chmod(secret.c_str(), 0440) == 0);
   REQUIRE(::chown(secret.c_str(), user + 1, group) == 0);
+  CHECK(status_as(secret, group) == 78);
+
+  // systemd leaves a credential to root, and opens it to the user of the service by a list.
+  REQUIRE(::chown(secret.c_str(), 0, 0) == 0);
+  CHECK(status_as(secret, group) == 78);
+  open_to(secret, user);
+  CHECK(status_as(secret, group) == 0);
+  REQUIRE(::chmod(secret.c_str(), 0444) == 0);
   CHECK(status_as(secret, group) == 78);
 }
