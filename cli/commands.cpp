@@ -54,6 +54,10 @@ struct Run {
     return output.quiet() && (status == status_done || status == status_changes);
   }
 
+  void print(std::string_view text, Tells tells = Tells::what_is) const {
+    cli::print(text, patience, tells);
+  }
+
   /// Prints the result. \return `status`, or that of the output if printing failed and nothing is
   /// more important.
   int finish(const std::string& text, Tells tells, int status) {

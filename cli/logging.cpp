@@ -1,12 +1,14 @@
 #include "logging.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "environment.hpp"
@@ -19,6 +21,8 @@ namespace {
 constexpr std::size_t bar_width = 20;
 constexpr std::chrono::milliseconds moment{300};
 constexpr std::chrono::milliseconds pause_between_drawings{100};
+/// How long to wait for a reader of standard error.
+constexpr std::chrono::milliseconds reading_time{500};
 
 /// The word for each level, and its syslog priority as systemd's journal reads it.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 4> levels{
@@ -39,8 +43,21 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-/// Failing to write a line is no reason to fail.
-void put(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+/// Failing to write a line is no reason to fail, and a run must not wait in its transaction for
+/// somebody to read it: what nobody takes in time is left out.
+void put(std::string_view text) {
+  static bool is_read = true;
+  while (!text.empty()) {
+    const io::Deadline deadline = is_read ? io::Deadline::after(reading_time) : io::Deadline::now();
+    is_read = io::wait_for(STDERR_FILENO, POLLOUT, deadline, {}) == io::Readiness::ready;
+    if (!is_read) return;
+    // So much fits into a pipe that is ready.
+    const ssize_t size =
+        ::write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (size < 0 && errno != EINTR && errno != EAGAIN) return;
+    text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  }
+}
 
 }  // namespace
 

@@ -27,7 +27,9 @@ int report_failure(const Error& failure, Log& log, const Output& output) {
   const Error error = reassured(failure);
   log.error(error.what());
   try {
-    if (output.json()) print(json_failure(error, status));
+    // What was to be done has already failed: only a reader that is there gets it.
+    io::Patience patience({}, io::Deadline::after(io::Patience::last_words));
+    if (output.json()) print(json_failure(error, status), patience);
   } catch (const Error&) {
     // The status of the failure itself matters more than that of its document.
   }
@@ -55,7 +57,8 @@ int run(int argc, const char* const* argv) {
   try {
     auto parsed = parse_command_line(argc, argv);
     if (const auto* answer = std::get_if<Answer>(&parsed)) {
-      print(answer->text);
+      io::Patience patience;
+      print(answer->text, patience);
       return status_done;
     }
     options = std::get<Options>(std::move(parsed));

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
+#include <climits>
 #include <system_error>
 
 #include "domain/text.hpp"
@@ -363,18 +366,32 @@ std::string json_failure(const Error& error, int exit_status) {
                   json::null_if_empty(error.hint()));
 }
 
-void print(const std::string& text, Tells tells) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
-    return;
+void print(std::string_view text, io::Patience& patience, Tells tells) {
+  const io::Settling settling(patience);
+  std::string why;
+  while (!text.empty() && why.empty()) {
+    if (patience.wait(STDOUT_FILENO, POLLOUT, io::Deadline::never()) != io::Readiness::ready) {
+      why = "nobody reads it";
+      break;
+    }
+    // So much fits into a pipe that is ready.
+    const ssize_t size =
+        ::write(STDOUT_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (size >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(size));
+    } else if (errno == EPIPE && tells == Tells::what_is) {
+      return;
+    } else if (errno != EINTR && errno != EAGAIN) {
+      why = std::generic_category().message(errno);
+    }
   }
-  const int reason = errno;
-  if (reason == EPIPE && tells == Tells::what_is) return;
+  if (why.empty()) return;
   constexpr std::array<const char*, 3> hints{
       "", "Only the report of it is lost: what it reports was done.",
       "See 'tickstock-cache status' for what was done."};
-  throw Error(ErrorKind::output,
-              "the result could not be written to standard output: " +
-                  std::generic_category().message(reason),
+  const bool is_ended = tells == Tells::what_is && patience.signalled();
+  throw Error(is_ended ? ErrorKind::interrupted : ErrorKind::output,
+              "the result could not be written to standard output: " + why,
               {.object = "standard output", .hint = hints[static_cast<std::size_t>(tells)]});
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "io/wait.hpp"
 #include "json/json.hpp"
 #include "settings.hpp"
 #include "show/screen.hpp"
@@ -64,8 +65,10 @@ inline Color color_of(char sign) {
 enum class Tells : unsigned char { what_is, what_was_done, what_a_run_did };
 
 /// Writes to standard output. A reader that has closed it, as `head` does once it has enough, is a
-/// failure only if it missed the report of a change. \throws Error (output) if writing fails.
-void print(const std::string& text, Tells tells = Tells::what_is);
+/// failure only if it missed the report of a change. One that doesn't read is waited for as long as
+/// the command may take. \throws Error (output) if writing fails, (interrupted) if a signal ended
+/// the wait and nothing was changed.
+void print(std::string_view text, io::Patience& patience, Tells tells = Tells::what_is);
 
 // These write for node_exporter's textfile collector: a file in Prometheus' text format (version
 // 0.0.4). A run replaces what it knows and keeps the rest, such as the time of the last success.

@@ -1,9 +1,12 @@
 // Printing never changes the outcome: odd bytes, closed descriptors, readers that leave.
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
+#include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
@@ -30,6 +33,34 @@ class BrokenPipe {
 
  private:
   int end_ = -1;
+};
+
+/// A pipe whose reader doesn't read, with room for as much as is said.
+class UnreadPipe {
+ public:
+  explicit UnreadPipe(std::size_t room = 0) {
+    REQUIRE(::pipe2(ends_.data(), O_CLOEXEC) == 0);
+    capacity_ = static_cast<std::size_t>(::fcntl(ends_[1], F_GETPIPE_SZ));
+    const std::string filling(capacity_ - room, '.');
+    REQUIRE(::write(ends_[1], filling.data(), filling.size()) ==
+            static_cast<ssize_t>(filling.size()));
+  }
+  ~UnreadPipe() {
+    for (const int end : ends_) ::close(end);
+  }
+  UnreadPipe(const UnreadPipe&) = delete;
+  UnreadPipe& operator=(const UnreadPipe&) = delete;
+
+  int end() const { return ends_[1]; }
+  bool full() const {
+    int held = 0;
+    REQUIRE(::ioctl(ends_[0], FIONREAD, &held) == 0);
+    return static_cast<std::size_t>(held) == capacity_;
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+  std::size_t capacity_ = 0;
 };
 
 struct Printing {
@@ -200,6 +231,47 @@ TEST_CASE("a reader that leaves ends a command that only reads quietly") {
   CHECK(sync.status == 74);
   CHECK_THAT(sync.err, contains("See 'tickstock-cache status' for what was done."));
   CHECK(scene.status_of("unread") == "completed");
+}
+
+TEST_CASE("a log that nobody reads holds up no run") {
+  Printing scene;
+  const UnreadPipe pipe;
+  RunOptions options = scene.fixture.options();
+  options.stdout_fd = pipe.end();
+  const Names sync = Fixture::command(
+      {"sync", "-v", "--as-of", market_day, "--run-id", "unread", "--timeout", "9"});
+  const Names shell{"sh", "-c", "exec \"$@\" 2>&1 >/dev/null", "sh"};
+  CHECK(run_process(with(shell, sync), options).status == 0);
+  CHECK(scene.status_of("unread") == "completed");
+  CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
+}
+
+TEST_CASE("a result that nobody reads is waited for until the command's time is over") {
+  Printing scene;
+  const UnreadPipe full;
+  RunOptions options = scene.fixture.options();
+  options.stdout_fd = full.end();
+  const ProcessResult sync = run_process(
+      Fixture::command({"sync", "--as-of", market_day, "--run-id", "unread", "--timeout", "2"}),
+      options);
+  CHECK(sync.status == 74);
+  CHECK_THAT(sync.err, contains("the result could not be written to standard output: nobody reads "
+                                "it. See 'tickstock-cache status' for what was done."));
+  CHECK(scene.status_of("unread") == "completed");
+  CHECK(run_process(Fixture::command({"universes", "--timeout", "1"}), options).status == 74);
+}
+
+TEST_CASE("a signal ends the wait for a reader") {
+  Printing scene;
+  const UnreadPipe pipe(PIPE_BUF);
+  RunOptions options = scene.fixture.options();
+  options.stdout_fd = pipe.end();
+  Process process(Fixture::command({"init", "--print-sql"}), options);
+  wait_until("the pipe to be full", [&pipe] { return pipe.full(); });
+  process.send_signal(SIGTERM);
+  const ProcessResult result = process.wait();
+  CHECK(result.status == 128 + SIGTERM);
+  CHECK_THAT(result.err, contains("could not be written to standard output: nobody reads it"));
 }
 
 TEST_CASE("a result of a command that only reads is not said to be on record") {
