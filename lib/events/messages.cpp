@@ -78,10 +78,10 @@ std::string redis_acl(const std::string& user, const std::vector<std::string>& l
   for (const EventKind& kind : event_kinds) text.append(" &").append(kind.channel);
   for (const std::string& list : lists) text.append(" ~").append(list);
   if (!stream.empty()) text.append(" ~").append(stream);
-  // AUTH needs no permission.
-  text += " -@all +select +role +publish";
+  // AUTH needs no permission; MULTI lets check find out whether the others are enough.
+  text += " -@all +select +role +publish +multi";
   if (!lists.empty()) text += " +lpop";
-  if (!stream.empty()) text += " +xadd +xinfo|stream +xrange +multi +exec +discard +wait +asking";
+  if (!stream.empty()) text += " +xadd +xinfo|stream +xrange +exec +discard +wait +asking";
   return text + "\n";
 }
 

@@ -324,7 +324,7 @@ class Preflight {
     if (!refusal) {
       warn(
           "it is not known whether Redis takes this user's events, since asking requires the "
-          "permissions +multi and +discard");
+          "permission +multi");
     }
     warn(publisher.server().transport_weakness(), publisher.server().transport_hint());
   }

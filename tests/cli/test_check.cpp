@@ -455,7 +455,7 @@ TEST_CASE("a Redis that would not take events fails the check in its own words")
     CHECK_THAT(scene.findings("failed", 6, as(user)).front(),
                contains("refuses what a run sends: NOPERM") && contains("--print-redis-acl"));
   }
-  CHECK_THAT(scene.findings("warning", 0, as("plain")).front(), contains("+multi and +discard"));
+  CHECK_THAT(scene.findings("warning", 0, as("plain")).front(), contains("the permission +multi"));
   CHECK(subscriber.drain().empty());
   const Redis full({.settings = {"maxclients 1"}});
   const RedisConnection only(full);

@@ -289,6 +289,7 @@ struct RedisUser {
           command[0] == "sync" ? run_task(fixture, command, job) : fixture.run(command, job);
       if (result.status != 0) return result.err + result.out;
       if (!log_lines(result, "warning").empty()) return result.err;
+      if (result.out.find("it is not known whether") != std::string::npos) return result.out;
     }
     // A refused run, for the channel of errors.
     fixture.database().execute("UPDATE symbols SET is_active = NULL");
@@ -316,7 +317,7 @@ TEST_CASE("a user of Redis with the printed permissions can do everything, and e
     scene.apply(without);
     CHECK(scene.complaint() != "");
   }
-  CHECK(permissions == 11);
+  CHECK(permissions == 12);
   scene.apply(scene.words);
   CHECK(scene.complaint() == "");
 }
@@ -337,7 +338,7 @@ TEST_CASE("a user of Redis with the printed permissions can do nothing more") {
                                                  {"CLIENT", "LIST"},
                                                  {"EVAL", "return 1", "0"},
                                                  {"SHUTDOWN"},
-                                                 {"MULTI"}}) {
+                                                 {"EXEC"}}) {
     INFO(command[0]);
     RedisConnection connection(scene.redis);
     connection.command({"AUTH", "job", "word"});
