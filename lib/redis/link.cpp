@@ -36,7 +36,9 @@ std::string tls_error_text() {
 
 TlsContext make_tls_context(const RedisSettings& settings) {
   const auto require = [&settings](bool success, const std::string& what) {
-    if (!success) throw settings.failure(what + tls_error_text());
+    if (success) return;
+    throw settings.failure(what + tls_error_text(),
+                           "Check ca_file, cert_file and key_file under [redis].");
   };
   TlsContext made(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
   SSL_CTX* context = made.get();
@@ -49,7 +51,8 @@ TlsContext make_tls_context(const RedisSettings& settings) {
   const int trusts = ca_file.empty()
                          ? SSL_CTX_set_default_verify_paths(context)
                          : SSL_CTX_load_verify_locations(context, ca_file.c_str(), nullptr);
-  require(trusts == 1, "the certificates to trust can't be read: ");
+  require(trusts == 1, "the certificates to trust can't be read: " +
+                           (ca_file.empty() ? ca_file : ca_file + ": "));
   const auto& [cert, key] = std::tie(settings.cert_file, settings.key_file);
   if (cert.empty()) return made;
   // Otherwise OpenSSL would ask the terminal for the password of a key.

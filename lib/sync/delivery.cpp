@@ -198,7 +198,10 @@ Delivery deliver(tables::Database& database, const std::string& application_name
       case ErrorKind::interrupted:
         delivery.failure = Error(ErrorKind::interrupted, "interrupted by a signal");
         break;
-      default: delivery.failure = error;
+      default:
+        delivery.failure = error;
+        if (delivery.sent == 0 || !deadline.over()) break;
+        delivery.failure = error.advised("Or give it more time with [timeouts] publish.");
     }
   }
   try {
