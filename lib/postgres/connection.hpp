@@ -74,6 +74,9 @@ class Result {
 
 /// The SQLSTATE of a missing privilege.
 inline constexpr const char* insufficient_privilege = "42501";
+/// What to do where row-level security would hide rows.
+inline constexpr const char* row_security_hint =
+    "Give the role BYPASSRLS; for symbols and prices, a view of all rows will do.";
 
 /// Returns whether an error concerns only the row being written (a constraint, a value, a trigger),
 /// so that one task can fail on its own.

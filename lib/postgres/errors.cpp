@@ -107,7 +107,7 @@ Error Connection::error_of(const Result& result, const std::string& doing) const
     hint = with_hint(hint, "Use transaction pooling.");
   }
   if (message.find("row-level security") != std::string::npos) {
-    hint = "Give the role BYPASSRLS; for symbols and prices, a view of all rows will do.";
+    hint = row_security_hint;
   } else if (hint.empty() && sqlstate == insufficient_privilege) {
     hint = fmt::format(
         "As the owner, run the same command, or grant what 'tickstock-cache init --print-grants "

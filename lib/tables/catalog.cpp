@@ -18,8 +18,8 @@ namespace {
 // not exist. One statement with few joins, since a new session plans slowly.
 constexpr const char* relations_sql = R"(
 SELECT r.ord, format('%I.%I', r.nspname, r.relname), quote_ident(r.nspname), c.oid, c.relkind,
-       has_schema_privilege(c.relnamespace, 'USAGE'), has_table_privilege(c.oid, 'DELETE'),
-       c.reltuples::bigint,
+       has_schema_privilege(c.relnamespace, 'USAGE'), row_security_active(c.oid),
+       has_table_privilege(c.oid, 'DELETE'), c.reltuples::bigint,
        c.relpages + coalesce((SELECT t.relpages FROM pg_class t WHERE t.oid = c.reltoastrelid), 0),
        (SELECT d.description FROM pg_description d
          WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0),
@@ -56,7 +56,7 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   bool unique = false;
   Relation::Column facts;
   rows.read(row, place, relation.typed, relation.typed_schema, relation.oid, relation.kind,
-            relation.schema_usage, relation.can_delete, relation.rows, relation.pages,
+            relation.schema_usage, relation.hides_rows, relation.can_delete, relation.rows, relation.pages,
             relation.comment, column, facts.type_name, facts.can_select, facts.can_insert,
             facts.can_update, unique, facts.most_characters);
   facts.type = facts.type_name;

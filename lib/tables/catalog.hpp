@@ -79,6 +79,7 @@ struct Relation {
   std::int64_t oid = 0;  ///< 0 if it does not exist
   std::string kind;      ///< pg_class.relkind
   bool schema_usage = false;
+  bool hides_rows = false;  ///< row-level security applies to this role
   /// Size at the last VACUUM or ANALYZE in 8 KB pages, including out-of-line storage; 0 if it is
   /// not a plain table.
   std::int64_t pages = 0;

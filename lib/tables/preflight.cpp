@@ -160,6 +160,10 @@ class Inspection {
       fail(relation.name.shown(), hint, "the table {} does not exist", relation.name.shown());
     } else if (!relation.schema_usage) {
       denied("USAGE", "schema " + schema, "SCHEMA " + relation.typed_schema);
+    } else if (relation.hides_rows) {
+      fail(relation.name.shown(), postgres::row_security_hint,
+           "row-level security would hide rows of {} from the role {}", relation.name.shown(),
+           catalog_.role);
     }
     return relation.exists();
   }

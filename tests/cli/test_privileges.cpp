@@ -128,6 +128,28 @@ TEST_CASE("each privilege on the own tables is needed, and named where it is mis
   CHECK(run_json(scene.fixture, {"sync"}, 0, scene.environment).at("total_changes").integer() == 0);
 }
 
+TEST_CASE("row-level security that would hide rows is found before it does") {
+  Restricted scene(source_grant + entries_grant + sequence_grant, true);
+  Names tables{"symbols", "cache_entries"};
+  for (const auto& [table, privileges] : own_privileges) {
+    scene.allow(fmt::format("GRANT {} ON {} TO {{0}}", fmt::join(privileges, ", "), table));
+    tables.push_back(table);
+  }
+  for (const std::string& table : tables) {
+    scene.fixture.database().execute("ALTER TABLE " + table + " ENABLE ROW LEVEL SECURITY");
+    const std::string why = fmt::format(
+        "row-level security would hide rows of public.{} from the role {}. Give the "
+        "role BYPASSRLS",
+        table, scene.role);
+    check_fails(scene.fixture, {"sync"}, 1, why, scene.environment);
+    const ProcessResult checked = scene.fixture.run({"check"}, scene.environment);
+    CHECK(checked.status == 1);
+    CHECK_THAT(checked.out, contains(why));
+    scene.fixture.database().execute("ALTER TABLE " + table + " DISABLE ROW LEVEL SECURITY");
+  }
+  CHECK(run_task(scene.fixture, {"sync"}, scene.environment).status == 0);
+}
+
 TEST_CASE("a dry run needs to read symbols and entries, and nothing of the records") {
   Restricted scene(source_grant + "GRANT SELECT ON cache_entries TO {0};", true);
   const Json foretold = run_json(scene.fixture, {"dry-run"}, 0, scene.environment);
