@@ -168,11 +168,6 @@ std::string with_fail(const std::string& url) {
   return path + "/fail" + rest;
 }
 
-/// Returns only the server: the path is often the secret that lets anyone ping.
-std::string server_of(const std::string& url) {
-  return url.substr(0, url.find_first_of("/?#", url.find("://") + 3));
-}
-
 /// Ends a ping because of a signal that came since it began. curl asks at least once a second.
 int is_over(void* signal_before, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return caught_signal() == *static_cast<const int*>(signal_before) ? 0 : 1;
@@ -228,7 +223,7 @@ void ping(const std::string& url, Log& log, int exit_status, const std::string& 
   }
   if (result == CURLE_OK) return;
   log.warning(fmt::format("the ping of {} failed: {}. Check [monitoring] ping_url and the network.",
-                          server_of(url),
+                          ping_server(url),
                           result == CURLE_ABORTED_BY_CALLBACK ? "interrupted by a signal"
                                                               : curl_easy_strerror(result)));
 }

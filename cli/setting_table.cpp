@@ -254,6 +254,10 @@ const Setting& setting(std::string_view name) {
   throw std::out_of_range("there is no setting " + std::string(name));
 }
 
+std::string ping_server(const std::string& url) {
+  return url.substr(0, url.find_first_of("/?#", url.find("://") + 3));
+}
+
 std::string Setting::variable() const {
   if (std::holds_alternative<postgres::ConnectionSettings*>(field)) return "DATABASE_URL";
   return std::holds_alternative<redis::RedisSettings*>(field) ? "REDIS_URL" : "";
@@ -299,7 +303,11 @@ std::optional<Value> Setting::value() const {
       return std::nullopt;  // an option of one command is not shown
     }
   };
-  return std::visit(value_in, field);
+  std::optional<Value> shown = std::visit(value_in, field);
+  if (name == "monitoring.ping_url" && shown != Value("")) {
+    shown = ping_server(std::get<std::string>(*shown)) + "/********";
+  }
+  return shown;
 }
 
 void Setting::set(const Value& value) const {

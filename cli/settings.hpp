@@ -167,6 +167,9 @@ const std::vector<Setting>& setting_table();
 /// Returns the setting of that name, such as `run.timezone`. \throws std::out_of_range for none.
 const Setting& setting(std::string_view name);
 
+/// Returns the server of a ping URL. Its path is often the secret that lets anyone ping.
+std::string ping_server(const std::string& url);
+
 /// Returns what is wrong with a run id or the name of who triggered a run; both have 1 to 64 of
 /// `A-Za-z0-9._:-`.
 std::string check_word(const std::string& text);

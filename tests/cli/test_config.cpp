@@ -72,9 +72,12 @@ TEST_CASE("config never shows a password, wherever it comes from") {
                                            "[database]\nurl = 'host=h user=u password=CANARY'\n"
                                            "[redis]\nurl = 'redis://u:CANARY@r'\n",
                                            0600);
+  const std::string ping =
+      directory.write("p.toml", "[monitoring]\nping_url = 'https://ping.example/CANARY'\n", 0600);
   const std::string secret = directory.write("url", "postgresql://u:CANARY@h/d\n", 0600);
   const std::vector<std::pair<Names, Environment>> ways{
       {{"--config", file}, {}},
+      {{"--config", ping}, {}},
       {{"--database-url-file", secret}, {}},
       {{}, {{"DATABASE_URL", "postgresql://u@h/d?sslpassword=CANARY"}}},
       {{}, {{"REDIS_URL", "unix://:CANARY@/s"}}},
