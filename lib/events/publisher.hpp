@@ -57,12 +57,16 @@ class Publisher {
                                       io::Patience& patience);
 
   /// Returns whether a failover may resolve the last error.
-  [[nodiscard]] bool may_recover() const { return link_.may_recover(); }
-  /// Asks the Sentinels again, and reconnects to the primary that one of them names.
+  [[nodiscard]] bool may_recover() const {
+    return link_.may_recover() || (stream_ && stream_->may_recover());
+  }
+  /// Asks the Sentinels or the Cluster again, and reconnects to the primary that they name.
   void restart() {
-    link_.restart();
+    if (link_.may_recover()) {
+      link_.restart();
+      open_channels_.clear();
+    }
     if (stream_) stream_->restart();
-    open_channels_.clear();
   }
 
   /// Returns the server, with the primary if a Sentinel named it.

@@ -54,8 +54,10 @@ class Link {
     if (failure_) throw Error(*failure_);
   }
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
-  /// Returns whether a failover may resolve the last error: a Sentinel had named a primary that
-  /// could not be reached, did not answer, or is not a primary.
+  /// Returns whether another server may resolve the last error: this one could not be reached, did
+  /// not answer, or is not a primary.
+  [[nodiscard]] bool may_pass() const { return may_pass_; }
+  /// Returns whether a failover may resolve it: a Sentinel had named that server.
   [[nodiscard]] bool may_recover() const { return may_pass_ && is_named_; }
   /// Starts over with another Sentinel. Forgets what was queued but not answered.
   void restart();

@@ -142,16 +142,17 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
     if (settings.transport == RedisSettings::Transport::unix_socket) {
       settings.transport = RedisSettings::Transport::tcp;
     }
-    auto next = std::make_unique<Link>(settings, "publishing events");
+    std::unique_ptr<Link>& next = moved ? node_ : other;
+    next = std::make_unique<Link>(settings, "publishing events");
     next->connect(deadline, patience);
-    other.reset();
-    (moved ? node_ : other) = std::move(next);
+    if (moved) other.reset();
   }
 }
 
-void Stream::require(const std::vector<Reply>& replies) const {
+void Stream::require(const std::vector<Reply>& replies) {
   for (const Reply& each : replies) {
     if (!each.is_error()) continue;
+    is_down_ = each.refuses_with("CLUSTERDOWN");
     std::string hint;
     if (each.refuses_with("WRONGTYPE")) hint = "Name another key in [events] stream.";
     if (each.refuses_with("NOPERM")) hint = permissions_hint;

@@ -48,8 +48,14 @@ class Stream {
   /// Error, as append().
   std::int64_t last_id(io::Deadline deadline, io::Patience& patience);
 
-  /// Drops the connection to another node. Call it when the link restarts.
-  void restart() { node_.reset(); }
+  /// Returns whether a failover of a Cluster may resolve the last error: it was down, or the node
+  /// that it named could not be reached.
+  [[nodiscard]] bool may_recover() const { return is_down_ || (node_ && node_->may_pass()); }
+  /// Drops the connection to another node. Call it when the link restarts, or after a failover.
+  void restart() {
+    node_.reset();
+    is_down_ = false;
+  }
 
   [[nodiscard]] const std::string& key() const { return stream_.key; }
 
@@ -64,12 +70,13 @@ class Stream {
   /// Asks the node that has the stream.
   std::vector<Reply> ask(const Commands& commands, io::Deadline deadline, io::Patience& patience);
   /// \throws Error (redis) for the first error among answers.
-  void require(const std::vector<Reply>& replies) const;
+  void require(const std::vector<Reply>& replies);
   [[nodiscard]] Link& node() { return node_ ? *node_ : link_; }
 
   StreamSettings stream_;
   Link& link_;
   std::unique_ptr<Link> node_;  ///< another node of the Cluster, if that has the stream
+  bool is_down_ = false;        ///< whether the Cluster was down at the last request
   std::string warning_;
 };
 

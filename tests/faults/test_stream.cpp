@@ -55,6 +55,26 @@ TEST_CASE("fault 57: another node of a Cluster has the stream, or gets it just n
   }
 }
 
+TEST_CASE("fault 57: the node of a Cluster that has the stream is away while it is needed") {
+  RedisCluster cluster(redis_settings(), redis_password);
+  const std::size_t owner = cluster.owner_of(key);
+  Streamed scene(cluster.node((owner + 1) % RedisCluster::count));
+  cluster.node(owner).stop();
+  const auto run = scene.night.start({"--config", scene.night.config(20, 20)});
+  wait_until("the run to be committed", [&scene] {
+    return scene.night.database().value(
+               "SELECT count(*) FROM cache_sync_runs "
+               "WHERE status = 'completed'") == "1";
+  });
+  cluster.node(owner).start();
+  scene.night.check(scene.night.finish(*run), 0, Entries::fresh, Sent::all, "");
+  CHECK(cluster.node(owner).command({"XLEN", key}) == "14");
+
+  cluster.node(owner).stop();
+  scene.night.database().execute("UPDATE cache_sync_outbox SET published_at = NULL");
+  CHECK(scene.night.run({"deliver"}).status == 6);
+}
+
 TEST_CASE("fault 58: a key of another type has the name of the stream") {
   Streamed scene;
   guarded_redis().command({"SET", key, "5"});
