@@ -279,10 +279,14 @@ class Preflight {
     look_at_runs(database);
     const tables::Backlog& backlog = stored_.emplace(tables::read_backlog(database));
     if (backlog.events == 0) return good("no event is pending");
+    const int most = environment_.retention.outbox_max_age;
+    const bool is_old = most > 0 && backlog.oldest_seconds > most * 86'400.0;
     warn(fmt::format("{} pending, the oldest for {}",
                      counted(backlog.events, "event is", "events are"),
                      age_words(backlog.oldest_seconds)),
-         "Run 'tickstock-cache deliver'.");
+         is_old ? fmt::format("Raise [outbox] max_age, or the next run drops those older than {}.",
+                              counted(most, "day", "days"))
+                : "Run 'tickstock-cache deliver'.");
   }
 
   void look_at_runs(tables::Database& database) {

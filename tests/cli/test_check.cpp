@@ -123,6 +123,10 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
   CHECK_THAT(fixture.run({"check"}).out, contains("the last run, night, is completed"));
   CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_outbox "
                                  "WHERE published_at IS NULL") == "3");
+  fixture.database().execute("UPDATE cache_sync_outbox SET created_at = now() - interval '8 days'");
+  const std::string old = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
+  CHECK_THAT(old, contains("3 events are pending, the oldest for 8 days. Raise [outbox] max_age, "
+                           "or the next run drops those older than 7 days."));
   fixture.database().execute(
       "UPDATE symbols SET market_cap = NULL; DROP TABLE ohlcv_daily, "
       "cache_sync_runs, cache_sync_changes, cache_sync_outbox");
