@@ -54,8 +54,8 @@ Turn turn_of(const Universe& universe, std::size_t rank, bool stands) {
 void keep_primary_lines(std::vector<SymbolId>& lines, const Market& market,
                         const Universe& universe, const std::vector<bool>& stands) {
   const std::string& issuer = universe.issuer;
-  // The best line of each issuer, and the one that stands there: an included symbol does so beside
-  // the line that counts, and is it only if no other one stands there.
+  // The best line of each issuer, and the one that counted so far: an included symbol is a member
+  // beside that one, and counted itself only if no other member is a line of the issuer.
   struct OfIssuer {
     std::optional<SymbolId> best;
     std::optional<SymbolId> standing;

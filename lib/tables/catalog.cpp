@@ -56,9 +56,9 @@ void take_relation(const Result& rows, int row, Relation& relation) {
   bool unique = false;
   Relation::Column facts;
   rows.read(row, place, relation.typed, relation.typed_schema, relation.oid, relation.kind,
-            relation.schema_usage, relation.hides_rows, relation.can_delete, relation.rows, relation.pages,
-            relation.comment, column, facts.type_name, facts.can_select, facts.can_insert,
-            facts.can_update, unique, facts.most_characters);
+            relation.schema_usage, relation.hides_rows, relation.can_delete, relation.rows,
+            relation.pages, relation.comment, column, facts.type_name, facts.can_select,
+            facts.can_insert, facts.can_update, unique, facts.most_characters);
   facts.type = facts.type_name;
   std::erase(facts.type, '"');
   relation.rows = std::max<std::int64_t>(relation.rows, 0);
