@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <climits>
 #include <utility>
 
 #include "environment.hpp"
@@ -47,16 +45,11 @@ std::string clock_text(double seconds) {
 /// somebody to read it: what nobody takes in time is left out.
 void put(std::string_view text) {
   static bool is_read = true;
-  while (!text.empty()) {
+  io::write_all(STDERR_FILENO, text, [] {
     const io::Deadline deadline = is_read ? io::Deadline::after(reading_time) : io::Deadline::now();
     is_read = io::wait_for(STDERR_FILENO, POLLOUT, deadline, {}) == io::Readiness::ready;
-    if (!is_read) return;
-    // So much fits into a pipe that is ready.
-    const ssize_t size =
-        ::write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
-    if (size < 0 && errno != EINTR && errno != EAGAIN) return;
-    text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  }
+    return is_read;
+  });
 }
 
 }  // namespace

@@ -5,10 +5,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <system_error>
 
 #include "domain/text.hpp"
@@ -368,30 +366,18 @@ std::string json_failure(const Error& error, int exit_status) {
 
 void print(std::string_view text, io::Patience& patience, Tells tells) {
   const io::Settling settling(patience);
-  std::string why;
-  while (!text.empty() && why.empty()) {
-    if (patience.wait(STDOUT_FILENO, POLLOUT, io::Deadline::never()) != io::Readiness::ready) {
-      why = "nobody reads it";
-      break;
-    }
-    // So much fits into a pipe that is ready.
-    const ssize_t size =
-        ::write(STDOUT_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
-    if (size >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(size));
-    } else if (errno == EPIPE && tells == Tells::what_is) {
-      return;
-    } else if (errno != EINTR && errno != EAGAIN) {
-      why = std::generic_category().message(errno);
-    }
-  }
-  if (why.empty()) return;
+  const int error = io::write_all(STDOUT_FILENO, text, [&patience] {
+    const io::Deadline never = io::Deadline::never();
+    return patience.wait(STDOUT_FILENO, POLLOUT, never) == io::Readiness::ready;
+  });
+  if (error == 0 || (error == EPIPE && tells == Tells::what_is)) return;
   constexpr std::array<const char*, 3> hints{
       "", "Only the report of it is lost: what it reports was done.",
       "See 'tickstock-cache status' for what was done."};
   const bool is_ended = tells == Tells::what_is && patience.signalled();
   throw Error(is_ended ? ErrorKind::interrupted : ErrorKind::output,
-              "the result could not be written to standard output: " + why,
+              "the result could not be written to standard output: " +
+                  (error == ETIMEDOUT ? "nobody reads it" : std::generic_category().message(error)),
               {.object = "standard output", .hint = hints[static_cast<std::size_t>(tells)]});
 }
 

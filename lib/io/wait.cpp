@@ -1,10 +1,12 @@
 #include "io/wait.hpp"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <limits>
 #include <system_error>
 
@@ -44,6 +46,17 @@ Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& int
     if (count == 0 && deadline.over()) return Readiness::timed_out;
     if (count < 0 && errno != EINTR) return Readiness::timed_out;
   }
+}
+
+int write_all(int fd, std::string_view text, const std::function<bool()>& ready) {
+  while (!text.empty()) {
+    if (!ready()) return ETIMEDOUT;
+    // So much fits into a pipe that is ready.
+    const ssize_t size = ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (size < 0 && errno != EINTR && errno != EAGAIN) return errno;
+    text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  }
+  return 0;
 }
 
 Readiness Patience::wait(int fd, short events, Deadline deadline, int other_fd) {

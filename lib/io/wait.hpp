@@ -7,6 +7,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -46,6 +47,10 @@ enum class Readiness { ready, timed_out, interrupted };
 /// second while waiting.
 Readiness wait_for(int fd, short events, Deadline deadline, const Interrupt& interrupt,
                    int other_fd = -1, const std::function<void()>& tick = {});
+
+/// Writes a text in parts, each once `ready` returns that its reader takes some. \return 0,
+/// ETIMEDOUT if it returns that nobody reads, or the error number of a failure
+int write_all(int fd, std::string_view text, const std::function<bool()>& ready);
 
 /// How long a command may still wait: one budget for the whole command, which a signal cuts short.
 /// Every wait for a server goes through the command's only Patience.

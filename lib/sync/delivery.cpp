@@ -199,9 +199,9 @@ Delivery deliver(tables::Database& database, const std::string& application_name
         delivery.failure = Error(ErrorKind::interrupted, "interrupted by a signal");
         break;
       default:
-        delivery.failure = error;
-        if (delivery.sent == 0 || !deadline.over()) break;
-        delivery.failure = error.advised("Or give it more time with [timeouts] publish.");
+        delivery.failure = delivery.sent > 0 && deadline.over()
+                               ? error.advised("Or give it more time with [timeouts] publish.")
+                               : error;
     }
   }
   try {
