@@ -51,7 +51,7 @@ struct Absence {
 /// Returns the first condition of a universe that does not hold for a member; null if all do.
 const Condition* first_lost(const Universe& rule, const Market& market, SymbolId symbol) {
   for (const Condition& condition : rule.conditions) {
-    if (!holds(condition, market, symbol, {rule.stability.band})) return &condition;
+    if (!holds(condition, market, symbol, {rule.stability.band, true})) return &condition;
   }
   return nullptr;
 }

@@ -395,6 +395,34 @@ TEST_CASE("reasons say which rule let a member go, and why one waits") {
   CHECK(why["B"] == "not below $10 B for 2 nights, beyond the band of 10 %");
 }
 
+TEST_CASE("a label that turned blank is no reason to leave a family that keeps such members") {
+  Policy policy;
+  policy.builtin = false;
+  policy.declared = {{.name = "sector_{sector}",
+                      .type = "sector",
+                      .task = Task::themes,
+                      .each = "sector",
+                      .conditions = {CapFrom{1e9}}}};
+  Market market(*parse_day("2026-08-04"), {"sector"});
+  const auto add = [&market](const char* symbol, double cap, std::string_view sector) {
+    market.add(symbol, {cap, {}, {}, Activity::active}, std::vector{sector});
+  };
+  add("BIG", 2e9, "Energy");
+  add("BLANK", 2e9, "");
+  add("SMALL", 0.9e9, "");
+  market.rank();
+  const std::string metadata = R"({"type": "sector", "sector": "Energy"})";
+  const Entries entries{
+      {"sector_energy", entry_of(market, "sector", {"BIG", "BLANK", "SMALL"}, metadata)}};
+  const Plan plan = make_plan(Mode::themes, market, entries, policy);
+  const EntryWrite& write = plan.tasks.front().writes.front();
+  REQUIRE(write.diff.removed.size() == 1);
+  const SymbolId small = write.diff.removed.front().symbol;
+  CHECK(market.name(small) == "SMALL");
+  const MemberReasons reasons(market, entries, plan.universes, 30);
+  CHECK(reasons.removed(write, small) == "crossed $1 B downward");
+}
+
 TEST_CASE("over random nights the categories and leaders are what the manual says") {
   std::mt19937 random(20260821);
   const auto one_of = [&random](const std::vector<long>& values) {
