@@ -220,12 +220,17 @@ void ping(const std::string& url, Log& log, int exit_status, const std::string& 
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "tickstock-cache");
     if (!succeeded) curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body.c_str());
     result = curl_easy_perform(curl);
+    long answer = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
+    // Not followed: another server, or one without TLS, must not learn the URL.
+    if (result == CURLE_OK && answer >= 300) result = CURLE_TOO_MANY_REDIRECTS;
   }
   if (result == CURLE_OK) return;
-  log.warning(fmt::format("the ping of {} failed: {}. Check [monitoring] ping_url and the network.",
-                          ping_server(url),
-                          result == CURLE_ABORTED_BY_CALLBACK ? "interrupted by a signal"
-                                                              : curl_easy_strerror(result)));
+  log.warning(fmt::format(
+      "the ping of {} failed: {}. Check [monitoring] ping_url and the network.", ping_server(url),
+      result == CURLE_ABORTED_BY_CALLBACK  ? "interrupted by a signal"
+      : result == CURLE_TOO_MANY_REDIRECTS ? "the server redirects to another URL"
+                                           : curl_easy_strerror(result)));
 }
 
 }  // namespace tickstock::cli

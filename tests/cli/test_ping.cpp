@@ -106,8 +106,10 @@ TEST_CASE("a run that succeeds gets the URL, any other posts its error to /fail"
 TEST_CASE("a ping that fails is a warning, which names the server alone") {
   const BlackHole hole;
   Switch broken("503 Service Unavailable");
-  for (const std::string& url : {std::string("http://127.0.0.1:1/secret-uuid"), broken.url(),
-                                 fmt::format("http://127.0.0.1:{}/secret-uuid", hole.port())}) {
+  Switch moved("301 Moved Permanently");
+  for (const std::string& url :
+       {std::string("http://127.0.0.1:1/secret-uuid"), broken.url(), moved.url(),
+        fmt::format("http://127.0.0.1:{}/secret-uuid", hole.port())}) {
     INFO(url);
     Watched scene(url);
     const ProcessResult result = run_task(scene.fixture, {"sync"}, scene.there);
