@@ -241,24 +241,30 @@ bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
   return true;
 }
 
-std::vector<SymbolId> Selection::held(const Universe& universe, std::uint32_t number,
-                                      Seats& seats) {
-  Ids held;
-  // What a run doesn't write stays as it is.
-  const bool keeps = universe.keeps_seats() || !writes(universe);
-  const Entry* before = keeps ? find_entry(before_, universe.name) : nullptr;
-  if (before == nullptr) return held;
-  before->members.each([&](SymbolId id) {
-    // A list from another writer may name a symbol twice.
-    if (seats.taken[id] != 0 || lost_.contains({universe.name, id})) return;
-    const bool is_candidate =
-        market_.active(id) && all_hold(universe.conditions, market_, id, {0, true});
-    if (!is_candidate && !keeps_seat(universe, id)) return;
-    seats.taken[id] = number;
-    if (!is_candidate) held.push_back(id);
-  });
-  sort(held, Order::market_cap);
-  return held;
+void Selection::hold(Seats& seats) {
+  seats.held.resize(seats.universes.size());
+  // Another writer, or a changed declaration, may have put a symbol into several universes of the
+  // group: it keeps a seat that the run may not change, else one where it belongs.
+  for (const Claim claim : {Claim::unwritten, Claim::belongs, Claim::patience}) {
+    for (std::size_t i = 0; i < seats.universes.size(); ++i) {
+      const Universe& universe = *seats.universes[i];
+      const bool is_written = writes(universe);
+      if (is_written == (claim == Claim::unwritten)) continue;
+      const bool keeps = !is_written || universe.keeps_seats();
+      const Entry* before = keeps ? find_entry(before_, universe.name) : nullptr;
+      if (before == nullptr) continue;
+      before->members.each([&](SymbolId id) {
+        // A list from another writer may name a symbol twice.
+        if (seats.taken[id] != 0 || lost_.contains({universe.name, id})) return;
+        const bool is_candidate =
+            market_.active(id) && all_hold(universe.conditions, market_, id, {0, true});
+        if (!is_candidate && (claim == Claim::belongs || !keeps_seat(universe, id))) return;
+        seats.taken[id] = static_cast<std::uint32_t>(i + 1);
+        if (!is_candidate) seats.held[i].push_back(id);
+      });
+    }
+  }
+  for (Ids& held : seats.held) sort(held, Order::market_cap);
 }
 
 std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* before) {
@@ -268,10 +274,7 @@ std::vector<SymbolId> Selection::seated(const Universe& universe, const Entry* b
   Seats own;
   if (is_alone) add(universe, own);
   Seats& seats = is_alone ? own : seats_[universe.group];
-  for (std::size_t i = seats.held.size(); i < seats.universes.size(); ++i) {
-    const auto number = static_cast<std::uint32_t>(i + 1);
-    seats.held.push_back(this->held(*seats.universes[i], number, seats));
-  }
+  if (seats.held.empty()) hold(seats);
   const auto place = std::ranges::find(seats.universes, &universe) - seats.universes.begin();
   const auto number = static_cast<std::uint32_t>(place + 1);
   if (!is_alone) {

@@ -76,7 +76,7 @@ class Selection {
     std::vector<const Universe*> universes;
     /// By SymbolId, the universe where it has its seat, counted from 1; 0 for none.
     std::vector<std::uint32_t> taken;
-    std::vector<Ids> held;  ///< by universe; empty until the first of them is processed
+    std::vector<Ids> held;  ///< by universe, in rank order; empty until the first is processed
     bool settled = false;   ///< whether it is known who loses a seat
   };
 
@@ -98,9 +98,11 @@ class Selection {
   /// Returns the candidates that get a seat, and the members that keep one without being
   /// candidates.
   Ids seated(const Universe& universe, const Entry* before);
-  /// Takes the seats of the members that keep one. \return those that are not candidates, in rank
-  /// order
-  Ids held(const Universe& universe, std::uint32_t number, Seats& seats);
+  /// Why a member keeps its seat: the run does not write its universe, the conditions hold, or it
+  /// may still stay without them.
+  enum class Claim : unsigned char { unwritten, belongs, patience };
+  /// Gives the members of a group their seats; those that are not candidates are `held`.
+  void hold(Seats& seats);
   /// Returns whether the run writes a universe.
   [[nodiscard]] bool writes(const Universe& universe) const {
     return std::ranges::find(tasks_, universe.task) != tasks_.end();

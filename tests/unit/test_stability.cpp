@@ -186,6 +186,35 @@ TEST_CASE("a universe of a group that the run does not write keeps its members")
   CHECK(nights.in("nano_cap") == Names{"A"});
 }
 
+TEST_CASE(
+    "who stands in two universes of a group sits where the run may not write, else where it "
+    "belongs") {
+  Nights nights(stable({.nights = 2}));
+  nights.policy().declared.push_back({.name = "nano_cap",
+                                      .type = "theme",
+                                      .task = Task::themes,
+                                      .conditions = {CapFrom{1e5}},
+                                      .stability = {.nights = 2}});
+  nights.to("2026-08-03", {{"A", 100e6}, {"B", 1e9}});
+  CHECK(nights.in("micro_cap") == Names{"A"});
+  CHECK(nights.in("nano_cap") == Names{"B", "A"});
+  SECTION("a group grows while one of its universes is left alone") {
+    nights.policy().declared.back().group = "categories";
+    nights.to("2026-08-04", {{"A", 100e6}, {"B", 1e9}}, Mode::market_cap);
+    CHECK(nights.in("micro_cap").empty());
+    CHECK(nights.in("small_cap").empty());
+    CHECK(nights.in("nano_cap") == Names{"B", "A"});
+  }
+  SECTION("all are written") {
+    nights.policy().declared.back().group = "categories";
+    nights.to("2026-08-04", {{"A", 10e6}, {"B", 1e9}});
+    CHECK(nights.in("micro_cap").empty());
+    CHECK(nights.in("nano_cap") == Names{"A"});
+    CHECK(nights.in("small_cap") == Names{"B"});
+    CHECK(nights.waiting() == 0);
+  }
+}
+
 TEST_CASE("who waits for a universe that is gone is forgotten; a new one changes no count") {
   Nights nights(stable({}));
   const Universe big{.name = "big",
