@@ -25,14 +25,18 @@ constexpr std::string_view clean_sql =
     "UPDATE {entries} SET content = content || $2::jsonb, updated_at = $3::timestamptz "
     "WHERE universe = $1::text";
 
-// The content before is copied within the server.
+// The content before is copied within the server, and so is the metadata that an undo restores ($17
+// is its change), since only a part of it was read.
 constexpr std::string_view journal_sql =
     "INSERT INTO {changes} (run_id, task, universe, action, added, removed, moved, reason, "
     "added_why, removed_why, content_before, cache_type_before, changed_at, places, fingerprint, "
     "cache_type_after, metadata_after, keys) "
     "SELECT $1, $2, $3, $4, $5::text[], $6::text[], $7::text[], $8, $9::text[], $10::text[], "
-    "e.content, e.cache_type, $11::timestamptz, $12::bit varying, $13::bigint, $14, $15::jsonb, "
-    "$16::text[] FROM (VALUES (1)) one LEFT JOIN {entries} e ON e.universe = $3";
+    "e.content, e.cache_type, $11::timestamptz, $12::bit varying, $13::bigint, $14, "
+    "coalesce($15::jsonb, r.content_before -> 'metadata', "
+    "CASE WHEN r.content_before IS NOT NULL THEN 'null'::jsonb END), $16::text[] "
+    "FROM (VALUES (1)) one LEFT JOIN {entries} e ON e.universe = $3 "
+    "LEFT JOIN {changes} r ON r.id = $17::bigint";
 
 // A change by another writer. The content before is what the last run left, rebuilt from the
 // journal. If that run replaced the content, it left no other keys.
@@ -148,9 +152,11 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
   std::optional<std::string> places;
   std::optional<std::string> type;
   std::optional<std::string> metadata;
+  std::optional<std::string> restored;
+  if (write.restoration) restored = std::to_string(write.restoration->change);
   if (write.rule || write.restoration) places = places_of(write);
   if (before == nullptr || before->cache_type != after.cache_type) type = after.cache_type;
-  if (before == nullptr || before->metadata != after.metadata) {
+  if (!restored && (before == nullptr || before->metadata != after.metadata)) {
     metadata = after.metadata.empty() ? "null" : after.metadata;
   }
   return {
@@ -163,7 +169,7 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
        reasons_literal(diff.added, [&](SymbolId id) { return reasons.added(write, id); }),
        reasons_literal(diff.removed, [&](SymbolId id) { return reasons.removed(write, id); }),
        context.written_at, std::move(places), signed_text(fingerprint_of(after, context.market)),
-       std::move(type), std::move(metadata), keys_of(write)}};
+       std::move(type), std::move(metadata), keys_of(write), std::move(restored)}};
 }
 
 /// One statement of a run's writes, made when its turn comes; nothing if it is not needed.

@@ -255,6 +255,31 @@ TEST_CASE("an undo restores that an entry had no type") {
   CHECK(fixture.run({"undo", "back"}).status == 0);
 }
 
+TEST_CASE("an undo restores metadata of any length") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  fixture.set_entry("mega_cap", "market_cap", R"({"symbols": ["LARGE"], "count": 1})");
+  fixture.database().execute(
+      "UPDATE cache_entries SET content = content || jsonb_build_object('metadata', "
+      "jsonb_build_object('note', repeat('ü', 5000))) WHERE universe = 'mega_cap'");
+  const std::string content =
+      "SELECT md5((content - 'last_updated')::text) FROM cache_entries WHERE universe = 'mega_cap'";
+  const std::string before = fixture.database().value(content);
+  REQUIRE(run_task(fixture, {"market-cap", "--run-id", "taken"}).status == 0);
+  const std::string after = fixture.database().value(content);
+  REQUIRE(fixture.run({"undo", "taken", "--run-id", "back"}).status == 0);
+  CHECK(fixture.database().value(content) == before);
+  CHECK_THAT(fixture.run({"check"}).out, !contains("another writer"));
+  fixture.database().execute("DELETE FROM cache_entries WHERE universe = 'mega_cap'");
+  REQUIRE(run_task(fixture, {"market-cap", "--run-id", "again"}).status == 0);
+  CHECK(fixture.database().value("SELECT length(content_before -> 'metadata' ->> 'note') FROM "
+                                 "cache_sync_changes WHERE task = 'another_writer'") == "5000");
+  REQUIRE(fixture.run({"undo", "again"}).status == 0);
+  REQUIRE(fixture.run({"undo", "back", "--dry-run"}).status == 4);
+  CHECK(fixture.database().value(content) != after);
+}
+
 TEST_CASE("an undo that takes out too many members is refused as a run would be") {
   Fixture fixture;
   REQUIRE(fixture.run({"init"}).status == 0);
