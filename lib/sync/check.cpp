@@ -167,8 +167,10 @@ class Preflight {
       newest = tables::newest_price_day(
           transaction.run_pipeline(tables::ask_newest_prices(environment_.tables, market)).value());
     } catch (const Error& error) {
-      const bool needs_prices = policy_.guards.max_data_age_days || policy_.price_days();
-      if (needs_prices || error.kind() != ErrorKind::failed) throw;
+      const bool needs_prices = most_days || policy_.price_days();
+      if (needs_prices || error.kind() == ErrorKind::interrupted || !database.connection.usable()) {
+        throw;
+      }
       return warn("the age of the data is not known: " + error.problem(), error.hint());
     }
     if (!newest) {

@@ -129,7 +129,8 @@ TEST_CASE("the check warns of old prices, pending events and unreadable contents
                            "or the next run drops those older than 7 days."));
   fixture.database().execute(
       "UPDATE symbols SET market_cap = NULL; DROP TABLE ohlcv_daily, "
-      "cache_sync_runs, cache_sync_changes, cache_sync_outbox");
+      "cache_sync_runs, cache_sync_changes, cache_sync_outbox, cache_sync_waiting, "
+      "cache_sync_states");
   const std::string more = fmt::format("{}", fmt::join(scene.findings("warning", 0), "\n"));
   CHECK_THAT(more, contains("0 are eligible, so a run would be refused") &&
                        contains("public.ohlcv_daily") && contains("Run 'tickstock-cache init'"));
@@ -232,6 +233,22 @@ TEST_CASE("a view of prices that can't be read is a warning if no setting reads 
   CHECK_THAT(scene.findings("warning", 0, as).front(),
              contains("the age of the data is not known"));
   CHECK(run_task(scene.fixture, {"sync"}, as).status == 0);
+}
+
+TEST_CASE("prices that runs don't read can't make the check fail") {
+  Checked scene;
+  const TemporaryDirectory directory;
+  const Environment hurried{
+      {"TICKSTOCK_CACHE_CONFIG", directory.write("c.toml", "[timeouts]\nlock = 1\n")}};
+  Session other = scene.fixture.database().connect();
+  other.execute("BEGIN");
+  other.execute("LOCK TABLE ohlcv_daily");
+  CHECK_THAT(scene.findings("warning", 0, hurried).front(),
+             contains("the age of the data is not known") && contains("55P03"));
+  const Environment needing{
+      {"TICKSTOCK_CACHE_CONFIG",
+       directory.write("d.toml", "[timeouts]\nlock = 1\n[guards]\nmax_data_age_days = 3\n")}};
+  CHECK_FALSE(scene.findings("failed", 5, needing).empty());
 }
 
 TEST_CASE("check predicts a missing privilege on the sequence of the id, with its GRANT") {
