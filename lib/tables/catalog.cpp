@@ -234,7 +234,9 @@ bool Catalog::has_own_tables() const {
 }
 
 bool Catalog::has_any_own_table() const {
-  return runs.exists() || changes.exists() || outbox.exists();
+  return std::any_of(all_tables().begin(), all_tables().end(), [this](const Table& table) {
+    return table.is_own() && (this->*table.relation).exists();
+  });
 }
 
 // A 32-bit tag of the program above the oid of the locked table, so that neither installations nor

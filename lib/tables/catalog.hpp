@@ -123,7 +123,7 @@ struct Catalog {
 
   /// Returns whether all of the program's own tables exist.
   [[nodiscard]] bool has_own_tables() const;
-  /// Returns whether any of the tables with run records exists.
+  /// Returns whether any of them exists.
   [[nodiscard]] bool has_any_own_table() const;
 };
 

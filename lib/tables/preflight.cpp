@@ -135,15 +135,18 @@ class Inspection {
       const Relation& relation = catalog_.*table.relation;
       if (!table.is_own() || !exists(relation, "Run 'tickstock-cache init'.")) continue;
       const int version = version_of(relation);
-      if (version == 0 || version > schema_version) {
+      if (!relation.is_table()) {
+        fail(relation.name.shown(), "Rename it and run 'tickstock-cache init'.",
+             "{} is not a table", relation.name.shown());
+      } else if (version == 0 || version > schema_version) {
         problems_.push_back(unknown_version(relation));
-      } else if (version < schema_version) {
-        fail(relation.name.shown(), "Run 'tickstock-cache init'.",
-             "the table {} belongs to an older version of this program", relation.name.shown());
       } else if (const auto missing = missing_columns(table, relation); !missing.empty()) {
         fail(relation.name.shown(),
              "Restore it from a backup, or rename it and run 'tickstock-cache init'.",
              "the table {} lacks the columns {}", relation.name.shown(), fmt::join(missing, ", "));
+      } else if (version < schema_version) {
+        fail(relation.name.shown(), "Run 'tickstock-cache init'.",
+             "the table {} belongs to an older version of this program", relation.name.shown());
       } else {
         may("SELECT", relation);
         if (writes) may("INSERT", relation);

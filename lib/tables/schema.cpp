@@ -85,11 +85,20 @@ END LOOP;
 END
 )";
 
+// Another table may have an index of that name, or be called so.
+constexpr std::string_view drop_retired = R"(BEGIN
+IF EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE i.indrelid = {0}::regclass AND c.relname = {1}) THEN
+  DROP INDEX {2};
+END IF;
+END
+)";
+
 /// Returns a DO block around `body`, in dollar quotes that do not occur in it.
 std::string block(const std::string& body) {
-  std::string tag = "$grants$";
+  std::string tag = "$body$";
   while (body.find(tag) != std::string::npos) tag.insert(1, "_");
-  return fmt::format("DO {0}\n{1}{0};\n", tag, body);
+  return fmt::format("DO {0}\n{1}{0}", tag, body);
 }
 
 }  // namespace
@@ -98,7 +107,8 @@ std::vector<std::string_view> missing_columns(const Table& table, const Relation
   const int version = table.is_own() ? version_of(relation) : schema_version;
   std::vector<std::string_view> missing;
   for (const Column& column : table.columns) {
-    if (column.since <= version && !relation.columns.contains(column.name)) {
+    const bool matters = table.is_own() || column.uses != 0;
+    if (matters && column.since <= version && !relation.columns.contains(column.name)) {
       missing.push_back(column.name);
     }
   }
@@ -141,7 +151,8 @@ std::vector<std::string> schema_sql(const TableNames& names) {
     }
     if (!table.retired_index.empty()) {
       const TableName index{name.schema, std::string(table.retired_index)};
-      statements.push_back("DROP INDEX IF EXISTS " + index.quoted());
+      statements.push_back(block(fmt::format(drop_retired, in_quotes(name.quoted(), '\'', '\''),
+                                             in_quotes(index.name, '\'', '\''), index.quoted())));
     }
     for (const std::string_view each : table.further) statements.push_back(names.in(each));
     if (!table.is_own()) continue;
@@ -228,7 +239,8 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
       grant("SELECT", names.prices, columns_of(&Catalog::prices, makes_caps));
   if (priced) prices += closes;
   text += "-- for max_data_age_days, market caps from prices, and check, if the prices exist\n" +
-          block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices));
+          block(fmt::format(grant_prices, in_quotes(names.prices.quoted(), '\'', '\''), prices)) +
+          ";\n";
   text += priced ? shares
                  : "-- for replay and --market-cap-from prices, also run:\n-- " + shares + "-- " +
                        closes;
@@ -239,7 +251,7 @@ std::string grants_sql(const TableNames& names, const std::string& role, bool pr
       "-- the sequence of a serial id, to create missing entries; an identity column needs none\n" +
       block(fmt::format(grant_sequence, in_quotes(names.entries.quoted(), '\'', '\''),
                         in_quotes(role, '\'', '\''))) +
-      "-- history, guaranteed delivery, and the deletion of what is too old\n";
+      ";\n-- history, guaranteed delivery, and the deletion of what is too old\n";
   for (const Table& table : all_tables()) {
     if (!table.is_own()) continue;
     text += fmt::format("GRANT SELECT, INSERT{} ON {}{}", table.changes ? ", UPDATE, DELETE" : "",

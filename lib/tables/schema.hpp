@@ -58,7 +58,8 @@ inline constexpr int schema_version = 5;
 /// table is not this program's.
 int version_of(const Relation& relation);
 
-/// Returns the columns that one of our tables lacks; for the program's own, those of its version.
+/// Returns the columns that a table lacks: of the program's own those of its version, of another
+/// those that the program uses.
 std::vector<std::string_view> missing_columns(const Table& table, const Relation& relation);
 
 /// Returns the error for a table that is not this program's, or has a version that it doesn't know

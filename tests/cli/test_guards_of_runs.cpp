@@ -110,7 +110,9 @@ TEST_CASE("too many symbols that vanish at once are refused") {
 
 TEST_CASE("without a record that has them, a refused run shows all refusals") {
   Scene scene(1000);
-  scene.execute("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs CASCADE");
+  scene.execute(
+      "DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs, cache_sync_waiting, "
+      "cache_sync_states");
   scene.execute("UPDATE symbols SET market_cap = NULL WHERE symbol <= 'S0400'");
   const ProcessResult result = run_task(scene.fixture, {"sync"});
   CHECK(result.status == 4);

@@ -67,6 +67,14 @@ TEST_CASE("init never touches symbols and prices") {
   CHECK(tables_in(fixture) == with({"cache_entries"}, own_tables));
 }
 
+TEST_CASE("init drops no index of another table, whatever its name") {
+  Fixture fixture;
+  fixture.database().execute("CREATE INDEX cache_sync_outbox_pending ON symbols (sector)");
+  CHECK(fixture.run({"init"}).status == 0);
+  CHECK(fixture.database().value("SELECT indrelid::regclass FROM pg_index WHERE indexrelid = "
+                                 "'cache_sync_outbox_pending'::regclass") == "symbols");
+}
+
 TEST_CASE("init refuses a relation of another shape, names what is missing, and creates nothing") {
   Fixture fixture({.entries = false});
   fixture.database().execute(
@@ -84,6 +92,34 @@ TEST_CASE("init refuses a name that a sequence has taken") {
   check_failure(fixture.run({"init"}), 1,
                 "the relation public.cache_sync_outbox is not a table. Rename it");
   CHECK(fixture.database().value("SELECT to_regclass('cache_sync_runs')").empty());
+}
+
+TEST_CASE("a relation that only has the name of an own table stops every command that needs it") {
+  Fixture fixture;
+  add_small_market(fixture);
+  const auto check_refused = [&fixture](const std::string& words) {
+    for (const std::string command : {"sync", "check", "history"}) {
+      const ProcessResult result = fixture.run({command});
+      CHECK(result.status == 1);
+      CHECK_THAT(result.out + result.err, contains(words));
+    }
+  };
+  fixture.database().execute("CREATE TABLE cache_sync_runs (foo int)");
+  check_refused("the table public.cache_sync_runs lacks the columns run_id, ");
+  fixture.database().execute(
+      "DROP TABLE cache_sync_runs; CREATE VIEW cache_sync_runs AS SELECT 1 AS one");
+  check_refused("public.cache_sync_runs is not a table. Rename it and run");
+  fixture.database().execute("DROP VIEW cache_sync_runs; CREATE TABLE cache_sync_states (foo int)");
+  check_refused("the table public.cache_sync_runs does not exist. Run 'tickstock-cache init'.");
+  check_failure(fixture.run({"init"}), 1, "public.cache_sync_states has another shape");
+}
+
+TEST_CASE("entries need no id of their own") {
+  Fixture fixture;
+  add_small_market(fixture);
+  fixture.database().execute("ALTER TABLE cache_entries DROP id");
+  CHECK(fixture.run({"init"}).status == 0);
+  CHECK(run_task(fixture, {"sync"}).status == 0);
 }
 
 TEST_CASE("init refuses own tables of a newer version") {

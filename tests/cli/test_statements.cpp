@@ -24,7 +24,7 @@ std::string kind(const std::string& verb, const std::string& table) {
 const std::regex& verb_before_table() {
   static const std::regex verbs(
       "(INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE IF NOT EXISTS|CREATE TABLE|ALTER TABLE|"
-      "COMMENT ON TABLE|DROP INDEX IF EXISTS|REFERENCES|ON) $");
+      "COMMENT ON TABLE|DROP INDEX|REFERENCES|ON) $");
   return verbs;
 }
 
@@ -40,15 +40,11 @@ Kinds kinds_of(const std::string& sql) {
       "^(BEGIN|COMMIT|ROLLBACK TO SAVEPOINT|ROLLBACK|SAVEPOINT|RELEASE SAVEPOINT|SET LOCAL|"
       "SET TRANSACTION SNAPSHOT|SHOW)\\b.*");
   static const std::regex other(
-      "^(SELECT|WITH|COPY|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|COMMENT) .*");
+      "^(SELECT|WITH|COPY|INSERT|UPDATE|DELETE|CREATE|ALTER|DO|COMMENT) .*");
   static const std::map<std::string, std::string> called{
-      {"INSERT INTO", "INSERT"},
-      {"DELETE FROM", "DELETE"},
-      {"CREATE TABLE", "CREATE TABLE"},
-      {"CREATE TABLE IF NOT EXISTS", "CREATE TABLE"},
-      {"COMMENT ON TABLE", "COMMENT ON"},
-      {"DROP INDEX IF EXISTS", "DROP INDEX"},
-      {"ON", "CREATE INDEX"}};
+      {"INSERT INTO", "INSERT"},          {"DELETE FROM", "DELETE"},
+      {"CREATE TABLE", "CREATE TABLE"},   {"CREATE TABLE IF NOT EXISTS", "CREATE TABLE"},
+      {"COMMENT ON TABLE", "COMMENT ON"}, {"ON", "CREATE INDEX"}};
   const std::string text = std::regex_replace(std::regex_replace(sql, quoted, "$1"), space, " ");
   const std::string line = text.substr(text.find_first_not_of(' '));
   Kinds kinds;
