@@ -175,6 +175,8 @@ class Case {
     decision.value = std::string(subject_.market.name(counts));
     decision.holds = counts == subject_.id;
     decision.loss = "when another line of its issuer exceeds it";
+    const int percent = rule_.stability.band;
+    if (percent > 0) decision.loss += fmt::format(" by more than {} %", percent);
     if (decision.holds) return decision;
     // The band favors the line that is a member.
     const double band = rule_.stability.band / 100.0;

@@ -275,6 +275,25 @@ lines = "primary"
   CHECK(scene.after("sync", "companies") == Names{"GOOG", "AAPL", "ODD"});
 }
 
+TEST_CASE("explain says by how much another line must exceed the one that counts") {
+  Declared scene(no_builtin + R"(
+[market]
+issuer = "issuer"
+[stability]
+band = 10
+[[universe]]
+name = "companies"
+first = 3
+lines = "primary"
+)");
+  scene.add({.symbol = "GOOG", .market_cap = "4.1e12"}, "", "Alphabet");
+  CHECK(scene.after("sync", "companies") == Names{"GOOG"});
+  scene.add({.symbol = "GOOGL", .market_cap = "4.2e12"}, "", "Alphabet");
+  CHECK(scene.after("sync", "companies") == Names{"GOOG"});
+  CHECK_THAT(scene.fixture.run({"explain", "GOOG", "companies", "--config", scene.path()}).out,
+             contains("when another line of its issuer exceeds it by more than 10 %"));
+}
+
 TEST_CASE("a universe's place in a group does not change which line of an issuer counts") {
   for (const std::string group : {"", "group = \"g\"\n"}) {
     INFO(group);
