@@ -134,7 +134,7 @@ WITH mine AS (
    WHERE c.universe = $2 AND r.entries = $1),
 ends AS (SELECT (SELECT max(id) FROM mine WHERE NOT later) AS last,
                 (SELECT min(id) FROM mine WHERE later) AS next)
-SELECT ends.last IS NOT NULL
+SELECT ends.last IS NOT NULL OR n.id IS NOT NULL AND n.content_before IS NULL
        OR CASE WHEN s.universe IS NULL THEN n.id IS NOT NULL ELSE s.since <= $3::bigint END,
        CASE WHEN n.id IS NOT NULL THEN n.content_before IS NOT NULL
             WHEN s.universe IS NOT NULL THEN s.fingerprint <> 0
@@ -354,10 +354,10 @@ Statement store_states(const TableNames& names, const std::string& run_id,
 PastMembers read_members(Database& database, const std::string& universe, Day day) {
   PastRun past(database, day);
   const Result rows = past.ask(members_sql, {universe, past.position, past.finished_at});
-  const bool stood = rows.boolean(0, 1);
-  if (!rows.boolean(0, 0) || !stood) {
+  const bool is_known = rows.boolean(0, 0);
+  if (!is_known || !rows.boolean(0, 1)) {
     fail_unknown(universe, fmt::format("{} on {} ({})",
-                                       stood ? "is not known to have existed" : "did not exist",
+                                       is_known ? "did not exist" : "is not known to have existed",
                                        to_string(day), past.beginning()));
   }
   auto symbols = list_of(rows, 0, 2);

@@ -191,6 +191,8 @@ TEST_CASE("members of a day are what the run left, and members says where nobody
   // No run reads an entry of a type that is neither cleaned nor declared.
   fixture.set_entry("etfs", "etf", R"({"symbols": ["MID"], "count": 1})");
   check_failure(on("etfs", market_day), 1, "universe 'etfs' is not known to have existed on");
+  fixture.database().execute("DELETE FROM cache_entries WHERE universe = 'etfs'");
+  check_failure(on("etfs", market_day), 1, "is known. Check the spelling");
   check_failure(on("mega_cup", market_day), 1, "Did you mean 'mega_cap'?");
   check_failure(fixture.run({"members", "mega_cup"}), 1, "Did you mean 'mega_cap'?");
 }
