@@ -59,8 +59,9 @@ ErrorKind kind_of(std::string_view sqlstate) {
 /// SQLSTATE, or beginning of one, that fits.
 std::string advice_on(std::string_view sqlstate) {
   constexpr const char* entry = "Correct the value, the constraint or the trigger, then run again.";
-  constexpr std::array<std::pair<std::string_view, const char*>, 14> advice{
+  constexpr std::array<std::pair<std::string_view, const char*>, 16> advice{
       {{"08", "Check the server and the network, then run again."},
+       {"0A", "Look for a rule on the table, and see PostgreSQL's log."},
        {"25006", "Connect to the primary, or let the role write."},
        {"25P03", "Run again."},
        {"3F", "Create the schema, or name another in [tables] schema."},
@@ -70,6 +71,8 @@ std::string advice_on(std::string_view sqlstate) {
        {"57014", "Run again, or give a statement more time: [timeouts] statement."},
        {"57", "Run again once PostgreSQL is up."},
        {"22", entry},
+       {"23505",
+        "Remove the duplicate; if it is an id, move its sequence past it (setval). Run again."},
        {"23", entry},
        {"42", entry},
        {"P0", entry},
@@ -93,6 +96,8 @@ Error Connection::error_of(const Result& result, const std::string& doing) const
   std::string text = doing + " failed: " + message;
   if (!sqlstate.empty()) text += " (SQLSTATE " + sqlstate + ")";
   std::string hint = sentence_of(one_line(field(result, PG_DIAG_MESSAGE_HINT)));
+  // Other details may show data.
+  if (sqlstate == "42P10") text += ". " + one_line(field(result, PG_DIAG_MESSAGE_DETAIL));
   const std::string context = context_of(result);
   if (!context.empty()) text += "; context: " + context;
   if (!context.empty() && (sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704")) {

@@ -59,6 +59,11 @@ SELECT DISTINCT ON (c.oid) format('%I.%I', n.nspname, c.relname), p.pubname
        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
  ORDER BY c.oid, p.pubname)";
 
+// 2 and 3 are UPDATE and INSERT.
+constexpr const char* rules_sql =
+    "SELECT rulename FROM pg_rewrite WHERE ev_class = $1::oid AND ev_type IN ('2', '3') "
+    "AND ev_enabled IN ('O', 'A') ORDER BY rulename";
+
 // Trigger functions that set no search_path and use the bare name of something outside pg_catalog.
 // Searches their text without strings and comments. A word counts as a name if no dot is before or
 // after it, and something of that name exists.
@@ -150,10 +155,12 @@ Hazards find_hazards(Database& database) {
                    {{doing, unfilled_sql, {oid, filled}},
                     {doing, sequences_sql, {oid, filled}},
                     {doing, publications_sql, {array_literal(changed)}},
-                    {doing, triggers_sql, {oid}}});
+                    {doing, triggers_sql, {oid}},
+                    {doing, rules_sql, {oid}}});
   const Result& sequences = results[1];
   const Result& published = results[2];
   const Result& triggers = results[3];
+  const Result& rules = results[4];
   Hazards hazards;
   add_unfilled(results[0], entries, hazards);
   for (int row = 0; row < sequences.rows(); ++row) {
@@ -170,6 +177,13 @@ Hazards find_hazards(Database& database) {
         fmt::format("Give the function its own search_path: "
                     "'ALTER FUNCTION {}() SET search_path = {}'.",
                     triggers.view(row, 1), triggers.view(row, 3)));
+  }
+  for (int row = 0; row < rules.rows(); ++row) {
+    hazards.warnings.emplace_back(
+        fmt::format("the rule '{}' on {} keeps runs from creating entries, and may change what "
+                    "they write",
+                    rules.view(row, 0), entries),
+        "Make a trigger of it.");
   }
   return hazards;
 }

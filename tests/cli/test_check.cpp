@@ -297,6 +297,36 @@ TEST_CASE("check predicts a published table without a replica identity") {
   CHECK(scene.findings("failed", 0).empty());
 }
 
+TEST_CASE("a rule on the entries, and a sequence behind its rows, are named with what to do") {
+  Checked scene;
+  Database& database = scene.fixture.database();
+  database.execute("CREATE RULE noted AS ON UPDATE TO cache_entries DO ALSO NOTIFY noted");
+  CHECK_THAT(scene.findings("warning", 0).front(),
+             contains("the rule 'noted' on public.cache_entries"));
+  const ProcessResult ruled = run_task(scene.fixture, {"sync"});
+  CHECK(ruled.status == 1);
+  CHECK_THAT(log_lines(ruled, "error").front(), contains("Look for a rule on the table"));
+  database.execute(
+      "DROP RULE noted ON cache_entries;"
+      "SELECT setval(pg_get_serial_sequence('cache_entries', 'id'), 1, false)");
+  const ProcessResult behind = run_task(scene.fixture, {"sync"});
+  CHECK(behind.status == 3);
+  CHECK_THAT(log_lines(behind, "error").front(), contains("move its sequence past it (setval)"));
+}
+
+TEST_CASE("a run says which publication its identity does not cover") {
+  Checked scene;
+  REQUIRE(run_task(scene.fixture, {"sync"}).status == 0);
+  scene.fixture.database().execute(
+      "CREATE PUBLICATION part FOR TABLE cache_entries WHERE (cache_type <> 'x');"
+      "UPDATE symbols SET market_cap = 250e9 WHERE symbol = 'LARGE'");
+  const ProcessResult result = run_task(scene.fixture, {"sync"});
+  CHECK(result.status == 3);
+  CHECK_THAT(
+      log_lines(result, "error").front(),
+      contains("Column used in the publication WHERE expression is not part of the replica"));
+}
+
 TEST_CASE("a trigger that leaves out a schema is predicted, and the run says how that comes") {
   Checked scene;
   Database& database = scene.fixture.database();

@@ -212,15 +212,14 @@ TEST_CASE("the printed grants fit other tables, an identity column, and no price
       "[tables]\nschema = 'trial'\nsymbols = 'Feed.lines'\nprices = 'nowhere.a$body$b'\n");
   REQUIRE(scene.fixture.run({"init", "--config", config}).status == 0);
   const std::string role = "odd \"role\" o'$body$ " + database.name();
-  database.execute(
-      fmt::format(R"(CREATE ROLE "odd ""role"" o'$body$ {}" LOGIN)", database.name()));
+  database.execute(fmt::format(R"(CREATE ROLE "odd ""role"" o'$body$ {}" LOGIN)", database.name()));
   scene.apply(role, {"--config", config});
   scene.apply(role, {"--config", config});
   CHECK(database.value("SELECT count(*) FROM pg_class, aclexplode(relacl) WHERE relkind = 'S' AND "
                        "grantee = (SELECT oid FROM pg_roles WHERE rolname = $1)",
                        {role}) == "0");
-  database.execute(fmt::format(R"(ALTER ROLE "odd ""role"" o'$body$ {0}" RENAME TO even_{0})",
-                               database.name()));
+  database.execute(
+      fmt::format(R"(ALTER ROLE "odd ""role"" o'$body$ {0}" RENAME TO even_{0})", database.name()));
   const Environment even = as_role(scene.fixture, "even_" + database.name());
   CHECK(run_json(scene.fixture, {"sync", "--config", config}, 0, even)
             .at("total_changes")
