@@ -339,7 +339,9 @@ class Runs(EndpointsTest):
 
     def test_without_own_tables_a_foreign_run_is_noticed_and_the_end_is_known(self) -> None:
         scene = Scene()
-        scene.query("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs")
+        scene.query(
+            "DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs, cache_sync_states, cache_sync_waiting"
+        )
         client = self.serve(scene)
         with scene.hold_lock():
             self.check_error(client.trigger(), 409, "already_running", "another run holds the lock")

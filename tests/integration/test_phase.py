@@ -325,7 +325,9 @@ class CalledAgain(PhaseTest):
                 self.assertEqual([(each.run_id, each.recorded) for each in again], [(run_id, False), (run_id, True)])
 
     def test_without_own_tables_every_call_runs(self) -> None:
-        self.scene.query("DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs")
+        self.scene.query(
+            "DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs, cache_sync_states, cache_sync_waiting"
+        )
         results = [run(self.scene, run_id="night") for _ in range(2)]
         self.assertEqual([result.recorded for result in results], [False, False])
         self.assertEqual(results[1].changes, 0)
