@@ -97,7 +97,7 @@ Error Connection::error_of(const Result& result, const std::string& doing) const
   if (!sqlstate.empty()) text += " (SQLSTATE " + sqlstate + ")";
   std::string hint = sentence_of(one_line(field(result, PG_DIAG_MESSAGE_HINT)));
   // Other details may show data.
-  if (sqlstate == "42P10") text += ". " + one_line(field(result, PG_DIAG_MESSAGE_DETAIL));
+  if (sqlstate == "42P10") text = with_hint(text, one_line(field(result, PG_DIAG_MESSAGE_DETAIL)));
   const std::string context = context_of(result);
   if (!context.empty()) text += "; context: " + context;
   if (!context.empty() && (sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704")) {

@@ -72,6 +72,11 @@ TEST_CASE(
   CHECK_THAT(error.what(), contains("filling it again failed: "));
   CHECK_THAT(error.what(), !contains("SECRET"));
   CHECK_THAT(error.what(), !contains("\n"));
+  const Error without_detail = failure_of([&] {
+    connection.run({"adding", "INSERT INTO t VALUES ('x') ON CONFLICT ((a || '')) DO NOTHING"});
+  });
+  CHECK(without_detail.sqlstate() == "42P10");
+  CHECK(without_detail.problem().ends_with("(SQLSTATE 42P10)"));
   CHECK(connection.usable());
 }
 
