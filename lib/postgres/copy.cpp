@@ -33,6 +33,17 @@ std::uint32_t uint32_at(std::string_view bytes, std::size_t at) {
          byte_at(bytes, at + 3);
 }
 
+// TRUNCATE and whatever rewrites or replaces a table leave nothing for an older snapshot to read: a
+// reader that has waited for them would take the table for empty. The snapshot still knows the old
+// file of each table that the transaction has read.
+constexpr std::string_view rewritten_sql = R"(;
+SELECT l.relation::regclass::text
+  FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
+ WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
+   AND (c.oid IS NULL
+        OR c.relkind IN ('r', 'm') AND c.relfilenode <> pg_relation_filenode(l.relation))
+ LIMIT 1)";
+
 [[noreturn]] void malformed() {
   throw Error(ErrorKind::failed, "PostgreSQL sent rows in a format that can't be read");
 }
@@ -81,9 +92,14 @@ CopyOut::~CopyOut() {
   }
 }
 
-void CopyOut::begin() {
+void CopyOut::begin() { send(statement_.sql); }
+
+void CopyOut::send(std::string sql) {
   deadline_ = connection_.statement_deadline();
-  connection_.send(statement_);
+  sql += rewritten_sql;
+  if (PQsendQuery(connection_.connection_.get(), sql.c_str()) != 1) {
+    throw connection_.lost(statement_.doing);
+  }
   running_ = true;
   connection_.flush(deadline_, statement_.doing);
 }
@@ -94,17 +110,10 @@ void CopyOut::finish() {
 
 void CopyOut::finish_in_turn(CopyOut& first, CopyOut& second,
                              const std::function<void()>& between) {
-  Connection& connection = first.connection_;
-  first.deadline_ = connection.statement_deadline();
-  const std::string both = first.statement_.sql + ";" + second.statement_.sql;
-  if (PQsendQuery(connection.connection_.get(), both.c_str()) != 1) {
-    throw connection.lost(first.statement_.doing);
-  }
-  first.running_ = true;
   first.ends_with_command_ = true;
-  connection.flush(first.deadline_, first.statement_.doing);
+  first.send(first.statement_.sql + ";" + second.statement_.sql);
   first.finish();
-  second.deadline_ = connection.statement_deadline();
+  second.deadline_ = second.connection_.statement_deadline();
   second.running_ = true;
   between();
   second.finish();
@@ -162,6 +171,10 @@ bool CopyOut::advance() {
       has_rows_ = true;
       // The time limit for the answer ends here, and that for the rows begins.
       deadline_ = connection_.statement_deadline();
+    } else if (result.status() == PGRES_TUPLES_OK && result.rows() > 0) {
+      const std::string table = result.text(0, 0);
+      failure_ = Error(ErrorKind::retryable, table + " was rewritten while it was being read",
+                       {.object = table, .hint = "Run again."});
     } else if (result.failed()) {
       failure_ = connection_.error_of(result, statement_.doing);
     } else if (ends_with_command_) {

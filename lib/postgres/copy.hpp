@@ -15,7 +15,8 @@
 namespace tickstock::postgres {
 
 /// A running `COPY … TO STDOUT`. Destroying it before its end cancels it. Two of them, on two
-/// connections, can run at once in one thread.
+/// connections, can run at once in one thread. It fails (retryable) if a table that its transaction
+/// has read was truncated, rewritten or replaced since the snapshot.
 class CopyOut {
  public:
   using Take = std::function<void(std::string_view)>;
@@ -43,6 +44,7 @@ class CopyOut {
                                           std::chrono::milliseconds longest_silence);
 
  private:
+  void send(std::string sql);
   /// Passes on what has arrived, without waiting. \return whether there is more to come.
   bool advance();
 

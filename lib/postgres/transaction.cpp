@@ -62,7 +62,7 @@ Transaction::Transaction(Connection& connection, TransactionOptions options,
 }
 
 std::vector<Statement> Transaction::statements_ahead() const {
-  if (options_.ahead.empty()) return {};
+  if (!options_.lock || options_.read_committed) return {};
   std::vector<Statement> statements{
       beginning(true, false),
       search_path,

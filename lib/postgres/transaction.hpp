@@ -26,8 +26,10 @@ struct TransactionOptions {
   bool read_only = false;
   /// IANA time zone that determines the day of a timestamptz.
   std::string timezone = "UTC";
-  /// An advisory lock to try in the first query, so that the snapshot can't be older than another
-  /// holder's COMMIT.
+  /// An advisory lock to try in the first query. The server takes the snapshot just before: another
+  /// holder may commit in between. Except in READ COMMITTED, a short transaction ahead of this one
+  /// therefore tries the same lock, in the same round trip: only a holder that came and went
+  /// between the two could still do that.
   std::optional<std::int64_t> lock = {};
   std::string application_name = {};
   /// Instead of the connection's.
@@ -40,9 +42,8 @@ struct TransactionOptions {
   std::vector<std::pair<std::string_view, std::string>> settings = {};
   /// How long the transaction may stay idle, in addition to the time of a statement.
   std::chrono::milliseconds idle_time{0};
-  /// Statements to commit before this transaction begins, in the same round trip. They run in a
-  /// READ COMMITTED transaction that tries the same lock, and sets lock_setting to `true` or
-  /// `false` for them, depending on whether it was free.
+  /// Statements to commit in the transaction ahead, which is READ COMMITTED. It sets lock_setting
+  /// to `true` or `false` for them, depending on whether the lock was free.
   std::vector<Statement> ahead = {};
 };
 

@@ -157,25 +157,31 @@ std::unique_ptr<postgres::Transaction> try_lock(const Job& job, Session& session
   const tables::TableNames& names = job.environment.tables;
   postgres::TransactionOptions options{.lock = session.database.run_lock(),
                                        .application_name = job.application_name(1)};
-  const bool opens = report.has_outbox && !session.has_record;
-  if (opens) {
-    options.ahead =
-        tables::opening_run(names, record_of(job, report), job.environment.program_version);
+  std::vector<postgres::Statement> questions = first_questions(job, session, *report.as_of);
+  if (report.has_outbox) {
+    options.ahead = tables::opening_run(names, record_of(job, report),
+                                        job.environment.program_version, session.has_record);
     session.may_have_record = true;
+    questions.push_back(tables::asking_if_running(names, job.options.run_id));
   }
   auto transaction = std::make_unique<postgres::Transaction>(
-      session.database.connection, joinable(job, session, std::move(options)),
-      first_questions(job, session, *report.as_of));
+      session.database.connection, joinable(job, session, std::move(options)), questions);
   // If no snapshot can be exported, don't try again with every attempt to get the lock.
   if (!transaction->snapshot()) session.companion.reset();
   session.may_have_record = false;
-  if (opens && tables::is_opened(*transaction, job.options.run_id)) {
+  if (!transaction->had_lock_ahead()) return nullptr;
+  if (report.has_outbox && tables::is_opened(*transaction, job.options.run_id)) {
     session.had_lock = true;
     session.has_record = true;
     announce_trigger(job, session, report);
   }
-  // Another run may have come in between the two transactions.
-  if (!transaction->has_lock() || (report.has_outbox && !session.has_record)) return nullptr;
+  // Another run may have come in between the two transactions. If it committed between the snapshot
+  // and the lock of this one, this one must not rely on what it read; that run took its record for
+  // dead.
+  if (!transaction->has_lock() ||
+      (report.has_outbox && transaction->first_results().back().rows() == 0)) {
+    return nullptr;
+  }
   session.had_lock = true;
   return transaction;
 }
@@ -272,7 +278,8 @@ void make_plan(const Job& job, Session& session, const postgres::Transaction& tr
     report.warnings.insert(report.warnings.end(), task.warnings.begin(), task.warnings.end());
   }
   const GuardLimits& limits = policy.guards;
-  const bool fresh = !limits.max_data_age_days || options.undo || answers.back().rows() > 0;
+  const std::size_t prices = session.can_read_history ? tables::statements_of_past : 0;
+  const bool fresh = !limits.max_data_age_days || options.undo || answers[prices].rows() > 0;
   report.guards =
       evaluate_guards({options.mode, market, entries, plan, limits, catalog.today, fresh});
   report.written_at = job.clock.now();
@@ -325,8 +332,11 @@ void attempt_until_settled(const Job& job, Session& session, Report& report) {
                          : "Another program writes the same rows: run again once it is done.",
              .sqlstate = error.sqlstate()});
       }
-      job.observer.note("another transaction was in the way (SQLSTATE " + error.sqlstate() +
-                        "), starting over");
+      const std::string why =
+          error.sqlstate().empty()
+              ? error.problem()
+              : "another transaction was in the way (SQLSTATE " + error.sqlstate() + ")";
+      job.observer.note(why + ", starting over");
     }
     if (!job.patience.pause(backoff)) {
       throw Error(ErrorKind::interrupted, "interrupted by a signal before a new attempt");

@@ -19,11 +19,15 @@ constexpr std::string_view interrupt_sql =
     "error = coalesce(error, 'the run ended without recording a result') "
     "WHERE status = 'running' AND entries = $1 AND current_setting($2) = 'true'";
 
+// A run that starts over opens its record again: another run may have taken it for dead.
 constexpr std::string_view open_sql =
-    "INSERT INTO {runs} (run_id, entries, mode, triggered_by, status, as_of, events_enabled, "
+    "INSERT INTO {runs} AS r (run_id, entries, mode, triggered_by, status, as_of, events_enabled, "
     "approved, started_at, program_version) SELECT $1, $2, $3, $4, 'running', $5::date, "
     "$6::boolean, $7::boolean, $8::timestamptz, $9 WHERE current_setting($10) = 'true' "
-    "AND NOT EXISTS (SELECT FROM {outbox} WHERE run_id = $1) ON CONFLICT (run_id) DO NOTHING";
+    "AND NOT EXISTS (SELECT FROM {outbox} WHERE run_id = $1) ON CONFLICT (run_id) DO UPDATE "
+    "SET status = 'running', finished_at = NULL, error = NULL "
+    "WHERE $11::boolean AND r.started_at = excluded.started_at "
+    "AND r.status IN ('running', 'interrupted')";
 
 constexpr std::string_view last_success_sql =
     "SELECT run_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
@@ -188,16 +192,22 @@ RunView view_of(const Result& rows, int row, const Result& holders, const Catalo
 }  // namespace
 
 std::vector<Statement> opening_run(const TableNames& names, const RunRecord& record,
-                                   const std::string& program_version) {
+                                   const std::string& program_version, bool again) {
   constexpr std::string_view doing = "opening the record of the run";
   const std::string entries = names.entries.shown();
   const std::string lock(postgres::lock_setting);
   return {names.statement(doing, interrupt_sql, {entries, lock}),
-          names.statement(doing, open_sql,
-                          {record.run_id, entries, record.mode, record.triggered_by,
-                           param_of(record.as_of), param_of(record.events_enabled),
-                           param_of(record.approved), record.started_at, program_version, lock}),
+          names.statement(
+              doing, open_sql,
+              {record.run_id, entries, record.mode, record.triggered_by, param_of(record.as_of),
+               param_of(record.events_enabled), param_of(record.approved), record.started_at,
+               program_version, lock, param_of(again)}),
           names.statement(doing, "SELECT status FROM {runs} WHERE run_id = $1", {record.run_id})};
+}
+
+Statement asking_if_running(const TableNames& names, const std::string& run_id) {
+  return names.statement("reading the record of the run",
+                         "SELECT FROM {runs} WHERE run_id = $1 AND status = 'running'", {run_id});
 }
 
 bool is_opened(const Transaction& transaction, const std::string& run_id) {

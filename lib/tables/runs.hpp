@@ -13,11 +13,16 @@
 
 namespace tickstock::tables {
 
-/// Returns the statements that open the record of a run. They go ahead of the transaction that
-/// holds the run lock (see TransactionOptions): if the lock is free, every other record that is
-/// still `running` belongs to a run that died, and becomes `interrupted`.
+/// Returns the statements that open the record of a run, or open it again if it starts over. They
+/// go ahead of the transaction that holds the run lock (see TransactionOptions): if the lock is
+/// free, every other record that is still `running` belongs to a run that died, or one that has to
+/// start over, and becomes `interrupted`.
 std::vector<Statement> opening_run(const TableNames& names, const RunRecord& record,
-                                   const std::string& program_version);
+                                   const std::string& program_version, bool again);
+
+/// Returns what asks, in that transaction, whether its snapshot still has the record as `running`:
+/// it answers with a row unless another run came in between.
+Statement asking_if_running(const TableNames& names, const std::string& run_id);
 
 /// Returns whether those statements opened the record, judging by their answers. \throws Error
 /// (usage) if the id already has a record, naming its status, or has events that outlived its

@@ -128,6 +128,54 @@ TEST_CASE("symbols may be a view, and so may a part of it for a trial") {
   CHECK(run_json(fixture, {"sync"}).at("total_changes").integer() == 11);
 }
 
+TEST_CASE("a table that is emptied and loaded in one transaction is never taken for empty") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"sync"}).status == 0);
+  const auto entries = [&] {
+    return fixture.database().value(
+        "SELECT string_agg(e::text, ',' ORDER BY id) "
+        "FROM cache_entries e");
+  };
+  const std::string before = entries();
+  const TemporaryDirectory directory;
+  Session loader = fixture.database().connect();
+  const auto reload = [&](const std::string& table, const std::string& connections, bool swaps) {
+    const std::string config =
+        directory.write("c.toml", "[database]\nconnections = " + connections + "\n");
+    loader.execute("BEGIN");
+    loader.execute("CREATE TEMP TABLE loaded ON COMMIT DROP AS TABLE " + table);
+    if (swaps) {
+      loader.execute("CREATE TABLE fresh (LIKE " + table + " INCLUDING ALL)");
+      loader.execute("DROP TABLE " + table);
+      loader.execute("ALTER TABLE fresh RENAME TO " + table);
+    } else {
+      loader.execute("TRUNCATE " + table);
+    }
+    loader.execute("INSERT INTO " + table + " TABLE loaded");
+    Process run = fixture.start({"sync", "--as-of", market_day, "--config", config});
+    wait_until("the run to wait", [&] {
+      return fixture.database().value(
+                 "SELECT count(*) FROM pg_locks WHERE NOT granted "
+                 "AND locktype = 'relation'") != "0";
+    });
+    loader.execute("COMMIT");
+    const ProcessResult result = run.wait();
+    INFO(table << ", connections " << connections << (swaps ? ", swapped: " : ": ") << result.err);
+    CHECK(result.status == 0);
+    CHECK_THAT(result.out, contains("0 universes changed"));
+    CHECK(entries() == before);
+  };
+  for (const std::string connections : {"1", "2"}) {
+    reload("symbols", connections, false);
+    reload("cache_entries", connections, false);
+    reload("symbols", connections, true);
+  }
+  CHECK(fixture.database().value("SELECT count(*) FROM cache_sync_changes WHERE task = "
+                                 "'another_writer'") == "0");
+}
+
 TEST_CASE("a search path with tables and functions of a stranger changes nothing") {
   Fixture fixture;
   add_small_market(fixture);

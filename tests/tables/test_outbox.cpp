@@ -58,10 +58,13 @@ struct Scene {
     return record;
   }
 
-  void open_record(const std::string& id) {
+  void open_record(const std::string& id, bool again = false) {
     const Transaction transaction(
-        connection, {.lock = database.run_lock(), .ahead = opening_run(names, record(id), "1")});
+        connection,
+        {.lock = database.run_lock(), .ahead = opening_run(names, record(id), "1", again)},
+        {asking_if_running(names, id)});
     if (!is_opened(transaction, id)) FAIL("the record is not open");
+    CHECK(transaction.first_results().front().rows() == 1);
   }
 
   std::string status(const std::string& id) {
@@ -223,6 +226,28 @@ TEST_CASE("opening a run marks those that died, and an id is used once") {
   CHECK(scene.status("second") == "running");
   CHECK_THROWS_WITH(scene.open_record("first"),
                     contains("'first' has a record already, with status interrupted"));
+}
+
+TEST_CASE("a run that starts over opens its record again, unless it has ended") {
+  Scene scene;
+  scene.open_record("first");
+  scene.open_record("second");
+  CHECK(scene.status("first") == "interrupted");
+  {
+    const Transaction began_earlier(scene.connection, {},
+                                    {asking_if_running(scene.names, "first")});
+    CHECK(began_earlier.first_results().front().rows() == 0);
+  }
+  scene.open_record("first", true);
+  CHECK(scene.status("first") == "running");
+  CHECK(scene.server.value("SELECT error IS NULL AND finished_at IS NULL FROM cache_sync_runs "
+                           "WHERE run_id = 'first'") == "t");
+  CHECK(scene.status("second") == "interrupted");
+  scene.server.execute("DELETE FROM cache_sync_runs WHERE run_id = 'second'");
+  scene.open_record("second", true);
+  scene.server.execute("UPDATE cache_sync_runs SET status = 'failed' WHERE run_id = 'second'");
+  CHECK_THROWS_WITH(scene.open_record("second", true),
+                    contains("'second' has a record already, with status failed"));
 }
 
 TEST_CASE("a run that another one took for dead still records how it ended") {
