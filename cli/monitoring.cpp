@@ -2,17 +2,21 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "domain/text.hpp"
@@ -106,10 +110,30 @@ void require_regular(const std::string& path) {
               {.object = path, .hint = "Name another path, or none."});
 }
 
+/// Locks the folder of the metrics file, so that runs that end at once don't take each other's
+/// values back. \return what holds the lock: nothing if it can't be had soon, since what is then
+/// lost is less than the whole file
+std::unique_ptr<std::FILE, decltype(&std::fclose)> locked_folder_of(const std::string& path) {
+  std::error_code ignored;
+  const std::string folder = std::filesystem::absolute(path, ignored).parent_path();
+  std::unique_ptr<std::FILE, decltype(&std::fclose)> opened(std::fopen(folder.c_str(), "re"),
+                                                            &std::fclose);
+  for (int tries = 500; opened && tries > 0; --tries) {
+    if (::flock(::fileno(opened.get()), LOCK_EX | LOCK_NB) == 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return opened;
+}
+
 void change(const std::string& path, Log& log, const std::function<void(Samples&)>& take) {
   if (path.empty()) return;
   try {
+    if (is_url(path)) {
+      throw Error(ErrorKind::output, "the name of the metrics file is a URL",
+                  {.object = "metrics.file", .hint = "Name a file."});
+    }
     require_regular(path);
+    const auto lock = locked_folder_of(path);
     Samples samples = read(path);
     take(samples);
     write(path, samples);

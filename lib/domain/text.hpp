@@ -66,4 +66,8 @@ std::optional<Number> number_of(std::string_view text, Format... format) {
   return number;
 }
 
+/// Returns whether a text holds a URL. Where a name belongs, no message may then repeat it, since
+/// it could hold a password.
+inline bool is_url(std::string_view text) { return text.find("://") != std::string_view::npos; }
+
 }  // namespace tickstock

@@ -1,6 +1,9 @@
 // `--metrics-file`: what each outcome of a run leaves for Prometheus.
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -176,6 +179,29 @@ TEST_CASE("each mode has its own outcome, and a dry run has none") {
   CHECK(found.at(R"(last_exit_status{mode="ipos"})") == 0);
   CHECK(found.at(R"(last_exit_status{mode="delisted"})") == 0);
   CHECK(found.count("last_exit_status" + full) == 0);
+}
+
+TEST_CASE("runs that end at once don't take each other's values back") {
+  Scene scene;
+  scene.after({"ipo"}, 0);
+  const int folder = ::open(scene.directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(::flock(folder, LOCK_EX) == 0);
+  Process run =
+      scene.fixture.start(scene.flags({"delisted", "--as-of", market_day, "--run-id", "beside"}));
+  wait_until("the run to end in the database", [&] {
+    return scene.fixture.database().value(
+               "SELECT count(*) FROM cache_sync_runs WHERE run_id = 'beside' "
+               "AND status = 'completed'") == "1" &&
+           scene.fixture.database().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+               "AND application_name LIKE '%beside%'") == "0";
+  });
+  std::ofstream(scene.path, std::ios::app) << "tickstock_cache_last_exit_status{mode=\"full\"} 1\n";
+  ::close(folder);
+  CHECK(run.wait().status == 0);
+  const Samples found = scene.samples();
+  CHECK(found.at("last_exit_status" + full) == 1);
+  CHECK(found.at(R"(last_exit_status{mode="delisted"})") == 0);
 }
 
 TEST_CASE("metrics that can't be written are a warning, and no reason to fail") {
