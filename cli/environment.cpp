@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "domain/error.hpp"
+#include "domain/text.hpp"
 
 namespace tickstock::cli {
 
@@ -78,6 +79,11 @@ std::optional<std::string> variable(const char* name) {
 }
 
 FileContent read_file(const std::string& path) {
+  // Don't repeat it: it could hold a password.
+  if (is_url(path)) {
+    throw Error(ErrorKind::config, "the name of a file is a URL",
+                {.hint = "Write the URL into a file, and name that file."});
+  }
   const auto reason = [] { return std::generic_category().message(errno); };
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.number < 0) unusable(path, reason(), check_path);

@@ -143,7 +143,8 @@ Options effective_options(const std::string& conninfo) {
   if (const std::string why = one_line(PQerrorMessage(probe.get()));
       why.find("service") != std::string::npos) {
     fail_unusable(
-        why, "Check the service in the URL or PGSERVICE, and the file that PGSERVICEFILE names.",
+        is_url(why) ? "its service is a URL" : why,
+        "Check the service in the URL or PGSERVICE, and the file that PGSERVICEFILE names.",
         "PGSERVICE");
   }
   Options options = options_of(PQconninfo(probe.get()));
@@ -151,9 +152,8 @@ Options effective_options(const std::string& conninfo) {
   return options;
 }
 
-/// Returns what is wrong with the value of a parameter, as the rest of a sentence about its source
-/// and without the value; empty if nothing is. libpq itself would notice only while connecting,
-/// where it looks like a server that can't be reached.
+/// Returns what is wrong with the value of a parameter, as the rest of a sentence and without the
+/// value; empty if nothing is. To libpq, it would look like a server that can't be reached.
 std::string parameter_problem(std::string_view keyword, std::string_view value) {
   using Words = std::vector<std::string_view>;
   static const Words protocols{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
@@ -201,14 +201,13 @@ std::string parameter_problem(std::string_view keyword, std::string_view value) 
   if (keyword == "replication" && value != "false" && value != "off" && value != "0") {
     return "its replication makes a connection that takes no queries";
   }
-  return "";
+  const bool is_text = keyword == "dbname" || keyword == "options" || keyword.ends_with("password");
+  return is_url(value) && !is_text ? fmt::format("its {} is a URL", keyword) : "";
 }
 
-/// Returns whether the name of a database looks like a URL or conninfo. libpq would not parse it as
-/// one but print it, with any password in it.
+/// Returns whether a database's name looks like a URL or conninfo, which libpq would print.
 bool holds_conninfo(std::string_view database) {
-  return database.find("://") != std::string_view::npos ||
-         database.find('=') != std::string_view::npos;
+  return is_url(database) || database.find('=') != std::string_view::npos;
 }
 
 constexpr const char* system_certificates = "/etc/ssl/certs/ca-certificates.crt";
@@ -219,8 +218,7 @@ std::string home_of(const ConnectionSettings& settings) {
   return user == nullptr ? "" : user->pw_dir;
 }
 
-/// Rejects a file that libpq would find missing only while connecting, or a key that others can
-/// read. \param keyword the parameter that names it
+/// Rejects a file that libpq would miss only while connecting, or a key that others can read.
 void require_file(std::string_view keyword, const std::string& path) {
   const bool is_key = keyword == "sslkey";
   // A key can also be one of an OpenSSL engine, by its name.
@@ -266,8 +264,7 @@ void require_certificates(const Options& options, const std::string& home) {
   }
 }
 
-/// Returns the password file if libpq would ignore it and complain about it on standard error:
-/// anything but a plain file that nobody else can read.
+/// Returns the password file if libpq would ignore it, and say so on standard error.
 std::string refused_password_file(const ConnectionSettings& settings) {
   std::string named = value_of(parse(settings.conninfo), "passfile");
   if (named.empty()) named = value_of(options_of(PQconndefaults()), "passfile");
@@ -278,6 +275,7 @@ std::string refused_password_file(const ConnectionSettings& settings) {
     return is_private ? "" : path;
   }
   if (named.empty()) return "";
+  if (is_url(path)) fail_unusable("its passfile is a URL", "Name a file.", "passfile");
   fail_unusable(fmt::format("passfile is {}, which can't be read: {}", path,
                             std::generic_category().message(errno)),
                 "Name a file that exists.", path);
@@ -410,9 +408,9 @@ std::string shown_conninfo(const std::string& conninfo) {
     if (conninfo.empty() && std::count(told.begin(), told.end(), keyword) == 0) continue;
     const bool is_plain = value.find_first_of(" \t\n'\\") == std::string::npos;
     shown += fmt::format("{}{}={}", shown.empty() ? "" : " ", keyword,
-                         keyword.ends_with("password") ? "********"
-                         : is_plain                    ? value
-                                                       : in_quotes(value, '\''));
+                         keyword.ends_with("password") || is_url(value) ? "********"
+                         : is_plain                                     ? value
+                                                                        : in_quotes(value, '\''));
   }
   return shown;
 }

@@ -98,6 +98,30 @@ TEST_CASE("a Redis URL with what is not understood is 78 that names the part, an
   }
 }
 
+TEST_CASE("a URL where a file or a name belongs is 78 and is not repeated") {
+  Urls scene;
+  const std::string url = "postgresql://u:CANARY@h/d";
+  scene.refuses({}, 78, "the name of a file is a URL", {"--database-url-file", url});
+  scene.refuses({}, 78, "the name of a file is a URL", {"--redis-url-file", url});
+  scene.refuses({}, 78, "the name of a file is a URL", {"--config", url});
+  scene.refuses({{"TICKSTOCK_CACHE_CONFIG", url}}, 78, "the name of a file is a URL");
+  scene.refuses({{"DATABASE_URL", "host=" + url}}, 78, "its host is a URL");
+  for (const std::string name : {"host", "user", "passfile", "service", "sslrootcert"}) {
+    const std::string variable = name == "sslrootcert" ? "PGSSLROOTCERT"
+                                 : name == "passfile"  ? "PGPASSFILE"
+                                 : name == "host"      ? "PGHOST"
+                                 : name == "user"      ? "PGUSER"
+                                                       : "PGSERVICE";
+    scene.refuses({{"DATABASE_URL", ""}, {variable, url}}, 78, "its " + name + " is a URL");
+    const ProcessResult shown =
+        scene.fixture.run({"config"}, {{"DATABASE_URL", ""}, {variable, url}});
+    CHECK_THAT(shown.out + shown.err, !contains("CANARY"));
+  }
+  const ProcessResult run = run_task(scene.fixture, {"sync", "--metrics-file", url});
+  CHECK(run.status == 0);
+  CHECK_THAT(run.err, contains("the name of the metrics file is a URL") && !contains("CANARY"));
+}
+
 TEST_CASE("parameters of other libraries in a database URL are 78 with a remedy") {
   Urls scene;
   const std::string url = scene.database_url();
