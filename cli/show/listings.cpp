@@ -88,9 +88,9 @@ std::string as_csv(const tables::History& history) {
       "total_changes,universes_changed,added,removed,moved,error\n";
   for (const tables::RunView& view : history.runs) {
     const RunRecord& run = view.record;
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", run.run_id, run.mode,
-                        run.triggered_by, to_string(run.status), to_string(run.as_of),
-                        run.started_at, run.finished_at.value_or(""),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", run.run_id,
+                        csv_field(run.mode), csv_field(run.triggered_by), to_string(run.status),
+                        to_string(run.as_of), run.started_at, run.finished_at.value_or(""),
                         run.duration_seconds ? fmt::format("{:.6f}", *run.duration_seconds) : "",
                         run.total_changes, run.universes_changed, run.members_added,
                         run.members_removed, run.members_moved, csv_field(run.error.value_or("")));
@@ -102,9 +102,10 @@ std::string as_csv(const tables::Changes& found) {
   std::string text = "run_id,as_of,changed_at,task,universe,action,reason,added,removed,moved";
   text += found.filter.symbol ? ",symbol,change,why\n" : "\n";
   for (const tables::ChangeView& change : found.changes) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{}", change.run_id, change.as_of,
-                        change.changed_at, change.task, csv_field(change.universe), change.action,
-                        csv_field(change.reason), change.added, change.removed, change.moved);
+    text +=
+        fmt::format("{},{},{},{},{},{},{},{},{},{}", change.run_id, change.as_of, change.changed_at,
+                    csv_field(change.task), csv_field(change.universe), csv_field(change.action),
+                    csv_field(change.reason), change.added, change.removed, change.moved);
     if (found.filter.symbol) {
       text += fmt::format(",{},{},{}", csv_field(*found.filter.symbol), change.change,
                           csv_field(change.why.value_or("")));
@@ -186,7 +187,7 @@ std::string show_history(const tables::History& history, const Output& output) {
                number("took")});
   for (const tables::RunView& view : history.runs) {
     const RunRecord& run = view.record;
-    table.add({to_the_second(run.started_at), run.run_id, run.mode,
+    table.add({to_the_second(run.started_at), run.run_id, printable(run.mode),
                std::string(to_string(run.status)), std::to_string(run.total_changes), took(run)},
               3, color_of_status(run.status));
   }

@@ -49,8 +49,8 @@ std::vector<Character> characters_of(std::string_view text) {
 /// Returns whether it is a control character or a bidirectional control, which can make a line read
 /// as another one.
 bool commands_terminal(char32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
-         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || code == 0x200e ||
+         code == 0x200f || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
 /// Returns the columns of one character by the C library's Unicode tables, whatever the user's

@@ -21,6 +21,7 @@ TEST_CASE("control characters are shown, letters are kept") {
 
 TEST_CASE("a turn of the direction of writing is shown, so that no line reads as another") {
   CHECK(printable("A\u202eB\u2066C\u200f") == "A\\u202eB\\u2066C\\u200f");
+  CHECK(printable("AB\u061cCD") == "AB\\u061cCD");
   CHECK(printable("one\u2028two") == "one\\u2028two");
 }
 
