@@ -14,6 +14,7 @@
 #include "show/output.hpp"
 #include "sync/delivery.hpp"
 #include "tables/outbox.hpp"
+#include "tables/past.hpp"
 #include "tables/schema.hpp"
 
 namespace tickstock::cli {

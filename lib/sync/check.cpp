@@ -78,8 +78,8 @@ class Preflight {
   }
 
   void look_at_database() {
-    tables::Database database{postgres::Connection::open(environment_.database, patience_),
-                              environment_.tables};
+    tables::Database& database = database_.emplace(tables::Database{
+        postgres::Connection::open(environment_.database, patience_), environment_.tables});
     database.look_around(environment_.timezone, environment_.unknown_timezone);
     const postgres::Connection& connection = database.connection;
     const tables::Catalog& catalog = database.catalog;
@@ -343,6 +343,8 @@ class Preflight {
            " gets no events: only those that the tables of 'tickstock-cache init' store go there");
       return;
     }
+    // A run may have stored and sent some in the meantime.
+    if (last > stored_->last_id) stored_ = tables::read_backlog(*database_);
     if (last > stored_->last_id && stored_->last_id > 0) {
       fail(Error(ErrorKind::redis,
                  fmt::format("the stream {} is at {}, ahead of the last stored event, {}, so it "
@@ -364,6 +366,7 @@ class Preflight {
   const RunOptions& options_;
   const Policy& policy_ = options_.policy;
   io::Patience& patience_;
+  std::optional<tables::Database> database_;
   std::optional<tables::Backlog> stored_;  ///< if the outbox exists
   std::vector<Finding> findings_;
   bool interrupted_ = false;

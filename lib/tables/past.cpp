@@ -2,6 +2,8 @@
 
 #include "json/json.hpp"
 #include "tables/outbox.hpp"
+#include "tables/runs.hpp"
+#include "tables/schema.hpp"
 
 namespace tickstock::tables {
 
@@ -154,8 +156,11 @@ UndoneRun read_undone(Database& database, const std::string& run_id, SymbolTable
   const TableNames& names = database.names;
   PipelineOutcome outcome = database.connection.run_pipeline(
       {names.statement("reading {changes}", undone_sql, {run_id, names.entries.shown()}),
-       names.statement("reading {runs}", waited_sql, {run_id})});
+       names.statement("reading {runs}", waited_sql, {run_id}),
+       names.statement("reading {runs}", "SELECT FROM {runs} WHERE run_id = $1", {run_id})});
   const Result& rows = outcome.value()[0];
+  // While this one waited for the lock, another run may have deleted it.
+  if (outcome.results[2].rows() == 0) throw no_record_of(run_id);
   UndoneRun undone;
   json::StringArrayReader strings;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -201,6 +206,15 @@ Statement restore_statement(const TableNames& names, const EntryWrite& write,
       names.in(write.before ? update_sql : insert_sql, {{"restored", std::string(restored_sql)}}),
       {write.universe, std::to_string(restoration.change), written_at,
        array_literal(restoration.keys)}};
+}
+
+bool is_named(Database& database, const std::string& symbol) {
+  std::string sql =
+      "SELECT 1 FROM {changes} WHERE $1 = ANY (added) OR $1 = ANY (removed) OR $1 = ANY (moved)";
+  if (has(database, Need::read_entries)) {
+    sql += " UNION ALL SELECT 1 FROM {entries} WHERE content -> 'symbols' ? $1";
+  }
+  return database.read("looking for a symbol", sql + " LIMIT 1", {symbol}).rows() > 0;
 }
 
 }  // namespace tickstock::tables

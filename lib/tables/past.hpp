@@ -46,4 +46,7 @@ UndoneRun read_undone(Database& database, const std::string& run_id, SymbolTable
 Statement restore_statement(const TableNames& names, const EntryWrite& write,
                             const std::string& written_at);
 
+/// Returns whether a change or an entry mentions a symbol.
+bool is_named(Database& database, const std::string& symbol);
+
 }  // namespace tickstock::tables

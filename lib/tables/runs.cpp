@@ -158,6 +158,11 @@ Statement locks_statement(const Database& database) {
   return {"looking at the locks", holder_sql, {std::to_string(database.run_lock())}};
 }
 
+/// Returns who holds the lock, of two looks: the first and the last of these results.
+const Result& holders_of(const std::vector<Result>& results) {
+  return results.front().rows() > 0 ? results.front() : results.back();
+}
+
 /// Returns the step from the application_name of a run's main transaction, `tickstock-cache RUN_ID
 /// 3/5`; 0 for any other name, since whoever holds the lock may choose one.
 int step_of(std::string_view name) {
@@ -166,8 +171,8 @@ int step_of(std::string_view name) {
   return last[0] == ' ' && last[1] >= '1' && last[1] <= '5' ? last[1] - '0' : 0;
 }
 
-/// A record says `running` until its main transaction commits. If nobody holds the lock, it never
-/// will.
+/// A record says `running` until its main transaction commits. If nobody held the lock before and
+/// after it was read, it never will.
 RunView view_of(const Result& rows, int row, const Result& holders, const Catalog& catalog) {
   RunView view;
   int column = 0;
@@ -300,14 +305,17 @@ std::string run_lock_holder(Database& database) {
 
 std::optional<RunView> read_run(Database& database, const std::optional<std::string>& run_id) {
   const TableNames& names = database.names;
+  const Statement locks = locks_statement(database);
+  // READ COMMITTED, so that a run that ends between two statements is not taken for dead.
   Transaction transaction(
-      database.connection, {.read_only = true},
-      {locks_statement(database),
+      database.connection, {.read_committed = true, .read_only = true},
+      {locks,
        names.statement("reading {runs}",
                        view_sql() + " WHERE r.entries = $1 AND ($2::text IS NULL OR "
                                     "left(r.run_id, length($2)) = $2) "
                                     "ORDER BY r.run_id = $2 DESC, r.started_at DESC LIMIT 2",
-                       {names.entries.shown(), run_id})});
+                       {names.entries.shown(), run_id}),
+       locks});
   const Result& rows = transaction.first_results()[1];
   if (rows.rows() == 0) return std::nullopt;
   if (run_id && rows.rows() == 2 && rows.view(0, 0) != *run_id) {
@@ -316,7 +324,7 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
                             rows.view(0, 0), rows.view(1, 0)),
                 {.object = "run " + *run_id, .hint = "Give more of it."});
   }
-  RunView view = view_of(rows, 0, transaction.first_results()[0], database.catalog);
+  RunView view = view_of(rows, 0, holders_of(transaction.first_results()), database.catalog);
   PipelineOutcome outcome = transaction.run_pipeline(
       {names.statement(
            "reading {changes}",
@@ -335,15 +343,21 @@ RunView require_run(Database& database, const std::optional<std::string>& run_id
     throw Error(ErrorKind::failed, "no run is on record yet",
                 {.object = "the journal", .hint = "Run 'tickstock-cache sync' first."});
   }
-  throw Error(ErrorKind::failed, "there is no record of run '" + *run_id + "'",
-              {.object = "run " + *run_id,
-               .hint = "Run 'tickstock-cache history' for a list of the recorded runs."});
+  throw no_record_of(*run_id);
+}
+
+Error no_record_of(const std::string& run_id) {
+  return {ErrorKind::failed,
+          "there is no record of run '" + run_id + "'",
+          {.object = "run " + run_id,
+           .hint = "Run 'tickstock-cache history' for a list of the recorded runs."}};
 }
 
 History read_history(Database& database, const JournalPage& page) {
   const TableNames& names = database.names;
   constexpr std::string_view doing = "reading {runs}";
   Params which{names.entries.shown(), param_of(page.days)};
+  const Statement locks = locks_statement(database);
   const Statement count =
       names.statement(doing, fmt::format("{}{}", counts_sql, asked_for_sql), which);
   which.insert(which.end(), {std::to_string(page.limit), std::to_string(page.offset)});
@@ -353,13 +367,14 @@ History read_history(Database& database, const JournalPage& page) {
                   view_sql(), asked_for_sql),
       which);
   const std::vector<Result> results =
-      read_at_once(database.connection, {}, {locks_statement(database), count, list});
+      read_at_once(database.connection, {.read_committed = true}, {locks, count, list, locks});
+  const Result& holders = holders_of(results);
   History history{.page = page};
   results[1].read(0, history.total, history.completed, history.running, history.average_duration);
   // A record says `running` forever if its run died.
-  if (results[0].rows() == 0 && !database.catalog.in_recovery) history.running = 0;
+  if (holders.rows() == 0 && !database.catalog.in_recovery) history.running = 0;
   for (int row = 0; row < results[2].rows(); ++row) {
-    history.runs.push_back(view_of(results[2], row, results[0], database.catalog));
+    history.runs.push_back(view_of(results[2], row, holders, database.catalog));
   }
   return history;
 }
@@ -399,15 +414,6 @@ std::vector<std::string> known_universes(Database& database) {
 std::vector<std::string> known_symbols(Database& database) {
   if (!has(database, Need::read_market)) return {};
   return column_of(database.read("reading {symbols}", "SELECT symbol::text FROM {symbols}"));
-}
-
-bool is_named(Database& database, const std::string& symbol) {
-  std::string sql =
-      "SELECT 1 FROM {changes} WHERE $1 = ANY (added) OR $1 = ANY (removed) OR $1 = ANY (moved)";
-  if (has(database, Need::read_entries)) {
-    sql += " UNION ALL SELECT 1 FROM {entries} WHERE content -> 'symbols' ? $1";
-  }
-  return database.read("looking for a symbol", sql + " LIMIT 1", {symbol}).rows() > 0;
 }
 
 }  // namespace tickstock::tables

@@ -75,6 +75,9 @@ std::optional<RunView> read_run(Database& database, const std::optional<std::str
 /// Does the same. \throws Error (failed) also if there is none.
 RunView require_run(Database& database, const std::optional<std::string>& run_id);
 
+/// Returns the error (failed) for a run that is not on record.
+Error no_record_of(const std::string& run_id);
+
 /// The part of the journal to read.
 struct JournalPage {
   std::optional<std::int64_t> days;  ///< only the last N days, by the server's clock
@@ -162,7 +165,5 @@ Changes read_changes(Database& database, const ChangeFilter& filter, const Journ
 /// that the role may not read are skipped.
 std::vector<std::string> known_universes(Database& database);
 std::vector<std::string> known_symbols(Database& database);
-/// Returns whether a change or an entry mentions a symbol.
-bool is_named(Database& database, const std::string& symbol);
 
 }  // namespace tickstock::tables

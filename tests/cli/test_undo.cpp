@@ -319,6 +319,24 @@ TEST_CASE("only a run that changed something can be undone") {
                 "run second is still running. Undo it once it has ended.");
 }
 
+TEST_CASE("an undo whose run is deleted while it waits for the lock fails") {
+  Undo scene;
+  Session holder = scene.fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+  Process undo = scene.fixture.start({"undo", "second", "--lock-wait", "60", "--run-id", "late"});
+  wait_until("the undo to wait", [&] {
+    return scene.fixture.database().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+               "AND application_name = 'tickstock-cache late' AND state = 'idle'") == "1";
+  });
+  holder.execute("DELETE FROM cache_sync_changes WHERE run_id = 'second'");
+  holder.execute("DELETE FROM cache_sync_runs WHERE run_id = 'second'");
+  holder.execute("COMMIT");
+  const ProcessResult result = undo.wait();
+  check_failure(result, 1, "there is no record of run 'second'");
+}
+
 TEST_CASE("what another writer changed before an undo is in the journal as of the undo") {
   Undo scene;
   scene.fixture.set_entry("calm", "theme", R"({"symbols": ["LARGE"], "count": 1})");
