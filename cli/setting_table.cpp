@@ -390,8 +390,6 @@ std::string toml_text(const Value& value) {
       std::vector<std::string> quoted(each.size());
       std::ranges::transform(each, quoted.begin(), toml_quoted);
       return fmt::format("[{}]", fmt::join(quoted, ", "));
-    } else if constexpr (std::same_as<T, double>) {
-      return fmt::format("{:g}", each);
     } else {
       return fmt::format("{}", each);
     }

@@ -309,7 +309,7 @@ std::string escaped(const std::string& text) {
     if (c == '<') {
       plain += "&lt;";
     } else {
-      if (std::string_view("\\|`*_[]#~&>").find(c) != std::string_view::npos) plain += '\\';
+      if (std::string_view("\\|`*_[]#~").find(c) != std::string_view::npos) plain += '\\';
       plain += c;
     }
   }

@@ -13,17 +13,17 @@ namespace tickstock {
 
 namespace {
 
-/// Formats a number: `3`, `2.5`, `0.33`.
-std::string number(double value) { return fmt::format("{}", std::round(value * 100) / 100); }
-
 /// Returns a guard on a share; `sentence` says what it is a share of.
 GuardResult share(const std::string& name, const std::string& universe, std::size_t part,
                   std::size_t whole, double limit, bool counts, const std::string& sentence) {
   const double value =
       whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
   const std::string setting = fmt::format("max_{}_percent", name);
+  // Two decimals are enough: `0.33`; but not for what they would hide.
+  const double rounded = std::round(value * 100) / 100;
+  const double shown = value > limit && rounded <= limit ? value : rounded;
   const std::string why =
-      fmt::format("{}: {} % is more than {} = {}", sentence, number(value), setting, number(limit));
+      fmt::format("{}: {} % is more than {} = {}", sentence, shown, setting, limit);
   return {name, universe, value, limit, setting, counts && value > limit, why};
 }
 

@@ -96,8 +96,11 @@ TEST_CASE("what config prints is a configuration file that says the same") {
   const TemporaryDirectory directory;
   const Names flags{"--lock-wait",           "5", "--timezone", "UTC", "--full",
                     "--max-universe-events", "0"};
-  const ProcessResult first = config(flags);
+  const std::string given =
+      directory.write("given.toml", "[guards]\nmax_removed_percent = 99.99999999\n");
+  const ProcessResult first = config(with(flags, {"--config", given}));
   REQUIRE(first.status == 0);
+  CHECK_THAT(first.out, contains("max_removed_percent = 99.99999999 "));
   const ProcessResult second = config({"--config", directory.write("c.toml", first.out)});
   REQUIRE(second.status == 0);
   const auto without_origins = [](const std::string& text) {

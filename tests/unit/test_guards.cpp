@@ -109,6 +109,18 @@ TEST_CASE("an entry of twenty or more may not lose over thirty percent") {
   CHECK_FALSE(loses(19, 18));
 }
 
+TEST_CASE("a refusal shows what is more than its limit") {
+  const auto sentence = [](double limit) {
+    Scene scene{.eligible = 2000, .old = 2000, .vanished = 1000};
+    scene.limits.max_vanished_percent = limit;
+    const auto results = evaluate(scene);
+    return std::ranges::find(results, "vanished", &GuardResult::name)->sentence;
+  };
+  CHECK_THAT(sentence(2), contains(": 33.33 % is more than max_vanished_percent = 2"));
+  CHECK_THAT(sentence(33.333), contains("% is more than max_vanished_percent = 33.333"));
+  CHECK_THAT(sentence(33.333), contains(": 33.33333"));
+}
+
 TEST_CASE("in recent_ipos those that leave by age don't count") {
   const auto refused = [](std::size_t aged, std::size_t gone) {
     std::vector<Row> rows;
