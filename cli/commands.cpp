@@ -178,7 +178,7 @@ struct Run {
     filter.with_names = output.listing == "json";
     const tables::Changes found = tables::read_changes(database, filter, options.page);
     if (found.total == 0 && filter.universe) {
-      require_known("universe", *filter.universe, tables::known_universes(database));
+      require_known("universe", *filter.universe, known_universes(database));
     }
     if (found.total == 0 && filter.symbol && !tables::is_named(database, *filter.symbol)) {
       require_known("symbol", *filter.symbol, tables::known_symbols(database));
@@ -204,6 +204,15 @@ struct Run {
          .hint = meant ? fmt::format("Did you mean '{}'?", *meant) : "Check the spelling."});
   }
 
+  /// Returns the universes that have an entry or a change, or may get one.
+  [[nodiscard]] std::vector<std::string> known_universes(tables::Database& database) const {
+    std::vector<std::string> names = tables::known_universes(database);
+    for (const auto& universe : settings.run.policy.universes()) {
+      if (universe->each.empty()) names.push_back(universe->name);
+    }
+    return names;
+  }
+
   /// Explains from the journal alone.
   [[nodiscard]] std::string explain_past() const {
     tables::Database database = open({tables::Need::read_own_tables, tables::Need::read_entries});
@@ -213,6 +222,7 @@ struct Run {
       report.universes =
           tables::read_memberships(database, *options.symbol, options.universe, *options.as_of);
     } catch (const Error& error) {
+      if (error.kind() != ErrorKind::failed) throw;
       failure = error;
     }
     const bool is_member =
@@ -222,7 +232,7 @@ struct Run {
     }
     if (!failure) return show_explanation(report, output);
     if (options.universe) {
-      require_known("universe", *options.universe, tables::known_universes(database));
+      require_known("universe", *options.universe, known_universes(database));
     }
     throw Error(*failure);
   }
@@ -270,9 +280,9 @@ struct Run {
     try {
       return show_members(
           sync::members(database, environment, policy, *options.universe, options.as_of), output);
-    } catch (const Error&) {
-      if (tables::has(database, Need::read_own_tables)) {
-        require_known("universe", *options.universe, tables::known_universes(database));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::failed && tables::has(database, Need::read_own_tables)) {
+        require_known("universe", *options.universe, known_universes(database));
       }
       throw;
     }

@@ -335,6 +335,29 @@ TEST_CASE("commands that can list as CSV fail as a JSON document if that is requ
   }
 }
 
+TEST_CASE("a question about a universe says what failed, not that its name is unknown") {
+  Fixture fixture;
+  fixture.add_symbol({.symbol = "SMALL", .market_cap = "400000000"});
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"sync"}).status == 0);
+  // Nothing is that large yet, so it has no row.
+  check_failure(fixture.run({"members", "mega_cap"}), 1, "there is no universe 'mega_cap'");
+  CHECK(fixture.run({"history", "--universe", "mega_cap"}).status == 0);
+
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("c.toml", "[timeouts]\nlock = 1\n");
+  Session holder = fixture.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("LOCK TABLE cache_entries IN ACCESS EXCLUSIVE MODE");
+  for (const Names& command :
+       {Names{"members", "top_100"}, Names{"members", "top_100", "--as-of", market_day},
+        Names{"explain", "SMALL", "--as-of", market_day}}) {
+    const ProcessResult result = fixture.run(with(command, {"--config", config}));
+    CHECK(result.status == 5);
+    CHECK_THAT(result.err, !contains("the names of universes") && !contains("for a symbol"));
+  }
+}
+
 TEST_CASE("the history of changes shows those of its own table of entries") {
   TwoNights scene;
   scene.fixture.database().execute(
