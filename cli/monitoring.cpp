@@ -111,8 +111,8 @@ void require_regular(const std::string& path) {
 }
 
 /// Locks the folder of the metrics file, so that runs that end at once don't take each other's
-/// values back. \return what holds the lock: nothing if it can't be had soon, since what is then
-/// lost is less than the whole file
+/// values back. \return the lock: none if it can't be had soon, since less is lost then than by
+/// leaving the metrics out
 std::unique_ptr<std::FILE, decltype(&std::fclose)> locked_folder_of(const std::string& path) {
   std::error_code ignored;
   const std::string folder = std::filesystem::absolute(path, ignored).parent_path();
