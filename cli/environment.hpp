@@ -23,7 +23,8 @@ struct FileContent {
   bool is_private;
 };
 
-/// Reads a file. \throws Error (config) naming it if it can't be read or is not a regular file.
+/// Reads a file. \throws Error (config) naming it if it can't be read or is not a regular file, and
+/// without naming it if its name is a URL.
 FileContent read_file(const std::string& path);
 
 /// \throws Error (config) unless only the owner can read the file.

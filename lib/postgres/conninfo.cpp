@@ -264,7 +264,7 @@ void require_certificates(const Options& options, const std::string& home) {
   }
 }
 
-/// Returns the password file if libpq would ignore it, and say so on standard error.
+/// Returns the password file if libpq would ignore it, and would say so on standard error.
 std::string refused_password_file(const ConnectionSettings& settings) {
   std::string named = value_of(parse(settings.conninfo), "passfile");
   if (named.empty()) named = value_of(options_of(PQconndefaults()), "passfile");
