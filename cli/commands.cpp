@@ -207,6 +207,7 @@ struct Run {
   /// Returns the universes that have an entry or a change, or may get one.
   [[nodiscard]] std::vector<std::string> known_universes(tables::Database& database) const {
     std::vector<std::string> names = tables::known_universes(database);
+    if (names.empty()) return names;  // then no name can be called unknown
     for (const auto& universe : settings.run.policy.universes()) {
       if (universe->each.empty()) names.push_back(universe->name);
     }
