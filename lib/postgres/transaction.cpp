@@ -114,7 +114,8 @@ void Transaction::begin(const std::vector<Statement>& first) {
   if (ahead > 0 && outcome.results.size() >= ahead) {
     require_committed(outcome.results[ahead - 1]);
     constexpr std::size_t before = 4;
-    had_lock_ahead_ = outcome.results[2].view(0, 0) == "true";
+    // If it begins again without exporting, what was committed ahead the first time counts.
+    had_lock_ahead_ = had_lock_ahead_ || outcome.results[2].view(0, 0) == "true";
     for (std::size_t i = before; i + 1 < ahead; ++i) {
       ahead_results_.push_back(std::move(outcome.results[i]));
     }

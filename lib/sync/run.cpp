@@ -322,12 +322,14 @@ void attempt_until_settled(const Job& job, Session& session, Report& report) {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::retryable) throw;
       if (number == max_attempts) {
-        // Nothing conflicts with a reader except the clean-up that a standby replays.
+        // Besides a rewritten table, only the clean-up that a standby replays conflicts with a
+        // reader.
         const std::string attempts = ", given up after " + std::to_string(number) + " attempts";
         throw Error(
             ErrorKind::unavailable, error.problem() + attempts,
             {.object = error.object(),
-             .hint = job.options.dry_run
+             .hint = error.sqlstate().empty() ? error.hint()
+                     : job.options.dry_run
                          ? "Set hot_standby_feedback on this standby, or ask the primary."
                          : "Another program writes the same rows: run again once it is done.",
              .sqlstate = error.sqlstate()});

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 
 #include "certificates.hpp"
 #include "cli/scene.hpp"
@@ -106,12 +107,12 @@ TEST_CASE("a URL where a file or a name belongs is 78 and is not repeated") {
   scene.refuses({}, 78, "the name of a file is a URL", {"--config", url});
   scene.refuses({{"TICKSTOCK_CACHE_CONFIG", url}}, 78, "the name of a file is a URL");
   scene.refuses({{"DATABASE_URL", "host=" + url}}, 78, "its host is a URL");
-  for (const std::string name : {"host", "user", "passfile", "service", "sslrootcert"}) {
-    const std::string variable = name == "sslrootcert" ? "PGSSLROOTCERT"
-                                 : name == "passfile"  ? "PGPASSFILE"
-                                 : name == "host"      ? "PGHOST"
-                                 : name == "user"      ? "PGUSER"
-                                                       : "PGSERVICE";
+  for (const auto& [variable, name] :
+       std::map<std::string, std::string>{{"PGHOST", "host"},
+                                          {"PGUSER", "user"},
+                                          {"PGPASSFILE", "passfile"},
+                                          {"PGSERVICE", "service"},
+                                          {"PGSSLROOTCERT", "sslrootcert"}}) {
     scene.refuses({{"DATABASE_URL", ""}, {variable, url}}, 78, "its " + name + " is a URL");
     const ProcessResult shown =
         scene.fixture.run({"config"}, {{"DATABASE_URL", ""}, {variable, url}});

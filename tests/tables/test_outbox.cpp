@@ -234,9 +234,8 @@ TEST_CASE("a run that starts over opens its record again, unless it has ended") 
   scene.open_record("second");
   CHECK(scene.status("first") == "interrupted");
   {
-    const Transaction began_earlier(scene.connection, {},
-                                    {asking_if_running(scene.names, "first")});
-    CHECK(began_earlier.first_results().front().rows() == 0);
+    const Transaction transaction(scene.connection, {}, {asking_if_running(scene.names, "first")});
+    CHECK(transaction.first_results().front().rows() == 0);
   }
   scene.open_record("first", true);
   CHECK(scene.status("first") == "running");
