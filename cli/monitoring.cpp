@@ -110,14 +110,18 @@ void require_regular(const std::string& path) {
               {.object = path, .hint = "Name another path, or none."});
 }
 
+/// The address of fclose can't be a type of a smart pointer everywhere: it carries attributes.
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
 /// Locks the folder of the metrics file, so that runs that end at once don't take each other's
 /// values back. \return the lock: none if it can't be had soon, since less is lost then than by
 /// leaving the metrics out
-std::unique_ptr<std::FILE, decltype(&std::fclose)> locked_folder_of(const std::string& path) {
+std::unique_ptr<std::FILE, CloseFile> locked_folder_of(const std::string& path) {
   std::error_code ignored;
   const std::string folder = std::filesystem::absolute(path, ignored).parent_path();
-  std::unique_ptr<std::FILE, decltype(&std::fclose)> opened(std::fopen(folder.c_str(), "re"),
-                                                            &std::fclose);
+  std::unique_ptr<std::FILE, CloseFile> opened(std::fopen(folder.c_str(), "re"));
   for (int tries = 500; opened && tries > 0; --tries) {
     if (::flock(::fileno(opened.get()), LOCK_EX | LOCK_NB) == 0) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
