@@ -8,7 +8,6 @@ FailoverPair::FailoverPair(PostgresOptions options) : options_(std::move(options
   options_.settings.insert(options_.settings.begin(),
                            {"wal_keep_size = 16MB", "min_wal_size = 2MB", "max_wal_size = 16MB",
                             "restart_after_crash = off", "wal_retrieve_retry_interval = 100ms"});
-  options_.in_memory = true;
   PostgresOptions first = options_;
   first.initdb_arguments.emplace_back("--wal-segsize=1");
   primary_ = std::make_unique<Postgres>(first);

@@ -18,9 +18,6 @@ struct PostgresOptions {
   std::vector<std::string> access_rules = {};
   /// More arguments for initdb.
   std::vector<std::string> initdb_arguments = {};
-  /// Keeps the cluster in memory if there is room: for short-lived clusters, since ext4 is slow to
-  /// create files where others were just deleted.
-  bool in_memory = false;
 };
 
 enum class StopMode { smart, fast, immediate };
