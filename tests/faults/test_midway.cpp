@@ -1,5 +1,6 @@
 // Faults 8, 9 and 17 to 25: PostgreSQL stops serving a run, or somebody blocks it.
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -9,6 +10,7 @@
 
 #include "faults/night.hpp"
 #include "mounts.hpp"
+#include "temporary_directory.hpp"
 
 using namespace tickstock::test;
 
@@ -259,6 +261,12 @@ TEST_CASE("fault 25: a role's time limit for idle transactions is not ours, and 
   const std::string config = directory.write("idle.toml", "[timeouts]\nstatement = 5\nlock = 60\n");
   const auto process = other.start({"--config", config});
   other.wait_until_held();
+  // Stopped while it still sends a pipeline, it would leave the server waiting for the rest, which
+  // is not idle.
+  wait_until("the run to wait for the server", [&] {
+    return file_text(fmt::format("/proc/{}/stat", process->pid())).find(") S ") !=
+           std::string::npos;
+  });
   process->send_signal(SIGSTOP);
   holder.reset();
   wait_until("the server to end the idle transaction", [&] {
