@@ -223,12 +223,12 @@ std::vector<SymbolId> Selection::candidates(const Universe& universe, const Entr
   return found;
 }
 
-bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
+bool Selection::keeps_seat(const Universe& universe, SymbolId member, Claim claim) {
   if (!market_.active(member) || universe.excludes(market_, member)) return false;
   if (universe.asks_for_cap() && !market_.eligible(member)) return false;
   if (all_hold(universe.conditions, market_, member, {universe.stability.band, true})) return true;
   // A run counts no nights for universes that it doesn't write.
-  if (!writes(universe)) return true;
+  if (claim != Claim::patience) return claim == Claim::unwritten;
   Waiting now{universe.seat_group(), member, universe.name, 1, market_.as_of()};
   const auto waited = waited_.find({universe.name, member});
   if (waited != waited_.end() && waited->second.group == now.group) {
@@ -244,8 +244,8 @@ bool Selection::keeps_seat(const Universe& universe, SymbolId member) {
 void Selection::hold(Seats& seats) {
   seats.held.resize(seats.universes.size());
   // Another writer, or a changed declaration, may have put a symbol into several universes of the
-  // group: it keeps a seat that the run may not change, else one where it belongs.
-  for (const Claim claim : {Claim::unwritten, Claim::belongs, Claim::patience}) {
+  // group: it keeps a seat that the run may not change, else the one with the best claim.
+  for (const Claim claim : {Claim::unwritten, Claim::belongs, Claim::band, Claim::patience}) {
     for (std::size_t i = 0; i < seats.universes.size(); ++i) {
       const Universe& universe = *seats.universes[i];
       const bool is_written = writes(universe);
@@ -258,7 +258,7 @@ void Selection::hold(Seats& seats) {
         if (seats.taken[id] != 0 || lost_.contains({universe.name, id})) return;
         const bool is_candidate =
             market_.active(id) && all_hold(universe.conditions, market_, id, {0, true});
-        if (!is_candidate && (claim == Claim::belongs || !keeps_seat(universe, id))) return;
+        if (!is_candidate && (claim == Claim::belongs || !keeps_seat(universe, id, claim))) return;
         seats.taken[id] = static_cast<std::uint32_t>(i + 1);
         if (!is_candidate) seats.held[i].push_back(id);
       });

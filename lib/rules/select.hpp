@@ -98,9 +98,9 @@ class Selection {
   /// Returns the candidates that get a seat, and the members that keep one without being
   /// candidates.
   Ids seated(const Universe& universe, const Entry* before);
-  /// Why a member keeps its seat: the run does not write its universe, the conditions hold, or it
-  /// may still stay without them.
-  enum class Claim : unsigned char { unwritten, belongs, patience };
+  /// Why a member keeps its seat: the run does not write its universe, the conditions hold, they
+  /// hold with the band, or it may still stay without them.
+  enum class Claim : unsigned char { unwritten, belongs, band, patience };
   /// Gives the members of a group their seats; those that are not candidates are `held`.
   void hold(Seats& seats);
   /// Returns whether the run writes a universe.
@@ -109,7 +109,7 @@ class Selection {
   }
   /// Decides about a member whose universe's conditions do not hold. \return whether it keeps its
   /// seat
-  bool keeps_seat(const Universe& universe, SymbolId member);
+  bool keeps_seat(const Universe& universe, SymbolId member, Claim claim);
 
   [[nodiscard]] bool precedes(SymbolId a, SymbolId b, Order order) const;
   void sort(Ids& members, Order order) const;

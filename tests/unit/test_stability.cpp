@@ -43,6 +43,10 @@ class Nights {
   }
 
   Names in(const std::string& universe) { return lists_[universe]; }
+  /// Adds a member, as another writer would.
+  void put(const std::string& universe, const std::string& symbol) {
+    lists_[universe].push_back(symbol);
+  }
   /// Returns how many nights a symbol has waited; 0 if it does not wait.
   int waits(const std::string& symbol, const std::string& group = "categories") const {
     const auto found = rows_.find({group, symbol});
@@ -211,6 +215,14 @@ TEST_CASE(
     CHECK(nights.in("micro_cap").empty());
     CHECK(nights.in("nano_cap") == Names{"A"});
     CHECK(nights.in("small_cap") == Names{"B"});
+    CHECK(nights.waiting() == 0);
+  }
+  SECTION("the band of one still holds") {
+    nights.policy().stability.band = 10;
+    nights.put("mega_cap", "A");
+    nights.to("2026-08-04", {{"A", 320e6}, {"B", 1e9}}, Mode::market_cap);
+    CHECK(nights.in("mega_cap").empty());
+    CHECK(nights.in("micro_cap") == Names{"A"});
     CHECK(nights.waiting() == 0);
   }
 }
