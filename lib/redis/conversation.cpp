@@ -40,10 +40,12 @@ Reply reply_of(const redisReply& reply) {
   if (copy.is_error()) {
     // The peer could be anything.
     std::string line;
-    for (const char c : std::string_view(copy.text).substr(0, 300)) {
+    for (const char c : escaped_utf8(copy.text)) {
+      if (line.size() >= 300) break;
       const bool is_control = (c >= '\0' && c < ' ') || c == '\x7f';
       line += is_control ? fmt::format("\\x{:02x}", c) : std::string(1, c);
     }
+    // The end may have cut a character.
     copy.text = escaped_utf8(line);
   }
   for (std::size_t i = 0; i < reply.elements; ++i) {

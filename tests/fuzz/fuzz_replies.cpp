@@ -55,9 +55,8 @@ void check_line(std::string_view line, bool secret_said) {
   require(line.empty() || line.starts_with("Redis at redis://127.0.0.1:6379/") ||
               line.starts_with("127.0.0.1:6379: "),
           "a line that doesn't say what it is about");
-  // 300 bytes of Redis' words are kept, of which each can take four.
   const auto is_control = [](char c) { return (c >= '\0' && c < ' ') || c == '\x7f'; };
-  require(line.size() < 1500 && is_utf8(line) && std::ranges::none_of(line, is_control),
+  require(line.size() < 500 && is_utf8(line) && std::ranges::none_of(line, is_control),
           "a line that is not fit to be printed");
   require(secret_said || line.find(secret) == std::string_view::npos,
           "a line repeats the password");
