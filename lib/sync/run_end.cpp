@@ -101,10 +101,14 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   closing.push_back(tables::finish_run(names, record_of(job, report)));
   std::map<std::string, std::uint64_t> left = report.standing.kept;
   const auto leave = [&](const EntryWrite& write, bool is_gone) {
-    // From a difference, nobody could tell a list that can't be read from an empty one.
-    left[write.universe] = is_gone || write.after->readable
-                               ? 0
-                               : fingerprint_of(*write.after, report.snapshot->market);
+    // From a difference, nobody could tell a list that can't be read from an empty one, or how
+    // often a name is repeated.
+    const MembershipDiff& diff = write.diff;
+    const std::size_t distinct = diff.before - diff.removed.size() + diff.added.size();
+    left[write.universe] =
+        is_gone || (write.after->readable && write.after->members.size() == distinct)
+            ? 0
+            : fingerprint_of(*write.after, report.snapshot->market);
   };
   for (const auto& [write, is_gone] : report.standing.edits) leave(write, is_gone);
   for (const EntryWrite* write : report.writes()) leave(*write, false);

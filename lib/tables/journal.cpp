@@ -18,22 +18,29 @@ constexpr std::string_view kept_since_sql = R"(greatest(
          (SELECT started_at FROM {runs} WHERE entries = $1 AND $3::int > 0
            ORDER BY started_at DESC LIMIT 1 OFFSET greatest($3::int - 1, 0))))";
 
+// Of the committed runs only the first are deleted, so that the journal has no gap: what keeps one
+// keeps those after it.
 constexpr std::string_view delete_runs_sql = R"(
+WITH old AS (
+  SELECT run_id FROM {runs} r
+   WHERE entries = $1 AND status <> 'running' AND started_at < {kept since}
+     AND run_id IS DISTINCT FROM (
+           SELECT run_id FROM {runs}
+            WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
+            ORDER BY position DESC, started_at DESC LIMIT 1)
+     AND NOT EXISTS (
+           SELECT FROM {outbox} o
+            WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
+     AND NOT EXISTS (
+           SELECT FROM {states} s JOIN {changes} c ON c.id = s.change
+            WHERE c.run_id = r.run_id AND s.content IS NULL AND s.fingerprint <> 0))
 DELETE FROM {runs} WHERE run_id IN (
-SELECT run_id FROM {runs} r
- WHERE entries = $1 AND status <> 'running'
-   AND started_at < {kept since}
-   AND run_id IS DISTINCT FROM (
-         SELECT run_id FROM {runs}
-          WHERE entries = $1 AND status IN ('completed', 'completed_with_errors')
-          ORDER BY position DESC, started_at DESC LIMIT 1)
-   AND NOT EXISTS (
-         SELECT FROM {outbox} o
-          WHERE o.run_id = r.run_id AND o.published_at IS NULL AND o.given_up_at IS NULL)
-   AND NOT EXISTS (
-         SELECT FROM {states} s JOIN {changes} c ON c.id = s.change
-          WHERE c.run_id = r.run_id AND s.content IS NULL AND s.fingerprint <> 0)
- ORDER BY started_at LIMIT 1000 FOR UPDATE SKIP LOCKED))";
+  SELECT run_id FROM {runs}
+   WHERE run_id IN (SELECT run_id FROM old)
+     AND (position = 0 OR position < (SELECT min(position) FROM {runs}
+                                       WHERE entries = $1 AND position > 0
+                                         AND run_id NOT IN (SELECT run_id FROM old)))
+   ORDER BY position, started_at LIMIT 1000 FOR UPDATE SKIP LOCKED))";
 
 constexpr std::string_view delete_events_sql = R"(
 DELETE FROM {outbox} WHERE id IN (

@@ -73,6 +73,17 @@ inline Json run_json(const Fixture& fixture, const Names& arguments, int status 
   return Json::parse(result.out);
 }
 
+/// Returns the symbols that the JSON document of `members` lists.
+inline Names symbols_of(const ProcessResult& members) {
+  INFO(members.err);
+  REQUIRE(members.status == 0);
+  Names symbols;
+  for (const Json& member : Json::parse(members.out).at("members").items()) {
+    symbols.push_back(member.at("symbol").str());
+  }
+  return symbols;
+}
+
 inline Names lines_of(const std::string& text) {
   Names lines;
   std::istringstream stream(text);

@@ -115,6 +115,47 @@ TEST_CASE("some records are never deleted") {
   CHECK(scene.events() == "2");
 }
 
+TEST_CASE("what stays keeps the committed runs after it, so that every day has its answer") {
+  Journal scene;
+  const auto night = [&scene](int day, int status = 0, const Names& more = {},
+                              const Environment& extra = {}) {
+    scene.fixture.database().execute("UPDATE symbols SET market_cap = $1 WHERE symbol = 'MID'",
+                                     {day % 2 == 0 ? "1000000000" : "3000000000"});
+    const std::string config = scene.directory.write("c.toml", "[journal]\nkeep_runs = 2\n");
+    const ProcessResult result =
+        scene.fixture.run(with({"sync", "--as-of", fmt::format("2024-07-0{}", day), "--run-id",
+                                fmt::format("night-{}", day), "--config", config},
+                               more),
+                          extra);
+    INFO(result.err);
+    REQUIRE(result.status == status);
+  };
+  const auto runs = [&scene] {
+    return scene.fixture.database().column("SELECT run_id FROM cache_sync_runs ORDER BY position");
+  };
+  const auto mid_cap = [&scene](int day) {
+    return scene.fixture.run(
+        {"members", "mid_cap", "--as-of", fmt::format("2024-07-0{}", day), "--format", "json"});
+  };
+  const auto since = [&scene] {
+    const ProcessResult result =
+        scene.fixture.run({"explain", "MID", "mid_cap", "--format", "json"});
+    return Json::parse(result.out).at("universes").items().at(0).at("run_id").str();
+  };
+  night(1, 6, {}, redis_down());
+  for (const int day : {2, 3, 4}) night(day, 0, {"--no-events"});
+  CHECK(runs() == Names{"night-1", "night-2", "night-3", "night-4"});
+  CHECK(symbols_of(mid_cap(1)) == Names{"NEW", "MID"});
+  CHECK(symbols_of(mid_cap(2)) == Names{"NEW"});
+  CHECK(symbols_of(mid_cap(3)) == Names{"NEW", "MID"});
+  CHECK(since() == "night-4");
+  night(5);
+  CHECK(runs() == Names{"night-4", "night-5"});
+  CHECK(mid_cap(3).status == 1);
+  CHECK(symbols_of(mid_cap(4)) == Names{"NEW"});
+  CHECK(since() == "night-5");
+}
+
 TEST_CASE("published and given-up events are deleted by their age, pending ones never") {
   Journal scene;
   scene.add_run("night", 50);

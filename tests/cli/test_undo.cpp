@@ -14,7 +14,8 @@ struct Undo {
   Undo() {
     add_small_market(fixture);
     // What the first night takes over, and what it leaves alone.
-    fixture.set_entry("top_100", "handmade", R"({"symbols": ["X", "MID"], "note": [1.50, null]})");
+    fixture.set_entry("top_100", "handmade",
+                      R"({"symbols": ["X", "MID", "X"], "note": [1.50, null]})");
     fixture.set_entry("top_500", "market_leader", R"([1, "no list"])");
     REQUIRE(fixture.run({"init"}).status == 0);
     start = contents();
@@ -133,6 +134,10 @@ TEST_CASE("the run that took entries over, replaced and created them is undone b
   CHECK(left == Names{"large_cap", "mega_cap", "micro_cap", "mid_cap", "recent_ipos", "small_cap",
                       "top_1000", "top_2000"});
   CHECK(scene.contents().size() == expected.size() + left.size());
+  const std::string today = scene.fixture.database().value(
+      "SELECT as_of FROM cache_sync_runs WHERE run_id = 'to-the-start'");
+  CHECK(symbols_of(scene.fixture.run({"members", "top_100", "--as-of", today, "--format",
+                                      "json"})) == Names{"X", "MID", "X"});
   scene.undo("to-the-start");
   CHECK(scene.contents() == scene.before);
 }
