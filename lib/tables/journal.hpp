@@ -99,8 +99,9 @@ std::vector<Membership> read_arrivals(Database& database, const std::string& sym
 
 /// Returns the statements that delete expired records of runs on these entries, and expired events,
 /// oldest first. They delete only so many that no night becomes slow, and wait for no row. They
-/// keep running records, the newest committed ones, those whose changes a state depends on, and
-/// runs with pending events. For a READ COMMITTED transaction.
+/// keep running records, the newest committed ones, those whose changes a state depends on, runs
+/// with pending events, and those that committed after one of these. For a READ COMMITTED
+/// transaction.
 std::vector<Statement> pruning(const TableNames& names, const Retention& retention);
 
 }  // namespace tickstock::tables
