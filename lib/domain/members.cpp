@@ -89,7 +89,8 @@ MembershipDiff diff_memberships(const std::vector<SymbolId>& before,
   return diff;
 }
 
-std::string places_of(const MembershipDiff& diff, std::size_t size) {
+std::string places_of(const MembershipDiff& diff) {
+  const std::size_t size = diff.after();
   std::string places;
   places.reserve(size + diff.moved.size() + diff.added.size());
   auto moved = diff.moved.begin();

@@ -90,12 +90,14 @@ struct MembershipDiff {
   std::vector<Placement> moved;
   std::size_t before = 0;  ///< how many distinct members the old list has
 
+  /// Returns how many distinct members the new list has.
+  [[nodiscard]] std::size_t after() const { return before - removed.size() + added.size(); }
   [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && moved.empty(); }
 };
 
 /// Returns the structure of the new list, as a code of zeros and ones for each of its positions:
 /// `0` the next member that keeps its order, `10` the next that moved, `11` the next that is new.
-std::string places_of(const MembershipDiff& diff, std::size_t size);
+std::string places_of(const MembershipDiff& diff);
 
 /// A change of members by name, as the journal stores it.
 struct NamedChange {

@@ -100,18 +100,15 @@ std::vector<postgres::Statement> closing(const Job& job, const Session& session,
   }
   closing.push_back(tables::finish_run(names, record_of(job, report)));
   std::map<std::string, std::uint64_t> left = report.standing.kept;
-  const auto leave = [&](const EntryWrite& write, bool is_gone) {
+  const auto leave = [&](const EntryWrite& write) {
     // From a difference, nobody could tell a list that can't be read from an empty one, or how
     // often a name is repeated.
-    const MembershipDiff& diff = write.diff;
-    const std::size_t distinct = diff.before - diff.removed.size() + diff.added.size();
-    left[write.universe] =
-        is_gone || (write.after->readable && write.after->members.size() == distinct)
-            ? 0
-            : fingerprint_of(*write.after, report.snapshot->market);
+    const Entry& after = *write.after;
+    const bool is_told = after.readable && after.members.size() == write.diff.after();
+    left[write.universe] = is_told ? 0 : fingerprint_of(after, report.snapshot->market);
   };
-  for (const auto& [write, is_gone] : report.standing.edits) leave(write, is_gone);
-  for (const EntryWrite* write : report.writes()) leave(*write, false);
+  for (const tables::Edit& edit : report.standing.edits) leave(edit.write);
+  for (const EntryWrite* write : report.writes()) leave(*write);
   if (!left.empty()) closing.push_back(tables::store_states(names, run_id, left));
   return closing;
 }

@@ -87,11 +87,6 @@ std::string names_literal(const std::vector<Placement>& members, const Market& m
   return names_literal(symbols, market);
 }
 
-std::string places_of(const EntryWrite& write) {
-  const MembershipDiff& diff = write.diff;
-  return tickstock::places_of(diff, diff.before - diff.removed.size() + diff.added.size());
-}
-
 /// Returns why each of these members was added or removed; NULL if none has a reason of its own, as
 /// in a new universe.
 template <typename Why>
@@ -154,7 +149,7 @@ Statement journal_statement(const WriteContext& context, Task task, const EntryW
   std::optional<std::string> metadata;
   std::optional<std::string> restored;
   if (write.restoration) restored = std::to_string(write.restoration->change);
-  if (write.rule || write.restoration) places = places_of(write);
+  if (write.rule || write.restoration) places = places_of(write.diff);
   if (before == nullptr || before->cache_type != after.cache_type) type = after.cache_type;
   if (!restored && (before == nullptr || before->metadata != after.metadata)) {
     metadata = after.metadata.empty() ? "null" : after.metadata;
@@ -240,7 +235,7 @@ std::vector<Statement> journal_edits(const WriteContext& context, const std::vec
          {context.run_id, write.universe, names_literal(diff.added, context.market),
           names_literal(diff.removed, context.market), names_literal(diff.moved, context.market),
           names_literal(write.before->members.list(), context.market), context.written_at,
-          places_of(write), signed_text(edit.is_gone ? 0 : write.after->fingerprint),
+          places_of(diff), signed_text(edit.is_gone ? 0 : write.after->fingerprint),
           context.names.entries.shown()}});
   }
   return statements;

@@ -155,7 +155,7 @@ TEST_CASE("by name and place the journal's change makes the new list out of the 
       return names;
     };
     const NamedChange change{named(diff.added), named(diff.removed), named(diff.moved),
-                             places_of(diff, after.size())};
+                             places_of(diff)};
     CHECK(after_change(named(before), change) == named(after));
   }
 }
