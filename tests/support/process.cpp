@@ -65,7 +65,9 @@ int above_standard(int fd) {
 /// reader, and a grandchild that holds the descriptor keeps nobody waiting.
 int memory_file(const char* name) {
   const int fd = above_standard(::memfd_create(name, MFD_CLOEXEC));
-  if (fd < 0) {
+  // Without O_APPEND, processes that share it overwrite each other's output: the kernel guards the
+  // position of regular files only.
+  if (fd < 0 || ::fcntl(fd, F_SETFL, O_APPEND) != 0) {
     fail_system("memfd_create");
   }
   return fd;
