@@ -20,6 +20,11 @@ void Publisher::nudge() noexcept {
   flush(Deadline::now(), unshared);
 }
 
+void Publisher::renew() {
+  nudge();
+  if (link_.is_stale()) restart_link();
+}
+
 Publisher::Published Publisher::publish(std::span<const Message> messages, Deadline deadline,
                                         io::Patience& patience,
                                         const PublishedBetween& published_between) {

@@ -30,6 +30,10 @@ class Publisher {
   /// Makes progress without waiting.
   void nudge() noexcept;
 
+  /// Replaces a connection that the server has closed since it was opened, which may be as long ago
+  /// as the run began. Call it before events that should arrive.
+  void renew();
+
   /// The outcome of publish().
   struct Published {
     /// How many clients received each accepted event. Accepted events are always the first ones.
@@ -62,10 +66,7 @@ class Publisher {
   }
   /// Asks the Sentinels or the Cluster again, and reconnects to the primary that they name.
   void restart() {
-    if (link_.may_recover()) {
-      link_.restart();
-      open_channels_.clear();
-    }
+    if (link_.may_recover()) restart_link();
     if (stream_) stream_->restart();
   }
 
@@ -87,6 +88,10 @@ class Publisher {
 
  private:
   void say(std::span<const Message> messages, io::Deadline deadline, io::Patience& patience);
+  void restart_link() {
+    link_.restart();
+    open_channels_.clear();
+  }
 
   redis::Link link_;
   std::optional<redis::Stream> stream_;

@@ -85,9 +85,20 @@ void Link::restart() {
   asked_sentinels_ = 0;
   why_no_sentinel_.clear();
   end_of_silence_.reset();
-  settings_.host.clear();
+  if (is_named_) settings_.host.clear();
   is_named_ = false;
   begin();
+}
+
+bool Link::is_stale() {
+  if (failure_) return may_pass_;
+  if (step_ != &Link::talk) return false;
+  try {
+    talk();
+    return false;
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 void Link::connect(Deadline deadline, io::Patience& patience) {

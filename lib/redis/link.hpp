@@ -59,7 +59,10 @@ class Link {
   [[nodiscard]] bool may_pass() const { return may_pass_; }
   /// Returns whether a failover may resolve it: a Sentinel had named that server.
   [[nodiscard]] bool may_recover() const { return may_pass_ && is_named_; }
-  /// Starts over with another Sentinel. Forgets what was queued but not answered.
+  /// Returns whether the server has closed a connection that was open, or a new connection may
+  /// resolve the last error.
+  [[nodiscard]] bool is_stale();
+  /// Starts over, with another Sentinel if there is one. Forgets what was queued but not answered.
   void restart();
 
  private:

@@ -148,7 +148,9 @@ std::vector<postgres::Statement> first_questions(const Job& job, const Session& 
 }
 
 void announce_trigger(const Job& job, Session& session, const Report& report) {
-  if (!std::exchange(session.has_trigger, true)) announce(job, report, events::sync_triggered);
+  if (std::exchange(session.has_trigger, true)) return;
+  if (job.publisher) job.publisher->renew();
+  announce(job, report, events::sync_triggered);
 }
 
 /// Tries once to begin the main transaction. \return null if the lock was taken

@@ -225,6 +225,7 @@ void record_failure(const Job& job, Session& session, const Report& report) {
 
 void announce_failure(Job& job, bool had_lock, const Report& report) {
   const Error& error = *report.failure;
+  if (job.publisher) job.publisher->renew();
   // A mistake of the caller is no processing error. An id used before is the name of another run,
   // whose end was already announced.
   const bool wrong_call = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::config;
@@ -310,6 +311,7 @@ void commit(const Job& job, Session& session, postgres::Transaction& transaction
 }
 
 void publish(Job& job, Session& session, Report& report) {
+  job.publisher->renew();
   begin_step(job, report, 5);
   const Delivery delivery =
       report.has_outbox ? deliver_stored(job, session, report) : deliver_once(job, report);

@@ -146,6 +146,60 @@ TEST_CASE("fault 37: Redis cuts the connection, or is killed, while events are p
   }
 }
 
+TEST_CASE("fault 37: Redis cuts the connection, or restarts, before any event is published") {
+  for (const std::string fault : {"cut", "restarted", "cut without own tables"}) {
+    INFO(fault);
+    OwnRedis own({"user job on >CANARY-job ~* &* +@all"});
+    Night& night = own.night;
+    const bool has_tables = fault != "cut without own tables";
+    if (!has_tables) {
+      night.database().execute(
+          "DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_waiting, "
+          "cache_sync_states, "
+          "cache_sync_runs");
+    }
+    auto hold = night.hold();
+    const auto process = night.start({}, redis_at(own.user_url("job:CANARY-job")));
+    night.wait_until_held();
+    if (fault == "restarted") {
+      own.redis.stop();
+      own.redis.start();
+      night.listen();
+    } else {
+      own.redis.command({"CLIENT", "KILL", "USER", "job"});
+    }
+    hold.reset();
+    const ProcessResult result = night.finish(*process);
+    INFO(result.err);
+    CHECK(result.status == 0);
+    CHECK_THAT(result.out, contains("; 14 events published; "));
+    if (has_tables) CHECK(night.arrived() == night.stored());
+  }
+}
+
+TEST_CASE("fault 37: Redis cuts the connection while a run waits for its turn") {
+  OwnRedis own({"user job on >CANARY-job ~* &* +@all"});
+  Night& night = own.night;
+  Subscriber subscriber(own.redis, redis_password);
+  Session holder = night.database().connect();
+  holder.execute("BEGIN");
+  holder.execute("SELECT pg_advisory_xact_lock(" + run_lock_sql + ")");
+  const auto process = night.start({"--run-id", "patient", "--lock-wait", "60"},
+                                   redis_at(own.user_url("job:CANARY-job")));
+  wait_until("the run to try the lock", [&] {
+    return night.database().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+               "AND application_name = 'tickstock-cache patient'") == "1";
+  });
+  own.redis.command({"CLIENT", "KILL", "USER", "job"});
+  holder.execute("ROLLBACK");
+  const ProcessResult result = night.finish(*process);
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK(event_lines(subscriber.drain()).front() == "cache_sync_triggered");
+  CHECK(night.arrived() == night.stored());
+}
+
 TEST_CASE("fault 8: the server's process is ended while events are published") {
   for (const bool comes_back : {true, false}) {
     OwnRedis own;
