@@ -25,6 +25,7 @@ const CommandRow& row_of(const CLI::App& command) {
 }
 
 bool is_listed(const CLI::Option* option) { return !option->get_group().empty(); }
+bool is_positional(const CLI::Option* option) { return option->get_positional(); }
 
 constexpr Screen help_screen{.width = 80};
 constexpr std::size_t column_of_options = 34;
@@ -148,7 +149,12 @@ class CommandLine {
     if (misses_command || is(CLI::ExitCodes::ExtrasError)) {
       const std::string first = extras.front().substr(0, extras.front().find('='));
       const bool is_option = first.starts_with('-');
-      if (!is_option && &app != &app_) return of("unexpected argument");
+      if (!is_option && &app != &app_) {
+        // It is not repeated, since it could be part of a password.
+        const std::size_t most = app.get_options(is_positional).size();
+        return of(fmt::format("unexpected argument: {} takes {}", app.get_name(),
+                              most == 0 ? "only options" : counted(most, "argument", "arguments")));
+      }
       std::vector<std::string> known;
       for (const CommandRow& row : command_table) {
         if (!is_option) known.emplace_back(row.name);
