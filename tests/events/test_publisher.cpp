@@ -235,6 +235,34 @@ TEST_CASE("a server that goes away in between is an error, not the end of the pr
   CHECK_THROWS_AS(publish(publisher, "third"), Error);
 }
 
+TEST_CASE("a connection that the server has closed since, or not yet accepted, is replaced") {
+  const TlsRedis tls;
+  Redis redis = tls.start("good");
+  for (const std::string& url : {redis.url(), redis.unix_url(), tls.url("localhost")}) {
+    INFO(url);
+    RedisSettings settings = parse_redis_url(url);
+    settings.ca_file = tls.ca("ca");
+    Publisher publisher(settings);
+    publish(publisher, "first");
+    redis.stop();
+    publisher.renew();
+    CHECK_THROWS_AS(publish(publisher, "lost"), Error);
+    redis.start();
+    publisher.renew();
+    publish(publisher, "second");
+  }
+}
+
+TEST_CASE("a server that refused the login is not asked again") {
+  Redis redis({.settings = {"requirepass good"}, .password = "good"});
+  Publisher publisher(parse_redis_url("redis://:wrong@" + redis.url().substr(8)));
+  for (int i = 0; i < 2; ++i) {
+    publisher.renew();
+    CHECK_THROWS_WITH(publish(publisher, "lost"), contains("WRONGPASS"));
+  }
+  CHECK_THAT(redis.command({"INFO", "errorstats"}), contains("errorstat_WRONGPASS:count=1\r"));
+}
+
 TEST_CASE("rediss:// is encrypted and verified: authority, host and time") {
   const TlsRedis tls;
   {
