@@ -31,7 +31,8 @@ class Publisher {
   void nudge() noexcept;
 
   /// Replaces a connection that the server has closed since it was opened, which may be as long ago
-  /// as the run began. Call it before events that should arrive.
+  /// as the run began, or that could not be made then. Does not wait. Call it before events that
+  /// should arrive.
   void renew();
 
   /// The outcome of publish().

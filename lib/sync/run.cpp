@@ -149,6 +149,7 @@ std::vector<postgres::Statement> first_questions(const Job& job, const Session& 
 
 void announce_trigger(const Job& job, Session& session, const Report& report) {
   if (std::exchange(session.has_trigger, true)) return;
+  // Redis may have closed it during a long wait for the lock.
   if (job.publisher) job.publisher->renew();
   announce(job, report, events::sync_triggered);
 }

@@ -154,9 +154,8 @@ TEST_CASE("fault 37: Redis cuts the connection, or restarts, before any event is
     const bool has_tables = fault != "cut without own tables";
     if (!has_tables) {
       night.database().execute(
-          "DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_waiting, "
-          "cache_sync_states, "
-          "cache_sync_runs");
+          "DROP TABLE cache_sync_changes, cache_sync_outbox, cache_sync_runs, cache_sync_states, "
+          "cache_sync_waiting");
     }
     auto hold = night.hold();
     const auto process = night.start({}, redis_at(own.user_url("job:CANARY-job")));
@@ -196,7 +195,7 @@ TEST_CASE("fault 37: Redis cuts the connection while a run waits for its turn") 
   const ProcessResult result = night.finish(*process);
   INFO(result.err);
   CHECK(result.status == 0);
-  CHECK(event_lines(subscriber.drain()).front() == "cache_sync_triggered");
+  CHECK(event_lines(subscriber.drain()).at(0) == "cache_sync_triggered");
   CHECK(night.arrived() == night.stored());
 }
 
