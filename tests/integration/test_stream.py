@@ -5,10 +5,12 @@ import unittest
 from typing import Any
 
 import redis
-from listeners import FollowingTest, Listener, OwnRedis, completed, store, updated
+import redis.asyncio.sentinel
+import redis.sentinel
+from listeners import UPDATED, FollowingTest, Listener, OwnRedis, completed, store, updated
 from support import Scene, wait_until
 
-from tickstock_cache import aio, subscriber
+from tickstock_cache import aio, ports, subscriber
 
 NEW = "* the group is new"
 TRIMMED = "* the stream was trimmed before it was read"
@@ -339,6 +341,45 @@ class Restarts(FollowingTest):
         wait_until("reading all", lambda: RESTARTED in listener.said)
         self.wait_for_acknowledged(server.client)
         self.assertEqual(listener.universes, ["a"])
+
+    def test_a_restart_before_anything_was_read_is_closed_from_the_outbox(self) -> None:
+        for colleague in (True, False):
+            with self.subTest(colleague=colleague):
+                self.restart_at_the_second_look(colleague)
+
+    def restart_at_the_second_look(self, colleague: bool) -> None:
+        """Restarts Redis after a new consumer, of a new group or not, has asked which server it is."""
+        scene = Scene()
+        ids = store(scene, updated("a"), updated("b"))
+        server = OwnRedis(self, "--appendonly", "yes", "--appendfsync", "always")
+        self.add(ids[0], updated("a"), server.client)
+        if colleague:
+            server.client.xgroup_create(self.stream, "group", "0")
+            server.client.xreadgroup("group", "two", {self.stream: ">"}, noack=True)
+        make = (ports.factory(server.url, redis.asyncio, redis.asyncio.sentinel) if self.on_loop else
+                ports.factory(server.url, redis, redis.sentinel))
+        looks: list[str] = []
+
+        def client_that_kills() -> Any:
+            client = make()
+            look = client.xinfo_stream
+
+            def looked(stream: str) -> Any:
+                looks.append(stream)
+                if len(looks) == 2:
+                    server.kill()
+                return look(stream)
+            client.xinfo_stream = looked
+            return client
+
+        with self.assertLogs("tickstock_cache", "WARNING") as logged:
+            listener = self.follow_stream(url=client_that_kills, start="0", outbox=scene.database.url)
+            wait_until("the loss to be noticed", lambda: "trying again" in " ".join(logged.output))
+            server.start()
+            # "b" is not in the stream, as if the restart had lost it.
+            listener.wait_for(*scene.query(
+                "SELECT message::jsonb -> 'payload' ->> 'universe' FROM cache_sync_outbox "
+                f"WHERE channel = '{UPDATED}' AND id > {ids[0] if colleague else 0} ORDER BY id").split())
 
 
 class RestartsOnLoop(Restarts):

@@ -95,7 +95,7 @@ class Stream(Subscriber):
         state = await self._state()
         if delivered is not None:
             if not self._joined:
-                self._covered = delivered
+                self._last = self._covered = delivered
             self._joined = True
             return
         # First close the gap, then create the group: if this is killed in between, there is no group yet, and the next
@@ -167,7 +167,7 @@ class Stream(Subscriber):
     async def _close_gap(self, reason: str, after: Id, before: Optional[Id] = None) -> bool:
         """Uses the outbox's events between two entries; without an outbox, has everything read again."""
         log.warning("%s", reason)
-        if self._outbox is None or after == NO_ID:
+        if self._outbox is None or (after == NO_ID and self._start == "$"):
             return await self._refresh_for_sure(reason)
         outcome = await self._catch_up(self._outbox, after[0], None if before is None else before[0])
         return outcome if outcome is not None else await self._refresh_for_sure(reason)
