@@ -73,12 +73,6 @@ std::unique_ptr<postgres::Companion> companion_of(const Job& job,
   return wanted ? postgres::Companion::open(database.connection) : nullptr;
 }
 
-tables::Database connect(const Job& job) {
-  postgres::ConnectionSettings settings = job.environment.database;
-  settings.application_name = job.application_name(0);
-  return {postgres::Connection::open(settings, job.patience), job.environment.tables};
-}
-
 /// Does everything before the first transaction. \throws Error.
 void prepare(Job& job, Session& session, Report& report) {
   const tables::Catalog& catalog = session.database.catalog;
@@ -360,6 +354,12 @@ std::string Job::application_name(int step) const {
   return "tickstock-cache " + id + (step > 0 ? " " + std::to_string(step) + "/5" : "");
 }
 
+postgres::Connection connect_to_database(const Job& job) {
+  postgres::ConnectionSettings settings = job.environment.database;
+  settings.application_name = job.application_name(0);
+  return postgres::Connection::open(settings, job.patience);
+}
+
 void begin_step(const Job& job, Report& report, int step) {
   if (step <= report.step) return;
   report.step = step;
@@ -379,7 +379,7 @@ Report run(const RunOptions& options, const Environment& environment, Observer& 
   observer.follow(reading);
   std::optional<Session> session;
   try {
-    session.emplace(Session{connect(job)});
+    session.emplace(Session{{connect_to_database(job), environment.tables}});
     prepare(job, *session, report);
     attempt_until_settled(job, *session, report);
     if (report.committed && options.events) publish(job, *session, report);

@@ -52,6 +52,9 @@ inline RunRecord record_of(const Job& job, const Report& report) {
   return record_of(report, job.options, job.clock);
 }
 
+/// Opens the run's connection. \throws Error.
+postgres::Connection connect_to_database(const Job& job);
+
 /// Begins a connection to Redis, unless the run announces nothing. It gets established while the
 /// database is being read.
 void connect_to_redis(Job& job);

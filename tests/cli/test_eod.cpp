@@ -146,6 +146,53 @@ TEST_CASE("a Redis that comes back is heard") {
   CHECK(run.wait().status == 0);
 }
 
+TEST_CASE("a PostgreSQL that comes back is asked") {
+  Postgres postgres;
+  Fixture fixture({}, postgres);
+  add_small_market(fixture);
+  Process run = fixture.start({"sync", "--as-of", market_day, "--wait-for-eod", "600"});
+  Scene::wait_for_words(run, begins_to_wait);
+  postgres.stop();
+  Scene::wait_for_words(run, "the prices can't be read: ");
+  postgres.start();
+  fixture.database().disconnect();
+  fixture.database().execute("INSERT INTO ohlcv_daily (symbol, date) VALUES ('MEGA', $1)",
+                             {market_day});
+  const ProcessResult result = run.wait();
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, contains("is complete: public.ohlcv_daily has its prices"));
+  CHECK(fixture.members("mega_cap") == Names{"MEGA"});
+}
+
+TEST_CASE("what could not be asked at the last look is named") {
+  Postgres postgres;
+  Fixture fixture({}, postgres);
+  add_small_market(fixture);
+  Process run = fixture.start(
+      {"sync", "--as-of", market_day, "--wait-for-eod", "3", "--eod-timeout", "fail"});
+  Scene::wait_for_words(run, begins_to_wait);
+  postgres.stop();
+  check_failure(run.wait(), 5, "within 3 s: public.ohlcv_daily can't be read: ");
+}
+
+TEST_CASE("a connection that PostgreSQL closed during the wait is replaced") {
+  Scene scene;
+  Database& database = scene.fixture.database();
+  // Without the prices, it is asked nothing.
+  const bool has_prices = GENERATE(true, false);
+  if (!has_prices) database.execute("DROP TABLE ohlcv_daily");
+  Process run = scene.start({});
+  Scene::wait_for_words(run, begins_to_wait);
+  database.execute(
+      "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+      "WHERE datname = current_database() AND application_name LIKE 'tickstock-cache %'");
+  scene.push("eod_complete", "done");
+  const ProcessResult result = run.wait();
+  CHECK(result.status == 0);
+  CHECK_THAT(result.err, contains("is complete: Redis signalled it"));
+  CHECK(scene.fixture.members("mega_cap") == Names{"MEGA"});
+}
+
 TEST_CASE("a signal of the system ends the wait, with nothing changed") {
   Scene scene;
   const Names before = scene.fixture.entries_dump();
