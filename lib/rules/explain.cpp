@@ -83,9 +83,10 @@ class Case {
     if (!rule_.first) return;
     decisions_.push_back(judge(HasCap{}, subject_));
     if (rule_.include.size() <= *rule_.first) return;
-    const bool is_chosen =
-        is_in(contest_.chosen, subject_.id) ||
-        (!subject_.market.eligible(subject_.id) && contest_.chosen.size() < *rule_.first);
+    const auto before = std::ranges::count_if(contest_.chosen, [this](SymbolId id) {
+      return id != subject_.id && precedes(id, subject_.id);
+    });
+    const bool is_chosen = static_cast<std::size_t>(before) < *rule_.first;
     decisions_.push_back({fmt::format("one of the first {} included by name", *rule_.first),
                           is_chosen ? "one of them" : "behind them", is_chosen,
                           "fewer included before it"});

@@ -146,6 +146,7 @@ class Dice {
                  .conditions = {Matches{"sector", {"Energy", "Tech"}, false}}});
     add(policy, {.name = "rest", .group = "g", .first = 3});
     add(policy, {.name = "first", .first = 6});
+    add(policy, {.name = "few", .first = 2});
     add(policy, {.name = "lines", .first = 8, .issuer = "issuer"});
     add(policy, {.name = "all_lines", .conditions = {CapFrom{1e8}}, .issuer = "issuer"});
     add(policy, {.name = "companies",
@@ -232,6 +233,9 @@ bool meet(World& world, const std::string& symbol, const Explanation& why, const
   } else if (words == "the line of its issuer that counts") {
     stock.issuer = "of its own";
   } else if (words.starts_with("rank ") && words.find(" by ") == std::string::npos) {
+    stock.cap = 9e14;
+  } else if (words.starts_with("one of the first ")) {
+    if (declared(world.policy, why.universe)->order != Order::market_cap) return false;
     stock.cap = 9e14;
   } else if (words == "not excluded by name") {
     for (Universe& each : world.policy.declared) {
@@ -323,6 +327,31 @@ TEST_CASE("a member that waits is told for how long, and what it needs to stay")
   CHECK_THAT(shown(View(world).explain("A", "large_cap")),
              contains("outside for 2 of 3 nights\n") &&
                  contains("  The next run removes it; to stay, it needs $1 B more."));
+}
+
+TEST_CASE("of more included symbols than there are places, the first are members") {
+  World world{.policy = {}};
+  world.policy.builtin = false;
+  world.policy.declared = {
+      {.name = "u", .type = "theme", .task = Task::themes, .include = {"A", "B", "C"}, .first = 1}};
+  world.stocks["A"] = {.cap = 3e9, .activity = Activity::inactive};
+  world.stocks["B"].cap = 2e9;
+  world.stocks["C"].cap = 1e9;
+  sync(world);
+  // Once it is active, it comes before the one that is chosen now.
+  CHECK(shown(View(world).explain("A", "u")) ==
+        "u: member false\n"
+        "  no  active: no longer active\n"
+        "  yes included by name: included\n"
+        "  yes has a market cap: $3.00 B\n"
+        "  yes one of the first 1 included by name: one of them\n"
+        "  It needs to be listed again.");
+  CHECK_THAT(shown(View(world).explain("B", "u")),
+             contains("member true") &&
+                 contains("  yes one of the first 1 included by name: one of them\n"));
+  CHECK_THAT(shown(View(world).explain("C", "u")),
+             contains("member false") &&
+                 contains("  no  one of the first 1 included by name: behind them\n"));
 }
 
 TEST_CASE("with a buffer the rank that is good enough depends on who is a member") {
@@ -421,7 +450,7 @@ TEST_CASE("who meets the conditions that are named comes in, and who breaks one 
     }
   }
   for (const char* const kind : {"active", "has a ma", "market c", "listed w", "sector i",
-                                 "the line", "rank 6 o", "not excl"}) {
+                                 "the line", "rank 6 o", "one of t", "not excl"}) {
     INFO(kind);
     CHECK(met[kind] > 0);
   }
