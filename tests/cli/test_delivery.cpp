@@ -134,6 +134,39 @@ TEST_CASE("deliver without own tables ends with 1 and names the command to run")
   check_failure(fixture.run({"deliver"}), 1, "Run 'tickstock-cache init'");
 }
 
+TEST_CASE("who finds another publisher at work waits, and says so if that takes too long") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  check_failure(run_task(fixture, {"sync"}, redis_down()), 6, "14 events of this run are pending");
+  const std::string event =
+      fixture.database().value("SELECT event_id::text FROM cache_sync_outbox ORDER BY id LIMIT 1");
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("c.toml", "[timeouts]\npublish = 1\n");
+  const std::string lock =
+      "(1953457003::bigint << 32 | 'cache_sync_outbox'::regclass::oid::bigint)";
+  fixture.database().execute("SELECT pg_advisory_lock" + lock);
+  check_failure(fixture.run({"deliver", "--config", config}), 6,
+                "14 events are still pending: another publisher is still running. Run "
+                "'tickstock-cache deliver' later.");
+  check_failure(fixture.run({"deliver", "--discard", event, "--config", config}), 6,
+                "event " + event +
+                    " was not dropped: another publisher is still running. Run 'tickstock-cache "
+                    "deliver' again later.");
+  CHECK(fixture.database().value(pending_sql) == "14");
+
+  Process waiting = fixture.start({"deliver"});
+  wait_until("it to have tried in vain", [&] {
+    return fixture.database().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+               "AND application_name LIKE 'tickstock-cache%' AND state = 'idle'") == "1";
+  });
+  fixture.database().execute("SELECT pg_advisory_unlock" + lock);
+  const ProcessResult delivered = waiting.wait();
+  CHECK(delivered.status == 0);
+  CHECK(delivered.out == "14 events published, 0 pending\n");
+}
+
 TEST_CASE("Redis that stops while events are pending keeps the rest pending") {
   Redis redis;
   Fixture fixture({}, Postgres::shared(), redis);

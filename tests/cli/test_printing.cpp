@@ -382,6 +382,34 @@ TEST_CASE("a summary has a line for each universe, and markdown a table with the
                 "--summary and --full cannot be combined");
 }
 
+TEST_CASE("markdown says which guards refuse or are overridden, and cuts long lists of names") {
+  Fixture fixture;
+  add_small_market(fixture);
+  fixture.database().execute(
+      "INSERT INTO symbols (symbol, is_active, market_cap) "
+      "SELECT 'N' || n, true, 900000000 FROM generate_series(10, 21) n");
+  const auto markdown = [&](const Names& more, int status) {
+    const ProcessResult result =
+        fixture.run(with({"dry-run", "--as-of", "2999-01-01", "--format", "markdown"}, more));
+    CHECK(result.status == status);
+    return result.out;
+  };
+  const std::string refused = markdown({}, 4);
+  CHECK_THAT(
+      refused,
+      contains("\n</details>\n\n**Refused by a guard:** the as-of day 2999-01-01 is after "));
+  CHECK_THAT(refused, contains("\n- small\\_cap: + … and "));
+  CHECK_THAT(refused, !contains("- small\\_cap: + N21"));
+  CHECK_THAT(markdown({"--full"}, 4), contains("\n- small\\_cap: + N21\n") && !contains("+ … and"));
+  const std::string digest =
+      Json::parse(fixture.run({"dry-run", "--as-of", "2999-01-01", "--format", "json"}).out)
+          .at("plan_digest")
+          .str();
+  const std::string approved = markdown({"--approve-plan", digest}, 0);
+  CHECK_THAT(approved, contains("\n**Overrides a guard:** the as-of day 2999-01-01 is after "));
+  CHECK_THAT(approved, !contains("Refused"));
+}
+
 TEST_CASE("a format on the command line replaces the configured one, in failures too") {
   Fixture fixture;
   add_small_market(fixture);

@@ -144,6 +144,19 @@ TEST_CASE("the check says what the stream asks of a user besides publishing") {
   CHECK(scene.entries().empty());
 }
 
+TEST_CASE("the check says that a stream gets nothing without own tables") {
+  Fixture fixture;
+  add_small_market(fixture);
+  const TemporaryDirectory directory;
+  const std::string config = directory.write("config.toml", "[events]\nstream = 'a:b'\n");
+  const ProcessResult check = fixture.run({"check", "--config", config});
+  CHECK(check.status == 0);
+  CHECK_THAT(check.out, contains("\nwarning  the stream a:b gets no events: only those that the "
+                                 "tables of 'tickstock-cache init' store go there\n"));
+  CHECK(run_task(fixture, {"sync", "--config", config}).status == 0);
+  CHECK(fixture.redis().command({"EXISTS", "a:b"}) == "0");
+}
+
 TEST_CASE("a stream that is ahead of a restored database is said, and renumbering goes on") {
   Streamed scene;
   scene.sync();

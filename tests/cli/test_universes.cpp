@@ -195,6 +195,21 @@ TEST_CASE("members of a day are what the run left, and members says where nobody
   check_failure(fixture.run({"members", "mega_cup"}), 1, "Did you mean 'mega_cap'?");
 }
 
+TEST_CASE("members of a content without an array of symbols are refused, and those of a day not") {
+  Fixture fixture;
+  add_small_market(fixture);
+  REQUIRE(fixture.run({"init"}).status == 0);
+  REQUIRE(run_task(fixture, {"sync"}).status == 0);
+  fixture.set_entry("mega_cap", "MARKET_CAP", "[1]");
+  check_failure(
+      fixture.run({"members", "mega_cap"}), 1,
+      "the content of universe 'mega_cap' is not an object with an array of strings under "
+      "symbols. Correct the entry, or show a past day with --as-of.");
+  const ProcessResult past = fixture.run({"members", "mega_cap", "--as-of", market_day});
+  CHECK(past.status == 0);
+  CHECK_THAT(past.out, contains("MEGA"));
+}
+
 TEST_CASE("members doesn't claim that an entry never existed if no run has read it") {
   Fixture fixture;
   REQUIRE(fixture.run({"init"}).status == 0);
