@@ -339,7 +339,11 @@ TEST_CASE("the second connection is ended, or left waiting alone, in the middle 
     Market market;
     Held held(market, "cache_entries");
     // Once the first connection waits too, the second one is not waited for any more.
-    const Names readers = market.readers("symbol");
+    Names readers;
+    wait_until("the symbols to be read", [&] {
+      readers = market.readers("symbol");
+      return !readers.empty();
+    });
     REQUIRE(readers.size() == 1);
     wait_until("the first connection to wait",
                [&] { return entries_readers(market) == readers && market.backends().size() == 1; });
