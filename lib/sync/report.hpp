@@ -24,8 +24,9 @@ class RunClock {
  public:
   RunClock();
 
-  /// Sets the current time by PostgreSQL's clock, in seconds since 1970.
-  void set(double seconds) { begin_seconds_ = seconds - elapsed(); }
+  /// Sets the time by PostgreSQL's clock, in seconds since 1970. \param asked elapsed() when it was
+  /// asked for: by the time of the answer, a run would seem to begin before one that had ended.
+  void set(double seconds, double asked) { begin_seconds_ = seconds - asked; }
 
   /// Returns the time as `2026-08-21T20:10:03.412Z`.
   [[nodiscard]] std::string now() const { return iso(seconds()); }

@@ -76,8 +76,9 @@ std::unique_ptr<postgres::Companion> companion_of(const Job& job,
 /// Does everything before the first transaction. \throws Error.
 void prepare(Job& job, Session& session, Report& report) {
   const tables::Catalog& catalog = session.database.catalog;
+  const double asked = job.clock.elapsed();
   look_around(job, session, report);
-  job.clock.set(catalog.clock);
+  job.clock.set(catalog.clock, asked);
   report.as_of = job.options.as_of.value_or(catalog.today);
   // During hours of waiting, tables may have appeared, vanished or been upgraded.
   if (wait_for_day_end(job, session, *report.as_of)) look_around(job, session, report);
