@@ -1,6 +1,7 @@
 """The subscriber to the stream: its group, pending entries, failures, trimming, a Redis that comes back."""
 
 import threading
+import time
 import unittest
 from typing import Any
 
@@ -23,6 +24,25 @@ class StopsAfterOne(Listener):
     def on_universe(self, universe: str, event: subscriber.Event) -> None:
         super().on_universe(universe, event)
         self._subscriber.stop()
+
+
+class Holding(Listener):
+    """Waits in each callback for one universe until it is released."""
+
+    def __init__(self, universe: str) -> None:
+        super().__init__()
+        self.inside, self.release = threading.Event(), threading.Event()
+        self._universe = universe
+
+    def on_universe(self, universe: str, event: subscriber.Event) -> None:
+        if universe == self._universe and self.refuse.get(universe, 0) == 0:
+            self.inside.set()
+            self.release.wait(30)
+        super().on_universe(universe, event)
+
+    def stop(self) -> None:
+        self.release.set()
+        super().stop()
 
 
 class Group(FollowingTest):
@@ -135,6 +155,21 @@ class Pending(FollowingTest):
         self.assertTrue(both[0].said and both[1].said)
         self.wait_for_acknowledged()
 
+    def test_one_that_fails_is_retried_however_long_another_takes(self) -> None:
+        class Slow(Listener):
+            def on_universe(self, universe: str, event: subscriber.Event) -> None:
+                if universe == "b":
+                    time.sleep(1)
+                super().on_universe(universe, event)
+
+        self.add_names("a b")
+        listener = Slow()
+        listener.refuse = {"a": 3, "b": 1}
+        self.addCleanup(listener.stop)
+        listener.start(self.stream_subscriber(listener, start="0", claim_after=3600.0))
+        wait_until("both", lambda: sorted(listener.said) == ["a", "b"])
+        self.wait_for_acknowledged()
+
 
 class PendingOnLoop(Pending):
     on_loop = True
@@ -145,13 +180,17 @@ class Gaps(FollowingTest):
         """Makes a group read `a` and go away, and adds `b c d`."""
         names = [updated(name) for name in "abcd"]
         self.ids = store(scene, *names) if scene else [1, 2, 3, 4]
-        self.add(self.ids[0], names[0])
+        self.read_first(self.ids[0], names[0])
+        for number, event in zip(self.ids[1:], names[1:]):
+            self.add(number, event)
+
+    def read_first(self, number: int, event: tuple[str, str]) -> None:
+        """Makes a group read `a` and go away."""
+        self.add(number, event)
         listener = self.follow_stream(start="0")
         listener.wait_for("a")
         self.wait_for_acknowledged()
         listener.stop()
-        for number, event in zip(self.ids[1:], names[1:]):
-            self.add(number, event)
 
     def test_what_was_trimmed_leads_to_reading_all(self) -> None:
         self.leave()
@@ -270,6 +309,104 @@ class Gaps(FollowingTest):
         self.add(ids[2] + 1, updated("d"))
         listener.wait_for("a", "b", "c", "d")
 
+    def test_trimming_while_a_gap_is_closed_is_another_gap(self) -> None:
+        scene, names = Scene(), [updated(name) for name in "abcdefg"]
+        ids = store(scene, *names)
+        self.read_first(ids[0], names[0])
+        for number, event in zip(ids[1:5], names[1:5]):
+            self.add(number, event)
+        self.redis.xtrim(self.stream, minid=f"{ids[3]}-0", approximate=False)
+        second = Holding("b")
+        self.addCleanup(second.stop)
+        second.start(self.stream_subscriber(second, outbox=scene.database.url))
+        second.inside.wait(30)
+        for number, event in zip(ids[5:], names[5:]):
+            self.add(number, event)
+        self.redis.xtrim(self.stream, minid=f"{ids[5]}-0", approximate=False)
+        second.release.set()
+        second.wait_for(*"bcdefg")
+
+    def test_all_that_was_trimmed_comes_from_the_outbox(self) -> None:
+        scene = Scene()
+        self.leave(scene)
+        self.redis.xtrim(self.stream, maxlen=0, approximate=False)
+        listener = self.follow_stream(outbox=scene.database.url)
+        listener.wait_for("b", "c", "d")
+        [number] = store(scene, updated("e"))
+        self.add(number, updated("e"))
+        listener.wait_for("b", "c", "d", "e")
+
+    def test_trimming_during_a_retry_is_noticed_before_what_comes_next_is_used(self) -> None:
+        scene, names = Scene(), [updated(name) for name in "abcdef"]
+        ids = store(scene, *names)
+        first = Holding("a")
+        first.refuse = {"a": 1}
+        self.addCleanup(first.stop)
+        first.start(self.stream_subscriber(first, start="0", outbox=scene.database.url))
+        self.wait_for_group()
+        self.add(ids[0], names[0])
+        first.inside.wait(30)
+        for number, event in zip(ids[1:5], names[1:5]):
+            self.add(number, event)
+        self.redis.xtrim(self.stream, minid=f"{ids[3]}-0", approximate=False)
+        first.release.set()
+        first.wait_for(*"abcde")
+
+    def test_an_outbox_that_is_empty_or_behind_fills_no_gap(self) -> None:
+        for deleted in ("true", "id > {}"):
+            with self.subTest(deleted=deleted):
+                self.redis.delete(self.stream)
+                scene = Scene()
+                self.leave(scene)
+                self.redis.xtrim(self.stream, maxlen=1, approximate=False)
+                scene.query("DELETE FROM cache_sync_outbox WHERE " + deleted.format(self.ids[0]))
+                listener = self.follow_stream(outbox=scene.database.url)
+                listener.wait_for(TRIMMED, "d")
+                listener.stop()
+
+    def test_a_pending_entry_that_the_outbox_lacks_too_leads_to_reading_all(self) -> None:
+        scene = Scene()
+        numbers = store(scene, updated("before"), updated("a"), updated("b"))
+        self.add(numbers[1], updated("a"))
+        self.redis.xgroup_create(self.stream, "group", "0")
+        self.redis.xreadgroup("group", "one", {self.stream: ">"})
+        self.redis.xdel(self.stream, f"{numbers[1]}-0")
+        scene.query(f"DELETE FROM cache_sync_outbox WHERE id = {numbers[1]}")
+        listener = self.follow_stream(outbox=scene.database.url)
+        listener.wait_for(GONE)
+        self.add(numbers[2], updated("b"))
+        listener.wait_for(GONE, "b")
+
+    def test_what_a_dead_colleague_left_outlives_the_stream(self) -> None:
+        scene, names = Scene(), [updated(name) for name in "abc"]
+        for number, event in zip(store(scene, *names), names):
+            self.add(number, event)
+        self.redis.xgroup_create(self.stream, "group", "0")
+        self.redis.xreadgroup("group", "dead", {self.stream: ">"}, count=2)
+        listener = self.follow_stream(outbox=scene.database.url)
+        listener.wait_for("c")
+        wait_until("only those to be pending", lambda: self.pending() == 2)
+        self.redis.delete(self.stream)
+        wait_until("all", lambda: sorted(listener.universes[-3:]) == ["a", "b", "c"])
+
+    def test_the_outbox_is_asked_anew_for_each_gap(self) -> None:
+        scene = Scene()
+        sessions = ("FROM pg_stat_activity WHERE application_name = 'tickstock_cache' "
+                    "AND datname = current_database()")
+        [number] = store(scene, updated("a"))
+        listener = self.follow_stream(start="0", outbox=scene.database.url)
+        self.wait_for_group()
+        self.add(number, updated("a"))
+        listener.wait_for("a")
+        self.wait_for_acknowledged()
+        for name in "bc":
+            store(scene, updated(name))
+            self.redis.xgroup_destroy(self.stream, "group")
+            wait_until(name, lambda: listener.said[-1] == name)
+            self.wait_for_group()
+            self.assertEqual(scene.query("SELECT count(*) " + sessions), "0")
+        self.assertEqual(listener.refreshes, [])
+
 
 class GapsOnLoop(Gaps):
     on_loop = True
@@ -380,6 +517,26 @@ class Restarts(FollowingTest):
             listener.wait_for(*scene.query(
                 "SELECT message::jsonb -> 'payload' ->> 'universe' FROM cache_sync_outbox "
                 f"WHERE channel = '{UPDATED}' AND id > {ids[0] if colleague else 0} ORDER BY id").split())
+
+    def test_a_restart_during_a_retry_is_noticed_before_what_comes_next_is_used(self) -> None:
+        scene, names = Scene(), [updated(name) for name in "abc"]
+        ids = store(scene, *names)
+        server = OwnRedis(self, "--appendonly", "yes", "--appendfsync", "always")
+        listener = Holding("a")
+        listener.refuse = {"a": 1}
+        self.addCleanup(listener.stop)
+        listener.start(self.stream_subscriber(listener, url=server.url, start="0", outbox=scene.database.url))
+        self.wait_for_group(server.client)
+        self.add(ids[0], names[0], server.client)
+        listener.inside.wait(30)
+        server.kill()
+        server.start()
+        # "b" is not in the stream, as if the restart had lost it.
+        self.add(ids[2], names[2], server.client)
+        listener.release.set()
+        wait_until("all", lambda: "c" in listener.said)
+        self.assertEqual([name for name in listener.said if name in "abc"], ["a", "b", "c"])
+        self.assertEqual(listener.refreshes, [])
 
 
 class RestartsOnLoop(Restarts):

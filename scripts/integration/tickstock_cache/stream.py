@@ -1,8 +1,9 @@
 """What a consumer of a group on the stream decides."""
 
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Optional, TypeVar, Union
 
 import redis
 
@@ -12,9 +13,11 @@ from .outbox import Outbox, Source, safe_text
 from .ports import Port, text_of
 
 STREAM = "tickstock:cache:events"
+TRIMMED = "a pending entry was trimmed"
 # Small, so that nobody claims an entry that is only waiting for its turn.
 STREAM_BATCH = 10
 
+Result = TypeVar("Result")
 Id = tuple[int, int]
 NO_ID: Id = (0, 0)
 
@@ -64,23 +67,30 @@ class Stream(Subscriber):
         self._claim_after = claim_after
         self._claim_due = 0.0
         self._outbox = Outbox(outbox) if isinstance(outbox, str) else outbox
-        self._server: Optional[str] = None
+        self._server = ""
         self._connection = ""
         self._joined = False
-        # The last entry that arrived here, and the entry up to which nothing can be missing.
-        self._last = NO_ID
+        # As of the last look: the entry up to which nothing can be missing, since the group has read it or a gap was
+        # closed, and the entry up to which everything has also been used.
         self._covered = NO_ID
+        self._settled = NO_ID
+        # The last entry that arrived here.
+        self._last = NO_ID
         self._failed: dict[Id, Attempt] = {}
 
     async def _listen(self) -> None:
         # Stands in for the server if it may not be asked: then each lost connection is a gap.
         self._connection = f"since {time.monotonic()}"
         await self._join()
-        await self._read_own(NO_ID)
+        # What was pending before is older than any gap. What comes after one is used only once it is closed.
+        await self._read_own(self._covered)
+        has_read_all = False
         while not self._stopped:
             try:
-                if await self._look_for_new_server() and await self._look_for_gap():
-                    await self._retry()
+                if await self._look():
+                    if not has_read_all or self._is_due():
+                        await self._read_own()
+                        has_read_all = True
                     await self._claim()
                     await self._read_new()
             except redis.ResponseError as error:
@@ -91,21 +101,20 @@ class Stream(Subscriber):
 
     async def _join(self) -> None:
         """Creates the group if it does not exist. If it once did, the stream or the group was deleted."""
-        delivered = await self._delivered()
-        state = await self._state()
+        server, delivered = await self._server_id(), await self._delivered()
         if delivered is not None:
             if not self._joined:
-                self._last = self._covered = delivered
+                self._server = server
+                self._last = self._covered = self._settled = delivered
             self._joined = True
             return
         # First close the gap, then create the group: if this is killed in between, there is no group yet, and the next
         # consumer finds the same gap.
+        state = await self._state()
         last = NO_ID if state is None else state.last
         if self._joined:
             start = _id_text(self._last if last >= self._last else NO_ID)
-            closed = await self._close_gap("the stream or its group was deleted", self._settled())
-            # Whatever else a restart has lost is part of that gap.
-            self._server = None
+            closed = await self._close_gap("the stream or its group was deleted", self._used())
         elif self._start == "$":
             start = _id_text(last)
             closed = await self._refresh_for_sure("the group is new")
@@ -120,68 +129,63 @@ class Stream(Subscriber):
             if not str(error).startswith("BUSYGROUP"):
                 raise
         self._joined = True
-        self._failed.clear()
-        self._last = _id(start)
-        self._covered = max(self._last, NO_ID if state is None or state.first is None else state.first)
-
-    async def _look_for_new_server(self) -> bool:
-        """Checks for a gap if the server may be a new one: after a restart or a failover it may lack entries that the
-        old one had.
-
-        Asks each time, since a client may have reconnected by itself. Returns whether no gap is left.
-        """
-        try:
-            server = str((await self._port.command("info", "server")).get("run_id"))
-        except redis.exceptions.NoPermissionError:
-            server = self._connection
-        if self._server not in (None, server) and not await self._close_gap(
-                "Redis was restarted, or is another one", self._settled()):
-            return False
+        # Whatever else a restart has lost is part of that gap.
         self._server = server
-        return True
+        self._failed.clear()
+        self._last = self._settled = _id(start)
+        self._covered = max(self._settled, NO_ID if state is None or state.first is None else _before(state.first))
 
-    async def _look_for_gap(self) -> bool:
-        """Closes a gap, if there is one, before reading what comes after it. Returns whether no gap is left."""
+    async def _look(self) -> bool:
+        """Closes a gap, if there is one, before reading what comes after it. Returns whether there was none."""
         state, delivered = await self._state(), await self._delivered()
         if state is None or delivered is None:
             await self._join()
             return False
-        first = state.last if state.first is None else state.first
-        if state.last < self._last:
-            if not await self._close_gap("the stream went back", self._settled()):
-                return False
-            self._last, self._covered = state.last, first
-        elif state.passed(self._covered):
-            if not await self._close_gap("the stream was trimmed before it was read", self._covered, first):
-                return False
-            self._covered = first
+        pending = await self._port.command("xpending", self._stream, self._group)
+        # A client may have reconnected by itself. Asked last, the server is that of all these answers.
+        server = await self._server_id()
+        next_id = (state.last[0] + 1, 0) if state.first is None else state.first
+        if server != self._server:
+            # After a restart or a failover, it may lack entries that the old one had.
+            if await self._close_gap("Redis was restarted, or is another one", self._settled):
+                self._server = server
+                self._last = self._covered = min(self._covered, state.last)
+            return False
+        if state.last < self._covered:
+            if await self._close_gap("the stream went back", self._settled):
+                self._last = self._covered = state.last
+            return False
+        if state.passed(self._covered):
+            if await self._close_gap("the stream was trimmed before it was read", self._covered, next_id):
+                self._covered = _before(next_id)
+            return False
         # As it was before the next read: entries may be trimmed between the two.
-        self._covered = max(self._covered, delivered)
-        self._last = max(self._last, delivered)
+        self._last = self._covered = max(self._covered, delivered)
+        self._settled = _before(_id(pending["min"])) if pending["pending"] else self._covered
         return not self._stopped
 
-    def _settled(self) -> Id:
-        """Returns the id up to which everything has been used."""
+    def _used(self) -> Id:
+        """Returns the id up to which everything has been used, also since the last look."""
+        if self._settled < self._covered:
+            return self._settled
         return min([self._last, *(_before(entry) for entry in self._failed)])
 
     async def _close_gap(self, reason: str, after: Id, before: Optional[Id] = None) -> bool:
-        """Uses the outbox's events between two entries; without an outbox, has everything read again."""
+        """Uses the outbox's events between two entries; without an outbox, has everything read again. Returns whether
+        that succeeded before stop().
+        """
         log.warning("%s", reason)
-        if self._outbox is None or (after == NO_ID and self._start == "$"):
-            return await self._refresh_for_sure(reason)
-        outcome = await self._catch_up(self._outbox, after[0], None if before is None else before[0])
+        outcome = None
+        if self._outbox is not None and (after != NO_ID or self._start != "$"):
+            outcome = await self._with_outbox(self._catch_up(self._outbox, after[0], before[0] if before else None))
         return outcome if outcome is not None else await self._refresh_for_sure(reason)
 
     async def _catch_up(self, outbox: Source, after: int, before: Optional[int]) -> Optional[bool]:
         """Returns whether it finished before stop(), or None if the outbox lacks the events too."""
         while not self._stopped:
-            try:
-                rows = await self._port.query(outbox.read, after, BATCH)
-                bounds = await self._port.query(outbox.bounds)
-            except Exception as error:
-                log.warning("%s; the outbox can't be read", safe_text(error))
-                return None
-            if bounds.lacks(after):
+            rows = await self._port.query(outbox.read, after, BATCH)
+            bounds = await self._port.query(outbox.bounds)
+            if bounds.last is None or bounds.lacks(after) or (before is not None and bounds.last < before - 1):
                 return None
             for row in rows:
                 if before is not None and row.id >= before:
@@ -193,27 +197,50 @@ class Stream(Subscriber):
                 return True
         return False
 
-    async def _read_own(self, after: Id) -> None:
-        """Retries what is pending for this consumer, oldest first."""
+    async def _recover(self, entry: Id) -> bool:
+        """Uses the outbox's event of a pending entry that was trimmed, or else has everything read again. Returns
+        whether that succeeded before stop().
+        """
+        log.warning("%s", TRIMMED)
+        row = None
+        if self._outbox is not None:
+            rows = await self._with_outbox(self._port.query(self._outbox.read, entry[0] - 1, 1))
+            row = rows[0] if rows and rows[0].id == entry[0] else None
+        return await (self._refresh_for_sure(TRIMMED) if row is None else self._use_for_sure(row))
+
+    async def _with_outbox(self, work: Coroutine[Any, Any, Result]) -> Optional[Result]:
+        """Returns what `work` returns, or None if PostgreSQL fails. Keeps no connection until the next gap, since it
+        may be dead by then.
+        """
+        assert self._outbox is not None
+        try:
+            return await work
+        except Exception as error:
+            log.warning("%s; the outbox can't be read", safe_text(error))
+            return None
+        finally:
+            await self._port.query(self._outbox.close)
+
+    def _is_due(self) -> bool:
+        return any(attempt.due <= time.monotonic() for attempt in self._failed.values())
+
+    async def _read_own(self, last: Optional[Id] = None) -> None:
+        """Retries what is pending for this consumer, oldest first: all of it, or up to `last`."""
+        after, own = NO_ID, set()
         while not self._stopped:
             reply = await self._port.command("xreadgroup", self._group, self._consumer,
                                              {self._stream: _id_text(after)}, count=STREAM_BATCH)
             entries = _entries(reply)
             if not entries:
+                # What is no longer pending here was claimed by another consumer, or acknowledged.
+                self._failed = {entry: attempt for entry, attempt in self._failed.items() if entry in own}
                 return
             for entry, fields in entries:
+                if last is not None and entry > last:
+                    return
+                own.add(entry)
                 await self._try(entry, fields)
             after = entries[-1][0]
-
-    async def _retry(self) -> None:
-        if any(attempt.due <= time.monotonic() for attempt in self._failed.values()):
-            known = set(self._failed)
-            await self._read_own(NO_ID)
-            # What is no longer pending here was claimed by another consumer, or acknowledged.
-            for entry in known:
-                attempt = self._failed.get(entry)
-                if attempt is not None and attempt.due <= time.monotonic():
-                    del self._failed[entry]
 
     async def _claim(self) -> None:
         """Takes over what another consumer has left pending.
@@ -252,7 +279,16 @@ class Stream(Subscriber):
     async def _read_new(self) -> None:
         reply = await self._port.command("xreadgroup", self._group, self._consumer, {self._stream: ">"},
                                          count=STREAM_BATCH, block=int(WAIT_SECONDS * 1000))
-        for entry, fields in _entries(reply):
+        entries = _entries(reply)
+        if not entries:
+            return
+        state = await self._state()
+        if state is None or state.passed(self._covered) or await self._server_id() != self._server:
+            # There is a gap since the last look. Going back lets every consumer find it, even if this one ends here.
+            position = min(self._covered, _before(entries[0][0]))
+            await self._port.command("xgroup_setid", self._stream, self._group, _id_text(position))
+            return
+        for entry, fields in entries:
             self._last = max(self._last, entry)
             await self._try(entry, fields)
 
@@ -263,8 +299,7 @@ class Stream(Subscriber):
             return
         try:
             if not fields:
-                # It was trimmed while it was pending.
-                if not await self._close_gap("a pending entry was trimmed", _before(entry), (entry[0] + 1, 0)):
+                if not await self._recover(entry):
                     return
             else:
                 await self._use(fields.get("channel", ""), fields.get("message", ""))
@@ -279,6 +314,13 @@ class Stream(Subscriber):
             return
         self._failed.pop(entry, None)
         await self._port.command("xack", self._stream, self._group, _id_text(entry))
+
+    async def _server_id(self) -> str:
+        """Returns what a restart and a failover change."""
+        try:
+            return str((await self._port.command("info", "server")).get("run_id"))
+        except redis.exceptions.NoPermissionError:
+            return self._connection
 
     async def _state(self) -> Optional[StreamState]:
         try:
