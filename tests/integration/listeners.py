@@ -200,6 +200,10 @@ class OwnRedis:
             self._process.wait(30)
             self._process = None
 
+    def send_signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

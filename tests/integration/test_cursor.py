@@ -1,14 +1,20 @@
 """The subscriber to the outbox: where it starts, what wakes it up, what fails, a log that was pruned or restored."""
 
+import asyncio
+import os
+import signal
 import threading
 import unittest
 from pathlib import Path
 from typing import Any, Optional
+from unittest import mock
 
+import redis
+import redis.asyncio
 from listeners import FollowingTest, Listener, OwnRedis, completed, store, updated
-from support import Scene, new_folder, wait_until
+from support import Scene, Session, new_folder, wait_until
 
-from tickstock_cache import aio, core, outbox, subscriber
+from tickstock_cache import aio, core, cursor, outbox, subscriber
 from tickstock_cache.subscriber import Callbacks, FileCursor, MemoryCursor
 
 NEW = "* the cursor is new"
@@ -153,6 +159,51 @@ class Failures(CursorTest):
         self.store("b")
         listener.wait_for(NEW, "a", "b")
 
+    def test_a_postgresql_that_hangs_is_given_up(self) -> None:
+        for name in ("ANSWER_SECONDS", "MARGIN_SECONDS"):
+            self.enterContext(mock.patch.object(outbox, name, 1))
+        listener = self.follow()
+        listener.wait_for(NEW)
+        backend = int(self.scene.query("SELECT pid FROM pg_stat_activity WHERE application_name = 'tickstock_cache' "
+                                       "AND datname = current_database()"))
+        with self.assertLogs("tickstock_cache", "WARNING") as logged:
+            os.kill(backend, signal.SIGSTOP)
+            try:
+                wait_until("the silence to be noticed", lambda: "trying again" in " ".join(logged.output))
+            finally:
+                os.kill(backend, signal.SIGCONT)
+        self.store("a")
+        listener.wait_for(NEW, "a")
+
+    def test_a_redis_that_falls_silent_is_replaced(self) -> None:
+        self.enterContext(mock.patch.object(cursor, "ANSWER_SECONDS", 1.0))
+        server = OwnRedis(self)
+        listener = self.follow(redis=server.url, poll=0.1)
+        channel = updated("x")[0]
+        wait_until("the subscription", lambda: server.client.pubsub_numsub(channel)[0][1] == 1)
+        with self.assertLogs("tickstock_cache", "WARNING") as logged:
+            server.send_signal(signal.SIGSTOP)
+            wait_until("the silence to be noticed", lambda: "Redis is silent" in " ".join(logged.output))
+            self.store("a")
+            listener.wait_for(NEW, "a")
+            server.send_signal(signal.SIGCONT)
+            wait_until("the subscription", lambda: server.client.pubsub_numsub(channel)[0][1] == 1)
+        self.store("b")
+        listener.wait_for(NEW, "a", "b")
+
+    def test_a_client_that_decodes_outlives_what_is_not_utf_8(self) -> None:
+        make = (redis.asyncio.Redis if self.on_loop else redis.Redis).from_url
+        listener = self.follow(redis=lambda: make(self.redis_url, decode_responses=True), poll=LATER)
+        channel = updated("x")[0]
+        listener.wait_for(NEW)
+        wait_until("the subscription", lambda: self.redis.pubsub_numsub(channel)[0][1] >= 1)
+        with self.assertLogs("tickstock_cache", "WARNING") as logged:
+            self.redis.publish(channel, b"\xff\xfe")
+            wait_until("it to be noticed", lambda: "trying Redis again" in " ".join(logged.output))
+        # A new subscription wakes it up.
+        self.store("a")
+        listener.wait_for(NEW, "a")
+
     def test_what_was_pruned_leads_to_reading_all(self) -> None:
         first, _, third = self.store("a b c")
         self.scene.query(f"DELETE FROM cache_sync_outbox WHERE id < {third}")
@@ -168,7 +219,8 @@ class Failures(CursorTest):
     def test_a_password_is_not_logged(self) -> None:
         for url in ("postgresql://job:s3cr3t@127.0.0.1:1/none", "postgresql://job:s3cr3t@h:port/none",
                     "postgresql://job:s3cr@t3t@127.0.0.1:1/x", "host=127.0.0.1 port=1 password=s3cr3t",
-                    "postgresql://job:s3cr3t@[::1/none"):
+                    "postgresql://job:s3cr3t@[::1/none", "postgresql:/job:s3cr3t@127.0.0.1/x", "job:s3cr3t@h/x",
+                    "password=ab s3cr3t", "postgresql://job:12,s3cr3t/@h"):
             self.scene.database.url = url
             with self.subTest(url=url), self.assertLogs("tickstock_cache", "WARNING") as logged:
                 listener = self.follow(start=0)
@@ -179,6 +231,27 @@ class Failures(CursorTest):
 
 class FailuresOnLoop(Failures):
     on_loop = True
+
+    def test_cancelling_its_task_ends_it_in_the_middle_of_a_question(self) -> None:
+        [first] = self.store("a")
+
+        async def cancel() -> float:
+            used = asyncio.Event()
+            follower = aio.AsyncCursorSubscriber(self.scene.database.url, lambda *_: used.set(), lambda _: None,
+                                                 cursor=MemoryCursor(), poll=0.05, start=first - 1)
+            task = asyncio.ensure_future(follower.run())
+            await asyncio.wait_for(used.wait(), 30)
+            with Session(self.scene.database, "LOCK TABLE cache_sync_outbox"):
+                while self.scene.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0":
+                    await asyncio.sleep(0.05)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                return float(self.scene.query("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' "
+                                              "AND relation = 'cache_sync_outbox'::regclass"))
+
+        # The lock is still there, so it did not wait for an answer.
+        self.assertEqual(asyncio.run(cancel()), 1)
 
 
 class Files(unittest.TestCase):
@@ -196,6 +269,13 @@ class Files(unittest.TestCase):
 
     def test_names_of_tables(self) -> None:
         self.assertEqual(outbox.quoted('a.b"c'), '"a"."b""c"')
+        scene = Scene()
+        scene.query('CREATE TABLE "a%b" AS SELECT * FROM cache_sync_outbox LIMIT 2')
+        odd = outbox.Outbox(scene.database.url, "a%b")
+        self.addCleanup(odd.close)
+        ids = [row.id for row in odd.read(0, 10)]
+        self.assertEqual(len(ids), 2)
+        self.assertEqual(odd.bounds(), outbox.Bounds(ids[0], ids[1]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 import redis.asyncio.sentinel
 import redis.sentinel
-from listeners import UPDATED, FollowingTest, Listener, OwnRedis, completed, store, updated
+from listeners import COMPLETED, UPDATED, FollowingTest, Listener, OwnRedis, completed, store, updated
 from support import Scene, wait_until
 
 from tickstock_cache import aio, ports, subscriber
@@ -85,8 +85,11 @@ class Group(FollowingTest):
         self.redis.xadd(self.stream, {"x": "y"}, id="1-0")
         self.redis.xadd(self.stream, {"channel": "tickstock:universe:updated",
                                       "message": '{"event_id": "x", "payload": {}}'}, id="2-0")
-        self.add_names("a", first=3)
-        listener.wait_for("* an event could not be used", "a")
+        listener.wait_for("* an event could not be used")
+        self.redis.xadd(self.stream, {"channel": COMPLETED, "message": completed([], run_id="x")[1].replace(
+            '"universe_events_omitted": 0', '"universe_events_omitted": 1e999')}, id="3-0")
+        self.add_names("a", first=4)
+        listener.wait_for("* an event could not be used", "* an event could not be used", "a")
         self.wait_for_acknowledged()
 
 
@@ -589,7 +592,8 @@ class SentinelsOnLoop(Sentinels):
 class Addresses(FollowingTest):
     def test_one_that_cannot_be_read_is_not_told(self) -> None:
         for url in ("redis://job:s3c/r3t@[::1", "redis://job:s3c/r3t@h:port/0", "http://job:s3cr3t@h/",
-                    "redis+sentinel://job:s3cr3t@/m", "redis+sentinel://job:s3cr3t@h:1x/m", "redis+sentinel://s@h"):
+                    "redis+sentinel://job:s3cr3t@/m", "redis+sentinel://job:s3cr3t@h:1x/m", "redis+sentinel://s@h",
+                    "redis://s3cr3t/x@h", "redis+sentinel://h/s3cr3t@x", "redis://h/0?protocoll=3"):
             with self.subTest(url=url), self.assertRaises(ValueError) as raised:
                 self.follow_stream(url=url)
             self.assertEqual(str(raised.exception), "the URL of Redis can't be read; write redis://host:6379/0")

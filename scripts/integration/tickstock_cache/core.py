@@ -41,6 +41,9 @@ REMEMBERED_RUNS = 1_000
 
 UNUSABLE = "an event could not be used"
 
+# A client that decodes raises UnicodeError for what is not UTF-8, in the middle of an answer.
+CONNECTION_ERRORS = (redis.RedisError, OSError, UnicodeError)
+
 Event = dict[str, Any]
 # With the subscribers of `aio`, callbacks may be coroutines.
 OnUniverse = Callable[[str, Event], Any]
@@ -89,7 +92,9 @@ class Subscriber:
         self._named: OrderedDict[str, set[str]] = OrderedDict()
 
     def stop(self) -> None:
-        """Makes run() return soon. May be called from any thread and from a signal handler."""
+        """Makes run() return soon, or when PostgreSQL has answered, which takes 35 seconds at most. May be called from any
+        thread and from a signal handler.
+        """
         self._stopped = True
 
     def stop_on_sigterm(self) -> None:
@@ -103,7 +108,7 @@ class Subscriber:
             try:
                 await self._port.connect()
                 await self._listen()
-            except (redis.RedisError, OSError) as error:
+            except CONNECTION_ERRORS as error:
                 pause = self._backoff.pause()
                 log.warning("%s; trying again in %.1f seconds", error, pause)
                 await self._wait(pause)
@@ -150,7 +155,7 @@ class Subscriber:
             payload = event["payload"]
             run_id, omitted = str(payload["run_id"]), int(payload["universe_events_omitted"])
             updated = list(payload["universes_updated"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UnusableEvent(f"it lacks {error}") from error
         named = self._named.pop(run_id, set())
         if omitted > 0 or (self.HEARS_ALL and not named.issuperset(updated)):

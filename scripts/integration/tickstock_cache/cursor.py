@@ -5,7 +5,8 @@ from typing import Optional, Union
 
 import redis
 
-from .core import BATCH, CHANNELS, WAIT_SECONDS, Backoff, OnEvent, OnRefresh, OnUniverse, Subscriber, log
+from .core import (ANSWER_SECONDS, BATCH, CHANNELS, CONNECTION_ERRORS, WAIT_SECONDS, Backoff, OnEvent, OnRefresh,
+                   OnUniverse, Subscriber, log)
 from .outbox import Cursor, Outbox, Source, safe_text
 from .ports import Port
 
@@ -22,6 +23,8 @@ class OutboxCursor(Subscriber):
         super().__init__(port, on_universe, on_refresh, on_event)
         self._wakes = wakes
         self._subscribed = False
+        # When the last ping was sent, if nothing has arrived since.
+        self._asked: Optional[float] = None
         self._redis_due = 0.0
         self._redis_backoff = Backoff()
         self._outbox = Outbox(outbox) if isinstance(outbox, str) else outbox
@@ -89,6 +92,7 @@ class OutboxCursor(Subscriber):
     async def _wait_for_more(self) -> None:
         """Waits until something is published, and `poll` seconds at most."""
         due = time.monotonic() + self._poll
+        may_ask = True
         while not self._stopped and time.monotonic() < due:
             if not self._wakes or time.monotonic() < self._redis_due:
                 await self._wait(min(WAIT_SECONDS, due - time.monotonic()))
@@ -98,19 +102,28 @@ class OutboxCursor(Subscriber):
                     await self._port.connect()
                     await self._port.subscribe(CHANNELS)
                     self._subscribed = True
+                elif may_ask and self._asked is None:
+                    await self._port.ping()
+                    self._asked = time.monotonic()
+                elif self._asked is not None and time.monotonic() - self._asked > ANSWER_SECONDS:
+                    raise redis.ConnectionError("Redis is silent")
+                may_ask = False
                 message = await self._port.message(min(WAIT_SECONDS, due - time.monotonic()))
+                if message is None:
+                    continue
+                self._asked = None
                 # A confirmation counts too: something may have been published before the subscription was active.
-                if message is not None:
+                if message.kind != "pong":
                     while message is not None and not self._stopped:
                         message = await self._port.message(0)
                     self._redis_backoff.reset()
                     return
-            except (redis.RedisError, OSError) as error:
+            except CONNECTION_ERRORS as error:
                 pause = self._redis_backoff.pause()
                 log.warning("%s; polling, and trying Redis again in %.1f seconds", error, pause)
                 await self._unsubscribe()
                 self._redis_due = time.monotonic() + pause
 
     async def _unsubscribe(self) -> None:
-        self._subscribed = False
+        self._subscribed, self._asked = False, None
         await self._port.close()

@@ -1,13 +1,18 @@
 """The outbox of tickstock-cache in PostgreSQL, as a log with a cursor. Needs psycopg2."""
 
+import contextlib
 import os
 import re
+import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Protocol, TypeVar
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 30
+# How much later to give up on a server that doesn't keep its own time limit.
+MARGIN_SECONDS = 5
 
 Result = TypeVar("Result")
 
@@ -64,12 +69,12 @@ class Outbox:
     def bounds(self) -> Bounds:
         """Returns the first and the last id."""
         def ask(session: Any) -> Bounds:
-            session.execute("SELECT min(id), max(id) FROM " + quoted(self._table))
+            session.execute("SELECT min(id), max(id) FROM " + quoted(self._table) + " WHERE id > %s", (0,))
             return Bounds(*session.fetchone())
         return self._database.transaction(ask)
 
     def close(self) -> None:
-        """Closes the connection; the next call opens another one."""
+        """Closes the connection, whatever another thread waits for; the next call opens another one."""
         self._database.close()
 
 
@@ -79,10 +84,16 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Any = None
+        self._busy = False
 
     def transaction(self, work: Callable[[Any], Result]) -> Result:
         """Runs `work` with a cursor, in one transaction. Any exception rolls it back."""
         connection = self._connect()
+        # A server that hangs keeps no statement_timeout, while its kernel answers what TCP asks.
+        limit = threading.Timer(ANSWER_SECONDS + MARGIN_SECONDS, _cut, (connection,))
+        limit.daemon = True
+        limit.start()
+        self._busy = True
         try:
             with connection, connection.cursor() as session:
                 session.execute("SET LOCAL statement_timeout = %s", (ANSWER_SECONDS * 1000,))
@@ -91,11 +102,16 @@ class Database:
             if connection.closed:
                 self.close()
             raise
+        finally:
+            self._busy = False
+            limit.cancel()
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection, whatever another thread waits for."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            if self._busy:
+                _cut(connection)
             connection.close()
 
     def _connect(self) -> Any:
@@ -107,8 +123,11 @@ class Database:
                     self._url, connect_timeout=CONNECT_SECONDS, keepalives_idle=ANSWER_SECONDS, keepalives_interval=5,
                     keepalives_count=3, tcp_user_timeout=ANSWER_SECONDS * 1000,
                     fallback_application_name="tickstock_cache")
+            except psycopg2.ProgrammingError:
+                # The message contains parts of the URL, and so of a password.
+                raise ConnectionError("the URL of PostgreSQL can't be read; write postgresql://host:5432/database"
+                                      ) from None
             except psycopg2.Error as error:
-                # The message about an unreadable address may contain parts of a password.
                 raise ConnectionError(said_without_password(str(error), self._url)) from None
         return self._connection
 
@@ -162,15 +181,23 @@ class MemoryCursor:
         """Stores nothing: the subscriber itself remembers it."""
 
 
+def _cut(connection: Any) -> None:
+    """Ends every wait for a server, in whatever thread."""
+    import psycopg2
+
+    with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
+
+
 def quoted(table: str) -> str:
-    """Returns the name of a table, which may be qualified, as quoted SQL."""
+    """Returns the name of a table, which may be qualified, as quoted SQL for a statement with parameters."""
     return ".".join('"' + part.replace('"', '""').replace("%", "%%") + '"' for part in table.split("."))
 
 
 def said_without_password(text: str, url: str) -> str:
     """Returns the text, unless it contains a part of the URL's password."""
     userinfo = url.partition("://")[2].rpartition("@")[0]
-    secrets = re.split(r"[@:/?#\[\]]", userinfo.partition(":")[2]) + re.findall(r"password\s*=\s*'?([^\s&']+)", url)
+    secrets = re.split(r"[@:/?#,\[\]]", userinfo.partition(":")[2]) + re.findall(r"password\s*=\s*'?([^\s&']+)", url)
     return "PostgreSQL can't be reached" if any(part and part in text for part in secrets) else text.strip()
 
 

@@ -177,8 +177,12 @@ def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
         parts = urlsplit(url)
         if parts.scheme in ("redis+sentinel", "rediss+sentinel"):
             return _sentinel_factory(url, parts.scheme.startswith("rediss"), module, sentinel)
-        module.ConnectionPool.from_url(url)
-    except ValueError:
+        pool = module.ConnectionPool.from_url(url)
+        if parts.scheme != "unix" and "@" in parts.path:
+            raise ValueError("a part of a password would pass for a host")
+        # An unknown parameter is only noticed here.
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError):
         raise ValueError("the URL of Redis can't be read; write redis://host:6379/0") from None
     return lambda: module.Redis.from_url(url, socket_timeout=SOCKET_SECONDS, retry=no_retry(module))
 
@@ -194,7 +198,7 @@ def _sentinel_factory(url: str, encrypted: bool, module: Any, sentinel: Any) -> 
     user, _, password = login.partition(":")
     master, _, database = parts.path.lstrip("/").partition("/")
     addresses = [_host_and_port(host) for host in hosts.split(",")]
-    if not master:
+    if not master or "@" in parts.path:
         raise ValueError("no master")
     options: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS}
     if encrypted:
