@@ -131,12 +131,13 @@ class Writing(MirrorTest):
         self.set("n" * 60, "A")
         self.scene.query("ALTER TABLE cache_entries ALTER universe TYPE text")
         self.set("n" * 101, "A")
+        self.scene.query("ALTER TABLE definition_groups ADD CHECK (name <> 'mega_cap')")
         with self.assertLogs("tickstock_cache", "ERROR") as logged:
             self.mirror.write_all()
-        self.assertEqual(len(logged.output), 2)
+        self.assertEqual(len(logged.output), 3)
         universes = self.universes()
         self.assertEqual(self.groups(), {name: universes[name] for name in universes
-                                         if name not in ("theme_x", "n" * 101)})
+                                         if name not in ("theme_x", "n" * 101, "mega_cap")})
 
     def test_an_entry_that_cannot_be_read_is_left_alone_and_does_not_stop_the_others(self) -> None:
         self.set("a_broken", "A")

@@ -56,7 +56,7 @@ class Mirror:
             try:
                 if self.write_one(universe):
                     changed.append(universe)
-            except psycopg2.DataError as error:
+            except (psycopg2.DataError, psycopg2.IntegrityError) as error:
                 log.error("the universe %s can't be mirrored: %s", universe, str(error).strip())
                 self.unwritten.append(universe)
         return changed
@@ -67,7 +67,7 @@ class Mirror:
 
     def _names(self, session: Any) -> list[str]:
         """Returns the universes, and then the mirror's groups that no longer have one."""
-        session.execute(f"SELECT universe FROM {self._entries} ORDER BY universe")
+        session.execute(f"SELECT universe FROM {self._entries} ORDER BY universe LIMIT %s", (None,))
         universes = [row[0] for row in session.fetchall()]
         if not universes:
             log.warning("there are no universes; their groups are left alone")
@@ -118,7 +118,7 @@ class Mirror:
                         (group, symbols))
 
     def _delete(self, session: Any, group: int) -> bool:
-        session.execute(f"SELECT EXISTS (SELECT FROM {self._entries})")
+        session.execute(f"SELECT EXISTS (SELECT FROM {self._entries} LIMIT %s)", (1,))
         if not session.fetchone()[0]:
             return False
         session.execute(f"DELETE FROM {self._memberships} WHERE group_id = %s", (group,))
