@@ -41,6 +41,20 @@ class Children(EndpointsTest):
         self.assertNotIn("TICKSTOCKPL_API_KEY", environment)
         wait_until("the child to be waited for", lambda: not zombies())
 
+    def test_only_old_files_of_runs_are_deleted(self) -> None:
+        folder = new_folder()
+        folder.chmod(0o700)
+        names = ["old.log", "manual-cache-sync-1.log", "manual-cache-sync-1.request", "manual-cache-sync-1.result"]
+        for name in names:
+            (folder / name).write_text("x")
+            os.utime(folder / name, (1, 1))
+        folders = ["log", "manual-cache-sync-2.log"]
+        for name in folders:
+            (folder / name).mkdir()
+            os.utime(folder / name, (1, 1))
+        self.assertIn(self.serve(Scene(), directory=folder).trigger()[0], (200, 202))
+        self.assertEqual([name for name in names + folders if (folder / name).exists()], ["old.log", *folders])
+
     def test_a_run_outlives_its_web_server_and_the_next_one_knows_it(self) -> None:
         scene = Scene()
         scene.delist_first_of("top_100")

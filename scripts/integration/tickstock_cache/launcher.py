@@ -110,10 +110,10 @@ class Launcher:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise PermissionError(f"{self._directory} must be a directory of this user that nobody else may enter")
         oldest = time.time() - KEPT_SECONDS
-        for path in self._directory.iterdir():
+        for path in self._directory.glob("manual-cache-sync-*.*"):
             # Another worker may be deleting the same files.
             with contextlib.suppress(FileNotFoundError):
-                if path.lstat().st_mtime < oldest:
+                if path.lstat().st_mtime < oldest and path.is_file():
                     path.unlink()
 
 
