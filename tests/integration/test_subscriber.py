@@ -321,6 +321,19 @@ class ByHand(SubscriberTest):
             program.send_signal(signal.SIGTERM)
             self.assertEqual(program.wait(20), 0)
 
+    def test_the_program_ends_if_nobody_reads(self) -> None:
+        program = subprocess.Popen(
+            [sys.executable, "-B", "-m", "tickstock_cache.subscriber"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, "PYTHONPATH": str(MODULES), "REDIS_URL": servers().environment["REDIS_URL"]})
+        with program:
+            self.addCleanup(program.kill)
+            assert program.stdout is not None and program.stderr is not None
+            self.assertEqual(program.stdout.readline(), f"read all again: {NEW}\n")
+            program.stdout.close()
+            self.publish(updated("top_100"))
+            self.assertEqual(program.wait(20), 0)
+            self.assertEqual(program.stderr.read(), "")
+
     def test_an_unusable_address_is_said(self) -> None:
         done = subprocess.run(
             [sys.executable, "-B", "-m", "tickstock_cache.subscriber"], stderr=subprocess.PIPE, text=True, check=False,

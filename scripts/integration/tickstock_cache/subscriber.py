@@ -89,7 +89,12 @@ def main() -> int:
     logging.basicConfig(format="%(message)s")
 
     def say(*words: object) -> None:
-        print(*words, flush=True)
+        try:
+            print(*words, flush=True)
+        except BrokenPipeError:
+            # Nobody reads any more. What is buffered must not be tried again at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            subscriber.stop()
 
     def say_event(channel: str, event: Event) -> None:
         payload = event["payload"]
