@@ -147,12 +147,12 @@ class Stream(Subscriber):
         next_id = (state.last[0] + 1, 0) if state.first is None else state.first
         if server != self._server:
             # After a restart or a failover, it may lack entries that the old one had.
-            if await self._close_gap("Redis was restarted, or is another one", self._settled):
+            if await self._close_gap("Redis was restarted, or is another one", self._used()):
                 self._server = server
                 self._last = self._covered = min(self._covered, state.last)
             return False
         if state.last < self._covered:
-            if await self._close_gap("the stream went back", self._settled):
+            if await self._close_gap("the stream went back", self._used()):
                 self._last = self._covered = state.last
             return False
         if state.passed(self._covered):
