@@ -117,13 +117,13 @@ class Pending(FollowingTest):
         self.wait_for_acknowledged()
 
     def test_what_stop_finds_unused_stays_pending(self) -> None:
-        hold = threading.Event()
         self.add_names("a b")
-        listener = self.follow_stream(start="0", hold=hold)
-        self.wait_for_group()
-        wait_until("the entries", lambda: self.pending() == 2)
+        listener = Holding("a")
+        self.addCleanup(listener.stop)
+        listener.start(self.stream_subscriber(listener, start="0"))
+        listener.inside.wait(30)
+        self.assertEqual(self.pending(), 2)
         listener._subscriber.stop()
-        hold.set()
         listener.stop()
         self.assertEqual((listener.said, self.pending()), (["a"], 1))
         self.follow_stream().wait_for("b")
