@@ -15,7 +15,8 @@ using std::chrono::system_clock;
 
 RunClock::RunClock()
     : begin_(steady_clock::now()),
-      begin_seconds_(duration<double>(system_clock::now().time_since_epoch()).count()) {}
+      begin_seconds_(duration<double>(system_clock::now().time_since_epoch()).count()),
+      origin_seconds_(begin_seconds_) {}
 
 double RunClock::elapsed() const { return duration<double>(steady_clock::now() - begin_).count(); }
 

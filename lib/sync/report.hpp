@@ -25,13 +25,17 @@ class RunClock {
   RunClock();
 
   /// Sets the time by PostgreSQL's clock, in seconds since 1970. \param asked elapsed() when it was
-  /// asked for: by the time of the answer, a run would seem to begin before one that had ended.
-  void set(double seconds, double asked) { begin_seconds_ = seconds - asked; }
+  /// asked for. However long the answer took, the run neither began before that nor is it later
+  /// than now, so the times of runs one after another are in order.
+  void set(double seconds, double asked) {
+    begin_seconds_ = seconds - asked;
+    origin_seconds_ = seconds - elapsed();
+  }
 
   /// Returns the time as `2026-08-21T20:10:03.412Z`.
   [[nodiscard]] std::string now() const { return iso(seconds()); }
   /// Returns the time in seconds since 1970.
-  [[nodiscard]] double seconds() const { return begin_seconds_ + elapsed(); }
+  [[nodiscard]] double seconds() const { return origin_seconds_ + elapsed(); }
   /// Returns the seconds since the run began.
   [[nodiscard]] double elapsed() const;
   /// Returns the time at which the run began.
@@ -42,6 +46,7 @@ class RunClock {
 
   std::chrono::steady_clock::time_point begin_;
   double begin_seconds_;
+  double origin_seconds_;  ///< what elapsed() is added to
 };
 
 /// What was read, and the plan made from it.
