@@ -129,7 +129,7 @@ class Stream(Subscriber):
             if not str(error).startswith("BUSYGROUP"):
                 raise
         self._joined = True
-        # Whatever else a restart has lost is part of that gap.
+        # Whatever a restart has lost before is part of the gap that was closed.
         self._server = server
         self._failed.clear()
         self._last = self._settled = _id(start)
