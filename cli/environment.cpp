@@ -130,7 +130,7 @@ io::Interrupt catch_signals() {
   }
   struct sigaction action {};
   action.sa_handler = on_signal;
-  sigemptyset(&action.sa_mask);
+  sigfillset(&action.sa_mask);  // the first one counts
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     // What the caller has switched off (nohup) stays off.
     struct sigaction before {};

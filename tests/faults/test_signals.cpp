@@ -1,11 +1,13 @@
 // Faults 27 to 32: the run is killed at the worst moments, or gets signals.
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
 
 #include "faults/night.hpp"
+#include "temporary_directory.hpp"
 
 using namespace tickstock::test;
 
@@ -144,6 +146,11 @@ TEST_CASE("fault 32: a second signal, a hang-up, and a reader that has gone") {
     const auto process = night.start();
     night.wait_until_held();
     process->send_signal(SIGTERM);
+    // Of two pending signals the kernel chooses which comes first.
+    wait_until("the first signal to be taken", [&] {
+      const std::string status = file_text(fmt::format("/proc/{}/status", process->pid()));
+      return status.find("ShdPnd:\t0000000000000000") != std::string::npos;
+    });
     process->send_signal(SIGINT);
     process->send_signal(SIGTERM);
     const ProcessResult result = night.finish(*process);
