@@ -1,6 +1,7 @@
 #include "postgres/connection.hpp"
 
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 
 #include <array>
@@ -237,11 +238,18 @@ void Connection::flush(Deadline deadline, const std::string& doing) {
 
 void Connection::wait(short events, Deadline deadline, const std::string& doing,
                       const Connection* other) {
-  const int beside = other == nullptr ? -1 : PQsocket(other->connection_.get());
-  const Readiness readiness =
-      patience_->wait(PQsocket(connection_.get()), events, deadline, beside);
-  if (readiness != Readiness::ready) give_up(readiness, doing);
+  if (!has_decrypted() && (other == nullptr || !other->has_decrypted())) {
+    const int beside = other == nullptr ? -1 : PQsocket(other->connection_.get());
+    const Readiness readiness =
+        patience_->wait(PQsocket(connection_.get()), events, deadline, beside);
+    if (readiness != Readiness::ready) give_up(readiness, doing);
+  }
   consume_input(doing);
+}
+
+bool Connection::has_decrypted() const {
+  const void* tls = PQsslStruct(connection_.get(), "OpenSSL");
+  return tls != nullptr && SSL_pending(static_cast<const SSL*>(tls)) > 0;
 }
 
 void Connection::consume_input(const std::string& doing) {
@@ -307,7 +315,9 @@ void Connection::stop() noexcept {
     }
     if (result.status() == PGRES_PIPELINE_SYNC) PQexitPipelineMode(raw);
     if (is_here) continue;
-    const Readiness more = io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt());
+    const Readiness more = has_decrypted()
+                               ? Readiness::ready
+                               : io::wait_for(PQsocket(raw), POLLIN, deadline, io::Interrupt());
     if (more != Readiness::ready || PQconsumeInput(raw) != 1) break;
   }
   // A pipeline can't be ended if it was interrupted before its end was sent.

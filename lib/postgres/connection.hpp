@@ -282,6 +282,9 @@ class Connection {
   /// Waits for one of the poll(2) `events`, or for another connection, and reads what has arrived.
   void wait(short events, io::Deadline deadline, const std::string& doing,
             const Connection* other = nullptr);
+  /// Returns whether OpenSSL holds bytes for which libpq had no room: poll(2) does not know of
+  /// them.
+  [[nodiscard]] bool has_decrypted() const;
   void consume_input(const std::string& doing);
   void open_pipeline();
   void end_sending();

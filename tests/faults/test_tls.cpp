@@ -67,6 +67,32 @@ TEST_CASE(
   night.check(server.sync("127.0.0.1", "verify-full", "ca"), 0, Entries::fresh, Sent::all, "");
 }
 
+TEST_CASE("what libpq has decrypted is not waited for, however long the records of TLS are") {
+  // libpq reads a part of a record that its buffer has no room for later, and poll(2) does not know
+  // of it.
+  const Certificates certificates;
+  Night night;
+  TlsProxy proxy(guarded_postgres().port(), certificates.file("good.crt"),
+                 certificates.file("good.key"));
+  const std::string url = *night.job(proxy.port()).at("DATABASE_URL") +
+                          "?sslmode=verify-full&sslrootcert=" + certificates.file("ca.crt");
+  const TemporaryDirectory directory;
+  for (int more = 0; more < 4; ++more) {
+    // None of them is active, so the universes stay as they are.
+    night.database().execute(
+        "INSERT INTO symbols (symbol, is_active) SELECT 'X' || $1 || n, false "
+        "FROM generate_series(1, 2000) n",
+        {std::to_string(more)});
+    const std::string config = directory.write(
+        "c.toml",
+        fmt::format("[database]\nconnections = {}\n[timeouts]\nstatement = 2\n", more % 2 + 1));
+    night.check(night.sync({"--config", config}, {{"DATABASE_URL", url}}), 0, Entries::fresh,
+                Sent::all, "");
+  }
+  CHECK(proxy.filled_one());
+  night.heal();
+}
+
 TEST_CASE("a certificate of PostgreSQL for another host, or one that has expired, is refused") {
   {
     TlsPostgres server("wrong_host");

@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -17,7 +19,10 @@ namespace tickstock::test {
 
 namespace {
 
-constexpr int moment = 20;  // milliseconds
+// In milliseconds.
+constexpr int moment = 20;
+constexpr int short_moment = 2;
+constexpr std::size_t largest_record = 16384;  // of TLS
 
 sockaddr_in loopback(int port, const std::string& digits = "127.0.0.1") {
   sockaddr_in address{};
@@ -191,6 +196,46 @@ ReticentProxy::ReticentProxy(int server_port)
           if (to_client && told != std::string::npos) bytes[told] = 'I';
           return true;
         });
+        ::close(upstream);
+      }) {}
+
+TlsProxy::TlsProxy(int server_port, const std::string& certificate, const std::string& key)
+    : server_([=, this](int client, const TcpServer& server) {
+        const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(
+            SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
+        SSL_CTX_use_certificate_chain_file(context.get(), certificate.c_str());
+        SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM);
+        const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), &SSL_free);
+        std::array<char, largest_record> buffer{};
+        // The client asks for TLS in eight bytes.
+        if (::recv(client, buffer.data(), 8, MSG_WAITALL) != 8 || !TcpServer::send_all(client, "S"))
+          return;
+        SSL_set_fd(tls.get(), client);
+        const int upstream = SSL_accept(tls.get()) == 1 ? connect_to(server_port, true) : -1;
+        if (upstream < 0) return;
+        std::string answer;
+        for (bool open = true; open && !server.stopping();) {
+          std::array<pollfd, 2> fds{{{client, POLLIN, 0}, {upstream, POLLIN, 0}}};
+          const bool waits = answer.empty() && SSL_pending(tls.get()) == 0;
+          ::poll(fds.data(), fds.size(), waits ? moment : short_moment);
+          if (fds[1].revents != 0) {
+            const ssize_t size = ::recv(upstream, buffer.data(), buffer.size(), 0);
+            open = size > 0;
+            if (open) answer.append(buffer.data(), static_cast<std::size_t>(size));
+            continue;
+          }
+          filled_one_ = filled_one_ || answer.size() > buffer.size();
+          while (open && !answer.empty()) {
+            const std::size_t rest = answer.size() % buffer.size();
+            const int size = static_cast<int>(rest == 0 ? buffer.size() : rest);
+            open = SSL_write(tls.get(), answer.data(), size) == size;
+            answer.erase(0, static_cast<std::size_t>(size));
+          }
+          if (!open || (fds[0].revents == 0 && SSL_pending(tls.get()) == 0)) continue;
+          const int size = SSL_read(tls.get(), buffer.data(), static_cast<int>(buffer.size()));
+          open = size > 0 &&
+                 TcpServer::send_all(upstream, {buffer.data(), static_cast<std::size_t>(size)});
+        }
         ::close(upstream);
       }) {}
 

@@ -99,6 +99,23 @@ class ReticentProxy {
   TcpServer server_;
 };
 
+/// A proxy for a PostgreSQL server without TLS that offers TLS itself, as one in front of a cluster
+/// does. It collects what the server sends until that pauses, and passes it on in the longest
+/// records that TLS has, of which the last one is full.
+class TlsProxy {
+ public:
+  /// \param certificate a file, and its key in another one
+  TlsProxy(int server_port, const std::string& certificate, const std::string& key);
+
+  int port() const { return server_.port(); }
+  /// Returns whether an answer needed more than one record.
+  bool filled_one() const { return filled_one_; }
+
+ private:
+  std::atomic<bool> filled_one_{false};
+  TcpServer server_;
+};
+
 /// A proxy for a PostgreSQL server, without TLS, that counts round trips: answers that begin after
 /// something was sent.
 class CountingProxy {
