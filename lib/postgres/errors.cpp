@@ -46,9 +46,9 @@ std::string sentence_of(std::string words) {
 
 ErrorKind kind_of(std::string_view sqlstate) {
   if (sqlstate == "40001" || sqlstate == "40P01") return ErrorKind::retryable;
-  // Connection, login, resources, operator intervention, and a read-only server.
-  constexpr std::array<std::string_view, 10> unavailable{
-      "08", "28", "53", "57", "58", "25006", "25P03", "55P03", "3D000", "40003"};
+  // Connection, login, resources, operator intervention, limits of time, and a read-only server.
+  constexpr std::array<std::string_view, 12> unavailable{
+      "08", "28", "53", "57", "58", "72", "25006", "25P03", "25P04", "55P03", "3D000", "40003"};
   const bool is_unavailable =
       sqlstate.empty() || std::any_of(unavailable.begin(), unavailable.end(),
                                       [sqlstate](auto code) { return sqlstate.starts_with(code); });
@@ -58,28 +58,27 @@ ErrorKind kind_of(std::string_view sqlstate) {
 /// Returns what to do about an error for which the server gives no hint. It is that of the first
 /// SQLSTATE, or beginning of one, that fits.
 std::string advice_on(std::string_view sqlstate) {
-  constexpr const char* entry = "Correct the value, the constraint or the trigger, then run again.";
-  constexpr std::array<std::pair<std::string_view, const char*>, 16> advice{
+  constexpr std::array<std::pair<std::string_view, const char*>, 13> advice{
       {{"08", "Check the server and the network, then run again."},
        {"0A", "Look for a rule on the table, and see PostgreSQL's log."},
        {"25006", "Connect to the primary, or let the role write."},
        {"25P03", "Run again."},
+       {"25P04", "Run again, or give the role a longer transaction_timeout."},
        {"3F", "Create the schema, or name another in [tables] schema."},
        {"40", "Run again."},
        {"53", "Give PostgreSQL more memory, disk or connections, then run again."},
        {"55P03", "Run again, or wait longer for other programs: [timeouts] lock."},
        {"57014", "Run again, or give a statement more time: [timeouts] statement."},
        {"57", "Run again once PostgreSQL is up."},
-       {"22", entry},
+       {"72", "Run again, or raise old_snapshot_threshold."},
        {"23505",
-        "Remove the duplicate; if it is an id, move its sequence past it (setval). Run again."},
-       {"23", entry},
-       {"42", entry},
-       {"P0", entry},
-       {"", "See PostgreSQL's log."}}};
-  return std::ranges::find_if(
-             advice, [sqlstate](const auto& each) { return sqlstate.starts_with(each.first); })
-      ->second;
+        "Remove the duplicate; if it is an id, move its sequence past it (setval). Run again."}}};
+  for (const auto& [beginning, words] : advice) {
+    if (sqlstate.starts_with(beginning)) return words;
+  }
+  return is_error_of_entry(sqlstate)
+             ? "Correct the value, the constraint or the trigger, then run again."
+             : "See PostgreSQL's log.";
 }
 
 }  // namespace

@@ -78,6 +78,8 @@ TEST_CASE("a server that stops serving a run ends it with 5") {
   check_write_ends_with_5("55P03");  // lock time-out
   check_write_ends_with_5("53100");  // disk full
   check_write_ends_with_5("53200");  // out of memory
+  check_write_ends_with_5("25P04");  // transaction time-out
+  check_write_ends_with_5("72000");  // snapshot too old
 }
 
 TEST_CASE("a run that another transaction is always in the way of gives up with 5") {

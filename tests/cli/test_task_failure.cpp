@@ -38,6 +38,21 @@ TEST_CASE("a task that fails is rolled back on its own, without a trace in journ
   CHECK_THAT(result.out, contains("market_cap_recalculation: failed, rolled back on its own"));
 }
 
+TEST_CASE("only a value, a constraint, a name or a raised error is an error of an entry") {
+  for (const std::string sqlstate : {"22023", "23514", "42703", "P0001"}) {
+    INFO(sqlstate);
+    Broken broken("top_2000", sqlstate);
+    check_failure(run_task(broken.fixture, {"sync"}), 3, "SQLSTATE " + sqlstate);
+    CHECK(broken.fixture.universes() == Names{"recent_ipos", "tech"});
+  }
+  for (const std::string sqlstate : {"38000", "54000", "TS001", "XX001"}) {
+    INFO(sqlstate);
+    Broken broken("top_2000", sqlstate);
+    check_failure(run_task(broken.fixture, {"sync"}), 1, "SQLSTATE " + sqlstate);
+    CHECK(broken.fixture.universes() == Names{"tech"});
+  }
+}
+
 TEST_CASE("the document, the record and the events of such a run tell of the failed task") {
   Broken broken("recent_ipos", "23514");
   const Json done = run_json(broken.fixture, {"sync", "--run-id", "night"}, 3);
