@@ -137,8 +137,9 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
     const std::string address = error->text.substr(error->text.rfind(' ') + 1);
     const std::size_t colon = address.rfind(':');
     settings.port = address.substr(std::min(colon, address.size() - 1) + 1);
-    // A node that doesn't know its own name leaves it out.
-    if (colon != std::string::npos && colon > 0) settings.host = address.substr(0, colon);
+    // A node that doesn't know the other's name leaves it out, or puts a question mark for it.
+    const std::string host = colon == std::string::npos ? "" : address.substr(0, colon);
+    if (!host.empty() && host != "?") settings.host = host;
     if (settings.transport == RedisSettings::Transport::unix_socket) {
       settings.transport = RedisSettings::Transport::tcp;
     }

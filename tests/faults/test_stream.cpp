@@ -55,6 +55,18 @@ TEST_CASE("fault 57: another node of a Cluster has the stream, or gets it just n
   }
 }
 
+TEST_CASE("fault 57: a node of a Cluster does not know the name of the one that has the stream") {
+  for (const std::string named : {"hostname", "unknown-endpoint"}) {
+    INFO(named);
+    RedisCluster cluster(redis_settings({"cluster-preferred-endpoint-type " + named}),
+                         redis_password);
+    const std::size_t owner = cluster.owner_of(key);
+    Streamed scene(cluster.node((owner + 1) % RedisCluster::count));
+    scene.night.check(scene.sync(), 0, Entries::fresh, Sent::all, "");
+    CHECK(cluster.node(owner).command({"XLEN", key}) == "14");
+  }
+}
+
 TEST_CASE("fault 57: the node of a Cluster that has the stream is away while it is needed") {
   RedisCluster cluster(redis_settings(), redis_password);
   const std::size_t owner = cluster.owner_of(key);
