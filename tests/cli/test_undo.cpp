@@ -200,6 +200,22 @@ TEST_CASE("an undo is refused where the universe is not as the run left it") {
   }
 }
 
+TEST_CASE("an undo writes nothing that stands already, and a type that alone is another one") {
+  Undo scene;
+  const auto again = [&scene] {
+    const Json dry = scene.undo("second", {"--dry-run"}, 4);
+    return scene.undo("second", {"--approve-plan", dry.at("plan_digest").str()});
+  };
+  scene.undo("second");
+  const Names restored = scene.fixture.entries_dump();
+  CHECK(again().at("total_changes").integer() == 0);
+  CHECK(scene.fixture.entries_dump() == restored);
+  scene.fixture.database().execute(
+      "UPDATE cache_entries SET cache_type = 'other' WHERE universe = 'mega_cap'");
+  CHECK(again().at("total_changes").integer() == 1);
+  CHECK(scene.contents() == scene.before);
+}
+
 TEST_CASE("an approved undo leaves what its plan says, whatever stood there") {
   struct Meddling {
     const char* run;
