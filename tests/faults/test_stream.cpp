@@ -1,6 +1,7 @@
 // Faults 57 to 60 and 62: the stream is on another node, has another type, or is full, ahead, or
 // stale.
 
+#include "certificates.hpp"
 #include "faults/night.hpp"
 
 using namespace tickstock::test;
@@ -65,6 +66,27 @@ TEST_CASE("fault 57: a node of a Cluster does not know the name of the one that 
     scene.night.check(scene.sync(), 0, Entries::fresh, Sent::all, "");
     CHECK(cluster.node(owner).command({"XLEN", key}) == "14");
   }
+}
+
+TEST_CASE("fault 57: the node of a Cluster that has the stream is asked over TLS, too") {
+  const Certificates certificates;
+  const std::string file = certificates.file("good");
+  const std::string ca = certificates.file("ca.crt");
+  RedisCluster cluster(
+      redis_settings({"tls-cert-file " + file + ".crt", "tls-key-file " + file + ".key",
+                      "tls-ca-cert-file " + ca, "tls-auth-clients no"}),
+      redis_password, true);
+  const std::size_t owner = cluster.owner_of(key);
+  const std::size_t asked = (owner + 1) % RedisCluster::count;
+  Night night(guarded_postgres(), cluster.node(asked));
+  const TemporaryDirectory directory;
+  const std::string config =
+      directory.write("c.toml", fmt::format("{}[redis]\nca_file = '{}'\n", stream_setting, ca));
+  const std::string url =
+      fmt::format("rediss://:{}@127.0.0.1:{}/0", redis_password, cluster.tls_port(asked));
+  night.check(night.sync({"--config", config}, {{"REDIS_URL", url}}), 0, Entries::fresh, Sent::all,
+              "");
+  CHECK(cluster.node(owner).command({"XLEN", key}) == "14");
 }
 
 TEST_CASE("fault 57: the node of a Cluster that has the stream is away while it is needed") {

@@ -302,13 +302,21 @@ void RedisCluster::start_node() {
       options.settings.begin(),
       {"cluster-enabled yes", "cluster-node-timeout 5000", "repl-diskless-sync-delay 0",
        fmt::format("cluster-port {}", free_port())});
+  if (with_tls_) {
+    options.settings.insert(options.settings.end(),
+                            {"tls-cluster yes", fmt::format("tls-port {}", free_port())});
+  }
   nodes_.push_back(std::make_unique<Redis>(options));
 }
 
+std::string RedisCluster::setting(std::size_t i, const std::string& name) const {
+  const std::string lines = nodes_.at(i)->command({"CONFIG", "GET", name});
+  return lines.substr(lines.find('\n') + 1);
+}
+
 void RedisCluster::meet(std::size_t i) {
-  const std::string port = node(0).command({"CONFIG", "GET", "cluster-port"});
-  node(i).command({"CLUSTER", "MEET", "127.0.0.1", std::to_string(node(0).port()),
-                   port.substr(port.find('\n') + 1)});
+  node(i).command({"CLUSTER", "MEET", "127.0.0.1", setting(0, with_tls_ ? "tls-port" : "port"),
+                   setting(0, "cluster-port")});
 }
 
 void Sentinels::settle() {
@@ -317,8 +325,8 @@ void Sentinels::settle() {
   wait_until("the ear to hear it", [&] { return ear().command({"GET", "test:settled"}) == mark; });
 }
 
-RedisCluster::RedisCluster(std::vector<std::string> settings, std::string password)
-    : settings_(std::move(settings)), password_(std::move(password)) {
+RedisCluster::RedisCluster(std::vector<std::string> settings, std::string password, bool with_tls)
+    : settings_(std::move(settings)), password_(std::move(password)), with_tls_(with_tls) {
   constexpr int slots = 16'384;
   const auto edge = [](std::size_t part) {
     return slots * static_cast<int>(part) / static_cast<int>(count);

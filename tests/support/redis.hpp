@@ -180,10 +180,14 @@ class Sentinels {
 class RedisCluster {
  public:
   static constexpr std::size_t count = 3;
-  /// \param settings lines for each node
-  explicit RedisCluster(std::vector<std::string> settings = {}, std::string password = {});
+  /// \param settings lines for each node \param with_tls whether each has another port, for TLS:
+  /// the settings name the certificates
+  explicit RedisCluster(std::vector<std::string> settings = {}, std::string password = {},
+                        bool with_tls = false);
 
   Redis& node(std::size_t i) { return *nodes_.at(i); }
+  /// Returns the port of a node for TLS.
+  std::string tls_port(std::size_t i) const { return setting(i, "tls-port"); }
   /// Adds a replica of a node, as the last node, and waits until it is in sync.
   Redis& add_replica(std::size_t of);
   int slot_of(const std::string& key) const;
@@ -198,10 +202,12 @@ class RedisCluster {
   void start_node();
   void meet(std::size_t i);
   void wait_until_complete();
+  std::string setting(std::size_t i, const std::string& name) const;
   std::string id(std::size_t i) const { return nodes_.at(i)->command({"CLUSTER", "MYID"}); }
 
   std::vector<std::string> settings_;
   std::string password_;
+  bool with_tls_;
   std::vector<std::unique_ptr<Redis>> nodes_;
 };
 
