@@ -170,6 +170,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Certificate:
+    """A certificate of a test for these names, which vouches for itself."""
+
+    def __init__(self, names: str) -> None:
+        folder = Path(new_folder())
+        self.file, self.key = folder / "server.crt", folder / "server.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=server",
+                        "-addext", f"subjectAltName={names}", "-keyout", str(self.key), "-out", str(self.file)],
+                       check=True, capture_output=True)
+
+    def options(self, port: int, asks_clients: str = "no") -> list[str]:
+        """Returns the options with which a Redis uses it at another port."""
+        return ["--tls-port", str(port), "--tls-cert-file", str(self.file), "--tls-key-file", str(self.key),
+                "--tls-ca-cert-file", str(self.file), "--tls-auth-clients", asks_clients]
+
+
 class OwnRedis:
     """A Redis of a test, which can be stopped and restarted; or with `sentinel` one that watches another."""
 

@@ -8,7 +8,8 @@ from typing import Any
 import redis
 import redis.asyncio.sentinel
 import redis.sentinel
-from listeners import COMPLETED, UPDATED, FollowingTest, Listener, OwnRedis, completed, store, updated
+from listeners import (COMPLETED, UPDATED, Certificate, FollowingTest, Listener, OwnRedis, completed, free_port, store,
+                       updated)
 from support import Scene, wait_until
 
 from tickstock_cache import aio, ports, subscriber
@@ -589,11 +590,65 @@ class SentinelsOnLoop(Sentinels):
     on_loop = True
 
 
+class Encrypted(FollowingTest):
+    """A server is used only if it proves that it is the one of the URL."""
+
+    number = 0
+
+    def expect(self, server: OwnRedis, url: str, said: str = "") -> None:
+        """Checks that an entry arrives; or if something is said, that nothing does."""
+        self.number += 1
+        self.add(self.number, updated("a"), server.client)
+        if not said:
+            listener = self.follow_stream(url=url, start="0")
+            listener.wait_for("a")
+        else:
+            with self.assertLogs("tickstock_cache", "WARNING") as logged:
+                listener = self.follow_stream(url=url, start="0")
+                wait_until(said, lambda: said in str(logged.output))
+            self.assertEqual(listener.said, [])
+        listener.stop()
+
+    def test_the_host_must_be_that_of_the_certificate(self) -> None:
+        port, certificate = free_port(), Certificate("DNS:localhost")
+        server = OwnRedis(self, *certificate.options(port))
+        local, numeric = f"rediss://localhost:{port}/0", f"rediss://127.0.0.1:{port}/0"
+        self.expect(server, f"{local}?ssl_ca_certs={certificate.file}")
+        self.expect(server, f"{numeric}?ssl_ca_certs={certificate.file}", "certificate")
+        self.expect(server, f"{local}?ssl_ca_certs={Certificate('DNS:localhost').file}", "certificate")
+        self.expect(server, f"{numeric}?ssl_cert_reqs=none")
+
+    def test_sentinels_and_the_primary_prove_it_too(self) -> None:
+        watch, elsewhere = Certificate("DNS:localhost,IP:127.0.0.1"), Certificate("DNS:localhost")
+        own = f"ssl_certfile={watch.file}&ssl_keyfile={watch.key}"
+
+        def watched(certificate: Certificate) -> tuple[OwnRedis, str]:
+            port, watching = free_port(), free_port()
+            server = OwnRedis(self, *certificate.options(port))
+            OwnRedis(self, *watch.options(watching, "yes"), sentinel=True,
+                     config=f"sentinel monitor tick 127.0.0.1 {port} 1\n")
+            return server, f"rediss+sentinel://localhost:{watching}/tick?ssl_ca_certs="
+
+        server, url = watched(watch)
+        self.expect(server, f"{url}{watch.file}&{own}")
+        self.expect(server, f"{url}{watch.file}", "master")
+        self.expect(server, f"{url}{elsewhere.file}&{own}", "master")
+        server, url = watched(elsewhere)
+        both = elsewhere.file.with_name("both.crt")
+        both.write_bytes(elsewhere.file.read_bytes() + watch.file.read_bytes())
+        self.expect(server, f"{url}{both}&{own}", "certificate")
+
+
+class EncryptedOnLoop(Encrypted):
+    on_loop = True
+
+
 class Addresses(FollowingTest):
     def test_one_that_cannot_be_read_is_not_told(self) -> None:
         for url in ("redis://job:s3c/r3t@[::1", "redis://job:s3c/r3t@h:port/0", "http://job:s3cr3t@h/",
                     "redis+sentinel://job:s3cr3t@/m", "redis+sentinel://job:s3cr3t@h:1x/m", "redis+sentinel://s@h",
-                    "redis://s3cr3t/x@h", "redis+sentinel://h/s3cr3t@x", "redis://h/0?protocoll=3"):
+                    "redis://s3cr3t/x@h", "redis+sentinel://h/s3cr3t@x", "redis://h/0?protocoll=3",
+                    "redis+sentinel://h/m?db=1", "redis+sentinel://h/m?ssl_ca_certs=c", "rediss+sentinel://h/m?ssl=1"):
             with self.subTest(url=url), self.assertRaises(ValueError) as raised:
                 self.follow_stream(url=url)
             self.assertEqual(str(raised.exception), "the URL of Redis can't be read; write redis://host:6379/0")

@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import signal
+import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -92,8 +93,9 @@ class Subscriber:
         self._named: OrderedDict[str, set[str]] = OrderedDict()
 
     def stop(self) -> None:
-        """Makes run() return soon, or when PostgreSQL has answered, which takes 35 seconds at most. May be called from any
-        thread and from a signal handler.
+        """Makes run() return soon, or when PostgreSQL has answered, which takes 35 seconds at most.
+
+        May be called from any thread and from a signal handler.
         """
         self._stopped = True
 
@@ -110,7 +112,7 @@ class Subscriber:
                 await self._listen()
             except CONNECTION_ERRORS as error:
                 pause = self._backoff.pause()
-                log.warning("%s; trying again in %.1f seconds", error, pause)
+                log.warning("%s; trying again in %.1f seconds", said(error), pause)
                 await self._wait(pause)
             finally:
                 await self._port.close()
@@ -252,6 +254,13 @@ class PubSub(Subscriber):
         except Exception:  # As above.
             log.exception("the caches could not be read again")
             self._must_refresh(reason, LONGEST_PAUSE / 10)
+
+
+def said(error: Exception) -> str:
+    """Returns the message of an error of Redis, with what TLS has to say if redis-py leaves it out."""
+    reason = error.__cause__ or error.__context__
+    is_left_out = isinstance(reason, ssl.SSLError) and str(reason) not in str(error)
+    return f"{error} ({reason})" if is_left_out else str(error)
 
 
 def _event(text: Any) -> Optional[Event]:

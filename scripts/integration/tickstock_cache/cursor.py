@@ -6,7 +6,7 @@ from typing import Optional, Union
 import redis
 
 from .core import (ANSWER_SECONDS, BATCH, CHANNELS, CONNECTION_ERRORS, WAIT_SECONDS, Backoff, OnEvent, OnRefresh,
-                   OnUniverse, Subscriber, log)
+                   OnUniverse, Subscriber, log, said)
 from .outbox import Cursor, Outbox, Source, safe_text
 from .ports import Port
 
@@ -120,7 +120,7 @@ class OutboxCursor(Subscriber):
                     return
             except CONNECTION_ERRORS as error:
                 pause = self._redis_backoff.pause()
-                log.warning("%s; polling, and trying Redis again in %.1f seconds", error, pause)
+                log.warning("%s; polling, and trying Redis again in %.1f seconds", said(error), pause)
                 await self._unsubscribe()
                 self._redis_due = time.monotonic() + pause
 

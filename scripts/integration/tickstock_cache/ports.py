@@ -7,7 +7,6 @@ thread without an event loop.
 import asyncio
 import contextlib
 import inspect
-import ssl
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ import redis.sentinel
 
 SOCKET_SECONDS = 5.0
 SENTINEL_PORT = 26379
+# The parameters of a URL of Sentinels.
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 Result = TypeVar("Result")
 # A URL, or a function that returns a new client.
@@ -171,7 +172,8 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
 def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
     """Returns a function that creates a redis-py client for a URL, also redis+sentinel://host:port,host:port/master/db.
 
-    No client repeats a command by itself: that would hide that Redis was away. Raises ValueError, without the URL.
+    No client repeats a command by itself: that would hide that Redis was away. Over TLS the certificate must be that of
+    the host. Raises ValueError, without the URL.
     """
     try:
         parts = urlsplit(url)
@@ -184,7 +186,10 @@ def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError):
         raise ValueError("the URL of Redis can't be read; write redis://host:6379/0") from None
-    return lambda: module.Redis.from_url(url, socket_timeout=SOCKET_SECONDS, retry=no_retry(module))
+    # Without a certificate there is no host to check.
+    asks = parse_qs(parts.query).get("ssl_cert_reqs", ["required"]) == ["required"]
+    encrypted = {"ssl_check_hostname": asks} if parts.scheme == "rediss" else {}
+    return lambda: module.Redis.from_url(url, socket_timeout=SOCKET_SECONDS, retry=no_retry(module), **encrypted)
 
 
 def no_retry(module: Any) -> Any:
@@ -202,10 +207,12 @@ def _sentinel_factory(url: str, encrypted: bool, module: Any, sentinel: Any) -> 
         raise ValueError("no master")
     options: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS}
     if encrypted:
-        options["ssl"] = True
-        options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
-        if "ssl_ca_certs" in parse_qs(parts.query):
-            options["ssl_ca_certs"] = parse_qs(parts.query)["ssl_ca_certs"][0]
+        options.update(ssl=True, ssl_cert_reqs="required", ssl_check_hostname=True)
+    parameters = parse_qs(parts.query)
+    for name in parameters:
+        if not encrypted or name not in TLS_FILES:
+            raise ValueError("an unknown parameter")
+        options[name] = parameters[name][0]
     more: dict[str, Any] = {"db": int(database or 0), "username": unquote(user) or None,
                             "password": unquote(password) or None}
 
