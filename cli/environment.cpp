@@ -130,7 +130,7 @@ io::Interrupt catch_signals() {
   }
   struct sigaction action {};
   action.sa_handler = on_signal;
-  sigfillset(&action.sa_mask);  // the first one counts
+  sigfillset(&action.sa_mask);  // the first one counts, so none comes in between
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     // What the caller has switched off (nohup) stays off.
     struct sigaction before {};

@@ -85,7 +85,7 @@ TEST_CASE("what libpq has decrypted is not waited for, however long the records 
         {std::to_string(more)});
     const std::string config = directory.write(
         "c.toml",
-        fmt::format("[database]\nconnections = {}\n[timeouts]\nstatement = 2\n", more % 2 + 1));
+        fmt::format("[database]\nconnections = {}\n[timeouts]\nstatement = 20\n", more % 2 + 1));
     night.check(night.sync({"--config", config}, {{"DATABASE_URL", url}}), 0, Entries::fresh,
                 Sent::all, "");
   }
