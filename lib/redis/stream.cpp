@@ -131,7 +131,7 @@ std::vector<Reply> Stream::ask(const Commands& commands, io::Deadline deadline,
     if ((!moved && !error->refuses_with("ASK ")) || redirections == most_redirections) {
       return replies;
     }
-    RedisSettings settings = link_.settings();
+    RedisSettings settings = link.settings();
     settings.sentinels.clear();
     settings.master.clear();
     const std::string address = error->text.substr(error->text.rfind(' ') + 1);
