@@ -616,6 +616,7 @@ class Encrypted(FollowingTest):
         self.expect(server, f"{local}?ssl_ca_certs={certificate.file}")
         self.expect(server, f"{numeric}?ssl_ca_certs={certificate.file}", "certificate")
         self.expect(server, f"{local}?ssl_ca_certs={Certificate('DNS:localhost').file}", "certificate")
+        self.expect(server, f"{numeric}?ssl_cert_reqs=optional&ssl_ca_certs={certificate.file}", "certificate")
         self.expect(server, f"{numeric}?ssl_cert_reqs=none")
 
     def test_sentinels_and_the_primary_prove_it_too(self) -> None:
@@ -648,7 +649,8 @@ class Addresses(FollowingTest):
         for url in ("redis://job:s3c/r3t@[::1", "redis://job:s3c/r3t@h:port/0", "http://job:s3cr3t@h/",
                     "redis+sentinel://job:s3cr3t@/m", "redis+sentinel://job:s3cr3t@h:1x/m", "redis+sentinel://s@h",
                     "redis://s3cr3t/x@h", "redis+sentinel://h/s3cr3t@x", "redis://h/0?protocoll=3",
-                    "redis+sentinel://h/m?db=1", "redis+sentinel://h/m?ssl_ca_certs=c", "rediss+sentinel://h/m?ssl=1"):
+                    "redis+sentinel://h/m?db=1", "redis+sentinel://h/m?ssl_ca_certs=c", "rediss+sentinel://h/m?ssl=1",
+                    "redis+sentinel://h/m?db="):
             with self.subTest(url=url), self.assertRaises(ValueError) as raised:
                 self.follow_stream(url=url)
             self.assertEqual(str(raised.exception), "the URL of Redis can't be read; write redis://host:6379/0")

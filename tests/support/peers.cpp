@@ -19,10 +19,10 @@ namespace tickstock::test {
 
 namespace {
 
+constexpr std::size_t largest_record = 16384;  // bytes of TLS
 // In milliseconds.
 constexpr int moment = 20;
 constexpr int short_moment = 2;
-constexpr std::size_t largest_record = 16384;  // of TLS
 
 sockaddr_in loopback(int port, const std::string& digits = "127.0.0.1") {
   sockaddr_in address{};

@@ -186,9 +186,9 @@ def factory(url: str, module: Any, sentinel: Any) -> Callable[[], Any]:
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError):
         raise ValueError("the URL of Redis can't be read; write redis://host:6379/0") from None
-    # Without a certificate there is no host to check.
-    asks = parse_qs(parts.query).get("ssl_cert_reqs", ["required"]) == ["required"]
-    encrypted = {"ssl_check_hostname": asks} if parts.scheme == "rediss" else {}
+    # Who wants no certificate has nothing to compare the host with.
+    verifies = parse_qs(parts.query).get("ssl_cert_reqs") != ["none"]
+    encrypted = {"ssl_check_hostname": verifies} if parts.scheme == "rediss" else {}
     return lambda: module.Redis.from_url(url, socket_timeout=SOCKET_SECONDS, retry=no_retry(module), **encrypted)
 
 
@@ -208,7 +208,7 @@ def _sentinel_factory(url: str, encrypted: bool, module: Any, sentinel: Any) -> 
     options: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS}
     if encrypted:
         options.update(ssl=True, ssl_cert_reqs="required", ssl_check_hostname=True)
-    parameters = parse_qs(parts.query)
+    parameters = parse_qs(parts.query, keep_blank_values=True)
     for name in parameters:
         if not encrypted or name not in TLS_FILES:
             raise ValueError("an unknown parameter")
